@@ -1,0 +1,71 @@
+# Every target builds .venv by itself from python3 alone. `make demo` and `make test` are the two to know.
+PYTHON ?= python3
+JOBS ?= 2
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+
+# one thread for each of the JOBS test processes
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format docs slow bench clean
+
+help:
+	@echo "make demo    fit the cigarette panel and print the report"
+	@echo "make test    ruff, mypy, the tests, the documentation"
+	@echo "make lint    ruff and mypy         make format  ruff, rewriting files"
+	@echo "make docs    docs/_build/html      make slow    Monte Carlo tests"
+	@echo "make bench   speed and accuracy    make clean   remove .venv and everything built"
+
+demo: .venv/stamp-run
+	@$(BIN)/gifepanel demo
+
+test: .venv/stamp-dev
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -q -n $(JOBS)
+	@$(MAKE) --no-print-directory docs
+
+lint: .venv/stamp-dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/stamp-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: .venv/stamp-dev
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+slow: .venv/stamp-dev
+	$(BIN)/python -m pytest -q -n $(JOBS) -m slow
+
+bench: .venv/stamp-bench
+	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+clean:
+	rm -rf .venv build dist docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find gifepanel tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+.venv/bin/python:
+	@echo "creating .venv"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "gifepanel needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv \
+		|| { rm -rf .venv; echo "no venv module: install it (Debian: apt-get install python3-venv)" >&2; exit 1; }
+
+.venv/stamp-run: pyproject.toml | .venv/bin/python
+	@echo "installing gifepanel"
+	@$(PIP) -e .
+	@touch $@
+
+.venv/stamp-dev: pyproject.toml | .venv/bin/python
+	@echo "installing gifepanel and its development tools"
+	@$(PIP) -e ".[test,lint,docs]"
+	@touch .venv/stamp-run $@
+
+.venv/stamp-bench: pyproject.toml | .venv/bin/python
+	@echo "installing gifepanel and its benchmarks"
+	@$(PIP) -e ".[test,bench]"
+	@touch .venv/stamp-run $@

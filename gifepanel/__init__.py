@@ -1,0 +1,49 @@
+"""Grouped interactive fixed effects for panel data: latent groups of slopes, common factors, inference.
+
+>>> import gifepanel as gife
+>>> data = gife.datasets.load_cigar()
+>>> model = gife.GroupedIFE.from_formula(
+...     "log(sales) ~ log(real_price) + log(real_income) | state", data, n_groups=3, n_factors=2
+... )
+
+Everything is imported when it is first used, so that ``import gifepanel`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gifepanel import datasets, diagnostics, exceptions, formula
+    from gifepanel.models import GroupedIFE, InteractiveFE
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "GroupedIFE",
+    "InteractiveFE",
+    "__version__",
+    "datasets",
+    "diagnostics",
+    "exceptions",
+    "formula",
+]
+
+_CLASSES = {"GroupedIFE": "gifepanel.models", "InteractiveFE": "gifepanel.models"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name in _CLASSES:
+        value = getattr(import_module(_CLASSES[name]), name)
+    elif name in __all__:
+        value = import_module(f"gifepanel.{name}")
+    else:
+        raise AttributeError(f"module 'gifepanel' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

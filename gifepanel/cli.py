@@ -1,0 +1,297 @@
+"""Command line: ``gifepanel demo``, ``gifepanel fit``, ``gifepanel versions``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import textwrap
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import gifepanel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["main"]
+
+_DEMO_FORMULA = "log(sales) ~ log(real_price) + log(real_income) | state"
+
+_DEPENDENCIES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "numba",
+    "scikit-learn",
+    "statsmodels",
+    "formulaic",
+    "patsy",
+    "narwhals",
+    "joblib",
+    "tqdm",
+    "matplotlib",
+)
+
+_FIT_EXAMPLES = """\
+examples:
+  gifepanel fit "y ~ x1 + x2 | firm" data.csv --entity firm --time year --groups 3 --factors 2
+  gifepanel fit "y ~ L(y, 1) + x1" data.parquet --groups auto --factors 0-5 --output table.tex
+"""
+
+
+class _InputError(Exception):
+    """The command line asked for something that can't be done; the text says what can."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments after the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 2 after an error, which is one message on the standard error stream.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        with _plain_warnings():
+            arguments.run(arguments)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # the reader of a pipe (`| head`) has gone: nothing more can be written, nor is it an error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if arguments.traceback:
+            traceback.print_exc()
+        else:
+            print(_one_message(error), file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--traceback", action="store_true", help="show where an error came from")
+    parser = argparse.ArgumentParser(
+        prog="gifepanel", description="Grouped interactive fixed effects for panel data."
+    )
+    parser.add_argument("--version", action="version", version=f"gifepanel {gifepanel.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    demo = commands.add_parser("demo", parents=[common], help="fit the cigarette panel and print the report")
+    demo.set_defaults(run=_demo)
+
+    fit = commands.add_parser(
+        "fit",
+        parents=[common],
+        help="fit a formula to a file",
+        epilog=_FIT_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    fit.add_argument("formula", metavar="FORMULA", help='"y ~ x1 + x2 | effects"')
+    fit.add_argument("file", metavar="FILE", type=Path, help=f"{', '.join(_readers())}")
+    fit.add_argument("--entity", metavar="E", help="column of the units")
+    fit.add_argument("--time", metavar="T", help="column of the periods")
+    fit.add_argument("--groups", metavar="K", type=_count, required=True, help='a number, "auto", or 1-4')
+    fit.add_argument("--factors", metavar="R", type=_count, required=True, help='a number, "auto", or 0-5')
+    fit.add_argument("--cov-type", metavar="TYPE", help="covariance estimator, as cov_type= of fit()")
+    fit.add_argument("--seed", metavar="SEED", type=int, help="seed of the random starts")
+    fit.add_argument("--output", metavar="TABLE", type=Path, help="write the coefficients: .csv, .tex, .html")
+    fit.add_argument("--quiet", action="store_true", help="print nothing; needs --output")
+    fit.set_defaults(run=_fit)
+
+    versions = commands.add_parser("versions", parents=[common], help="what this installation consists of")
+    versions.set_defaults(run=_versions)
+    return parser
+
+
+def _count(text: str) -> int | range | str:
+    """``3`` is a number, ``1-4`` a range with both ends, ``auto`` itself."""
+    if text == "auto":
+        return text
+    first, dash, last = text.partition("-")
+    if first.isdecimal() and not dash:
+        return int(first)
+    if first.isdecimal() and last.isdecimal() and int(first) <= int(last):
+        return range(int(first), int(last) + 1)
+    raise argparse.ArgumentTypeError(f'{text!r} is neither a number (3), nor a range (1-4), nor "auto"')
+
+
+# --------------------------------------------------------------------------------------------------- commands
+
+
+def _demo(_arguments: argparse.Namespace) -> None:
+    data = gifepanel.datasets.load_cigar()
+    print("Cigarette demand in 46 states of the USA, 1963 to 1992 (Baltagi)")
+    print(f'GroupedIFE.from_formula(\n    "{_DEMO_FORMULA}",\n    data, n_groups=3, n_factors=2)\n')
+    results = gifepanel.GroupedIFE.from_formula(_DEMO_FORMULA, data, n_groups=3, n_factors=2).fit()
+    print(results.summary())
+    print("\n" + _members(results.groups))
+    print("\nNext, a file of yours: gifepanel fit --help")
+
+
+def _fit(arguments: argparse.Namespace) -> None:
+    if arguments.quiet and arguments.output is None:
+        raise _InputError("--quiet without --output leaves nothing to show. Add --output table.csv.")
+    write = _writer(arguments.output)
+    data = _read(arguments.file, arguments.entity, arguments.time)
+    model = gifepanel.GroupedIFE.from_formula(
+        arguments.formula,
+        data,
+        entity=arguments.entity,
+        time=arguments.time,
+        n_groups=arguments.groups,
+        n_factors=arguments.factors,
+    )
+    options = {"cov_type": arguments.cov_type, "random_state": arguments.seed}
+    results = model.fit(**{name: value for name, value in options.items() if value is not None})
+    if not arguments.quiet:
+        print(results.summary())
+    if write is not None:
+        arguments.output.write_text(write(results), encoding="utf-8")
+
+
+def _versions(_arguments: argparse.Namespace) -> None:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    rows = [("gifepanel", gifepanel.__version__), ("python", platform.python_version())]
+    for name in _DEPENDENCIES:
+        try:
+            rows.append((name, version(name)))
+        except PackageNotFoundError:
+            rows.append((name, "not installed"))
+    rows.append(("system", platform.platform()))
+    rows.append(("CPUs", str(os.cpu_count())))
+    rows.append(("BLAS", _blas()))
+    for name, value in rows:
+        print(f"{name:<14}{value}")
+
+
+# ---------------------------------------------------------------------------------------------- input, output
+
+
+def _readers() -> dict[str, str]:
+    """Function of pandas for each suffix."""
+    return {
+        ".csv": "read_csv",
+        ".csv.gz": "read_csv",
+        ".parquet": "read_parquet",
+        ".feather": "read_feather",
+        ".dta": "read_stata",
+    }
+
+
+def _read(path: Path, entity: str | None, time: str | None) -> pd.DataFrame:
+    """The file as a data frame that has, or can be given, the index (entity, time)."""
+    import pandas as pd
+
+    readers = _readers()
+    reader = next((name for suffix, name in readers.items() if path.name.lower().endswith(suffix)), None)
+    if reader is None:
+        raise _InputError(f"{path} is none of {', '.join(readers)}. Save it as one of these.")
+    if not path.is_file():
+        raise _InputError(f"There is no file {path}.")
+    try:
+        data: pd.DataFrame = getattr(pd, reader)(path)
+    except ImportError as error:
+        raise _InputError(f"Reading {path.suffix} needs pyarrow: pip install pyarrow.") from error
+    if (entity is None or time is None) and data.index.nlevels == 1:
+        missing = " and ".join(f"--{n}" for n, v in (("entity", entity), ("time", time)) if v is None)
+        columns = textwrap.shorten(", ".join(map(str, data.columns)), 300, placeholder=" ...")
+        raise _InputError(f"{path} says not who and when: give {missing}. Its columns are {columns}.")
+    return data
+
+
+def _writer(path: Path | None) -> Any:
+    """Function of the results that gives the text of the table, by the file's suffix."""
+    if path is None:
+        return None
+    writers = {
+        ".csv": lambda results: _coefficients(results).to_csv(),
+        ".tex": lambda results: results.summary().as_latex(),
+        ".html": lambda results: results.summary().as_html(),
+    }
+    if path.suffix.lower() not in writers:
+        raise _InputError(f"--output {path} is none of {', '.join(writers)}.")
+    return writers[path.suffix.lower()]
+
+
+def _coefficients(results: Any) -> pd.DataFrame:
+    """One row per coefficient: estimate, standard error, statistic, p-value, 95 % interval."""
+    import pandas as pd
+
+    interval = results.conf_int()
+    return pd.DataFrame(
+        {
+            "coef": results.params,
+            "std_err": results.bse,
+            "statistic": results.tvalues,
+            "pvalue": results.pvalues,
+            "lower": interval.iloc[:, 0],
+            "upper": interval.iloc[:, 1],
+        }
+    ).rename_axis("term")
+
+
+def _members(groups: pd.Series[Any]) -> str:
+    """The entities of each group, wrapped to 79 columns."""
+    paragraphs = []
+    for label, members in groups.groupby(groups).groups.items():
+        text = f"Group {label} ({len(members)}): {', '.join(map(str, members))}"
+        paragraphs.append(textwrap.fill(text, 79, subsequent_indent="  "))
+    return "\n".join(paragraphs)
+
+
+def _blas() -> str:
+    """BLAS libraries that NumPy and SciPy have loaded, with their threads."""
+    try:
+        import numpy.linalg
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return "unknown (threadpoolctl is not installed)"
+    found = {
+        f"{row['internal_api']} {row['version']} ({row['num_threads']} threads)"
+        for row in threadpool_info()
+        if row["user_api"] == "blas"
+    }
+    return ", ".join(sorted(found)) or f"the one of NumPy {numpy.__version__}"
+
+
+# --------------------------------------------------------------------------------------------------- messages
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Show warnings as one line each, without the line of source they came from."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        print(f"warning: {message}", file=sys.stderr if file is None else file)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def _one_message(error: Exception) -> str:
+    """What to print for an error: its text, and for one that nobody foresaw also its kind."""
+    foreseen = (_InputError, gifepanel.exceptions.GifepanelError, OSError)
+    if isinstance(error, foreseen):
+        return f"gifepanel: {error}"
+    return f"gifepanel: {type(error).__name__}: {error} (--traceback shows where)"

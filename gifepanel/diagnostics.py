@@ -1,0 +1,158 @@
+"""Tests on the residuals of a panel model, as functions.
+
+Each takes residuals as an array (N, T), or as a pandas Series or one-column frame with a two-level index
+(entity, time), and returns a :class:`TestResult` (or several).
+
+Examples
+--------
+>>> import numpy as np
+>>> from gifepanel import diagnostics
+>>> resid = np.random.default_rng(0).normal(size=(40, 20))
+>>> print(diagnostics.pesaran_cd(resid).null)
+no cross-section dependence is left in the errors
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gifepanel.exceptions import DataError
+from gifepanel.inference import crosssection as _cross
+from gifepanel.inference import diagnostics as _standard
+from gifepanel.inference import serial as _serial
+from gifepanel.inference.homogeneity import ando_bai, pesaran_yamagata, slope_homogeneity
+from gifepanel.inference.testresult import TestResult
+
+__all__ = [
+    "TestResult",
+    "ando_bai",
+    "born_breitung",
+    "jarque_bera",
+    "panel_durbin_watson",
+    "pesaran_cd",
+    "pesaran_xie_cd",
+    "pesaran_yamagata",
+    "residual_diagnostics",
+    "residual_moments",
+    "slope_homogeneity",
+    "weighted_cd",
+    "wooldridge_ar1",
+]
+
+
+def _to_panel(resid: Any, **aligned: Any) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
+    """Array (N, T) from an array or an indexed Series; factors and loadings put into the same order."""
+    if not hasattr(resid, "index") or not hasattr(resid, "unstack"):
+        return np.asarray(resid, dtype=np.float64), aligned
+    series = resid.squeeze(axis=1) if getattr(resid, "ndim", 1) == 2 and resid.shape[1] == 1 else resid
+    if getattr(series, "ndim", 1) == 2:
+        if getattr(series.index, "nlevels", 1) == 1:
+            wide = series
+        else:
+            raise DataError(
+                f"The frame of residuals has {series.shape[1]} columns.",
+                "One column with an (entity, time) index is needed.",
+                "Pass one column.",
+            )
+    elif series.index.nlevels == 2:
+        if series.index.duplicated().any():
+            raise DataError(
+                "Some (entity, time) pairs occur twice.", "Each may occur once.", "Drop duplicates."
+            )
+        wide = series.unstack()
+    else:
+        raise DataError(
+            f"The index of the residuals has {series.index.nlevels} level(s).",
+            "Two are needed: entity and time.",
+            "resid.index = pd.MultiIndex.from_arrays([entity, time])",
+        )
+    axes = {"factors": wide.columns, "loadings": wide.index}
+    ordered = {
+        name: value.reindex(axes[name]).to_numpy(dtype=float) if hasattr(value, "reindex") else value
+        for name, value in aligned.items()
+    }
+    return wide.to_numpy(dtype=np.float64), ordered
+
+
+def residual_diagnostics(
+    resid: Any,
+    factors: Any = None,
+    loadings: Any = None,
+    *,
+    random_state: int | np.random.Generator | None = 0,
+) -> tuple[TestResult, ...]:
+    """Moments, Jarque-Bera, Durbin-Watson, Q(1) and the cross-section test that is valid for these residuals.
+
+    Parameters
+    ----------
+    resid : array_like (N, T) or Series with index (entity, time)
+        Residuals.
+    factors : array_like (T, R) or DataFrame indexed by time, optional
+        Estimated factors.
+    loadings : array_like (N, R) or DataFrame indexed by entity, optional
+        Estimated loadings.
+    random_state : int, Generator or None
+        Seed of the random weights of CDw, where CDw is used.
+
+    Returns
+    -------
+    tuple of TestResult
+    """
+    e, kw = _to_panel(resid, factors=factors, loadings=loadings)
+    return _standard.residual_diagnostics(e, **kw, random_state=random_state)
+
+
+def residual_moments(resid: Any) -> tuple[TestResult, TestResult, TestResult, TestResult]:
+    """Mean, skewness, kurtosis and Jarque-Bera test of the pooled residuals."""
+    return _standard.residual_moments(_to_panel(resid)[0])
+
+
+def jarque_bera(resid: Any) -> TestResult:
+    """Jarque-Bera test of normality of the pooled residuals."""
+    return _standard.jarque_bera(_to_panel(resid)[0])
+
+
+def panel_durbin_watson(resid: Any, factors: Any = None, *, entity_effects: bool | None = None) -> TestResult:
+    """Panel Durbin-Watson (Bhargava, Franzini & Narendranathan 1982), valid after effects and factors."""
+    e, kw = _to_panel(resid, factors=factors)
+    return _serial.panel_durbin_watson(e, **kw, entity_effects=entity_effects)
+
+
+def born_breitung(
+    resid: Any, lags: int = 1, factors: Any = None, *, entity_effects: bool | None = None
+) -> TestResult:
+    """Bias-corrected Q(p) test of serial correlation (Born & Breitung 2016), valid after effects and
+    factors."""
+    e, kw = _to_panel(resid, factors=factors)
+    return _serial.born_breitung(e, lags, **kw, entity_effects=entity_effects)
+
+
+def wooldridge_ar1(resid: Any) -> TestResult:
+    """AR(1) test of Wooldridge (2010) and Drukker (2003), for residuals without estimated factors."""
+    return _serial.wooldridge_ar1(_to_panel(resid)[0])
+
+
+def pesaran_cd(resid: Any) -> TestResult:
+    """CD test of cross-section dependence (Pesaran 2015), without period-specific parameters."""
+    return _cross.pesaran_cd(_to_panel(resid)[0])
+
+
+def pesaran_xie_cd(resid: Any, loadings: Any) -> TestResult:
+    """CD* test (Pesaran & Xie 2021), for residuals after estimated factors."""
+    e, kw = _to_panel(resid, loadings=loadings)
+    return _cross.pesaran_xie_cd(e, kw["loadings"])
+
+
+def weighted_cd(
+    resid: Any,
+    *,
+    n_draws: int = 30,
+    power_enhanced: bool = False,
+    random_state: int | np.random.Generator | None = 0,
+) -> TestResult:
+    """CDw and CDw+ tests (Juodis & Reese 2022), for residuals after factors or time effects."""
+    e, _ = _to_panel(resid)
+    return _cross.weighted_cd(e, n_draws=n_draws, power_enhanced=power_enhanced, random_state=random_state)

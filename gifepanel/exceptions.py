@@ -1,0 +1,110 @@
+"""Errors and warnings of gifepanel.
+
+Each says up to three things, in this order: what was found, what is needed, and the line that fixes it.  The
+three parts stay at hand as attributes, so that a caller can show them apart.
+
+Examples
+--------
+>>> from gifepanel.exceptions import DataError
+>>> error = DataError("2 rows have no entity", "every row needs an (entity, time) pair", "data.dropna(subset=['firm'])")
+>>> str(error)
+"2 rows have no entity. every row needs an (entity, time) pair. data.dropna(subset=['firm'])"
+>>> error.fix
+"data.dropna(subset=['firm'])"
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "CollinearityWarning",
+    "ConvergenceError",
+    "ConvergenceWarning",
+    "DataError",
+    "DataWarning",
+    "FormulaError",
+    "GifepanelError",
+    "GifepanelWarning",
+    "SpecificationError",
+    "SpecificationWarning",
+]
+
+_SENTENCE_ENDS = (".", "!", "?", ":")
+
+
+def _sentences(*parts: str | None) -> str:
+    """Join the parts that are given into plain sentences."""
+    given = [part.strip() for part in parts if part and part.strip()]
+    closed = [part if part.endswith(_SENTENCE_ENDS) else part + "." for part in given[:-1]]
+    return " ".join([*closed, *given[-1:]])
+
+
+class _Message:
+    """What was found, what is needed, the fix: shared by errors and warnings.
+
+    Parameters
+    ----------
+    found : str
+        What is there, with names and counts.
+    needed : str, optional
+        What has to be there instead.
+    fix : str, optional
+        The line (code where possible) that repairs it.
+    """
+
+    found: str
+    needed: str | None
+    fix: str | None
+
+    def __init__(self, found: str, needed: str | None = None, fix: str | None = None) -> None:
+        super().__init__(found, needed, fix)
+        self.found = found
+        self.needed = needed
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return _sentences(self.found, self.needed, self.fix)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.found, self.needed, self.fix)
+
+
+class GifepanelError(_Message, Exception):
+    """Base class of all errors raised on purpose by gifepanel."""
+
+
+class DataError(GifepanelError, ValueError):
+    """The data cannot be used as they are: missing or infinite values, duplicates, an unreadable index, no balance."""
+
+
+class FormulaError(GifepanelError, ValueError):
+    """The formula cannot be read, names something that is not there, or would mean something else than it seems to."""
+
+
+class SpecificationError(GifepanelError, ValueError):
+    """Options that contradict each other or the data: too many factors or groups, unknown names of options."""
+
+
+class ConvergenceError(GifepanelError, RuntimeError):
+    """An iteration ended without an answer that could be returned."""
+
+
+class GifepanelWarning(_Message, UserWarning):
+    """Base class of all warnings issued by gifepanel."""
+
+
+class CollinearityWarning(GifepanelWarning):
+    """Regressors were dropped because other regressors, effects or factors span them."""
+
+
+class ConvergenceWarning(GifepanelWarning):
+    """An iteration stopped before its tolerance was met; the result is the best one found."""
+
+
+class DataWarning(GifepanelWarning):
+    """The data were used, but something about them deserves a look."""
+
+
+class SpecificationWarning(GifepanelWarning):
+    """The model was fitted, but its specification deserves a look."""

@@ -1,0 +1,393 @@
+"""Covariance of slopes estimated together with factors: Moon-Weidner, robust, clustered, HAC, Driscoll-Kraay.
+
+Notation: z~ = M_Lambda z M_F with rows z~_it of shape (q,), e the residuals,
+
+    W = (1/NT) sum_it z~_it z~_it'          ("bread")
+    Omega = (1/NT) (sum of score products)  ("meat")
+    cov = scale * W^-1 Omega W^-1 / (NT).
+
+Moon & Weidner (2017, Econometric Theory 33, 158-195, Definition 1 and Theorem 4.3) give W, the
+heteroskedastic and the homoskedastic Omega; the kinds below differ in which pairs of scores s_it = z~_it
+e_it enter Omega.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import ceil, floor
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning
+from gifepanel.inference.space import FloatArray, unit_blocks
+
+__all__ = ["CovarianceKind", "CovarianceResult", "Kernel", "default_maxlags", "factor_covariance"]
+
+CovarianceKind = Literal["nonrobust", "HC0", "HC1", "HAC", "cluster", "driscoll-kraay"]
+Kernel = Literal["uniform", "bartlett"]
+IntArray = npt.NDArray[np.int64]
+
+_KINDS = ("nonrobust", "HC0", "HC1", "HAC", "cluster", "driscoll-kraay")
+
+
+@dataclass(frozen=True)
+class CovarianceResult:
+    """A covariance matrix and how it came about.
+
+    Attributes
+    ----------
+    cov : ndarray, shape (q, q)
+        ``scale * inv(bread) @ meat @ inv(bread) / (N * T)``.
+    bread : ndarray, shape (q, q)
+        W = z~'z~ / (NT).
+    meat : ndarray, shape (q, q)
+        Omega; sigma^2 W for ``"nonrobust"``, with sigma^2 = e'e / (NT).
+    scale : float
+        Small-sample factor; 1 where ``ssc=False``.
+    kind : str
+        The requested kind.
+    description : str
+        One line for a summary.
+    n_groups : tuple of int
+        Number of clusters in each way; empty otherwise.
+    maxlags : int or None
+        Lags used by HAC and Driscoll-Kraay.
+    kernel : str or None
+        Kernel used by HAC and Driscoll-Kraay.
+    """
+
+    cov: FloatArray
+    bread: FloatArray
+    meat: FloatArray
+    scale: float
+    kind: str
+    description: str
+    n_groups: tuple[int, ...] = ()
+    maxlags: int | None = None
+    kernel: str | None = None
+
+    @property
+    def bse(self) -> FloatArray:
+        """Standard errors, shape (q,)."""
+        return np.sqrt(np.diag(self.cov))
+
+
+def default_maxlags(n_periods: int, kind: str) -> int:
+    """Lags: ceil(T^(1/4)) for ``"HAC"``; floor(4 (T/100)^(2/9)) for ``"driscoll-kraay"`` (Newey & West 1994).
+
+    Parameters
+    ----------
+    n_periods : int
+        T.
+    kind : {"HAC", "driscoll-kraay"}
+
+    Returns
+    -------
+    int
+        At most T - 1.
+    """
+    lags = ceil(n_periods**0.25 - 1e-9) if kind == "HAC" else floor(4 * (n_periods / 100) ** (2 / 9))
+    return max(0, min(lags, n_periods - 1))
+
+
+def factor_covariance(
+    z_proj: npt.ArrayLike,
+    resid: npt.ArrayLike,
+    *,
+    df_resid: int,
+    kind: CovarianceKind = "nonrobust",
+    maxlags: int | None = None,
+    kernel: Kernel | None = None,
+    groups: Sequence[npt.ArrayLike] | None = None,
+    ssc: bool = True,
+) -> CovarianceResult:
+    """Covariance of least-squares slopes after factors and effects have been projected out.
+
+    Parameters
+    ----------
+    z_proj : array_like, shape (N, T, q)
+        Regressors projected off loadings and factors, known and estimated (M_Lambda z M_F).
+    resid : array_like, shape (N, T)
+        Residuals.
+    df_resid : int
+        Residual degrees of freedom, see :func:`~gifepanel.inference.dof.residual_df`.
+    kind : str
+        - ``"nonrobust"``: W^-1 sigma^2 / NT (Moon & Weidner 2017, homoskedastic).
+        - ``"HC0"``, ``"HC1"``: heteroskedasticity of any form, without and with the small-sample factor.
+        - ``"HAC"``: besides, correlation within an entity up to ``maxlags`` periods.
+        - ``"cluster"``: any correlation within a cluster; entities by default.
+        - ``"driscoll-kraay"``: any correlation across entities, and over ``maxlags`` periods (Driscoll &
+          Kraay 1998).
+    maxlags : int, optional
+        For HAC and Driscoll-Kraay; default :func:`default_maxlags`.
+    kernel : {"uniform", "bartlett"}, optional
+        Weights 1, or 1 - l / (maxlags + 1) (Newey & West 1987), at lag l. Default ``"uniform"`` for HAC, as
+        Moon & Weidner (2017, Definition 1), and ``"bartlett"`` for Driscoll-Kraay. The uniform kernel need
+        not give a positive semidefinite matrix.
+    groups : sequence of array_like, optional
+        One integer code array per way of clustering, each (N,) or (N, T). Default: entities. Several ways
+        combine by inclusion and exclusion (Cameron, Gelbach & Miller 2011).
+    ssc : bool
+        Small-sample factor NT / df_resid (never for HC0); for clusters times G / (G - 1), G being the
+        smallest number of clusters over the ways. Software differs here: statsmodels and Stata ``regress``
+        use (NT - 1) / df in place of NT / df; fixest and reghdfe, besides, don't count effects nested in a
+        cluster.
+
+    Returns
+    -------
+    CovarianceResult
+
+    Raises
+    ------
+    DataError
+        If shapes disagree, or the projected regressors are collinear.
+    SpecificationError
+        If an option doesn't go with the kind, or a variance comes out negative (uniform kernel, several
+        ways).
+
+    Warns
+    -----
+    SpecificationWarning
+        If the covariance is not positive semidefinite although every variance is positive.
+    """
+    z, e = _check_arrays(z_proj, resid)
+    _check_options(kind, df_resid, maxlags, kernel, groups, z.shape[1])
+    n, t, q = z.shape
+    flat = z.reshape(-1, q)
+    bread = flat.T @ flat / (n * t)
+    lags = kernel_used = None
+    n_groups: tuple[int, ...] = ()
+    if kind == "nonrobust":
+        meat = bread * float(np.vdot(e, e)) / (n * t)
+    elif kind == "cluster":
+        codes = _cluster_codes(groups, n, t)
+        n_groups = tuple(int(c.max()) + 1 for c in codes)
+        meat = _meat_cluster(z, e, codes) / (n * t)
+    elif kind in ("HC0", "HC1"):
+        meat = _meat_hac(z, e, np.ones(1)) / (n * t)
+    else:
+        lags = default_maxlags(t, kind) if maxlags is None else int(maxlags)
+        kernel_used = kernel or ("uniform" if kind == "HAC" else "bartlett")
+        weights = np.ones(lags + 1) if kernel_used == "uniform" else 1 - np.arange(lags + 1) / (lags + 1)
+        build = _meat_hac if kind == "HAC" else _meat_driscoll_kraay
+        meat = build(z, e, weights) / (n * t)
+    scale = _small_sample_factor(kind, n * t, df_resid, n_groups) if ssc else 1.0
+    cov = scale * _sandwich(bread, meat) / (n * t)
+    description = _describe(kind, n_groups, lags, kernel_used)
+    _check_psd(cov, kind, description)
+    return CovarianceResult(cov, bread, meat, scale, kind, description, n_groups, lags, kernel_used)
+
+
+def _check_arrays(z_proj: npt.ArrayLike, resid: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    z = np.ascontiguousarray(z_proj, dtype=np.float64)
+    e = np.ascontiguousarray(resid, dtype=np.float64)
+    if z.ndim != 3 or e.shape != z.shape[:2] or z.shape[2] == 0:
+        raise DataError(
+            f"Regressors have shape {z.shape} and residuals {e.shape}.",
+            "They must be (N, T, q) with q > 0, and (N, T).",
+            "Pass entities along axis 0, periods along axis 1 and regressors along axis 2.",
+        )
+    return z, e
+
+
+def _check_options(
+    kind: str,
+    df_resid: int,
+    maxlags: int | None,
+    kernel: str | None,
+    groups: Sequence[npt.ArrayLike] | None,
+    n_periods: int,
+) -> None:
+    if kind not in _KINDS:
+        raise SpecificationError(
+            f"Unknown covariance type {kind!r}.", f"Known are {', '.join(_KINDS)}.", "Use 'HC1', say."
+        )
+    if df_resid <= 0:
+        raise SpecificationError(
+            f"df_resid is {df_resid}.", "It must be positive.", "Lower n_factors or n_groups."
+        )
+    if kind not in ("HAC", "driscoll-kraay") and not (maxlags is None and kernel is None):
+        raise SpecificationError(
+            f"maxlags and kernel came with cov_type={kind!r}.",
+            "They belong to 'HAC' and 'driscoll-kraay'.",
+            "Use cov_type='HAC', or leave them out.",
+        )
+    if kind != "cluster" and groups is not None:
+        raise SpecificationError(
+            f"Cluster groups came with cov_type={kind!r}.",
+            "They belong to 'cluster'.",
+            "Use cov_type='cluster', or leave groups out.",
+        )
+    if kernel not in (None, "uniform", "bartlett"):
+        raise SpecificationError(
+            f"Unknown kernel {kernel!r}.", "Known are 'uniform' and 'bartlett'.", "Use kernel='bartlett'."
+        )
+    if maxlags is not None and not 0 <= maxlags < n_periods:
+        raise SpecificationError(
+            f"maxlags is {maxlags} with {n_periods} periods.",
+            f"It must be an integer from 0 to {n_periods - 1}.",
+            "Leave it out for the default.",
+        )
+
+
+def _cluster_codes(groups: Sequence[npt.ArrayLike] | None, n: int, t: int) -> list[IntArray]:
+    """Codes 0..G-1 in each way, shape (N,) where constant within entities by construction, else (N, T)."""
+    if groups is None:
+        return [np.arange(n, dtype=np.int64)]
+    codes = []
+    for way, given in enumerate(groups):
+        arr = np.asarray(given)
+        if arr.shape not in ((n,), (n, t)):
+            raise DataError(
+                f"Cluster codes number {way + 1} have shape {arr.shape}.",
+                f"Each way needs ({n},) or ({n}, {t}).",
+                "Pass groups as a list with one array per way.",
+            )
+        inverse = np.unique(arr, return_inverse=True)[1].reshape(arr.shape).astype(np.int64)
+        if inverse.max() == 0:
+            raise SpecificationError(
+                f"Cluster variable number {way + 1} has one value only.",
+                "A clustered covariance needs at least two clusters.",
+                "Cluster by another variable.",
+            )
+        codes.append(inverse)
+    if not codes:
+        raise SpecificationError(
+            "The list of cluster groups is empty.", "One is needed.", "Leave groups out."
+        )
+    return codes
+
+
+def _scores(z: FloatArray, e: FloatArray, rows: slice) -> FloatArray:
+    return np.asarray(z[rows] * e[rows, :, None])
+
+
+def _meat_hac(z: FloatArray, e: FloatArray, weights: FloatArray) -> FloatArray:
+    """Sum over entities of w_|t-s| s_it s_is'; lag zero alone is the heteroskedastic form."""
+    n, t, q = z.shape
+    meat = np.zeros((q, q))
+    for rows in unit_blocks(n, t * q):
+        s = _scores(z, e, rows)
+        flat = s.reshape(-1, q)
+        meat += weights[0] * (flat.T @ flat)
+        for lag in range(1, len(weights)):
+            cross = s[:, lag:].reshape(-1, q).T @ s[:, :-lag].reshape(-1, q)
+            meat += weights[lag] * (cross + cross.T)
+    return meat
+
+
+def _meat_driscoll_kraay(z: FloatArray, e: FloatArray, weights: FloatArray) -> FloatArray:
+    n, t, q = z.shape
+    h = np.zeros((t, q))
+    for rows in unit_blocks(n, t * q):
+        h += _scores(z, e, rows).sum(axis=0)
+    return _meat_hac(h[None], np.ones((1, t)), weights)
+
+
+def _meat_cluster(z: FloatArray, e: FloatArray, codes: list[IntArray]) -> FloatArray:
+    """Cameron, Gelbach & Miller (2011): add odd, subtract even intersections."""
+    q = z.shape[2]
+    meat = np.zeros((q, q))
+    for size in range(1, len(codes) + 1):
+        for subset in combinations(codes, size):
+            sums = _cluster_sums(z, e, _intersect(subset, z.shape[1]))
+            meat += (-1) ** (size + 1) * (sums.T @ sums)
+    return meat
+
+
+def _intersect(subset: tuple[IntArray, ...], n_periods: int) -> IntArray:
+    joint = subset[0]
+    for other in subset[1:]:
+        if joint.ndim != other.ndim:
+            joint, other = _by_cell(joint, n_periods), _by_cell(other, n_periods)
+        pairs = joint * (int(other.max()) + 1) + other
+        joint = np.unique(pairs, return_inverse=True)[1].reshape(pairs.shape).astype(np.int64)
+    return joint
+
+
+def _by_cell(codes: IntArray, n_periods: int) -> IntArray:
+    return codes if codes.ndim == 2 else np.broadcast_to(codes[:, None], (codes.shape[0], n_periods))
+
+
+def _cluster_sums(z: FloatArray, e: FloatArray, codes: IntArray) -> FloatArray:
+    n_groups, q = int(codes.max()) + 1, z.shape[2]
+    out = np.empty((n_groups, q))
+    by_unit = np.matmul(e[:, None, :], z)[:, 0, :] if codes.ndim == 1 else None
+    for j in range(q):
+        weights = by_unit[:, j] if by_unit is not None else (z[:, :, j] * e).ravel()
+        out[:, j] = np.bincount(codes.ravel(), weights=weights, minlength=n_groups)
+    return out
+
+
+def _small_sample_factor(kind: str, nobs: int, df_resid: int, n_groups: tuple[int, ...]) -> float:
+    if kind == "HC0":
+        return 1.0
+    factor = nobs / df_resid
+    if n_groups:
+        smallest = min(n_groups)
+        factor *= smallest / (smallest - 1)
+    return factor
+
+
+def _sandwich(bread: FloatArray, meat: FloatArray) -> FloatArray:
+    """inv(bread) meat inv(bread), symmetric; bread is scaled to unit diagonal so that units don't decide."""
+    if not (np.isfinite(bread).all() and np.isfinite(meat).all()):
+        raise DataError(
+            "Regressors or residuals are missing or infinite.",
+            "The covariance needs finite numbers.",
+            "Drop or fill the cells with NaN or inf.",
+        )
+    diagonal = np.diag(bread)
+    root = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    outer = np.outer(root, root)
+    correlation = bread / outer
+    if np.any(diagonal <= 0) or np.linalg.eigvalsh(correlation)[0] < 1e-13:
+        raise DataError(
+            "The regressors are collinear once factors and effects are projected out.",
+            "Every regressor needs variation of its own.",
+            "Drop a regressor, or lower n_factors.",
+        )
+    half = np.linalg.solve(correlation, meat / outer)
+    out = np.linalg.solve(correlation, half.T) / outer
+    return np.asarray((out + out.T) / 2)
+
+
+def _check_psd(cov: FloatArray, kind: str, description: str) -> None:
+    variances = np.diag(cov)
+    fix = "Cluster in one way only" if kind == "cluster" else "Use kernel='bartlett', or fewer maxlags"
+    if np.any(variances < 0):
+        raise SpecificationError(
+            f"The covariance, {description}, has a negative variance for coefficient"
+            f" {int(np.argmin(variances)) + 1}.",
+            "In this sample it can't give standard errors.",
+            f"{fix}.",
+        )
+    root = np.sqrt(np.where(variances > 0, variances, 1.0))
+    if np.linalg.eigvalsh(cov / np.outer(root, root))[0] < -1e-10:
+        warnings.warn(
+            SpecificationWarning(
+                f"The covariance, {description}, is not positive semidefinite.",
+                "Single standard errors stand, joint tests may not.",
+                f"{fix}.",
+            ),
+            stacklevel=3,
+        )
+
+
+def _describe(kind: str, n_groups: tuple[int, ...], lags: int | None, kernel: str | None) -> str:
+    if kind == "cluster":
+        ways = " x ".join(str(g) for g in n_groups)
+        return f"clustered ({ways} clusters)"
+    names = {
+        "nonrobust": "homoskedastic",
+        "HC0": "heteroskedasticity-robust (HC0)",
+        "HC1": "heteroskedasticity-robust (HC1)",
+        "HAC": f"HAC within entities ({kernel} kernel, {lags} lags)",
+        "driscoll-kraay": f"Driscoll-Kraay ({kernel} kernel, {lags} lags)",
+    }
+    return names[kind]

@@ -1,0 +1,137 @@
+"""A fitted least-squares model with factors, as the inference layer sees it: arrays in the units of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gifepanel.inference.dof import DegreesOfFreedom, degrees_of_freedom
+from gifepanel.inference.space import FactorSpace, factor_space, project
+
+__all__ = ["FactorEstimate"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class FactorEstimate:
+    """Slopes, factors and effects of one fit.
+
+    Attributes
+    ----------
+    y : ndarray, shape (N, T)
+    x : ndarray, shape (N, T, p)
+    groups : ndarray of int64, shape (N,)
+        0..K-1.
+    slots : ndarray of int64, shape (K, p)
+        Position in `theta` of each group's slopes.
+    theta : ndarray, shape (q,)
+        Least-squares slopes.
+    factors : ndarray, shape (T, R)
+        F'F/T = I; mean zero under entity effects.
+    loadings : ndarray, shape (N, R)
+    time_effect : ndarray, shape (T,)
+        Mean zero under entity effects; zero where not absorbed.
+    entity_effect : ndarray, shape (N,)
+        Zero where not absorbed.
+    resid : ndarray, shape (N, T)
+    entity_effects, time_effects : bool
+    """
+
+    y: Array
+    x: Array
+    groups: IntArray
+    slots: IntArray
+    theta: Array
+    factors: Array
+    loadings: Array
+    time_effect: Array
+    entity_effect: Array
+    resid: Array
+    entity_effects: bool
+    time_effects: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, T)."""
+        return self.y.shape[0], self.y.shape[1]
+
+    @property
+    def n_factors(self) -> int:
+        """R."""
+        return int(self.factors.shape[1])
+
+    @property
+    def ssr(self) -> float:
+        """Sum of squared residuals."""
+        return float(np.vdot(self.resid, self.resid))
+
+    @cached_property
+    def df(self) -> DegreesOfFreedom:
+        """Parameters counted."""
+        n, t = self.shape
+        return degrees_of_freedom(
+            n,
+            t,
+            self.theta.size,
+            self.n_factors,
+            entity_effects=self.entity_effects,
+            time_effects=self.time_effects,
+        )
+
+    @cached_property
+    def space(self) -> FactorSpace:
+        """Factors and loadings, known and estimated."""
+        n, t = self.shape
+        return factor_space(
+            n,
+            t,
+            factors=self.factors,
+            loadings=self.loadings,
+            entity_effects=self.entity_effects,
+            time_effects=self.time_effects,
+        )
+
+    @cached_property
+    def known_space(self) -> FactorSpace:
+        """Additive effects alone."""
+        n, t = self.shape
+        return factor_space(n, t, entity_effects=self.entity_effects, time_effects=self.time_effects)
+
+    @cached_property
+    def z(self) -> Array:
+        """Group-interacted regressors z_it (N, T, q), as they are in the data."""
+        n, t = self.shape
+        out = np.zeros((n, t, self.theta.size))
+        for k, slot in enumerate(self.slots):
+            members = np.flatnonzero(self.groups == k)
+            for j, position in enumerate(slot):
+                out[members, :, position] = self.x[members, :, j]
+        return out
+
+    @cached_property
+    def z_effects(self) -> Array:
+        """z less additive effects: what entered the fit."""
+        if self.entity_effects or self.time_effects:
+            return project(self.z, self.known_space)
+        return self.z
+
+    @cached_property
+    def z_projected(self) -> Array:
+        """M_Lambda z M_F (N, T, q), additive effects included in both projections."""
+        return project(self.z, self.space)
+
+    @cached_property
+    def y_projected(self) -> Array:
+        """M_Lambda y M_F (N, T)."""
+        return project(self.y, self.space)
+
+    @cached_property
+    def bread(self) -> Array:
+        """W = z~'z~ / NT (q, q)."""
+        flat = self.z_projected.reshape(-1, self.theta.size)
+        return flat.T @ flat / flat.shape[0]

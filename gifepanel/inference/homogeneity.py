@@ -1,0 +1,161 @@
+"""Tests of slope homogeneity: Pesaran & Yamagata (2008), and Ando & Bai (2015) under factors."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from gifepanel.exceptions import DataError
+from gifepanel.inference.space import FloatArray, orthonormal_basis
+from gifepanel.inference.testresult import TestResult
+
+__all__ = ["ando_bai", "pesaran_yamagata", "slope_homogeneity"]
+
+_NULL = "all entities have the same slopes"
+
+
+def pesaran_yamagata(y: npt.ArrayLike, x: npt.ArrayLike, *, adjusted: bool = True) -> TestResult:
+    """Dispersion test of Pesaran & Yamagata (2008, J. Econometrics 142, 50-93).
+
+    With M_i the within transformation, sigma_i^2 the residual variances at the pooled within estimate and
+    b_W the estimate weighted by 1/sigma_i^2, ``S = sum_i (b_i - b_W)' X_i'M X_i (b_i - b_W) / sigma_i^2``;
+    then ``Delta = sqrt(N) (S/N - p) / sqrt(2p)``, adjusted ``sqrt(N) (S/N - p) / sqrt(2p (T-p-1)/(T+1))``.
+
+    Parameters
+    ----------
+    y : array_like, shape (N, T)
+        Outcome.
+    x : array_like, shape (N, T, p)
+        Strictly exogenous regressors; entity effects are taken out here.
+    adjusted : bool
+        The small-T variance.
+
+    Returns
+    -------
+    TestResult
+        One-sided: slopes that differ make the statistic large.
+    """
+    yc, xc = _check(y, x)
+    n, t, p = xc.shape
+    if t <= p + 2:
+        raise DataError(
+            f"{t} periods for {p} slopes in each entity.",
+            f"More than {p + 2} are needed.",
+            "Drop regressors.",
+        )
+    yc, xc = yc - yc.mean(axis=1, keepdims=True), xc - xc.mean(axis=1, keepdims=True)
+    flat = xc.reshape(-1, p)
+    pooled = np.linalg.solve(flat.T @ flat, flat.T @ yc.ravel())
+    variances = np.sum((yc - xc @ pooled) ** 2, axis=1) / (t - 1)
+    gram = np.matmul(xc.transpose(0, 2, 1), xc)
+    cross = np.matmul(xc.transpose(0, 2, 1), yc[:, :, None])[:, :, 0]
+    weighted = np.linalg.solve(
+        np.tensordot(1 / variances, gram, axes=1), np.tensordot(1 / variances, cross, axes=1)
+    )
+    gap = np.linalg.solve(gram, cross[:, :, None])[:, :, 0] - weighted
+    dispersion = float(np.sum(np.einsum("ip,ipq,iq->i", gap, gram, gap) / variances))
+    variance = 2 * p * (t - p - 1) / (t + 1) if adjusted else 2 * p
+    delta = sqrt(n) * (dispersion / n - p) / sqrt(variance)
+    name = "Pesaran-Yamagata adjusted Delta" if adjusted else "Pesaran-Yamagata Delta"
+    return TestResult(name, delta, float(ndtr(-delta)), None, "N(0,1), upper tail", _NULL)
+
+
+def ando_bai(
+    x: npt.ArrayLike,
+    unit_params: npt.ArrayLike,
+    resid: npt.ArrayLike,
+    factors: npt.ArrayLike,
+    loadings: npt.ArrayLike,
+) -> TestResult:
+    """Slope homogeneity under factors, Ando & Bai (2015, Econometric Reviews 34, 460-493).
+
+    With b the stacked (b_i - mean b), S = blockdiag(X_i'M_F X_i/T), L_ij = a_ij X_i'M_F X_j/T,
+    a_ij = lambda_i'(Lambda'Lambda/N)^-1 lambda_j and Omega = blockdiag(sigma^2 X_i'M_F X_i/T),
+    ``Gamma = T b'(S - L/N) Omega^-1 (S - L/N)' b`` and the statistic is ``(Gamma - Np)/sqrt(2Np)``.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, T, p)
+        Regressors as they were fitted.
+    unit_params : array_like, shape (N, p)
+        Entity-wise slopes of the heterogeneous-slope factor model, iterated to convergence.
+    resid : array_like, shape (N, T)
+        Its residuals.
+    factors : array_like, shape (T, R)
+        Its factors (known ones, such as iota under entity effects, may stand among them).
+    loadings : array_like, shape (N, R')
+        Loadings of the estimated factors.
+
+    Returns
+    -------
+    TestResult
+        One-sided: slopes that differ make the statistic large.
+
+    Notes
+    -----
+    sigma^2 is the residual sum of squares over NT - Np - R(N + T - R).
+    """
+    e, xc = _check(resid, x)
+    n, t, p = xc.shape
+    b = np.asarray(unit_params, dtype=np.float64).reshape(n, p)
+    gap = b - b.mean(axis=0)
+    lam = np.asarray(loadings, dtype=np.float64).reshape(n, -1)
+    basis = orthonormal_basis(factors, n_rows=t)
+    z = xc - np.matmul(basis, np.matmul(basis.T, xc))
+    rank = basis.shape[1]
+    sigma2 = float(np.vdot(e, e)) / (n * t - n * p - rank * (n + t - rank))
+    gram = np.matmul(z.transpose(0, 2, 1), z) / t
+    own = np.einsum("ipq,iq->ip", gram, gap)
+    fitted = np.matmul(z, gap[:, :, None])[:, :, 0]
+    shared = lam @ np.linalg.solve(lam.T @ lam / n, lam.T @ fitted)
+    score = own - np.matmul(z.transpose(0, 2, 1), shared[:, :, None])[:, :, 0] / (t * n)
+    gamma = t * float(np.sum(score * np.linalg.solve(gram, score[:, :, None])[:, :, 0])) / sigma2
+    statistic = (gamma - n * p) / sqrt(2 * n * p)
+    return TestResult("Ando-Bai", statistic, float(ndtr(-statistic)), None, "N(0,1), upper tail", _NULL)
+
+
+def slope_homogeneity(
+    y: npt.ArrayLike,
+    x: npt.ArrayLike,
+    *,
+    unit_params: npt.ArrayLike | None = None,
+    resid: npt.ArrayLike | None = None,
+    factors: npt.ArrayLike | None = None,
+    loadings: npt.ArrayLike | None = None,
+) -> TestResult:
+    """Slope homogeneity: :func:`ando_bai` where factors are given, :func:`pesaran_yamagata` otherwise.
+
+    Parameters
+    ----------
+    y, x : array_like, shape (N, T) and (N, T, p)
+        Outcome and regressors.
+    unit_params, resid, factors, loadings : array_like, optional
+        Estimates of the heterogeneous-slope factor model, all four or none.
+
+    Returns
+    -------
+    TestResult
+    """
+    if unit_params is None and resid is None and factors is None and loadings is None:
+        return pesaran_yamagata(y, x)
+    if unit_params is None or resid is None or factors is None or loadings is None:
+        raise DataError(
+            "Some of unit_params, resid, factors and loadings are missing.",
+            "The test under factors needs all four.",
+            "Pass them all, or none.",
+        )
+    return ando_bai(x, unit_params, resid, factors, loadings)
+
+
+def _check(y: npt.ArrayLike, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    panel, cube = np.asarray(y, dtype=np.float64), np.asarray(x, dtype=np.float64)
+    if cube.ndim != 3 or panel.shape != cube.shape[:2]:
+        raise DataError(
+            f"Regressors have shape {cube.shape} and the panel {panel.shape}.",
+            "They must be (N, T, p) and (N, T).",
+            "Pass entities along axis 0, periods along axis 1 and regressors along axis 2.",
+        )
+    return panel, cube

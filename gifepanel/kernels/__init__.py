@@ -1,0 +1,1 @@
+"""Jitted loops: plain functions on arrays, with no LAPACK and no pandas inside."""

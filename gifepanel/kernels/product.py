@@ -1,0 +1,378 @@
+"""Unit problems under the product penalty, exactly: the pieces of the profile descent.
+
+For one unit, with curvature H and v = H b^, the problem is
+
+    min_b  f(b) = 1/2 b'H b - v'b + kappa * prod_k ||b - alpha_k||,
+
+whose candidates are the K centres (where the penalty vanishes) and the smooth local minimum reached from b^.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gifepanel.kernels._jit import jit
+from gifepanel.kernels.small import cholesky_in_place, cholesky_solve_in_place
+
+__all__ = ["product_weights", "profile_derivatives", "smooth_minimum", "solve_units"]
+
+_NEWTON_STEPS = 50
+
+
+@jit
+def product_weights(beta, alpha, out):
+    """out[i, k] = prod over l != k of ||beta_i - alpha_l||; ``beta`` (N, p), ``alpha`` (K, p)."""
+    n, p = beta.shape
+    groups = alpha.shape[0]
+    dist = np.empty(groups)
+    for i in range(n):
+        for k in range(groups):
+            s = 0.0
+            for j in range(p):
+                d = beta[i, j] - alpha[k, j]
+                s += d * d
+            dist[k] = np.sqrt(s)
+        for k in range(groups):
+            w = 1.0
+            for m in range(groups):
+                if m != k:
+                    w *= dist[m]
+            out[i, k] = w
+
+
+@jit
+def _value(v, hmat, kappa, alpha, b):
+    """f(b)."""
+    groups, p = alpha.shape
+    penalty = kappa
+    for k in range(groups):
+        s = 0.0
+        for j in range(p):
+            d = b[j] - alpha[k, j]
+            s += d * d
+        penalty *= np.sqrt(s)
+    value = penalty
+    for j in range(p):
+        e = -v[j]
+        for m in range(p):
+            e += 0.5 * hmat[j, m] * b[m]
+        value += e * b[j]
+    return value
+
+
+@jit
+def _directions(alpha, b, unit, dist):
+    """Unit vectors (b - alpha_k)/||b - alpha_k|| and distances; returns the nearest centre."""
+    groups, p = alpha.shape
+    nearest = 0
+    for k in range(groups):
+        s = 0.0
+        for j in range(p):
+            d = b[j] - alpha[k, j]
+            unit[k, j] = d
+            s += d * d
+        dist[k] = np.sqrt(s)
+        if dist[k] < dist[nearest]:
+            nearest = k
+        if dist[k] > 0.0:
+            for j in range(p):
+                unit[k, j] /= dist[k]
+    return nearest
+
+
+@jit
+def _weight(dist, skip, skip2):
+    w = 1.0
+    for m in range(dist.shape[0]):
+        if m != skip and m != skip2:
+            w *= dist[m]
+    return w
+
+
+@jit
+def _penalty_hessian(unit, dist, kappa, cross, hess):
+    """Add the penalty's Hessian at a point off the centres; without `cross` the positive semidefinite part only."""
+    groups, p = unit.shape
+    for k in range(groups):
+        w = kappa * _weight(dist, k, k) / dist[k]
+        for j in range(p):
+            hess[j, j] += w
+            for m in range(p):
+                hess[j, m] -= w * unit[k, j] * unit[k, m]
+        if cross:
+            for q in range(groups):
+                if q != k:
+                    w2 = kappa * _weight(dist, k, q)
+                    for j in range(p):
+                        for m in range(p):
+                            hess[j, m] += w2 * unit[k, j] * unit[q, m]
+
+
+@jit
+def _gradient(v, hmat, kappa, b, unit, dist, grad):
+    """Gradient of f at a point off the centres; returns its norm."""
+    groups, p = unit.shape
+    norm = 0.0
+    for j in range(p):
+        e = -v[j]
+        for m in range(p):
+            e += hmat[j, m] * b[m]
+        grad[j] = e
+    for k in range(groups):
+        w = kappa * _weight(dist, k, k)
+        for j in range(p):
+            grad[j] += w * unit[k, j]
+    for j in range(p):
+        norm += grad[j] * grad[j]
+    return np.sqrt(norm)
+
+
+@jit
+def _pinned(v, hmat, kappa, alpha, k, dist_centres):
+    """Whether centre k is a local minimum of f: ||v - H alpha_k|| <= kappa prod_{l != k} ||alpha_k - alpha_l||."""
+    groups, p = alpha.shape
+    c = kappa
+    for m in range(groups):
+        if m != k:
+            c *= dist_centres[k, m]
+    s = 0.0
+    for j in range(p):
+        e = v[j]
+        for m in range(p):
+            e -= hmat[j, m] * alpha[k, m]
+        s += e * e
+    return s <= c * c
+
+
+@jit
+def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hess, trial, tol):
+    """Newton descent of f from `b`, in place; returns (value, whether b is a smooth local minimum).
+
+    Stops as soon as the iterate is inside the basin of a centre that is itself a local minimum.
+    """
+    groups, p = alpha.shape
+    scale = 1e-300
+    for j in range(p):
+        scale += abs(v[j])
+    value = _value(v, hmat, kappa, alpha, b)
+    for _ in range(_NEWTON_STEPS):
+        nearest = _directions(alpha, b, unit, dist)
+        if dist[nearest] == 0.0:
+            return value, False
+        norm = _gradient(v, hmat, kappa, b, unit, dist, grad)
+        if norm <= tol * scale:
+            return value, True
+        for attempt in range(2):
+            for j in range(p):
+                for m in range(p):
+                    hess[j, m] = hmat[j, m]
+            _penalty_hessian(unit, dist, kappa, attempt == 0, hess)
+            if cholesky_in_place(hess):
+                break
+        for j in range(p):
+            trial[j] = grad[j]
+        cholesky_solve_in_place(hess, trial)
+        slope = 0.0
+        length = 0.0
+        for j in range(p):
+            slope += grad[j] * trial[j]
+            length += trial[j] * trial[j]
+        if not slope > 0.0:
+            return value, True
+        length = np.sqrt(length)
+        if length > 0.5 * dist[nearest] and _pinned(v, hmat, kappa, alpha, nearest, dist_centres):
+            f_centre = _value(v, hmat, kappa, alpha, alpha[nearest])
+            if f_centre <= value:
+                return value, False
+        if slope <= 1e-13 * abs(value):
+            # below the resolution of f: Newton's last step, quadratically close
+            if length < dist[nearest]:
+                for j in range(p):
+                    b[j] -= trial[j]
+            return value, True
+        step = 1.0
+        moved = False
+        for j in range(p):
+            grad[j] = b[j]
+        for _inner in range(40):
+            for j in range(p):
+                b[j] = grad[j] - step * trial[j]
+            new = _value(v, hmat, kappa, alpha, b)
+            if new <= value - 1e-4 * step * slope:
+                moved = True
+                break
+            step *= 0.5
+        if not moved:
+            for j in range(p):
+                b[j] = grad[j]
+            return value, True
+        value = new
+    return value, True
+
+
+@jit
+def solve_units(v, hmat, kappa, alpha, free, beta, at, explore):
+    """Every unit's best candidate.
+
+    Parameters
+    ----------
+    v, hmat : ndarray, shapes (N, p) and (N, p, p)
+    kappa : float
+    alpha : ndarray, shape (K, p)
+    free : ndarray, shape (N, p)
+        The unconstrained minimisers b_i^, a start of the smooth descent.
+    beta : ndarray, shape (N, p)
+        Overwritten by the minimisers. A row that is off the centres on entry is a start too.
+    at : ndarray of int64, shape (N,)
+        On entry the centre each row of `beta` sits on, or -1; overwritten likewise.
+    explore : bool
+        Start every unit's smooth descent from `free` too; otherwise only where no other candidate is a local minimum.
+
+    Returns
+    -------
+    float
+        Sum of the minima, up to the constant sum of 1/2 b^'H b^.
+    """
+    n, p = v.shape
+    groups = alpha.shape[0]
+    unit = np.empty((groups, p))
+    dist = np.empty(groups)
+    grad = np.empty(p)
+    hess = np.empty((p, p))
+    trial = np.empty(p)
+    b = np.empty(p)
+    between = np.empty((groups, groups))
+    for k in range(groups):
+        for m in range(groups):
+            s = 0.0
+            for j in range(p):
+                d = alpha[k, j] - alpha[m, j]
+                s += d * d
+            between[k, m] = np.sqrt(s)
+    total = 0.0
+    for i in range(n):
+        best = np.inf
+        centre = -1
+        for k in range(groups):
+            value = _value(v[i], hmat[i], kappa, alpha, alpha[k])
+            if value < best:
+                best = value
+                centre = k
+        settled = at[i] >= 0 and _pinned(v[i], hmat[i], kappa, alpha, centre, between)
+        known = at[i] < 0
+        for j in range(p):
+            b[j] = beta[i, j]
+        if centre >= 0:
+            for j in range(p):
+                beta[i, j] = alpha[centre, j]
+        at[i] = centre
+        if known:
+            value, smooth = smooth_minimum(
+                v[i], hmat[i], kappa, alpha, between, b, unit, dist, grad, hess, trial, 1e-12
+            )
+            settled = smooth
+            if smooth and value < best:
+                best = value
+                at[i] = -1
+                for j in range(p):
+                    beta[i, j] = b[j]
+        if explore or not settled:
+            for j in range(p):
+                b[j] = free[i, j]
+            value, smooth = smooth_minimum(
+                v[i], hmat[i], kappa, alpha, between, b, unit, dist, grad, hess, trial, 1e-12
+            )
+            if smooth and value < best:
+                best = value
+                at[i] = -1
+                for j in range(p):
+                    beta[i, j] = b[j]
+        total += best
+    return total
+
+
+@jit
+def profile_derivatives(v, hmat, kappa, alpha, beta, at, grad, hess, solve, bound):
+    """Gradient and Hessian of the profile in alpha at the solved units, and the units' own stationarity.
+
+    Parameters
+    ----------
+    v, hmat, kappa, alpha, beta, at
+        As left by :func:`solve_units`.
+    grad : ndarray, shape (K * p,)
+        Overwritten.
+    hess : ndarray, shape (K * p, K * p)
+        Overwritten: the Schur complement of the units off the centres, plus H_i of the units on them.
+    solve, bound : ndarray, shapes (p, K * p) and (K * p, p)
+        Work space.
+
+    Returns
+    -------
+    float
+        The largest violation of a unit's own first-order condition, relative to sum |v_i|.
+    """
+    n, p = v.shape
+    groups = alpha.shape[0]
+    unit = np.empty((groups, p))
+    dist = np.empty(groups)
+    gi = np.empty(p)
+    hb = np.empty((p, p))
+    col = np.empty(p)
+    worst = 0.0
+    grad[:] = 0.0
+    hess[:] = 0.0
+    for i in range(n):
+        k0 = at[i]
+        if k0 >= 0:
+            for j in range(p):
+                e = -v[i, j]
+                for m in range(p):
+                    e += hmat[i, j, m] * alpha[k0, m]
+                    hess[k0 * p + j, k0 * p + m] += hmat[i, j, m]
+                grad[k0 * p + j] += e
+            continue
+        nearest = _directions(alpha, beta[i], unit, dist)
+        if dist[nearest] == 0.0:
+            continue
+        scale = 1e-300
+        for j in range(p):
+            scale += abs(v[i, j])
+        worst = max(worst, _gradient(v[i], hmat[i], kappa, beta[i], unit, dist, gi) / scale)
+        for j in range(p):
+            for m in range(p):
+                hb[j, m] = hmat[i, j, m]
+        _penalty_hessian(unit, dist, kappa, True, hb)
+        definite = cholesky_in_place(hb)
+        for k in range(groups):
+            w = kappa * _weight(dist, k, k)
+            for j in range(p):
+                grad[k * p + j] -= w * unit[k, j]
+                for m in range(p):
+                    e = -w / dist[k] * unit[k, j] * unit[k, m]
+                    if j == m:
+                        e += w / dist[k]
+                    hess[k * p + j, k * p + m] += e
+                    bound[k * p + j, m] = -e
+            for q in range(groups):
+                if q != k:
+                    w2 = kappa * _weight(dist, k, q)
+                    for j in range(p):
+                        for m in range(p):
+                            e = w2 * unit[k, j] * unit[q, m]
+                            hess[k * p + j, q * p + m] += e
+                            bound[k * p + j, m] -= e
+        if not definite:
+            continue
+        for row in range(groups * p):
+            for j in range(p):
+                col[j] = bound[row, j]
+            cholesky_solve_in_place(hb, col)
+            for j in range(p):
+                solve[j, row] = col[j]
+        for row in range(groups * p):
+            for other in range(groups * p):
+                e = 0.0
+                for j in range(p):
+                    e += bound[row, j] * solve[j, other]
+                hess[row, other] -= e
+    return worst

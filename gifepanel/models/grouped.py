@@ -1,0 +1,243 @@
+"""Grouped interactive fixed effects (Su & Ju 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gifepanel.exceptions import SpecificationError
+from gifepanel.models.base import FactorModel
+from gifepanel.models.checks import (
+    check_choice,
+    check_count,
+    check_counts_fit,
+    check_unit_periods,
+    reject_unknown,
+)
+from gifepanel.models.inference import bias_correction_kind, correct_bias, read_covariance
+from gifepanel.models.interactive import estimate_from_fit, reestimate_on, slope_scale
+from gifepanel.solvers.arrays import prepare
+from gifepanel.solvers.grouped import GroupedOptions, fit_grouped
+
+if TYPE_CHECKING:
+    from gifepanel.results.grouped import GroupedIFEResults
+
+__all__ = ["GroupedIFE"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class GroupedIFE(FactorModel):
+    """Grouped interactive fixed effects, y_it = x_it'a_{g(i)} + l_i'f_t + e_it (Su & Ju 2018).
+
+    Slopes are the same within latent groups of entities and differ across them; factors are common to all.
+
+    Parameters
+    ----------
+    endog, exog : array_like
+        Arrays (N, T) and (N, T, p), or an outcome and a frame of regressors with a two-level index (entity, time) or
+        with `entity` and `time`.
+    n_groups : int
+        Number of groups K.
+    n_factors : int
+        Number of common factors R; 0 is the C-Lasso of Su, Shi & Phillips (2016).
+    common : sequence of str
+        Regressors whose slope is the same in all groups.
+    entity, time : str or sequence, optional
+        Columns that say who and when; for arrays, their labels.
+    absorb : str or sequence of str
+        Additive effects: the entity, the time, or both.
+    predetermined : sequence of str or int
+        Regressors that react to past errors. Formulas find lags of the outcome by themselves.
+    missing : {"drop", "raise"}
+
+    References
+    ----------
+    Su, L. and G. Ju (2018). Identifying latent grouped patterns in panel data models with interactive fixed effects.
+    *Journal of Econometrics* 206, 554-573.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> panel = gife.datasets.simulate("S", n_entities=100, n_times=50, random_state=0)
+    >>> res = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2).fit()
+    >>> res.group_sizes.tolist()
+    [30, 30, 40]
+    """
+
+    _options = ("n_groups", "n_factors", "common")
+
+    def _read_options(self, *, n_groups: Any = None, n_factors: Any = None, common: Any = (), **_: Any) -> None:
+        self.n_groups = check_count("n_groups", n_groups, 1)
+        self.n_factors = check_count("n_factors", n_factors, 0)
+        if len(self._common) == len(self._names):
+            raise SpecificationError(
+                "All regressors are in common.",
+                "At least one slope must differ across groups.",
+                "Take InteractiveFE for one slope vector.",
+            )
+        check_counts_fit(self.design, self.n_groups, self.n_factors, self.entity_effects, self.time_effects)
+        check_unit_periods(self.design, len(self._names), self.n_factors, self.entity_effects)
+
+    def fit(  # type: ignore[override]
+        self,
+        *,
+        cov_type: str = "nonrobust",
+        cov_kwds: Mapping[str, Any] | None = None,
+        use_t: bool | None = None,
+        kappa: float | None = None,
+        kappa_scale: float = 1.0,
+        classify: str = "refined",
+        metric: str = "absolute",
+        start: Any = "kmeans",
+        n_starts: int | None = None,
+        polish: bool = True,
+        bias_correction: bool | str | None = None,
+        ssc: bool = True,
+        random_state: int | np.random.Generator | None = 0,
+        m1: int | None = None,
+        m2: int | None = None,
+        tol: float = 1e-7,
+        max_iter: int = 300,
+        max_sweeps: int = 20,
+        sweep_tol: float = 1e-4,
+        **unknown: Any,
+    ) -> GroupedIFEResults:
+        """Fit the model: penalised principal components, classification, joint least squares, inference.
+
+        Parameters
+        ----------
+        cov_type : str
+            "nonrobust", "HC0", "HC1", "cluster", "HAC" (within entities) or "hac-groupsum" (Driscoll-Kraay).
+        cov_kwds : dict, optional
+            ``{"groups": "column"}``, a list of columns for several ways, ``{"maxlags": 2, "kernel": "bartlett"}``.
+        use_t : bool, optional
+            t rather than normal distribution; by default for "nonrobust" only, as in statsmodels.
+        kappa : float, optional
+            Weight of the penalty in the units of the data, regressors not standardised. By default the scale-free
+            rule ``kappa_scale * sigma * T**(-1/3) / d**(K-1)`` on standardised regressors, d being the mean distance
+            between the starting centres.
+        kappa_scale : float
+            The c of that rule; classifications change little between 0.2 and 5.
+        classify : {"refined", "nearest"}
+            "nearest" is Su & Ju's: the nearest centre. "refined" goes on from there by least squares, moving
+            entities to the group that fits them best until none wants to move.
+        metric : {"absolute", "relative", "mahalanobis"}
+            Distance to the centres.
+        start : {"kmeans", "zero"} or array_like, shape (K, p)
+            Starting centres, arrays in the units of the data.
+        n_starts : int, optional
+            Distinct K-means partitions carried to the end; the smallest sum of squares is kept. By default 1 up to
+            three groups and 5 above.
+        polish : bool
+            End the sweep of Su & Ju by exact descent on their criterion.
+        bias_correction : bool or {"dynamic", "analytic", "jackknife"}, optional
+            True ("analytic"): the three terms of Moon & Weidner (2017). "dynamic": the one of predetermined
+            regressors, the default where a lag of the outcome is among the regressors. "jackknife": half-panel
+            (Dhaene & Jochmans 2015).
+        ssc : bool
+            Scale covariances by NT over the residual degrees of freedom.
+        random_state : int or Generator
+            Of K-means and of random starts.
+        m1, m2 : int, optional
+            Bandwidths of the bias terms; by default ceil(T^(1/4)).
+        tol, max_iter : float, int
+            Of the descent.
+        sweep_tol, max_sweeps : float, int
+            Of the sweep.
+
+        Raises
+        ------
+        SpecificationError, DataError
+            Before any estimation.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the descent, the classification or the final least squares did not settle.
+        SpecificationWarning
+            If a group has one entity.
+        """
+        # checks
+        reject_unknown(unknown, GroupedIFE.fit.__kwdefaults__, "fit")
+        covariance = read_covariance(self, cov_type, cov_kwds, ssc)
+        correction = bias_correction_kind(bias_correction, bool(self._lags))
+        options = GroupedOptions(
+            kappa=_nonnegative("kappa", kappa),
+            kappa_scale=_nonnegative("kappa_scale", kappa_scale) or 0.0,
+            start=self._starting_centres(start),
+            n_starts=check_count("n_starts", n_starts if n_starts is not None else (1 if self.n_groups < 4 else 5), 1),
+            seed=random_state,
+            polish=polish,
+            classify=check_choice("classify", classify, ("refined", "nearest")),  # type: ignore[arg-type]
+            metric=check_choice("metric", metric, ("absolute", "relative", "mahalanobis")),  # type: ignore[arg-type]
+            common=self._common,
+            tol=tol,
+            max_iter=max_iter,
+            sweep_tol=sweep_tol,
+            max_sweeps=max_sweeps,
+        )
+
+        # estimate
+        data = prepare(
+            self._y,
+            self._x,
+            entity_effects=self.entity_effects,
+            time_effects=self.time_effects,
+            standardize=kappa is None,
+        )
+        grouped = fit_grouped(data, self.n_groups, self.n_factors, options)
+        slopes, fit = grouped.classification.slopes, grouped.classification.fit
+        scale = slope_scale(data, slopes)
+        estimate = estimate_from_fit(self, data, slopes, fit)
+
+        # inference
+        params, bias = correct_bias(
+            correction,
+            estimate,
+            predetermined=bool(self._predetermined),
+            m1=m1,
+            m2=m2,
+            reestimate=reestimate_on(self, slopes, estimate.theta),
+        )
+
+        # results
+        from gifepanel.results.grouped import grouped_results
+
+        return grouped_results(
+            self,
+            estimate,
+            grouped,
+            params=params,
+            bias=bias,
+            correction=correction,
+            covariance=covariance,
+            use_t=use_t,
+            scale=scale,
+            regressor_scale=data.scale,
+            classify=classify,
+            metric=metric,
+        )
+
+    def _starting_centres(self, start: Any) -> Any:
+        if isinstance(start, str):
+            return check_choice("start", start, ("kmeans", "zero"))
+        centres = np.asarray(start, dtype=float)
+        shape = (self.n_groups, len(self._names))
+        if centres.shape != shape or not np.isfinite(centres).all():
+            raise SpecificationError(
+                f"start has shape {centres.shape}.",
+                f"It must hold finite centres, groups by regressors: {shape}.",
+                'start="kmeans"',
+            )
+        return centres
+
+
+def _nonnegative(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if not np.isscalar(value) or not np.isfinite(value) or value < 0:  # type: ignore[arg-type, operator]
+        raise SpecificationError(f"{name} is {value!r}.", "It must be a number that is not negative.", f"{name}=1.0")
+    return float(value)  # type: ignore[arg-type]

@@ -1,0 +1,442 @@
+"""From a formula, frames or arrays to the matrices that models work on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gifepanel.exceptions import DataError, FormulaError, SpecificationError
+from gifepanel.panel.checks import (
+    check_finite,
+    check_missing_option,
+    empty_error,
+    unknown_names,
+)
+from gifepanel.panel.expressions import Expression, lags_of
+from gifepanel.panel.frames import PanelFrame, plain_column, read_frame
+from gifepanel.panel.grammar import AbsorbedEffect, check_powers, expand_lags, parse_absorbed, split_formula
+from gifepanel.panel.matrices import PanelDesign, common_columns, slope_values
+from gifepanel.panel.spec import (
+    DesignSpec,
+    capture_context,
+    effect_codes,
+    keep_rows,
+    numeric_matrix,
+    private,
+    read_factors,
+    resolve_names,
+)
+from gifepanel.panel.text import first_of
+from gifepanel.panel.transforms import PanelFunctions
+
+__all__ = ["PanelDesign", "design_from_arrays", "design_from_formula", "design_from_frames"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+# --- formula ------------------------------------------------------------------------------------------------
+
+
+def design_from_formula(
+    formula: str,
+    data: Any,
+    *,
+    entity: Any = None,
+    time: Any = None,
+    common: str | Sequence[str] = (),
+    context: int | Mapping[str, Any] | None = None,
+    missing: str = "drop",
+) -> PanelDesign:
+    """Build a design from a formula.
+
+    Parameters
+    ----------
+    formula : str
+        ``y ~ x1 + log(x2) + L(x3, 1) | firm + year``: formulaic's grammar; effects to absorb after ``|``;
+        index levels by name; ``L(x, k)``/``lag``, ``F(x, k)``/``lead``, ``D(x, k)``/``diff`` within entities,
+        gaps respected.
+    data : DataFrame
+        pandas with a two-level index (entity, time), or any frame narwhals reads with ``entity=`` and
+        ``time=``.
+    entity, time : str or array_like, optional
+        Columns or index levels that say who and when.
+    common : str or sequence of str
+        Regressors (names of columns of the design, or terms) to be marked in ``PanelDesign.common``.
+    context : int, mapping or None
+        Where further functions are looked up: frames above the caller (0: the caller), or names; None:
+        nowhere.
+    missing : {"drop", "raise"}
+        What to do with missing values; rows lost to lags are always dropped.
+
+    Returns
+    -------
+    PanelDesign
+
+    Raises
+    ------
+    FormulaError
+        The formula can't be read, names something unknown, or makes values that are not finite.
+    DataError
+        Ids that are missing, doubled or without order; infinite values; nothing left.
+    """
+    check_missing_option(missing)
+    names = capture_context(context)
+    parts = split_formula(formula)
+    check_powers(parts.endog)
+    check_powers(parts.exog)
+    effects = parse_absorbed(parts.absorbed)
+    frame = read_frame(data, entity=entity, time=time)
+    build = _FormulaBuild(parts.endog, expand_lags(parts.exog), effects, frame, names)
+    return build.design(formula, _name_only(entity), _name_only(time), common, missing)
+
+
+def _name_only(given: Any) -> str | None:
+    return given if isinstance(given, str) else None
+
+
+class _FormulaBuild:
+    """One pass from text to matrices: parse, find the columns, check them, evaluate, choose rows, encode."""
+
+    def __init__(
+        self,
+        endog: str,
+        exog: str,
+        effects: tuple[AbsorbedEffect, ...],
+        frame: PanelFrame,
+        names: Mapping[str, Any],
+    ) -> None:
+        from gifepanel.panel.formulaic_compat import factors_of, parse
+
+        self.effects, self.frame = effects, frame
+        self.spans_intercept = any(effect.intercept for effect in effects)
+        taken = {frame.entity_name, frame.time_name} | {name for effect in effects for name in effect.factors}
+        available = [name for name in frame.names if name not in taken]
+        self.parsed = parse(endog, exog, available, intercept=self.spans_intercept)
+        self.left = read_factors(factors_of(self.parsed.lhs))
+        self.right = read_factors(factors_of(self.parsed.rhs))
+        unknown = [n for e in effects for n in (*e.factors, *e.slopes) if n not in frame.names]
+        if unknown:
+            raise unknown_names(unknown, frame.names)
+        self.column_names, self.context = resolve_names({**self.left, **self.right}, frame, names)
+        repeated = [text for text in self.left if text in self.right]
+        if repeated:
+            raise FormulaError(
+                f"the outcome {repeated[0]} is also a regressor",
+                "leave it out on the right",
+                f"{endog} ~ ...",
+            )
+
+    def design(
+        self, formula: str, entity: str | None, time: str | None, common: str | Sequence[str], missing: str
+    ) -> PanelDesign:
+        """Check, evaluate, encode, assemble."""
+        from gifepanel.panel.formulaic_compat import Evaluation
+
+        frame, index = self.frame, self.frame.panel_index()
+        columns = {name: frame.column(name) for name in self.column_names}
+        slopes = {name: frame.column(name) for effect in self.effects for name in effect.slopes}
+        missing_ids = {n: frame.codes(n).codes < 0 for effect in self.effects for n in effect.factors}
+        found = check_finite(frame, {**columns, **slopes}, missing=missing, roles=missing_ids)
+        functions = PanelFunctions(lambda: index)
+        evaluation = Evaluation(self.parsed, columns, frame.n_rows, {**self.context, **private(functions)})
+        expressions = {**self.left, **self.right}
+        keep, lagged = keep_rows(frame, evaluation, expressions, found, functions, self.context)
+        if not keep.any():
+            raise empty_error(frame.n_rows, found, lagged, index.time_unit)
+        encoded = evaluation.encode(keep)
+        _refuse_levels(evaluation.unseen_levels())
+        kept = [j for j, name in enumerate(encoded.exog.names) if not (name == "Intercept" and self.spans_intercept)]
+        codes = {effect.name: effect_codes(frame, effect, keep) for effect in self.effects}
+        exog_names = tuple(encoded.exog.names[j] for j in kept)
+        spec = DesignSpec(
+            formula,
+            exog_names,
+            self._exog_columns(),
+            entity,
+            time,
+            frame.entity_name,
+            frame.time_name,
+            self.effects,
+            {name: levels for name, (_, levels) in codes.items()},
+            encoded.spec,
+            self.context,
+            tuple(kept),
+        )
+        endog, endog_name = self._outcome(encoded.endog)
+        return PanelDesign(
+            endog=endog,
+            exog=np.ascontiguousarray(encoded.exog.values[:, kept])
+            if len(kept) < len(encoded.exog.names)
+            else encoded.exog.values,
+            endog_name=endog_name,
+            exog_names=exog_names,
+            index=index.subset(keep),
+            row_index=frame.row_index if keep.all() else frame.row_index[keep],
+            esample=keep,
+            absorbed=tuple(codes),
+            absorbed_codes=codes,
+            absorbed_effects=self.effects,
+            absorbed_slopes={name: slope_values(values)[keep] for name, values in slopes.items()},
+            lags_of_endog=self._lagged(encoded.exog, kept),
+            common=common_columns(common, exog_names, [encoded.exog.factors[j] for j in kept]),
+            formula=formula,
+            spec=spec,
+            n_dropped=int(keep.size - keep.sum()),
+            dropped_by={name: int(rows.sum()) for name, rows in found.items()} | lagged,
+            lagged_terms=tuple(lagged),
+            index_before_lags=index.subset(~_any(found, frame.n_rows)) if lagged else None,
+        )
+
+    def _exog_columns(self) -> tuple[str, ...]:
+        used = {name for expression in self.right.values() for name in expression.names}
+        return tuple(name for name in self.column_names if name in used)
+
+    def _outcome(self, matrix: Any) -> tuple[FloatArray, str]:
+        text = next(iter(self.left), "1")
+        if len(matrix.names) != 1:
+            categorical = len(self.left) == 1
+            raise FormulaError(
+                f"the left side has {len(matrix.names)} columns: {first_of(matrix.names)}",
+                "one outcome is needed" + (", as numbers" if categorical else ""),
+                f'data["{text}"] = pd.to_numeric(data["{text}"])'
+                if categorical
+                else "I(y / x) for a ratio, or one formula for each outcome",
+            )
+        if matrix.names[0] != text:
+            raise FormulaError(
+                f"the outcome {text} is text or a category ({matrix.names[0]})",
+                "numbers are needed",
+                f'data["{text}"] = pd.to_numeric(data["{text}"])',
+            )
+        return np.ascontiguousarray(matrix.values[:, 0]), matrix.names[0]
+
+    def _lagged(self, matrix: Any, kept: Sequence[int]) -> tuple[int, ...]:
+        outcome: Expression = next(iter(self.left.values()))
+        flagged = {text for text, expression in self.right.items() if lags_of(outcome, self.column_names, expression)}
+        return tuple(position for position, j in enumerate(kept) if any(f.text in flagged for f in matrix.factors[j]))
+
+
+def _any(found: Mapping[str, BoolArray], n_rows: int) -> BoolArray:
+    """Rows in which any of the variables is missing."""
+    out = np.zeros(n_rows, dtype=bool)
+    for rows in found.values():
+        out |= rows
+    return out
+
+
+def _refuse_levels(unseen: Mapping[str, list[Any]]) -> None:
+    if unseen:
+        term, levels = next(iter(unseen.items()))
+        raise FormulaError(
+            f"{term} has categories outside of its levels=: {first_of(levels)}",
+            "levels= has to list each category of the sample",
+            "add them, or leave those rows out",
+        )
+
+
+# --- frames -------------------------------------------------------------------------------------------------
+
+
+def design_from_frames(
+    endog: Any,
+    exog: Any,
+    *,
+    entity: Any = None,
+    time: Any = None,
+    absorbed: str | Sequence[str] = (),
+    common: str | Sequence[str] = (),
+    missing: str = "drop",
+) -> PanelDesign:
+    """Build a design from an outcome and a frame of regressors.
+
+    Parameters
+    ----------
+    endog : Series, one-column DataFrame or array (n,)
+        A pandas outcome has to carry the index of ``exog``.
+    exog : DataFrame
+        pandas with a two-level index (entity, time), or any frame narwhals reads with ``entity=`` and
+        ``time=``. Columns used as ids or effects are not regressors.  No intercept is added.
+    entity, time : str or array_like (n,), optional
+        Columns of ``exog``, index levels, or the labels themselves.
+    absorbed : str or sequence of str
+        Effects to absorb, as after ``|`` in a formula: "firm", "firm^year".
+    common : str or sequence of str
+    missing : {"drop", "raise"}
+
+    Returns
+    -------
+    PanelDesign
+
+    Raises
+    ------
+    DataError, FormulaError, SpecificationError
+    """
+    check_missing_option(missing)
+    if isinstance(exog, pd.Series):
+        exog = exog.to_frame(exog.name if exog.name is not None else "x1")
+    frame = read_frame(exog, entity=entity, time=time)
+    effects = parse_absorbed(absorbed if isinstance(absorbed, str) else " + ".join(absorbed))
+    taken = {name for effect in effects for name in (*effect.factors, *effect.slopes)}
+    unknown = [name for name in taken if name not in frame.names]
+    if unknown:
+        error = unknown_names(unknown, frame.names, where="absorbed=")
+        raise SpecificationError(error.found, error.needed, error.fix)
+    used = taken | {_name_only(entity), _name_only(time)}
+    exog_names = tuple(str(name) for name in frame.data.columns if name not in used)
+    outcome, endog_name = _read_endog(endog, frame)
+    index = frame.panel_index()
+    columns = {name: frame.column(name) for name in exog_names}
+    slopes = {name: frame.column(name) for effect in effects for name in effect.slopes}
+    missing_ids = {n: frame.codes(n).codes < 0 for effect in effects for n in effect.factors}
+    found = check_finite(frame, {endog_name: outcome, **columns, **slopes}, missing=missing, roles=missing_ids)
+    keep = ~_any(found, frame.n_rows)
+    if not keep.any():
+        raise empty_error(frame.n_rows, found, {}, index.time_unit)
+    codes = {effect.name: effect_codes(frame, effect, keep) for effect in effects}
+    spec = DesignSpec(
+        None,
+        exog_names,
+        exog_names,
+        _name_only(entity),
+        _name_only(time),
+        frame.entity_name,
+        frame.time_name,
+        effects,
+        {name: levels for name, (_, levels) in codes.items()},
+    )
+    return PanelDesign(
+        endog=numeric_matrix({endog_name: outcome}, [endog_name])[keep, 0],
+        exog=np.ascontiguousarray(numeric_matrix(columns, exog_names)[keep]) if columns else np.empty((keep.sum(), 0)),
+        endog_name=endog_name,
+        exog_names=exog_names,
+        index=index.subset(keep),
+        row_index=frame.row_index[keep],
+        esample=keep,
+        absorbed=tuple(codes),
+        absorbed_codes=codes,
+        absorbed_effects=effects,
+        absorbed_slopes={name: slope_values(values)[keep] for name, values in slopes.items()},
+        common=common_columns(common, exog_names),
+        spec=spec,
+        n_dropped=int(keep.size - keep.sum()),
+        dropped_by={name: int(rows.sum()) for name, rows in found.items()},
+    )
+
+
+def _read_endog(endog: Any, frame: PanelFrame) -> tuple[pd.Series, str]:
+    if isinstance(endog, pd.DataFrame):
+        if endog.shape[1] != 1:
+            raise DataError(f"endog has {endog.shape[1]} columns", "one outcome is needed", 'endog = data["y"]')
+        endog = endog.iloc[:, 0]
+    if hasattr(endog, "to_numpy") and not isinstance(endog, pd.Series):
+        endog = pd.Series(endog.to_numpy(), name=getattr(endog, "name", None))
+    elif isinstance(endog, pd.Series) and isinstance(frame.data, pd.DataFrame):
+        if not endog.index.equals(frame.data.index):
+            raise DataError(
+                "endog and exog have different indexes", "rows have to match", "endog = endog.loc[exog.index]"
+            )
+    series = endog if isinstance(endog, pd.Series) else pd.Series(np.asarray(endog).squeeze())
+    if len(series) != frame.n_rows:
+        raise DataError(f"endog has {len(series)} rows, exog {frame.n_rows}", "rows have to match", None)
+    name = str(series.name) if series.name is not None else "y"
+    return plain_column(series, name), name
+
+
+# --- arrays -------------------------------------------------------------------------------------------------
+
+
+def design_from_arrays(
+    y: npt.ArrayLike,
+    x: npt.ArrayLike,
+    *,
+    endog_name: str = "y",
+    exog_names: Sequence[str] | None = None,
+    entities: Iterable[Any] | None = None,
+    times: Iterable[Any] | None = None,
+    common: str | Sequence[str] = (),
+    missing: str = "drop",
+) -> PanelDesign:
+    """Build a design from cubes.
+
+    Parameters
+    ----------
+    y : (N, T) array_like
+    x : (N, T, p) or (N, T) array_like
+    endog_name : str
+    exog_names : sequence of str, optional
+        "x1", "x2", ... by default.
+    entities, times : sequences of length N and T, optional
+        Labels; 0, 1, ... by default.  Rows stay in the order of the arrays, whatever the order of the labels.
+    common : str or sequence of str
+    missing : {"drop", "raise"}
+        Cells with NaN are dropped, which leaves the panel unbalanced.
+
+    Returns
+    -------
+    PanelDesign
+
+    Raises
+    ------
+    DataError
+        Shapes that do not fit, values that are not finite.
+    """
+    check_missing_option(missing)
+    outcome, regressors = _cubes(y, x)
+    n_entities, n_times, p = regressors.shape
+    names = tuple(exog_names) if exog_names is not None else tuple(f"x{j + 1}" for j in range(p))
+    if len(names) != p or len(set(names)) != p:
+        raise DataError(f"exog_names has {len(names)} names", f"{p} different ones are needed", None)
+    labels = [
+        pd.Index(given) if given is not None else pd.RangeIndex(size)
+        for given, size in ((entities, n_entities), (times, n_times))
+    ]
+    for label, size, what in zip(labels, (n_entities, n_times), ("entities", "times"), strict=True):
+        if len(label) != size or not label.is_unique:
+            raise DataError(f"{what} has {len(label)} labels", f"{size} different ones are needed", None)
+    rows = pd.MultiIndex.from_product(labels, names=["entity", "time"])
+    data = pd.DataFrame(regressors.reshape(-1, p), index=rows, columns=list(names), copy=False)
+    frame = read_frame(data, entity="entity", time="time")
+    columns = {name: plain_column(data[name], name) for name in names}
+    columns = {endog_name: pd.Series(outcome.ravel()), **columns}
+    found = check_finite(frame, columns, missing=missing)
+    keep = ~_any(found, frame.n_rows)
+    if not keep.any():
+        raise empty_error(frame.n_rows, found, {}, "1")
+    return PanelDesign(
+        endog=outcome.ravel()[keep],
+        exog=np.ascontiguousarray(regressors.reshape(-1, p)[keep]),
+        endog_name=endog_name,
+        exog_names=names,
+        index=replace(frame.panel_index(), source="cubes").subset(keep),
+        row_index=rows[keep],
+        esample=keep,
+        common=common_columns(common, names),
+        n_dropped=int(keep.size - keep.sum()),
+        dropped_by={name: int(missing_rows.sum()) for name, missing_rows in found.items()},
+    )
+
+
+def _cubes(y: npt.ArrayLike, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    try:
+        outcome = np.array(y, dtype=np.float64, order="C")
+        regressors = np.array(x, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the arrays are not numbers: {error}", "y (N, T) and x (N, T, p) are needed", None) from None
+    if regressors.ndim == 2 and outcome.ndim == 2:
+        regressors = regressors[:, :, None]
+    if outcome.ndim != 2 or regressors.ndim != 3 or outcome.shape != regressors.shape[:2]:
+        raise DataError(
+            f"y has shape {outcome.shape} and x {np.shape(x)}",
+            "y (N, T) and x (N, T, p) are needed, entities first",
+            "x = x.transpose(1, 0, 2) if times come first",
+        )
+    if outcome.size == 0:
+        raise DataError("the arrays are empty", "observations are needed", None)
+    return outcome, regressors

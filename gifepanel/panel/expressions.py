@@ -1,0 +1,213 @@
+"""Names and lags inside the factors of a formula, read from their syntax trees."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gifepanel.panel.transforms import PANEL_FUNCTIONS, PanelFunctions
+
+__all__ = ["Expression", "lags_of", "missing_rows", "read_expression"]
+
+BoolArray = npt.NDArray[np.bool_]
+
+_QUOTED = re.compile(r"(\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`)")
+_PANEL_CALL = re.compile(rf"(?<![\w.])({'|'.join(PANEL_FUNCTIONS)})(?=\()")
+PRIVATE = "__gife_{}"
+
+
+@dataclass(frozen=True, eq=False)
+class Expression:
+    """A factor's expression.
+
+    Attributes
+    ----------
+    text : str
+    tree : ast.expr
+        Names in backticks stand under an alias.
+    aliases : dict of str to str
+        Alias to name.
+    names : tuple of str
+        Names read: columns, constants, functions; not those bound inside (lambda, comprehension).
+    """
+
+    text: str
+    tree: ast.expr
+    aliases: Mapping[str, str]
+    names: tuple[str, ...]
+
+    def name(self, node: ast.Name) -> str:
+        """The caller's name for a name in the tree."""
+        return self.aliases.get(node.id, node.id)
+
+
+def read_expression(text: str, *, lookup: bool = False) -> Expression:
+    """Parse a factor.
+
+    Parameters
+    ----------
+    text : str
+    lookup : bool
+        The factor is a bare column name, whatever its characters.
+
+    Raises
+    ------
+    SyntaxError
+        The text is not a Python expression.
+    """
+    aliases: dict[str, str] = {}
+    if lookup:
+        aliases["__gife_column"] = text
+        return Expression(text, ast.Name("__gife_column", ast.Load()), aliases, (text,))
+
+    def alias(part: str) -> str:
+        if not part.startswith("`"):
+            return part
+        aliases[f"__gife_quoted{len(aliases)}"] = part.strip("`")
+        return f" __gife_quoted{len(aliases) - 1} "
+
+    clean = "".join(alias(part) for part in _QUOTED.split(text)).strip()
+    tree = ast.parse(clean, mode="eval").body
+    return Expression(text, tree, aliases, tuple(dict.fromkeys(_names(tree, aliases))))
+
+
+def _names(tree: ast.AST, aliases: Mapping[str, str]) -> Iterable[str]:
+    bound = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    bound |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    panel = {id(node.func) for node in ast.walk(tree) if _panel_call(node)}  # type: ignore[attr-defined]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id not in bound and id(node) not in panel:
+            yield aliases.get(node.id, node.id)
+        if _is_call(node, "Q") and isinstance(node.args[0], ast.Constant):  # type: ignore[attr-defined]
+            yield str(node.args[0].value)  # type: ignore[attr-defined]
+
+
+def _is_call(node: ast.AST, *names: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names and bool(node.args)
+
+
+def _panel_call(node: ast.AST) -> bool:
+    return _is_call(node, *PANEL_FUNCTIONS)
+
+
+def private_calls(text: str) -> str:
+    """Give called panel functions a private name, so that a column named ``D`` does not stand in their way."""
+    parts = _QUOTED.split(text)
+    return "".join(
+        part if _QUOTED.fullmatch(part) else _PANEL_CALL.sub(lambda m: PRIVATE.format(m.group(1)), part)
+        for part in parts
+    )
+
+
+def uses_panel(expression: Expression) -> bool:
+    """Whether a lag, lead or difference is called."""
+    return any(_panel_call(node) for node in ast.walk(expression.tree))
+
+
+def _periods(call: ast.Call) -> int:
+    """The ``k`` of a panel call as far as it is a literal; 1 by default."""
+    given = call.args[1] if len(call.args) > 1 else next((kw.value for kw in call.keywords if kw.arg == "k"), None)
+    if given is None:
+        return 1
+    try:
+        return int(ast.literal_eval(given))
+    except (ValueError, TypeError):
+        return 1
+
+
+# --- rows in which a factor may be missing ------------------------------------------------------------------
+
+
+def missing_rows(
+    expression: Expression, missing: Mapping[str, BoolArray], functions: PanelFunctions, n: int
+) -> BoolArray:
+    """Rows in which an expression may be NaN for a good reason: a missing input, or no row to lag to.
+
+    A NaN anywhere else comes from the formula itself, such as the log of a negative number.
+
+    Parameters
+    ----------
+    expression : Expression
+    missing : mapping of column name to (n,) bool
+        Rows in which each column is missing.
+    functions : PanelFunctions
+    n : int
+
+    Returns
+    -------
+    (n,) bool
+    """
+
+    def visit(node: ast.AST) -> BoolArray:
+        if isinstance(node, ast.Name):
+            return missing.get(expression.name(node), np.zeros(n, dtype=bool))
+        if _panel_call(node):
+            assert isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            return functions.missing_after(node.func.id, visit(node.args[0]), _periods(node))
+        if _is_call(node, "Q") and isinstance(node.args[0], ast.Constant):  # type: ignore[attr-defined]
+            return missing.get(str(node.args[0].value), np.zeros(n, dtype=bool))  # type: ignore[attr-defined]
+        out = np.zeros(n, dtype=bool)
+        for child in ast.iter_child_nodes(node):
+            out = out | visit(child)
+        return out
+
+    return visit(expression.tree)
+
+
+# --- lags of the outcome ------------------------------------------------------------------------------------
+
+
+def lags_of(endog: Expression, columns: Iterable[str], exog: Expression) -> bool:
+    """Whether a regressor looks back at the outcome: ``L(y)``, ``L(log(y), 2)``, ``D(L(y))``, ``y`` where
+    F(y) is explained.
+
+    Parameters
+    ----------
+    endog : Expression
+    columns : iterable of str
+        Names of columns of the data.
+    exog : Expression
+
+    Returns
+    -------
+    bool
+        True if the outcome's core (the expression inside its lags and differences, or the one column it is
+        made of) occurs in ``exog`` only at dates before the outcome's own.
+    """
+    core = endog.tree
+    while _panel_call(core):
+        core = core.args[0]  # type: ignore[attr-defined]
+    used = set(endog.names) & set(columns)
+    column = next(iter(used)) if len(used) == 1 else None
+
+    def dates(tree: ast.AST, expression: Expression, at: int) -> list[int]:
+        if _panel_call(tree):
+            assert isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
+            k = _periods(tree)
+            moves = {"F": [k], "lead": [k], "D": [0, -k], "diff": [0, -k]}.get(tree.func.id, [-k])
+            return [date for move in moves for date in dates(tree.args[0], expression, at + move)]
+        if _same(tree, expression, core, endog):
+            return [at]
+        if column is not None and isinstance(tree, ast.Name) and expression.name(tree) == column:
+            return [at]
+        return [date for child in ast.iter_child_nodes(tree) for date in dates(child, expression, at)]
+
+    own = dates(endog.tree, endog, 0)
+    found = dates(exog.tree, exog, 0)
+    return bool(own and found and max(found) < max(own))
+
+
+def _same(tree: ast.AST, expression: Expression, other: ast.AST, its: Expression) -> bool:
+    return _spelled(tree, expression) == _spelled(other, its)
+
+
+def _spelled(tree: ast.AST, expression: Expression) -> str:
+    text = ast.unparse(tree)
+    for alias, name in expression.aliases.items():
+        text = text.replace(alias, f"`{name}`" if not name.isidentifier() else name)
+    return text

@@ -1,0 +1,351 @@
+"""Everything that touches formulaic beyond its documented interface (tested with 1.1 and 1.2).
+
+Why not ``formulaic.model_matrix``: its removal of missing rows goes by label, overlooks infinities, and runs
+before anything can be said about them; it turns unseen categories into the baseline; its messages carry
+terminal colours. Here the factors are evaluated on all rows, the caller decides on the rows to keep, and only
+then they are encoded. Nothing is registered with formulaic: its own engine and statsmodels' use of it stay as
+they are.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from formulaic import Formula, ModelSpec
+from formulaic.errors import FormulaicError
+from formulaic.materializers import PandasMaterializer
+from formulaic.materializers.types import FactorValues
+from formulaic.model_matrix import ModelMatrices
+from formulaic.transforms import TRANSFORMS
+from interface_meta import override
+
+from gifepanel.exceptions import FormulaError, GifepanelError
+from gifepanel.panel.expressions import private_calls
+
+__all__ = ["STANDARD_NAMES", "Encoded", "Evaluation", "FactorInfo", "Matrix", "factors_of", "parse"]
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+
+
+# --- parsing ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FactorInfo:
+    """One factor of a formula: a bare column (``lookup``), an expression, or a literal number."""
+
+    text: str
+    kind: str
+
+
+def parse(endog: str, exog: str, available: Iterable[str], *, intercept: bool) -> Any:
+    """Parse both sides with formulaic's grammar.
+
+    Parameters
+    ----------
+    endog, exog : str
+    available : iterable of str
+        What ``.`` stands for.
+    intercept : bool
+        Keep an intercept even where the formula removes it, so that categories are coded against it.
+
+    Raises
+    ------
+    FormulaError
+    """
+    text = f"{endog} ~ 1 + ({exog})" if intercept else f"{endog} ~ {exog}"
+    try:
+        formula = Formula.from_spec(text, context={"__formulaic_variables_available__": list(available)})
+        if not hasattr(formula, "lhs") or not hasattr(formula, "rhs"):
+            raise FormulaError(f"the formula {endog} ~ {exog} has no two sides", "outcome ~ regressors is needed")
+    except (FormulaicError, SyntaxError, TypeError) as error:
+        raise FormulaError(
+            f"the formula {endog} ~ {exog} can't be read: {clean(error)}",
+            "the grammar is that of formulaic: names, functions, + - : * and C(...)",
+            "y ~ x1 + log(x2) + C(region)",
+        ) from None
+    return formula
+
+
+def clean(error: BaseException | str) -> str:
+    """The words of an error of formulaic without colours, markers and line breaks."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    text = text.replace("⧛", "").replace("⧚", "")
+    return re.sub(r"\s+", " ", text).strip().rstrip(".")
+
+
+def factors_of(terms: Any) -> list[FactorInfo]:
+    """Factors of one side, in order, each once."""
+    found: dict[str, FactorInfo] = {}
+    for term in terms:
+        for factor in term.factors:
+            found.setdefault(factor.expr, FactorInfo(factor.expr, factor.eval_method.value))
+    return list(found.values())
+
+
+# --- evaluation ---------------------------------------------------------------------------------------------
+
+
+class _PanelMaterializer(PandasMaterializer):
+    """Evaluates called panel functions under their private names.  Without a name of its own it is not registered."""
+
+    @override
+    def _evaluate(self, expr: str, metadata: Any, spec: ModelSpec) -> tuple[Any, set[Any]]:
+        value, variables = super()._evaluate(private_calls(expr), metadata, spec)
+        return self._aligned(value, expr), variables
+
+    def _aligned(self, value: Any, expr: str) -> Any:
+        """Text arrays become categories, Series go back to the order of the rows, lengths have to fit."""
+        bare = value.__wrapped__ if isinstance(value, FactorValues) else value
+        if isinstance(bare, np.ndarray) and bare.dtype.kind in "OUS":
+            bare = value = pd.Series(bare.astype(object))
+        if isinstance(bare, pd.Series) and not bare.index.equals(self.data.index):
+            if len(bare) == self.nrows and bare.index.sort_values().equals(self.data.index):
+                value = bare.reindex(self.data.index)
+        length = bare.shape[0] if np.ndim(bare) and hasattr(bare, "shape") else None
+        if length is not None and length != self.nrows:
+            raise FormulaError(
+                f"the term {expr} has {length} values for {self.nrows} rows",
+                "a term needs one value per row; lags and differences are L(x), F(x), D(x)",
+            )
+        return value
+
+
+@dataclass(frozen=True, eq=False)
+class FactorValue:
+    """What a factor evaluated to.
+
+    Attributes
+    ----------
+    kind : {"numerical", "categorical", "constant"}
+    columns : dict of str to array
+        One entry for most; several for ``bs(x)`` and its like.
+    """
+
+    kind: str
+    columns: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """Columns of one side: values (n, p), their names, and the factors each is a product of."""
+
+    values: FloatArray
+    names: tuple[str, ...]
+    factors: tuple[tuple[FactorInfo, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Both sides on the kept rows (``endog`` is None on new data), and the spec that rebuilds the right one."""
+
+    endog: Matrix | None
+    exog: Matrix
+    spec: ModelSpec
+
+
+class Evaluation:
+    """Factors evaluated on all rows, to be encoded once the rows to keep are known.
+
+    Parameters
+    ----------
+    formula : formulaic.Formula or ModelSpec
+        Parsed formula, or the spec of an earlier one to be rebuilt exactly.
+    columns : dict of str to (n,) pandas.Series
+        Columns by name, on positions.
+    n_rows : int
+    context : mapping
+        Functions and constants by name, panel functions under their private names.
+
+    Raises
+    ------
+    FormulaError
+        A factor can't be evaluated.
+    """
+
+    def __init__(self, formula: Any, columns: Mapping[str, pd.Series], n_rows: int, context: Mapping[str, Any]) -> None:
+        data = pd.DataFrame(dict(columns), index=pd.RangeIndex(n_rows), copy=False)
+        self._materializer = _PanelMaterializer(data, context={**_SAFE_TRANSFORMS, **context})
+        if isinstance(formula, ModelSpec):
+            formula = replace(
+                formula,
+                transform_state=copy.deepcopy(formula.transform_state),
+                encoder_state=copy.deepcopy(formula.encoder_state),
+            )
+        specs = ModelSpec.from_spec(formula, na_action="ignore", output="numpy")
+        self._specs = self._materializer._prepare_model_specs(specs)
+        _, pooled = self._materializer._prepare_factor_evaluation_model_spec(self._specs)
+        with np.errstate(all="ignore"):
+            for spec in self._specs._flatten():
+                for term in spec.formula:
+                    for factor in term.factors:
+                        self._evaluate(factor, pooled)
+        self._specs._map(lambda spec: spec.transform_state.update(pooled.transform_state))
+
+    def _evaluate(self, factor: Any, spec: ModelSpec) -> None:
+        try:
+            self._materializer._evaluate_factor(factor, spec, set())
+        except FormulaicError as error:
+            cause = error.__cause__
+            if isinstance(cause, GifepanelError):
+                raise cause from None
+            words = f"{type(cause).__name__}: {clean(cause)}" if cause is not None else clean(error)
+            raise FormulaError(
+                f"the term {factor.expr} can't be evaluated: {words}",
+                "a term is a column, or a function of columns that gives one value per row",
+            ) from error
+
+    def values(self) -> dict[str, FactorValue]:
+        """Evaluated factors by their text."""
+        out = {}
+        for expr, factor in self._materializer.factor_cache.items():
+            bare = factor.values.__wrapped__
+            kind = factor.metadata.kind.value
+            out[expr] = FactorValue(kind, {} if kind == "constant" else dict(_columns(bare, expr)))
+        return out
+
+    def unseen_levels(self) -> dict[str, list[Any]]:
+        """Categories, by factor, that the spec was not made with."""
+        unseen: dict[str, list[Any]] = {}
+        for spec in self._specs._flatten():
+            for expr, (_, state) in spec.encoder_state.items():
+                known = state.get("categories") if isinstance(state, dict) else None
+                if known is None or expr not in self._materializer.factor_cache:
+                    continue
+                values = pd.Series(self._materializer.factor_cache[expr].values.__wrapped__)
+                new = [level for level in values.dropna().unique() if level not in set(known)]
+                if new:
+                    unseen[expr] = new
+        return unseen
+
+    def encode(self, keep: BoolArray) -> Encoded:
+        """Build the matrices on the rows to keep, (n,) bool.
+
+        Raises
+        ------
+        FormulaError
+        """
+        materializer = self._materializer
+        if not keep.all():
+            for expr, factor in materializer.factor_cache.items():
+                taken = _take(factor.values.__wrapped__, keep)
+                values = FactorValues(taken, metadata=factor.metadata)
+                materializer.factor_cache[expr] = replace(factor, values=values)
+            materializer.data = pd.DataFrame(index=pd.RangeIndex(int(keep.sum())))
+        for expr, factor in materializer.factor_cache.items():
+            bare = factor.values.__wrapped__
+            if isinstance(getattr(bare, "dtype", None), pd.CategoricalDtype):
+                used = bare.cat.remove_unused_categories() if isinstance(bare, pd.Series) else bare
+                materializer.factor_cache[expr] = replace(factor, values=FactorValues(used, metadata=factor.metadata))
+        try:
+            built = self._specs._map(
+                lambda spec: materializer._build_model_matrix(spec, drop_rows=[]), as_type=ModelMatrices
+            )
+        except (FormulaicError, ValueError, TypeError, Warning) as error:
+            raise FormulaError(f"the columns of the formula can't be built: {clean(error)}") from error
+        if "lhs" in built._structure:
+            return Encoded(_matrix(built.lhs), _matrix(built.rhs), built.rhs.model_spec)
+        return Encoded(None, _matrix(built.root), built.root.model_spec)
+
+
+def _columns(bare: Any, name: str) -> Iterable[tuple[str, Any]]:
+    if isinstance(bare, Mapping):
+        for key, value in bare.items():
+            if not (isinstance(key, str) and key.startswith("__")):
+                yield from _columns(value, f"{name}[{key}]")
+    elif isinstance(bare, pd.DataFrame):
+        for key in bare.columns:
+            yield f"{name}[{key}]", bare[key]
+    elif np.ndim(bare) == 2:
+        dense = bare.toarray() if hasattr(bare, "toarray") else np.asarray(bare)
+        for j in range(dense.shape[1]):
+            yield f"{name}[{j}]", dense[:, j]
+    else:
+        yield name, bare
+
+
+def _take(bare: Any, keep: BoolArray) -> Any:
+    if isinstance(bare, Mapping):
+        return {
+            key: value if isinstance(key, str) and key.startswith("__") else _take(value, keep)
+            for key, value in bare.items()
+        }
+    if isinstance(bare, FactorValues):
+        return FactorValues(_take(bare.__wrapped__, keep), metadata=bare.__formulaic_metadata__)
+    if isinstance(bare, (pd.Series, pd.DataFrame)):
+        return bare[keep].reset_index(drop=True)
+    return bare[keep] if np.ndim(bare) or hasattr(bare, "toarray") else bare
+
+
+def _matrix(built: Any) -> Matrix:
+    spec = built.model_spec
+    values = np.array(built.__wrapped__, dtype=np.float64, order="C")
+    factors: list[tuple[FactorInfo, ...]] = []
+    for row in spec.structure:
+        info = tuple(FactorInfo(factor.expr, factor.eval_method.value) for factor in row.term.factors)
+        factors += [info] * len(row.columns)
+    return Matrix(values, tuple(str(name) for name in spec.column_names), tuple(factors))
+
+
+# --- functions that formulas know ---------------------------------------------------------------------------
+
+
+def _skipping_missing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Train a stateful transform on the rows that have a value; the others stay NaN."""
+
+    @functools.wraps(function)
+    def wrapper(data: Any, *args: Any, **kwargs: Any) -> Any:
+        bare = data.__wrapped__ if isinstance(data, FactorValues) else data
+        array = np.asarray(bare) if not isinstance(bare, Mapping) else np.zeros(0)
+        if array.ndim != 1 or array.dtype.kind != "f" or not np.isnan(array).any():
+            return function(data, *args, **kwargs)
+        present = ~np.isnan(array)
+        if not present.any():
+            return array
+        return _spread(function(array[present], *args, **kwargs), present)
+
+    return wrapper
+
+
+def _spread(values: Any, present: BoolArray) -> Any:
+    if isinstance(values, FactorValues):
+        return FactorValues(_spread(values.__wrapped__, present), metadata=values.__formulaic_metadata__)
+    if isinstance(values, Mapping):
+        return {
+            key: value if isinstance(key, str) and key.startswith("__") else _spread(value, present)
+            for key, value in values.items()
+        }
+    array = np.asarray(values, dtype=np.float64)
+    out = np.full((present.size, *array.shape[1:]), np.nan)
+    out[present] = array
+    return out
+
+
+_SAFE_TRANSFORMS: dict[str, Any] = {
+    name: _skipping_missing(function)
+    for name, function in TRANSFORMS.items()
+    if getattr(function, "__is_stateful_transform__", False) and name not in ("C", "Q", "hashed")
+}
+_SAFE_TRANSFORMS |= {
+    "sqrt": np.sqrt,
+    "log1p": np.log1p,
+    "expm1": np.expm1,
+    "sin": np.sin,
+    "cos": np.cos,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "sign": np.sign,
+    "pd": pd,
+}
+
+STANDARD_NAMES = frozenset(TRANSFORMS) | frozenset(_SAFE_TRANSFORMS)
+"""Names every formula knows without the caller's help."""

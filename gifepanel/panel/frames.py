@@ -1,0 +1,355 @@
+"""Read a caller's data frame: ids, columns, row labels.  Nothing of the caller's is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gifepanel.exceptions import DataError, DataWarning
+from gifepanel.panel.index import Codes, PanelIndex, code_labels, level_codes
+from gifepanel.panel.text import did_you_mean, first_of
+from gifepanel.panel.times import looks_like_dates
+
+__all__ = ["PanelFrame", "plain_column", "read_frame"]
+
+_TIME_WORDS = {
+    "time",
+    "year",
+    "quarter",
+    "month",
+    "week",
+    "day",
+    "date",
+    "period",
+    "t",
+    "yr",
+    "datetime",
+    "wave",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class PanelFrame:
+    """A frame with ids, its columns converted one by one when asked for.
+
+    Attributes
+    ----------
+    data : pandas.DataFrame or narwhals.DataFrame
+        The caller's frame.
+    row_index : (n,) pandas.Index
+        The caller's row labels; positions for frames without an index.
+    names : tuple of str
+        What can be asked for: columns, then names of index levels.
+    entity, time : Codes or None
+        None only where ids were not required.
+    entity_name, time_name : str
+    source : {"index", "columns", "arrays"}
+        Where the ids came from.
+    """
+
+    data: Any
+    row_index: pd.Index
+    names: tuple[str, ...]
+    entity: Codes | None
+    time: Codes | None
+    entity_name: str
+    time_name: str
+    source: str
+    _cache: dict[str, pd.Series] = field(default_factory=dict, repr=False)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, n."""
+        return len(self.row_index)
+
+    def column(self, name: str) -> pd.Series:
+        """A column or index level by name, as ``plain_column`` gives it."""
+        if name not in self._cache:
+            self._cache[name] = plain_column(self._raw(name), name)
+        return self._cache[name]
+
+    def codes(self, name: str) -> Codes:
+        """A column or index level as categories: ids as they were coded, anything else coded now."""
+        if self.entity is not None and name == self.entity_name:
+            return self.entity
+        if self.time is not None and name == self.time_name:
+            return self.time
+        return code_labels(self._raw(name))
+
+    def panel_index(self, *, allow_duplicates: bool = False) -> PanelIndex:
+        """Entity × time index of all rows."""
+        assert self.entity is not None and self.time is not None
+        return PanelIndex.from_codes(
+            self.entity,
+            self.time,
+            entity_name=self.entity_name,
+            time_name=self.time_name,
+            source=self.source,
+            allow_duplicates=allow_duplicates,
+        )
+
+    def _raw(self, name: str) -> pd.Series:
+        if not isinstance(self.data, pd.DataFrame):
+            return _from_narwhals(self.data[name])
+        if name in self.data.columns:
+            found = self.data[name]
+            if isinstance(found, pd.DataFrame):
+                raise DataError(
+                    f"the frame has {found.shape[1]} columns named {name!r}",
+                    "names in use have to be unique",
+                    "data = data.loc[:, ~data.columns.duplicated()]",
+                )
+            return found
+        if name in self.data.index.names:
+            return pd.Series(self.data.index.get_level_values(name))
+        ids = {self.entity_name: self.entity, self.time_name: self.time}
+        coded = ids[name]
+        assert coded is not None
+        return pd.Series(coded.labels.take(coded.codes))
+
+
+def plain_column(values: pd.Series, name: str = "") -> pd.Series:
+    """A copy of a column with NumPy types and positions as its index.
+
+    Numbers of any storage become float64 or int64 (missing: NaN), truth values bool, text object; numbers
+    stored as objects become numbers.  Categoricals and dates stay.
+
+    Parameters
+    ----------
+    values : (n,) pandas.Series
+    name : str
+
+    Returns
+    -------
+    (n,) pandas.Series
+    """
+    return pd.Series(_plain_array(values), index=pd.RangeIndex(len(values)), name=name, copy=False)
+
+
+def _plain_array(values: pd.Series) -> Any:
+    dtype = values.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        return _plain_array(pd.Series(np.asarray(values)))
+    if isinstance(dtype, pd.CategoricalDtype):
+        return values.array.copy()
+    if isinstance(dtype, np.dtype) and dtype.kind == "f":
+        return np.array(values.to_numpy(), dtype=np.float64)
+    if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_integer_dtype(dtype):
+        if values.isna().any():
+            return values.to_numpy(dtype=np.float64, na_value=np.nan)
+        if dtype.kind == "u":
+            return np.array(values.to_numpy(), dtype=np.int64 if dtype.itemsize < 8 else np.float64)
+        return values.to_numpy(dtype=bool if pd.api.types.is_bool_dtype(dtype) else np.int64, copy=True)
+    if pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c":
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    if pd.api.types.is_datetime64_any_dtype(dtype) or dtype.kind in "mMc" or isinstance(dtype, pd.PeriodDtype):
+        return values.array.copy()
+    objects = np.array(values.array, dtype=object)
+    kind = pd.api.types.infer_dtype(objects, skipna=True)
+    if kind in ("integer", "floating", "mixed-integer-float", "decimal", "boolean"):
+        return np.array([np.nan if pd.isna(value) else float(value) for value in objects])
+    return objects
+
+
+def read_frame(data: Any, *, entity: Any = None, time: Any = None, require_ids: bool = True) -> PanelFrame:
+    """Find the ids of a frame.
+
+    Parameters
+    ----------
+    data : DataFrame
+        pandas with a two-level MultiIndex (entity, time), or any eager frame narwhals reads with ``entity=``
+        and ``time=``; a mapping of columns is taken as a pandas frame.
+    entity, time : str or array_like (n,), optional
+        Names of columns or index levels, or the labels themselves.
+    require_ids : bool
+        If False, a frame without ids is accepted and ``entity``, ``time`` of the answer are None.
+
+    Raises
+    ------
+    DataError
+        Not a frame, or no (entity, time) to be found, or levels in the wrong order.
+    """
+    data = _eager(data)
+    if len(data) == 0:
+        raise DataError("the frame has no rows", "observations are needed", "check how data was filtered or merged")
+    row_index = data.index if isinstance(data, pd.DataFrame) else pd.RangeIndex(len(data))
+    names = tuple(name for name in data.columns if isinstance(name, str))
+    if isinstance(data, pd.DataFrame):
+        names += tuple(str(name) for name in data.index.names if name is not None and name not in names)
+    if entity is None and time is None:
+        ids = _ids_from_index(data, names, require_ids)
+    else:
+        ids = _ids_from_names(data, names, entity, time)
+    entity_codes, time_codes, entity_name, time_name, source = ids
+    given = tuple(name for name in (entity_name, time_name) if entity_codes is not None and name not in names)
+    return PanelFrame(data, row_index, names + given, entity_codes, time_codes, entity_name, time_name, source)
+
+
+_Ids = tuple[Codes | None, Codes | None, str, str, str]
+
+
+def _eager(data: Any) -> Any:
+    if isinstance(data, pd.DataFrame):
+        return data
+    if isinstance(data, Mapping):
+        return pd.DataFrame(dict(data))
+    if hasattr(data, "collect") and hasattr(data, "lazy"):
+        raise DataError("data is a lazy frame", "rows are needed", "data = data.collect()")
+    try:
+        import narwhals.stable.v1 as nw
+
+        return nw.from_native(data, eager_only=True)
+    except (ImportError, TypeError):
+        raise DataError(
+            f"data is a {type(data).__module__}.{type(data).__qualname__}",
+            "a DataFrame is needed (pandas, or polars, pyarrow and others through narwhals), "
+            "or arrays y (N, T) and x (N, T, p) given to the model itself",
+            "data = pd.DataFrame(data)",
+        ) from None
+
+
+def _ids_from_index(data: Any, names: tuple[str, ...], require_ids: bool) -> _Ids:
+    index = data.index if isinstance(data, pd.DataFrame) else None
+    if index is None or index.nlevels != 2:
+        if not require_ids:
+            return None, None, "entity", "time", "columns"
+        raise _no_ids(index, names)
+    entity, time = level_codes(index, 0), level_codes(index, 1)
+    entity_name, time_name = (
+        str(name) if name is not None else default
+        for name, default in zip(index.names, ("entity", "time"), strict=True)
+    )
+    _check_swapped(entity, time, entity_name, time_name)
+    return entity, time, entity_name, time_name, "index"
+
+
+def _no_ids(index: pd.Index | None, names: tuple[str, ...]) -> DataError:
+    columns = f"the frame has {first_of(names, 8)}"
+    if index is None:
+        return DataError(
+            "neither entity= nor time= was given, and this kind of frame has no index",
+            "the columns that say who and when are needed",
+            f'name them, as in entity="firm", time="year"; {columns}',
+        )
+    if index.nlevels == 1:
+        return DataError(
+            "the frame has a one-level index, and neither entity= nor time= was given",
+            "a two-level index (entity, time) or the names of two columns are needed",
+            f'pass entity="firm", time="year", or data = data.set_index(["firm", "year"]); {columns}',
+        )
+    levels = [str(name) for name in index.names]
+    return DataError(
+        f"the index has {index.nlevels} levels: {', '.join(levels)}",
+        "two are needed, entity first and time second",
+        f'pass entity="{levels[0]}", time="{levels[-1]}", or move the others into columns: '
+        f"data = data.reset_index(level={levels[1:-1]})",
+    )
+
+
+def _check_swapped(entity: Codes, time: Codes, entity_name: str, time_name: str) -> None:
+    """Refuse (time, entity) where it is certain, warn where names or values suggest it."""
+    first, second = looks_like_dates(entity.labels), looks_like_dates(time.labels)
+    fix = "data = data.swaplevel()"
+    if first and not second:
+        raise DataError(
+            f"the first index level, {entity_name!r}, holds dates and the second, {time_name!r}, does not",
+            "entity has to come first, time second",
+            fix,
+        )
+    named = entity_name.casefold() in _TIME_WORDS and time_name.casefold() not in _TIME_WORDS
+    years = (
+        entity.labels.dtype.kind in "iu"
+        and time.labels.dtype.kind not in "iufmM"
+        and len(entity.labels) > 0
+        and entity.labels.min() >= 1500
+        and entity.labels.max() <= 2500
+    )
+    if not second and (named or (years and pd.api.types.infer_dtype(time.labels) == "string" and not time.ordered)):
+        import warnings
+
+        warnings.warn(
+            DataWarning(
+                f"the first index level, {entity_name!r}, looks like time, but is taken as the entity",
+                "entity has to come first, time second",
+                f'if they are swapped: {fix}; if not, pass entity="{entity_name}", time="{time_name}"',
+            ),
+            stacklevel=2,
+        )
+
+
+def _ids_from_names(data: Any, names: tuple[str, ...], entity: Any, time: Any) -> _Ids:
+    if entity is None or time is None:
+        entity, time = _other_level(data, entity, time)
+    if isinstance(entity, str) and entity == time:
+        raise DataError(
+            f"entity= and time= both name {entity!r}",
+            "two different columns are needed",
+            'entity="firm", time="year"',
+        )
+    coded = []
+    for given, role in ((entity, "entity"), (time, "time")):
+        coded.append(_id_codes(data, names, given, role))
+    source = "columns" if isinstance(entity, str) else "arrays"
+    levels = list(data.index.names) if isinstance(data, pd.DataFrame) else []
+    if isinstance(entity, str) and entity in levels and entity not in data.columns:
+        source = "index"
+    entity_name = entity if isinstance(entity, str) else str(getattr(entity, "name", None) or "entity")
+    time_name = time if isinstance(time, str) else str(getattr(time, "name", None) or "time")
+    return coded[0], coded[1], entity_name, time_name, source
+
+
+def _other_level(data: Any, entity: Any, time: Any) -> tuple[Any, Any]:
+    """Complete a lone ``entity=`` or ``time=`` from a two-level index that has the other one."""
+    given, missing = ("entity", "time") if time is None else ("time", "entity")
+    value = entity if time is None else time
+    levels = list(data.index.names) if isinstance(data, pd.DataFrame) else []
+    if isinstance(value, str) and len(levels) == 2 and value in levels:
+        other = levels[1 - levels.index(value)]
+        if isinstance(other, str):
+            return (value, other) if time is None else (other, value)
+    raise DataError(
+        f"{given}= was given without {missing}=",
+        "both are needed",
+        f'pass entity="firm", {missing}="..."' if missing == "time" else 'pass entity="...", time="..."',
+    )
+
+
+def _id_codes(data: Any, names: tuple[str, ...], given: Any, role: str) -> Codes:
+    if isinstance(given, str):
+        if isinstance(data, pd.DataFrame) and given not in data.columns and given in data.index.names:
+            level = list(data.index.names).index(given)
+            return level_codes(data.index, level) if data.index.nlevels > 1 else code_labels(data.index)
+        if given in names:
+            column = data[given]
+            return code_labels(column if isinstance(data, pd.DataFrame) else _from_narwhals(column))
+        near = did_you_mean(given, names)
+        raise DataError(
+            f"{role}={given!r} is neither a column nor an index level",
+            f"there are {first_of(names, 12)}",
+            f'{role}="{near}"' if near else f'{role}="..."',
+        )
+    if np.ndim(given) != 1 or len(given) != len(data):
+        raise DataError(
+            f"{role}= has shape {np.shape(given)} for {len(data)} rows",
+            "a name or one label per row is needed",
+            f'{role}="..."',
+        )
+    return code_labels(given)
+
+
+def _from_narwhals(column: Any) -> pd.Series:
+    """A narwhals Series as a pandas one, by way of NumPy or plain lists (pyarrow need not be there)."""
+    import narwhals.stable.v1 as nw
+
+    dtype = column.dtype
+    if dtype == nw.Enum:
+        categories = column.cat.get_categories().to_list()
+        return pd.Series(pd.Categorical(column.to_list(), categories=categories, ordered=True))
+    if dtype.is_numeric() or dtype.is_temporal() or dtype == nw.Boolean:
+        values = column.to_numpy()
+        return pd.Series(values if values.dtype.kind != "O" else values.astype(object))
+    return pd.Series(column.to_list(), dtype=object)

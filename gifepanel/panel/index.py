@@ -1,0 +1,377 @@
+"""Entity × time codes, order, gaps and balance of a panel."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gifepanel.exceptions import DataError
+from gifepanel.panel.text import show
+from gifepanel.panel.times import TimeGrid, order_times
+
+__all__ = ["Codes", "PanelIndex", "code_labels", "level_codes", "sort_codes"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """A variable as integers: ``labels[codes]`` gives it back, −1 stands for missing.
+
+    Attributes
+    ----------
+    codes : (n,) int64
+    labels : (L,) pandas.Index
+        Unique labels, not necessarily sorted.
+    ordered : bool
+        The labels are in the order of an ordered categorical, all of its categories included.
+    """
+
+    codes: IntArray
+    labels: pd.Index
+    ordered: bool = False
+
+
+def code_labels(values: Any) -> Codes:
+    """Turn a column of any type into codes and unique labels (in order of appearance)."""
+    if isinstance(values, pd.Series):
+        values = values.array
+    if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
+        codes = np.array(values.codes, dtype=np.int64)
+        return Codes(codes, pd.Index(values.categories), bool(values.ordered))
+    codes, uniques = pd.factorize(values if hasattr(values, "dtype") else np.asarray(values))
+    return Codes(codes.astype(np.int64, copy=False), pd.Index(uniques))
+
+
+def level_codes(index: pd.MultiIndex, level: int) -> Codes:
+    """Codes of one level of a MultiIndex, as it stores them."""
+    labels = index.levels[level]
+    ordered = False
+    if isinstance(labels, pd.CategoricalIndex):
+        ordered = bool(labels.ordered)
+        labels = pd.Index(labels.categories[labels.codes]) if not ordered else labels
+        if ordered:
+            codes = np.asarray(labels.codes, dtype=np.int64)[np.asarray(index.codes[level], dtype=np.int64)]
+            codes[np.asarray(index.codes[level]) < 0] = -1
+            return Codes(codes, pd.Index(labels.categories), True)
+    return Codes(np.array(index.codes[level], dtype=np.int64), labels, ordered)
+
+
+def _sorted_order(labels: pd.Index) -> IntArray:
+    """Order of labels; labels that do not sort against each other go by the name of their type first."""
+    if isinstance(labels, pd.MultiIndex):
+        return np.asarray(labels.argsort(), dtype=np.int64)
+    try:
+        return np.asarray(labels.argsort(), dtype=np.int64)
+    except TypeError:
+        names = [type(label).__name__ for label in labels]
+        keys = sorted(range(len(labels)), key=lambda i: (names[i], str(labels[i])))
+        return np.array(keys, dtype=np.int64)
+
+
+def _relabel(coded: Codes, order: IntArray, used: BoolArray) -> tuple[IntArray, pd.Index, IntArray]:
+    """Codes that follow ``order`` and skip unused labels; also the positions of the labels that stay."""
+    kept = order[used[order]]
+    if kept.size == used.size and np.array_equal(kept, np.arange(kept.size)):
+        return coded.codes, coded.labels, kept
+    new = np.full(used.size + 1, -1, dtype=np.int64)
+    new[kept] = np.arange(kept.size)
+    return new[coded.codes], coded.labels[kept], kept
+
+
+def sort_codes(coded: Codes) -> tuple[IntArray, pd.Index]:
+    """Codes on sorted labels, unused labels removed.
+
+    Returns
+    -------
+    codes : (n,) int64
+    labels : (L,) pandas.Index
+    """
+    used = np.bincount(coded.codes[coded.codes >= 0], minlength=len(coded.labels)) > 0
+    order = np.arange(len(coded.labels)) if coded.ordered else _sorted_order(coded.labels)
+    codes, labels, _ = _relabel(coded, order, used)
+    return codes, labels
+
+
+@dataclass(frozen=True, eq=False)
+class PanelIndex:
+    """Who and when each row is.
+
+    Attributes
+    ----------
+    entity_codes, time_codes : (n,) int64
+        Positions in ``entities`` and ``times``, rows in the caller's order.
+    entities : (N,) pandas.Index
+        Sorted labels, each of which occurs.
+    times : (T,) pandas.Index
+        Labels in chronological order, each of which occurs.
+    periods : (T,) int64
+        Position of each time on its regular grid, the first 0: the years 1990, 1992 give 0, 2 (see
+        ``panel.times``).
+    entity_name, time_name : str
+    order : (n,) int64
+        Rows sorted by entity, then time.
+    time_unit : str
+        What one period is: "1", "month", "rank", ...
+    source : {"index", "columns", "arrays", "cubes"}
+        Where the ids came from; messages are worded after it.
+    has_duplicates : bool
+        Some (entity, time) pair occurs twice (only allowed on new data for prediction).
+    """
+
+    entity_codes: IntArray
+    time_codes: IntArray
+    entities: pd.Index
+    times: pd.Index
+    periods: IntArray
+    entity_name: str
+    time_name: str
+    order: IntArray
+    time_unit: str = "1"
+    source: str = "index"
+    has_duplicates: bool = False
+
+    # --- construction ---------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_codes(
+        cls,
+        entity: Codes,
+        time: Codes,
+        *,
+        entity_name: str = "entity",
+        time_name: str = "time",
+        source: str = "index",
+        allow_duplicates: bool = False,
+    ) -> PanelIndex:
+        """Build the index from coded ids.
+
+        Parameters
+        ----------
+        entity, time : Codes
+            Both of length n; no code may be −1.
+        entity_name, time_name : str
+        source : {"index", "columns", "arrays", "cubes"}
+        allow_duplicates : bool
+            Accept an (entity, time) pair that occurs more than once.
+
+        Raises
+        ------
+        DataError
+            Missing ids, times without an order, or duplicate (entity, time) pairs.
+        """
+        _refuse_missing_ids(entity, entity_name, source)
+        _refuse_missing_ids(time, time_name, source)
+        entity_codes, entities = sort_codes(entity)
+        used = np.bincount(time.codes, minlength=len(time.labels)) > 0
+        if time.ordered:
+            grid = TimeGrid(np.arange(used.size), np.arange(used.size), "category")
+        else:
+            labels = time.labels
+            grid = order_times(labels if used.all() else labels[used], time_name)
+            if not used.all():
+                grid = TimeGrid(np.flatnonzero(used)[grid.order], grid.periods, grid.unit)
+        periods = grid.periods[used[grid.order]]
+        time_codes, times, _ = _relabel(time, grid.order, used)
+        order, duplicates = _row_order(entity_codes, time_codes, len(times))
+        index = cls(
+            entity_codes,
+            time_codes,
+            entities,
+            times,
+            periods - periods[:1].sum(),
+            entity_name,
+            time_name,
+            order,
+            grid.unit,
+            source,
+            duplicates,
+        )
+        if duplicates and not allow_duplicates:
+            raise _duplicate_error(index)
+        return index
+
+    @classmethod
+    def from_labels(
+        cls,
+        entity: Any,
+        time: Any,
+        *,
+        entity_name: str = "entity",
+        time_name: str = "time",
+        source: str = "arrays",
+        allow_duplicates: bool = False,
+    ) -> PanelIndex:
+        """Build the index from two columns of labels of equal length (arrays, Series, Index, categoricals)."""
+        return cls.from_codes(
+            code_labels(entity),
+            code_labels(time),
+            entity_name=entity_name,
+            time_name=time_name,
+            source=source,
+            allow_duplicates=allow_duplicates,
+        )
+
+    @classmethod
+    def from_frame(cls, data: Any, *, entity: Any = None, time: Any = None) -> PanelIndex:
+        """Build the index of a frame (see ``panel.frames.read_frame`` for what is accepted)."""
+        from gifepanel.panel.frames import read_frame
+
+        return read_frame(data, entity=entity, time=time).panel_index()
+
+    def subset(self, keep: BoolArray) -> PanelIndex:
+        """The index of the rows in ``keep`` (n,): codes compressed, positions on the grid unchanged but for the start."""
+        if keep.all():
+            return self
+        entity = Codes(self.entity_codes[keep], self.entities, ordered=True)
+        time = Codes(self.time_codes[keep], self.times, ordered=True)
+        entity_codes, entities = sort_codes(entity)
+        used = np.bincount(time.codes, minlength=len(self.times)) > 0
+        time_codes, times, kept = _relabel(time, np.arange(used.size), used)
+        periods = self.periods[kept]
+        order, duplicates = _row_order(entity_codes, time_codes, len(times))
+        return PanelIndex(
+            entity_codes,
+            time_codes,
+            entities,
+            times,
+            periods - periods[:1].sum(),
+            self.entity_name,
+            self.time_name,
+            order,
+            self.time_unit,
+            self.source,
+            duplicates,
+        )
+
+    # --- shape ----------------------------------------------------------------------------------------------
+
+    @property
+    def n_entities(self) -> int:
+        """Number of entities, N."""
+        return len(self.entities)
+
+    @property
+    def n_times(self) -> int:
+        """Number of distinct times, T."""
+        return len(self.times)
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows, n."""
+        return int(self.entity_codes.size)
+
+    @cached_property
+    def is_balanced(self) -> bool:
+        """Whether each entity has each time exactly once."""
+        return self.nobs == self.n_entities * self.n_times and not self.has_duplicates
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether the observed times leave out positions of their grid (for all entities alike)."""
+        return bool(self.n_times and self.periods[-1] + 1 != self.n_times)
+
+    @cached_property
+    def counts(self) -> IntArray:
+        """Number of rows of each entity, (N,)."""
+        return np.bincount(self.entity_codes, minlength=self.n_entities).astype(np.int64)
+
+    def frame_index(self) -> pd.MultiIndex:
+        """The (entity, time) pairs of the rows as a MultiIndex."""
+        return pd.MultiIndex(
+            levels=[self.entities, self.times],
+            codes=[self.entity_codes, self.time_codes],
+            names=[self.entity_name, self.time_name],
+            verify_integrity=False,
+        )
+
+    # --- cubes ----------------------------------------------------------------------------------------------
+
+    def to_cube(self, values: npt.ArrayLike) -> FloatArray:
+        """Reshape rows into a cube.
+
+        Parameters
+        ----------
+        values : (n,) or (n, p)
+            Rows in the caller's order.
+
+        Returns
+        -------
+        (N, T) or (N, T, p) float64, C-ordered
+
+        Raises
+        ------
+        DataError
+            The panel is not balanced; the message names entities with their missing periods and how to
+            balance.
+        """
+        self.require_balance()
+        array = np.asarray(values, dtype=np.float64)
+        shape = (self.n_entities, self.n_times, *array.shape[1:])
+        return np.ascontiguousarray(array[self.order].reshape(shape))
+
+    def from_cube(self, cube: npt.ArrayLike) -> FloatArray:
+        """Bring a cube (N, T) or (N, T, p) back to rows (n,) or (n, p) in the caller's order."""
+        array = np.asarray(cube, dtype=np.float64)
+        out = np.empty((self.nobs, *array.shape[2:]))
+        out[self.order] = array.reshape(out.shape)
+        return out
+
+    def missing_times(self, entity: int) -> pd.Index:
+        """Times that the entity with this code does not have."""
+        have = np.zeros(self.n_times, dtype=bool)
+        have[self.time_codes[self.entity_codes == entity]] = True
+        return self.times[~have]
+
+    def require_balance(self) -> None:
+        """Raise a DataError that says which entities lack which periods, unless the panel is balanced."""
+        if not self.is_balanced:
+            from gifepanel.panel.checks import unbalanced_error
+
+            raise unbalanced_error(self)
+
+
+def _row_order(entity_codes: IntArray, time_codes: IntArray, n_times: int) -> tuple[IntArray, bool]:
+    """Rows by (entity, time), and whether a pair occurs twice."""
+    key = entity_codes * max(n_times, 1) + time_codes
+    steps = np.diff(key)
+    if (steps > 0).all():
+        return np.arange(key.size, dtype=np.int64), False
+    order = np.argsort(key, kind="stable").astype(np.int64, copy=False)
+    return order, bool((np.diff(key[order]) == 0).any())
+
+
+def _refuse_missing_ids(coded: Codes, name: Hashable, source: str) -> None:
+    missing = np.flatnonzero(coded.codes < 0)
+    if missing.size:
+        rows = ", ".join(str(row) for row in missing[:3])
+        fix = f'data = data.dropna(subset=["{name}"])'
+        if source == "index":
+            fix = f'data = data[data.index.get_level_values("{name}").notna()]'
+        raise DataError(
+            f"{missing.size} rows have no {name!r} (first at positions {rows})",
+            "each row needs an entity and a time",
+            fix,
+        )
+
+
+def _duplicate_error(index: PanelIndex) -> DataError:
+    key = (index.entity_codes * index.n_times + index.time_codes)[index.order]
+    repeated = np.unique(key[1:][np.diff(key) == 0])
+    pairs = ", ".join(show((index.entities[k // index.n_times], index.times[k % index.n_times])) for k in repeated[:3])
+    fix = f'data = data.drop_duplicates(["{index.entity_name}", "{index.time_name}"])'
+    if index.source == "index":
+        fix = "data = data[~data.index.duplicated()]"
+    return DataError(
+        f"{repeated.size} (entity, time) pairs occur more than once, first {pairs}",
+        f"each pair of {index.entity_name!r} and {index.time_name!r} may occur once",
+        f"{fix}, or aggregate, or name another entity= or time=",
+    )

@@ -1,0 +1,179 @@
+"""The design of a model: complete rows as matrices, with who and when they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gifepanel.exceptions import DataError, SpecificationError
+from gifepanel.panel.checks import unbalanced_error, unknown_names
+from gifepanel.panel.frames import read_frame
+from gifepanel.panel.grammar import AbsorbedEffect
+from gifepanel.panel.index import Codes, PanelIndex, sort_codes
+from gifepanel.panel.spec import DesignSpec
+from gifepanel.panel.text import did_you_mean, first_of
+
+__all__ = ["PanelDesign", "common_columns", "slope_values"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class PanelDesign:
+    """Complete rows of a model, in the caller's order.
+
+    Attributes
+    ----------
+    endog : (n,) float64
+    exog : (n, p) float64, C-ordered
+    endog_name : str
+    exog_names : tuple of str
+    index : PanelIndex
+        Of the n rows.
+    row_index : (n,) pandas.Index
+        The caller's row labels.
+    esample : (n_rows,) bool
+        Which of the caller's rows are in.
+    absorbed : tuple of str
+        Absorbed effects as written after ``|``.
+    absorbed_codes : dict of str to ((n,) int64, pandas.Index)
+        Codes and sorted levels of each absorbed effect.
+    absorbed_effects : tuple of AbsorbedEffect
+        The same, parsed: combinations and slopes.
+    absorbed_slopes : dict of str to (n,) float64
+        Variables with slopes by level.
+    lags_of_endog : tuple of int
+        Columns of ``exog`` that look back at the outcome, hence are predetermined.
+    common : tuple of int
+        Columns of ``exog`` named in ``common=``.
+    formula : str or None
+    spec : DesignSpec or None
+        Rebuilds ``exog`` on new data; None for arrays.
+    n_dropped : int
+        Rows lost to missing values and lags.
+    dropped_by : dict of str to int
+        Rows in which each variable or lagged term was missing.
+    lagged_terms : tuple of str
+        The terms among ``dropped_by`` that lost rows to lags.
+    index_before_lags : PanelIndex or None
+        Of the rows without missing values before lags took some; None without lags.
+    """
+
+    endog: FloatArray
+    exog: FloatArray
+    endog_name: str
+    exog_names: tuple[str, ...]
+    index: PanelIndex
+    row_index: pd.Index
+    esample: BoolArray
+    absorbed: tuple[str, ...] = ()
+    absorbed_codes: dict[str, tuple[IntArray, pd.Index]] = field(default_factory=dict)
+    absorbed_effects: tuple[AbsorbedEffect, ...] = ()
+    absorbed_slopes: dict[str, FloatArray] = field(default_factory=dict)
+    lags_of_endog: tuple[int, ...] = ()
+    common: tuple[int, ...] = ()
+    formula: str | None = None
+    spec: DesignSpec | None = None
+    n_dropped: int = 0
+    dropped_by: dict[str, int] = field(default_factory=dict)
+    lagged_terms: tuple[str, ...] = ()
+    index_before_lags: PanelIndex | None = None
+
+    @property
+    def nobs(self) -> int:
+        """Number of complete rows, n."""
+        return int(self.endog.size)
+
+    def cubes(self) -> tuple[FloatArray, FloatArray]:
+        """Outcome (N, T) and regressors (N, T, p).
+
+        Raises
+        ------
+        DataError
+            The panel is unbalanced.
+        """
+        if not self.index.is_balanced and self.n_dropped:
+            lost = ", ".join(f"{name} in {count}" for name, count in self.dropped_by.items())
+            note = f"{self.n_dropped} rows were dropped for missing values ({lost})"
+            columns = [name for name in self.dropped_by if name not in self.lagged_terms]
+            raise unbalanced_error(self.index, note=note, incomplete=columns, before=self.index_before_lags)
+        return self.index.to_cube(self.endog), self.index.to_cube(self.exog)
+
+    def codes_of(self, data: Any, name: str) -> tuple[IntArray, pd.Index]:
+        """Codes and levels of a column or index level on the rows of this design (for clusters and the like).
+
+        Parameters
+        ----------
+        data : DataFrame
+            The frame the design was made from.
+        name : str
+
+        Raises
+        ------
+        DataError
+            No such column, another number of rows, or missing values.
+        """
+        if name in self.absorbed_codes:
+            return self.absorbed_codes[name]
+        if name == self.index.entity_name:
+            return self.index.entity_codes, self.index.entities
+        if name == self.index.time_name:
+            return self.index.time_codes, self.index.times
+        frame = read_frame(data, require_ids=False)
+        if frame.n_rows != self.esample.size:
+            raise DataError(
+                f"the frame has {frame.n_rows} rows, the model was made from {self.esample.size}",
+                "the same frame is needed",
+            )
+        if name not in frame.names:
+            error = unknown_names([name], frame.names, where="the option")
+            raise DataError(error.found, error.needed, error.fix)
+        coded = frame.codes(name)
+        codes = coded.codes[self.esample]
+        if (codes < 0).any():
+            raise DataError(
+                f"{name!r} is missing in {int((codes < 0).sum())} rows of the sample",
+                "each row needs a value",
+                f'data = data.dropna(subset=["{name}"])',
+            )
+        return sort_codes(Codes(codes, coded.labels, coded.ordered))
+
+
+def slope_values(values: pd.Series) -> FloatArray:
+    if values.dtype.kind not in "biuf":
+        raise DataError(
+            f"the slope variable {values.name!r} holds {values.dtype}",
+            "slopes need numbers",
+            "y ~ x | firm[trend]",
+        )
+    return values.to_numpy(dtype=np.float64)
+
+
+def common_columns(
+    wanted: str | Sequence[str], names: Sequence[str], factors: Sequence[tuple[Any, ...]] = ()
+) -> tuple[int, ...]:
+    """Columns named in ``common=``, by their own name or by that of their term."""
+    wanted = [wanted] if isinstance(wanted, str) else list(wanted)
+    found: dict[int, None] = {}
+    for name in wanted:
+        columns = [j for j, own in enumerate(names) if own == name]
+        squeezed = name.replace(" ", "")
+        columns = columns or [
+            j for j, parts in enumerate(factors) if ":".join(f.text for f in parts).replace(" ", "") == squeezed
+        ]
+        if not columns:
+            near = did_you_mean(name, names)
+            raise SpecificationError(
+                f"common={list(wanted)!r} names {name!r}, which is not a regressor",
+                f"there are {first_of(names, 20)}",
+                f"common=[{near!r}]" if near else None,
+            )
+        found |= dict.fromkeys(columns)
+    return tuple(sorted(found))

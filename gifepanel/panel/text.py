@@ -1,0 +1,42 @@
+"""Words for messages: labels, lists, near names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["did_you_mean", "first_of", "show", "show_rows"]
+
+
+def show(label: Any) -> str:
+    """A label as its owner would type it: no ``np.int64(1)``, no ``Timestamp(...)``."""
+    if isinstance(label, tuple):
+        return "(" + ", ".join(show(part) for part in label) + ")"
+    if isinstance(label, pd.Timestamp):
+        return str(label.date()) if label == label.normalize() else str(label)
+    if isinstance(label, pd.Period):
+        return str(label)
+    return repr(label.item() if isinstance(label, np.generic) else label)
+
+
+def first_of(labels: Iterable[Any], limit: int = 5) -> str:
+    """The first labels, and how many more there are."""
+    labels = list(labels)
+    text = ", ".join(show(label) for label in labels[:limit])
+    return text + (f" and {len(labels) - limit} more" if len(labels) > limit else "")
+
+
+def show_rows(rows: Sequence[int] | np.ndarray, row_index: pd.Index, limit: int = 3) -> str:
+    """The labels of the first of some rows (positions)."""
+    return first_of([row_index[int(row)] for row in rows[:limit]], limit) + (", ..." if len(rows) > limit else "")
+
+
+def did_you_mean(name: Hashable, names: Iterable[Hashable]) -> str | None:
+    """The name nearest to a misspelt one, None if none is near."""
+    known = {str(known).casefold(): str(known) for known in names}
+    near = difflib.get_close_matches(str(name).casefold(), list(known), n=1, cutoff=0.5 if len(str(name)) < 4 else 0.6)
+    return known[near[0]] if near else None

@@ -1,0 +1,1 @@
+"""Results objects on statsmodels' classes, and what they print."""

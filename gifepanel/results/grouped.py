@@ -1,0 +1,256 @@
+"""Results of GroupedIFE."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from gifepanel.exceptions import SpecificationWarning
+from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.results.base import FactorResults, FactorResultsWrapper, warn_not_converged
+from gifepanel.results.interactive import rescaled
+from gifepanel.solvers.grouped import GroupedFit
+
+if TYPE_CHECKING:
+    from gifepanel.models.grouped import GroupedIFE
+
+__all__ = ["GroupedIFEResults", "Penalized", "grouped_results"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Penalized:
+    """The penalised estimates before classification (Su & Ju 2018, eq. 2.7), in the units of the data.
+
+    Attributes
+    ----------
+    unit_params : DataFrame, entity by regressor
+    centers : DataFrame, group by regressor
+    fused : Series of bool, by entity
+        Whether the entity's slopes sit on a centre.
+    criterion : float
+        Q at the two above, on regressors of root mean square one (on the regressors as they are for a raw kappa).
+    kappa, kappa_scale : float
+        Weight of the penalty in Q, and the c of the scale-free rule (NaN for a raw kappa).
+    distances : DataFrame, entity by group
+        In the metric of classification.
+    path : tuple of float
+        Q after the sweep and after each iteration of the descent.
+    fused_share : tuple of float
+        Share of entities on a centre, by sweep.
+    n_sweeps, n_iter : int
+    converged : bool
+    restarts_agreed, n_restarts : int
+        K-means restarts that ended at the partition used.
+    """
+
+    unit_params: pd.DataFrame
+    centers: pd.DataFrame
+    fused: pd.Series
+    criterion: float
+    kappa: float
+    kappa_scale: float
+    distances: pd.DataFrame
+    path: tuple[float, ...]
+    fused_share: tuple[float, ...]
+    n_sweeps: int
+    n_iter: int
+    converged: bool
+    restarts_agreed: int
+    n_restarts: int
+
+
+class GroupedIFEResults(FactorResults):
+    """Results of :class:`gifepanel.GroupedIFE`.
+
+    Attributes
+    ----------
+    params, bse, tvalues, pvalues : Series
+        Slopes by group, named ``x1[1]``; common ones under their own name.
+    params_by_group, bse_by_group : DataFrame
+        Group by regressor.
+    groups : Series
+        Group of each entity, 1..K, groups in lexicographic order of their slopes.
+    group_sizes : Series
+    membership : DataFrame
+        Distances to every group, margin and runner-up of each entity.
+    factors, loadings : DataFrame
+        Time by R and entity by R.
+    unit_params : DataFrame
+        Each entity's own least-squares slopes at the starting factors.
+    penalized : Penalized
+    minima : DataFrame
+        Distinct local minima over the starts.
+    converged : bool
+    n_iter : int
+    criterion : float
+        Of the penalised estimates.
+    """
+
+    penalized: Penalized
+    classify: str
+    metric: str
+    selection: Any = None
+
+    @property
+    def group_labels(self) -> list[int]:
+        """1..K."""
+        return list(range(1, self.n_groups + 1))
+
+    @property
+    def criterion(self) -> float:
+        """Q at the penalised estimates."""
+        return self.penalized.criterion
+
+    @cached_property
+    def groups(self) -> pd.Series:
+        """Group of each entity, 1..K."""
+        return pd.Series(self._estimate.groups + 1, index=self._entities, name="group")
+
+    @cached_property
+    def group_sizes(self) -> pd.Series:
+        """Number of entities in each group."""
+        counts = np.bincount(self._estimate.groups, minlength=self.n_groups)
+        return pd.Series(counts, index=pd.Index(self.group_labels, name="group"), name="entities")
+
+    def _by_group(self, values: Any) -> pd.DataFrame:
+        table = np.asarray(values)[self._slots]
+        return pd.DataFrame(table, index=pd.Index(self.group_labels, name="group"), columns=self._regressors)
+
+    @property
+    def _slots(self) -> Any:
+        return self.model._slots
+
+    @property
+    def _regressors(self) -> list[str]:
+        return list(self.model._names)
+
+    @property
+    def params_by_group(self) -> pd.DataFrame:
+        """Slopes, group by regressor."""
+        return self._by_group(self.params)
+
+    @property
+    def bse_by_group(self) -> pd.DataFrame:
+        """Standard errors, group by regressor."""
+        return self._by_group(self.bse)
+
+    @cached_property
+    def membership(self) -> pd.DataFrame:
+        """Where each entity belongs, and how clearly.
+
+        Columns: ``group``; ``distance_k``, root mean squared residual under the slopes of group k at the common
+        factors; ``runner_up``, the second closest group; ``margin``, by how much its sum of squares is larger, in
+        units of the error variance (a log-likelihood ratio times two).
+        """
+        ssr = self._unit_ssr
+        order = np.argsort(ssr, axis=1, kind="stable")
+        own = self._estimate.groups
+        columns: dict[str, Any] = {"group": own + 1}
+        for k in range(self.n_groups):
+            columns[f"distance_{k + 1}"] = np.sqrt(np.maximum(ssr[:, k], 0.0) / self._estimate.shape[1])
+        if self.n_groups > 1:
+            rows = np.arange(len(own))
+            runner = np.where(order[:, 0] == own, order[:, 1], order[:, 0])
+            columns["runner_up"] = runner + 1
+            columns["margin"] = (ssr[rows, runner] - ssr[rows, own]) / (self.ssr / self.df_resid)
+        return pd.DataFrame(columns, index=self._entities)
+
+    _unit_ssr: Array
+    _unit_params: Array
+
+    @cached_property
+    def unit_params(self) -> pd.DataFrame:
+        """Each entity's own least-squares slopes under the starting factors, before any grouping."""
+        return pd.DataFrame(self._unit_params, index=self._entities, columns=self._regressors)
+
+    def remove_data(self) -> None:
+        """Drop everything of the size of the sample; what the summary prints is computed first and kept."""
+        _ = self.groups, self.group_sizes, self.membership, self.unit_params
+        super().remove_data()
+
+
+def coefficient_names(model: GroupedIFE, slots: Any) -> list[str]:
+    """``x1[1]`` for slopes by group, ``x1`` for common ones, in the order of the parameters."""
+    names = [""] * (int(slots.max()) + 1)
+    for j, name in enumerate(model._names):
+        for k in range(slots.shape[0]):
+            common = j in model._common
+            names[slots[k, j]] = name if common else f"{name}[{k + 1}]"
+    return names
+
+
+def grouped_results(
+    model: GroupedIFE,
+    estimate: FactorEstimate,
+    grouped: GroupedFit,
+    *,
+    scale: Array,
+    regressor_scale: Array,
+    classify: str,
+    metric: str,
+    **inference: Any,
+) -> Any:
+    """Wrapped results of a fit."""
+    done = grouped.classification
+    fitted = model._at(estimate, coefficient_names(model, estimate.slots))
+    fitted._slots = estimate.slots
+    results = GroupedIFEResults(fitted, estimate, **inference)
+    results.penalized = _penalized(model, results, grouped, regressor_scale)
+    results.classify, results.metric = classify, metric
+    results.moved_by_refinement = done.moved
+    results.converged = bool(done.fit.converged and grouped.penalized.converged and (done.settled or classify == "nearest"))
+    results.n_iter = grouped.penalized.n_iter
+    results._minima = rescaled(grouped.minima, scale)
+    results._unit_ssr = done.ssr
+    results._unit_params = grouped.unit_params / regressor_scale
+    _warn(results, grouped, classify)
+    return FactorResultsWrapper(results)
+
+
+def _penalized(model: GroupedIFE, results: GroupedIFEResults, grouped: GroupedFit, scale: Array) -> Penalized:
+    fit = grouped.penalized
+    labels = pd.Index(results.group_labels, name="group")
+    return Penalized(
+        pd.DataFrame(fit.unit_params / scale, index=results._entities, columns=model._names),
+        pd.DataFrame(fit.centers / scale, index=labels, columns=model._names),
+        pd.Series(fit.fused, index=results._entities, name="fused"),
+        fit.criterion,
+        fit.kappa,
+        fit.kappa_scale,
+        pd.DataFrame(fit.distances, index=results._entities, columns=labels),
+        fit.path,
+        fit.fused_share,
+        fit.n_sweeps,
+        fit.n_iter,
+        fit.converged,
+        grouped.restarts_agreed,
+        grouped.n_restarts,
+    )
+
+
+def _warn(results: GroupedIFEResults, grouped: GroupedFit, classify: str) -> None:
+    done = grouped.classification
+    if not grouped.penalized.converged:
+        warn_not_converged("The descent on the penalised criterion", "max_iter=1000")
+    if not done.fit.converged:
+        warn_not_converged("Least squares with factors, groups given,", "Try other n_factors or n_groups.")
+    if classify == "refined" and not done.settled:
+        warn_not_converged("The refinement of the groups", 'classify="nearest"')
+    single = [k for k, size in results.group_sizes.items() if size == 1]
+    if single and results.n_entities > 1 and results.n_groups > 1:
+        names = ", ".join(str(results.groups.index[results.groups == k][0]) for k in single)
+        warnings.warn(
+            SpecificationWarning(
+                f"Group {', '.join(map(str, single))} has one entity: {names}.",
+                "Its slopes are that entity's own.",
+                f"n_groups={max(1, results.n_groups - len(single))}",
+            ),
+            stacklevel=4,
+        )

@@ -1,0 +1,201 @@
+"""The data of a balanced panel as the solvers hold them, and what they do with a set of factors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.linalg import eigh
+
+from gifepanel.kernels.passes import cross_moments, deflate, residual_pass
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+__all__ = [
+    "Array",
+    "Components",
+    "PanelArrays",
+    "UnitQuadratics",
+    "prepare",
+    "principal_components",
+    "residuals",
+    "unit_quadratics",
+]
+
+
+@dataclass(frozen=True)
+class PanelArrays:
+    """A balanced panel, ready for the solvers.
+
+    Attributes
+    ----------
+    y : ndarray, shape (N, T)
+        The outcome, less its entity means where entity effects are absorbed.
+    xt : ndarray, shape (N, p, T)
+        The regressors likewise, time last, divided by `scale`.
+    xx, xy, yy : ndarray, shapes (N, p, p), (N, p), (N,)
+        X_i'X_i, X_i'y_i and y_i'y_i.
+    scale : ndarray, shape (p,)
+        Slopes of the solvers are `scale` times the slopes of the data.
+    entity_effects, time_effects : bool
+        Entity effects are gone from `y` and `xt`. Time effects are not, since slopes that differ across units do not
+        commute with them: the solvers concentrate them out of the residuals.
+    """
+
+    y: Array
+    xt: Array
+    xx: Array
+    xy: Array
+    yy: Array
+    scale: Array
+    entity_effects: bool = False
+    time_effects: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, T, p)."""
+        n, p, t = self.xt.shape
+        return n, t, p
+
+
+def prepare(
+    y: Array,
+    x: Array,
+    *,
+    entity_effects: bool = False,
+    time_effects: bool = False,
+    standardize: bool = False,
+) -> PanelArrays:
+    """Lay a balanced panel out for the solvers.
+
+    Parameters
+    ----------
+    y : ndarray, shape (N, T)
+    x : ndarray, shape (N, T, p)
+    entity_effects, time_effects : bool
+    standardize : bool
+        Divide every regressor by its root mean square (after entity effects), so that distances between slopes do
+        not depend on units of measurement.
+    """
+    y = np.array(y, dtype=np.float64, order="C")
+    xt = np.ascontiguousarray(np.swapaxes(np.asarray(x, dtype=np.float64), 1, 2))
+    if np.shares_memory(xt, x):
+        xt = xt.copy()
+    if entity_effects:
+        y -= y.mean(axis=1, keepdims=True)
+        xt -= xt.mean(axis=2, keepdims=True)
+    scale = np.ones(xt.shape[1])
+    if standardize:
+        rms = np.sqrt(np.einsum("npt,npt->p", xt, xt) / (xt.shape[0] * xt.shape[2]))
+        scale = np.where(rms > 0, rms, 1.0)
+        xt /= scale[None, :, None]
+    xx, xy, yy = cross_moments(y, xt)
+    return PanelArrays(y, xt, xx, xy, yy, scale, entity_effects, time_effects)
+
+
+@dataclass(frozen=True)
+class Components:
+    """Principal components of a residual matrix.
+
+    Attributes
+    ----------
+    factors : ndarray, shape (T, R)
+        With F'F/T = I.
+    loadings : ndarray, shape (N, R)
+        Orthogonal, by decreasing length.
+    time_effect : ndarray, shape (T,)
+        Zero where no time effects are absorbed.
+    ssr : float
+        Sum of squares left.
+    """
+
+    factors: Array
+    loadings: Array
+    time_effect: Array
+    ssr: float
+
+
+def principal_components(resid: Array, n_factors: int, *, time_effects: bool = False) -> Components:
+    """The best rank-R approximation of `resid` (N, T), from the smaller of its two Gram matrices.
+
+    With `time_effects` the period means are taken out of `resid`, in place, first.
+    """
+    n, t = resid.shape
+    effect = np.zeros(t)
+    if time_effects:
+        effect = resid.mean(axis=0)
+        resid -= effect
+    if n_factors == 0:
+        flat = resid.ravel()
+        return Components(np.empty((t, 0)), np.empty((n, 0)), effect, float(flat @ flat))
+    if t <= n:
+        gram = resid.T @ resid
+        total = float(np.trace(gram))
+        values, vectors = _top(gram, n_factors)
+        factors = vectors * np.sqrt(t)
+        loadings = resid @ factors / t
+    else:
+        gram = resid @ resid.T
+        total = float(np.trace(gram))
+        values, vectors = _top(gram, n_factors)
+        factors = resid.T @ vectors
+        norms = np.sqrt(np.maximum(np.einsum("tr,tr->r", factors, factors), np.finfo(float).tiny))
+        factors *= np.sqrt(t) / norms
+        loadings = resid @ factors / t
+    return Components(factors, loadings, effect, max(total - float(values.sum()), 0.0))
+
+
+def _top(gram: Array, n: int) -> tuple[Array, Array]:
+    """The `n` largest eigenvalues of a symmetric matrix, decreasing, and their eigenvectors."""
+    size = gram.shape[0]
+    values, vectors = eigh(
+        gram, subset_by_index=[size - n, size - 1], overwrite_a=True, check_finite=False, driver="evr"
+    )
+    return values[::-1], np.ascontiguousarray(vectors[:, ::-1])
+
+
+def residuals(data: PanelArrays, beta: Array, out: Array | None = None) -> Array:
+    """y_i - X_i beta_i for unit slopes (N, p), into `out` (N, T) where given."""
+    if out is None:
+        out = np.empty_like(data.y)
+    residual_pass(data.y, data.xt, np.ascontiguousarray(beta), out)
+    return out
+
+
+@dataclass(frozen=True)
+class UnitQuadratics:
+    """Every unit's sum of squares as a function of its slopes, given factors.
+
+    ``s - 2 c'b + b'a b`` is the squared norm of M_F (y_i - time effect - X_i b).
+
+    Attributes
+    ----------
+    a : ndarray, shape (N, p, p)
+        X_i'M_F X_i.
+    c : ndarray, shape (N, p)
+        X_i'M_F y_i.
+    s : ndarray, shape (N,)
+        y_i'M_F y_i.
+    """
+
+    a: Array
+    c: Array
+    s: Array
+
+
+def unit_quadratics(data: PanelArrays, factors: Array, time_effect: Array) -> UnitQuadratics:
+    """The unit sums of squares under `factors` (T, R) and `time_effect` (T,)."""
+    n, t, p = data.shape
+    xy, yy = data.xy, data.yy
+    y_factors = data.y @ factors
+    if data.time_effects:
+        yy = yy - 2.0 * (data.y @ time_effect) + time_effect @ time_effect
+        xy = xy - (data.xt.reshape(n * p, t) @ time_effect).reshape(n, p)
+        y_factors = y_factors - time_effect @ factors
+    if factors.shape[1] == 0:
+        return UnitQuadratics(data.xx, xy, yy)
+    x_factors = (data.xt.reshape(n * p, t) @ factors).reshape(n, p, -1)
+    a, c, s = np.empty_like(data.xx), np.empty_like(data.xy), np.empty_like(data.yy)
+    deflate(data.xx, xy, yy, x_factors, y_factors, t, a, c, s)
+    return UnitQuadratics(a, c, s)

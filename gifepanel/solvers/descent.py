@@ -1,0 +1,214 @@
+"""Exact descent on the criterion of penalised principal components, to a stationary point of Q itself.
+
+The sweep minimises a sequence of convex surrogates and is not a descent method for Q. This one is: with the factors
+concentrated out, every iteration (i) gives each unit the best of its candidates (the K centres and its smooth local
+minimum), (ii) takes damped Newton steps in the centres on the profile P(alpha) = sum_i min_b f_i(b), and (iii) updates
+the factors. Extrapolation over the last iterations is kept only where it lowers Q.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gifepanel.kernels.product import profile_derivatives, solve_units
+from gifepanel.solvers.arrays import (
+    Array,
+    Components,
+    PanelArrays,
+    principal_components,
+    residuals,
+    unit_quadratics,
+)
+from gifepanel.solvers.penalty import product_penalty
+from gifepanel.solvers.start import unit_minimisers
+
+__all__ = ["DescentResult", "criterion", "descend"]
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+_MEMORY = 6
+_NEWTON_STEPS = 3
+
+
+@dataclass(frozen=True)
+class DescentResult:
+    """A stationary point of Q.
+
+    Attributes
+    ----------
+    alpha : ndarray, shape (K, p)
+    beta : ndarray, shape (N, p)
+    at : ndarray of int64, shape (N,)
+        The centre a unit sits on, or -1.
+    components : Components
+        At `beta`.
+    criterion : float
+        Q(beta, alpha).
+    path : tuple of float
+        Q at the start and after every iteration: never increasing.
+    converged : bool
+    n_iter : int
+    step : float
+        Relative length of the last step.
+    """
+
+    alpha: Array
+    beta: Array
+    at: IntArray
+    components: Components
+    criterion: float
+    path: tuple[float, ...]
+    converged: bool
+    n_iter: int
+    step: float
+
+
+def criterion(data: PanelArrays, ssr: float, kappa: float, beta: Array, alpha: Array) -> float:
+    """Q(beta, alpha) of Su & Ju (2018, eq. 2.7), `ssr` being that of the residuals after R components."""
+    n, t = data.y.shape
+    return ssr / (n * t) + kappa * product_penalty(beta, alpha) / n
+
+
+@dataclass
+class _State:
+    alpha: Array
+    beta: Array
+    at: IntArray
+    components: Components
+    value: float
+
+
+class _Descent:
+    """One problem: data, R and kappa, with work space."""
+
+    def __init__(self, data: PanelArrays, n_factors: int, kappa: float) -> None:
+        self.data, self.n_factors, self.kappa = data, n_factors, kappa
+        self.work = np.empty_like(data.y)
+
+    def state(self, alpha: Array, beta: Array, at: IntArray) -> _State:
+        comp = principal_components(
+            residuals(self.data, beta, self.work), self.n_factors, time_effects=self.data.time_effects
+        )
+        return _State(alpha, beta, at, comp, criterion(self.data, comp.ssr, self.kappa, beta, alpha))
+
+    def iterate(self, state: _State) -> _State:
+        """Units, centres, factors: one pass, each part exact."""
+        t = self.data.y.shape[1]
+        q = unit_quadratics(self.data, state.components.factors, state.components.time_effect)
+        free, _ = unit_minimisers(q)
+        problem = _UnitProblems(2.0 / t * q.c, 2.0 / t * q.a, self.kappa, free)
+        alpha, beta, at = problem.minimise(state.alpha, state.beta, state.at)
+        return self.state(alpha, beta, at)
+
+    def extrapolate(self, history: list[tuple[_State, _State]]) -> _State | None:
+        """Anderson's mixing over the last iterations, on slopes and centres together."""
+        if len(history) < 2:
+            return None
+        points = [_flat(new) for _, new in history]
+        steps = [_flat(new) - _flat(old) for old, new in history]
+        dr = np.stack([b - a for a, b in zip(steps, steps[1:], strict=False)], axis=1)
+        dg = np.stack([b - a for a, b in zip(points, points[1:], strict=False)], axis=1)
+        gamma = np.linalg.lstsq(dr, steps[-1], rcond=1e-8)[0]
+        flat = points[-1] - dg @ gamma
+        last = history[-1][1]
+        size = last.alpha.size
+        alpha = flat[:size].reshape(last.alpha.shape)
+        beta = flat[size:].reshape(last.beta.shape)
+        on = last.at >= 0
+        beta[on] = alpha[last.at[on]]
+        return self.state(alpha, beta, last.at.copy())
+
+
+def _flat(state: _State) -> Array:
+    return np.concatenate([state.alpha.ravel(), state.beta.ravel()])
+
+
+class _UnitProblems:
+    """The profile over the units at fixed factors."""
+
+    def __init__(self, v: Array, hessians: Array, kappa: float, free: Array) -> None:
+        self.v, self.hessians, self.kappa, self.free = v, hessians, kappa, free
+
+    def solve(
+        self, alpha: Array, beta: Array, at: IntArray, explore: bool = False
+    ) -> tuple[float, Array, IntArray]:
+        beta, at = beta.copy(), at.copy()
+        value = solve_units(self.v, self.hessians, self.kappa, alpha, self.free, beta, at, explore)
+        return float(value), beta, at
+
+    def minimise(self, alpha: Array, beta: Array, at: IntArray) -> tuple[Array, Array, IntArray]:
+        """Damped Newton in the centres, a few steps: the factors move next anyway."""
+        n_groups, p = alpha.shape
+        size = n_groups * p
+        grad, hess = np.empty(size), np.empty((size, size))
+        left, right = np.empty((p, size)), np.empty((size, p))
+        value, beta, at = self.solve(alpha, beta, at, explore=True)
+        for _ in range(_NEWTON_STEPS):
+            profile_derivatives(
+                self.v, self.hessians, self.kappa, alpha, beta, at, grad, hess, left, right
+            )
+            direction = _descent_direction(hess, grad).reshape(alpha.shape)
+            slope = float(grad @ direction.ravel())
+            length, accepted = 1.0, False
+            for _halving in range(25):
+                trial = self.solve(alpha + length * direction, beta, at)
+                if trial[0] <= value + 1e-4 * length * slope:
+                    accepted = True
+                    break
+                length *= 0.4
+            if not accepted:
+                break
+            gain = value - trial[0]
+            alpha = alpha + length * direction
+            value, beta, at = trial
+            if gain <= 1e-13 * abs(value):
+                break
+        return alpha, beta, at
+
+
+def _descent_direction(hess: Array, grad: Array) -> Array:
+    """-|H|^-1 g: Newton's step with the curvature made positive."""
+    values, vectors = np.linalg.eigh(0.5 * (hess + hess.T))
+    size = np.maximum(np.abs(values), 1e-10 * np.abs(values).max(initial=0.0) + np.finfo(float).tiny)
+    return -vectors @ ((vectors.T @ grad) / size)
+
+
+def descend(
+    data: PanelArrays,
+    n_factors: int,
+    kappa: float,
+    alpha: Array,
+    beta: Array,
+    *,
+    tol: float = 1e-7,
+    max_iter: int = 300,
+) -> DescentResult:
+    """Descend from centres `alpha` (K, p) and unit slopes `beta` (N, p).
+
+    Stops when slopes and centres move by less than `tol`, relative to their size, in an iteration.
+    """
+    problem = _Descent(data, n_factors, kappa)
+    state = problem.state(alpha.copy(), beta.copy(), np.full(len(beta), -1, dtype=np.int64))
+    path = [state.value]
+    history: list[tuple[_State, _State]] = []
+    step, converged = np.inf, False
+    while len(path) <= max_iter:
+        new = problem.iterate(state)
+        step = float(np.linalg.norm(_flat(new) - _flat(state)) / max(np.linalg.norm(_flat(new)), 1e-300))
+        if history and not np.array_equal(history[-1][1].at, new.at):
+            history = []
+        history = [*history, (state, new)][-_MEMORY:]
+        converged = step <= tol
+        if not converged:
+            mixed = problem.extrapolate(history)
+            if mixed is not None and mixed.value <= new.value:
+                new = mixed
+        path.append(min(new.value, path[-1]))
+        state = new
+        if converged:
+            break
+    return DescentResult(
+        state.alpha, state.beta, state.at, state.components, state.value, tuple(path), converged, len(path) - 1, step
+    )

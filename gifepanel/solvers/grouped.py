@@ -1,0 +1,307 @@
+"""Grouped interactive fixed effects (Su & Ju 2018), from start to refit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from gifepanel.solvers.arrays import Array, Components, PanelArrays, unit_quadratics
+from gifepanel.solvers.classify import Classification, Metric, nearest_centre, refine, slope_distances
+from gifepanel.solvers.descent import criterion, descend
+from gifepanel.solvers.interactive import LocalMinimum, SlopeMap
+from gifepanel.solvers.penalty import scale_free_kappa
+from gifepanel.solvers.start import Centres, HeterogeneousFit, heterogeneous_slopes, kmeans_centres
+from gifepanel.solvers.sweep import SweepResult, sweep
+
+__all__ = ["GroupedFit", "GroupedOptions", "PenalizedFit", "fit_grouped"]
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class GroupedOptions:
+    """How to fit.
+
+    Attributes
+    ----------
+    kappa : float, optional
+        Weight of the penalty; None takes the scale-free rule with `kappa_scale`.
+    kappa_scale : float
+    start : {"kmeans", "zero"} or ndarray, shape (K, p)
+        Starting centres, in the units of the solver's regressors.
+    n_starts : int
+        Distinct K-means partitions carried through; the smallest sum of squares after classification is kept.
+    n_restarts : int
+        Restarts of K-means.
+    seed : int or Generator
+    polish : bool
+        Finish the sweep with the exact descent on Q.
+    classify : {"refined", "nearest"}
+    metric : {"absolute", "relative", "mahalanobis"}
+    common : sequence of int
+        Regressors whose slope is the same in all groups after classification.
+    tol : float
+    max_iter : int
+    sweep_tol, max_sweeps : float, int
+    """
+
+    kappa: float | None = None
+    kappa_scale: float = 1.0
+    start: Literal["kmeans", "zero"] | Array = "kmeans"
+    n_starts: int = 1
+    n_restarts: int = 20
+    seed: Any = 0
+    polish: bool = True
+    classify: Literal["refined", "nearest"] = "refined"
+    metric: Metric = "absolute"
+    common: Sequence[int] = ()
+    tol: float = 1e-7
+    max_iter: int = 300
+    sweep_tol: float = 1e-4
+    max_sweeps: int = 20
+
+
+@dataclass(frozen=True)
+class PenalizedFit:
+    """The penalised estimates before classification, in the units of the solver's regressors.
+
+    Attributes
+    ----------
+    unit_params : ndarray, shape (N, p)
+    centers : ndarray, shape (K, p)
+    fused : ndarray of bool, shape (N,)
+        Units that sit on a centre.
+    criterion : float
+        Q(unit_params, centers).
+    kappa, kappa_scale : float
+        `kappa_scale` is NaN where a raw kappa was given.
+    path : tuple of float
+        Q after the sweep and after every iteration of the descent.
+    fused_share : tuple of float
+        By sweep.
+    n_sweeps, n_iter : int
+    converged : bool
+    distances : ndarray, shape (N, K)
+        In the metric of classification.
+    """
+
+    unit_params: Array
+    centers: Array
+    fused: np.ndarray[Any, np.dtype[np.bool_]]
+    criterion: float
+    kappa: float
+    kappa_scale: float
+    path: tuple[float, ...]
+    fused_share: tuple[float, ...]
+    n_sweeps: int
+    n_iter: int
+    converged: bool
+    distances: Array
+
+
+@dataclass(frozen=True)
+class GroupedFit:
+    """A fitted grouped model, groups in lexicographic order of their slopes.
+
+    Attributes
+    ----------
+    groups : ndarray of int64, shape (N,)
+        0..K-1.
+    classification : Classification
+    penalized : PenalizedFit
+    unit_params : ndarray, shape (N, p)
+        Unpenalised unit slopes at the starting factors.
+    ssr_heterogeneous : float
+        V(R) times NT.
+    restarts_agreed, n_restarts : int
+        K-means restarts that ended at the partition kept, out of all.
+    minima : tuple of LocalMinimum
+        Distinct post-classification minima over the starts, best first.
+    """
+
+    groups: IntArray
+    classification: Classification
+    penalized: PenalizedFit
+    unit_params: Array
+    singular_units: IntArray
+    ssr_heterogeneous: float
+    restarts_agreed: int
+    n_restarts: int
+    minima: tuple[LocalMinimum, ...] = field(default=())
+
+
+def fit_grouped(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptions | None = None) -> GroupedFit:
+    """Start, sweep, descend, classify, refit.
+
+    Parameters
+    ----------
+    data : PanelArrays
+    n_groups : int
+        K.
+    n_factors : int
+        R.
+    options : GroupedOptions, optional
+    """
+    options = options or GroupedOptions()
+    start = heterogeneous_slopes(data, n_factors)
+    fits = [
+        _from_centres(data, n_groups, n_factors, options, start, centres)
+        for centres in _starting_centres(start, n_groups, options)
+    ]
+    best = min(fits, key=lambda fit: fit.classification.fit.ssr)
+    return _relabel(replace(best, minima=_distinct(fits)), n_groups)
+
+
+def _starting_centres(start: HeterogeneousFit, n_groups: int, options: GroupedOptions) -> list[Centres]:
+    p = start.beta.shape[1]
+    if isinstance(options.start, str) and options.start == "kmeans":
+        rng = np.random.default_rng(options.seed)
+        found = kmeans_centres(start, n_groups, rng, n_restarts=max(options.n_restarts, 2 * options.n_starts))
+        return found[: options.n_starts]
+    alpha = np.zeros((n_groups, p)) if isinstance(options.start, str) else np.asarray(options.start, dtype=float)
+    return [Centres(alpha.copy(), np.zeros(len(start.beta), dtype=np.int64), np.nan, 1, 1)]
+
+
+def _from_centres(
+    data: PanelArrays,
+    n_groups: int,
+    n_factors: int,
+    options: GroupedOptions,
+    start: HeterogeneousFit,
+    centres: Centres,
+) -> GroupedFit:
+    penalized, components = _penalized(data, n_factors, options, start, centres)
+    q = unit_quadratics(data, components.factors, components.time_effect)
+    groups = nearest_centre(penalized.distances)
+    theta = _initial_theta(q.a, q.c, groups, n_groups, data.shape[2], options.common)
+    done = refine(
+        data,
+        n_factors,
+        groups,
+        n_groups,
+        theta,
+        common=options.common,
+        reassign=options.classify == "refined" and n_groups > 1,
+    )
+    return GroupedFit(
+        done.groups,
+        done,
+        penalized,
+        start.beta,
+        np.flatnonzero(start.singular),
+        start.ssr,
+        centres.agreed,
+        centres.n_restarts,
+    )
+
+
+def _penalized(
+    data: PanelArrays, n_factors: int, options: GroupedOptions, start: HeterogeneousFit, centres: Centres
+) -> tuple[PenalizedFit, Components]:
+    n, t, _ = data.shape
+    kappa, scale = options.kappa, float("nan")
+    if kappa is None:
+        scale = options.kappa_scale
+        kappa = scale_free_kappa(scale, float(np.sqrt(start.ssr / (n * t))), t, centres.alpha)
+    swept = sweep(
+        data, n_factors, kappa, centres.alpha, start.beta, tol=options.sweep_tol, max_iter=options.max_sweeps
+    )
+    if not options.polish:
+        return _unpolished(data, kappa, scale, swept, options), swept.components
+    done = descend(
+        data, n_factors, kappa, swept.alpha, swept.copies[-1], tol=options.tol, max_iter=options.max_iter
+    )
+    quadratics = unit_quadratics(data, done.components.factors, done.components.time_effect)
+    fit = PenalizedFit(
+        done.beta,
+        done.alpha,
+        done.at >= 0,
+        done.criterion,
+        kappa,
+        scale,
+        done.path,
+        swept.fused_share,
+        swept.n_iter,
+        done.n_iter,
+        done.converged,
+        slope_distances(done.beta, done.alpha, options.metric, quadratics),
+    )
+    return fit, done.components
+
+
+def _unpolished(
+    data: PanelArrays, kappa: float, scale: float, swept: SweepResult, options: GroupedOptions
+) -> PenalizedFit:
+    """The sweep as published: each centre is compared with the slopes of its own step."""
+    quadratics = unit_quadratics(data, swept.components.factors, swept.components.time_effect)
+    distances = slope_distances(swept.copies, swept.alpha, options.metric, quadratics)
+    nearest = distances.argmin(axis=1)
+    units = np.arange(len(nearest))
+    beta = swept.copies[nearest, units]
+    value = criterion(data, swept.components.ssr, kappa, beta, swept.alpha)
+    return PenalizedFit(
+        beta,
+        swept.alpha,
+        swept.fused[nearest, units],
+        value,
+        kappa,
+        scale,
+        (value,),
+        swept.fused_share,
+        swept.n_iter,
+        0,
+        swept.converged,
+        distances,
+    )
+
+
+def _initial_theta(
+    a: Array, c: Array, groups: IntArray, n_groups: int, p: int, common: Sequence[int]
+) -> Array:
+    """Least squares by group at the penalised factors; a common slope starts at its mean over groups."""
+    theta = np.empty(len(common) + n_groups * (p - len(common)))
+    free = [j for j in range(p) if j not in set(common)]
+    shared = np.zeros(len(common))
+    for k in range(n_groups):
+        members = groups == k
+        slopes = np.linalg.lstsq(a[members].sum(axis=0), c[members].sum(axis=0), rcond=1e-12)[0]
+        shared += slopes[list(common)] * members.mean()
+        theta[len(common) + k * len(free) + np.arange(len(free))] = slopes[free]
+    theta[: len(common)] = shared
+    return theta
+
+
+def _distinct(fits: list[GroupedFit]) -> tuple[LocalMinimum, ...]:
+    found: list[LocalMinimum] = []
+    for number, fit in enumerate(fits):
+        name = f"partition {number + 1}"
+        ssr, theta = fit.classification.fit.ssr, fit.classification.fit.theta
+        known = next((m for m in found if abs(m.ssr - ssr) <= 1e-7 * ssr), None)
+        if known is None:
+            found.append(LocalMinimum(ssr, theta, (name,)))
+        else:
+            found[found.index(known)] = replace(known, starts=(*known.starts, name))
+    return tuple(sorted(found, key=lambda minimum: minimum.ssr))
+
+
+def _relabel(fit: GroupedFit, n_groups: int) -> GroupedFit:
+    """One permutation, by the slopes in lexicographic order, applied to everything that carries a group."""
+    done = fit.classification
+    alpha = done.fit.theta[done.slopes.slots]
+    order = np.lexsort(alpha.T[::-1])
+    rank = np.empty(n_groups, dtype=np.int64)
+    rank[order] = np.arange(n_groups)
+    groups = rank[done.groups]
+    slopes = SlopeMap(groups, done.slopes.slots)
+    theta = np.empty_like(done.fit.theta)
+    theta[slopes.slots] = alpha[order]
+    relabelled = replace(
+        done, groups=groups, slopes=slopes, fit=replace(done.fit, theta=theta), ssr=done.ssr[:, order]
+    )
+    penalized = replace(
+        fit.penalized, centers=fit.penalized.centers[order], distances=fit.penalized.distances[:, order]
+    )
+    return replace(fit, groups=groups, classification=relabelled, penalized=penalized)

@@ -1,0 +1,307 @@
+"""Least squares with interactive fixed effects, one objective for one or many groups of slopes.
+
+The objective of Bai (2009, eqs. 9-12), with the factors concentrated out (Moon & Weidner 2015, eq. 2.3),
+
+    L(theta) = sum_{r > R} mu_r[ (Y - X theta)'(Y - X theta) ],
+
+is minimised over the slopes alone. Its gradient is -2 sum_it x_it e_it with e the residual after the R leading
+components. The first step solves the normal equations projected on both sides, W = M_Lambda Z M_F (Moon & Weidner
+2017, eq. 2.8), and a quasi-Newton update of W gives the steps after it; where a step would raise the objective, the
+monotone step of Bai (theta given F) is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.linalg import lstsq
+
+from gifepanel.kernels.passes import gradient_pass
+from gifepanel.solvers.arrays import Array, Components, PanelArrays, principal_components, residuals
+
+__all__ = ["InteractiveFit", "LocalMinimum", "SlopeMap", "fit_interactive", "fit_interactive_multistart"]
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+_ARMIJO = 1e-4
+_HALVINGS = 30
+
+
+@dataclass(frozen=True)
+class SlopeMap:
+    """Which free parameter is the slope of regressor j in group k.
+
+    Attributes
+    ----------
+    groups : ndarray of int64, shape (N,)
+        The group of each unit, 0..K-1.
+    slots : ndarray of int64, shape (K, p)
+        The position in theta of each group's slopes. A slope that is common has one position in every row.
+    """
+
+    groups: IntArray
+    slots: IntArray
+
+    @classmethod
+    def grouped(cls, groups: IntArray, n_groups: int, p: int, common: Sequence[int] = ()) -> SlopeMap:
+        """Slopes by group, those of the regressors in `common` shared; theta lists the common ones first."""
+        slots = np.empty((n_groups, p), dtype=np.int64)
+        slots[:, list(common)] = np.arange(len(common))
+        free = [j for j in range(p) if j not in set(common)]
+        for k in range(n_groups):
+            slots[k, free] = len(common) + k * len(free) + np.arange(len(free))
+        return cls(np.asarray(groups, dtype=np.int64), slots)
+
+    @property
+    def size(self) -> int:
+        """Number of free parameters q."""
+        return int(self.slots.max()) + 1 if self.slots.size else 0
+
+    def unit_slopes(self, theta: Array) -> Array:
+        """(N, p) from theta (q,)."""
+        return theta[self.slots][self.groups]
+
+    def gather(self, unit_values: Array) -> Array:
+        """Sum unit-level values (N, p) into the parameters: (q,)."""
+        out = np.zeros(self.size)
+        for k in range(self.slots.shape[0]):
+            np.add.at(out, self.slots[k], unit_values[self.groups == k].sum(axis=0))
+        return out
+
+
+@dataclass(frozen=True)
+class LocalMinimum:
+    """A distinct minimum met on the way: its sum of squares, slopes, and the starts that led to it."""
+
+    ssr: float
+    theta: Array
+    starts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class InteractiveFit:
+    """A minimum of the least-squares objective.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (q,)
+        Slopes, in the units of the solver's regressors.
+    components : Components
+        Factors, loadings and time effect of ``Y - X theta``.
+    resid : ndarray, shape (N, T)
+        After slopes, factors and additive effects.
+    ssr : float
+    converged : bool
+    n_iter : int
+    gradient : float
+        Length of the last step in the metric of W, relative to the residual: 0 at a stationary point.
+    minima : tuple of LocalMinimum
+        Distinct minima over the starts, best first.
+    """
+
+    theta: Array
+    components: Components
+    resid: Array
+    ssr: float
+    converged: bool
+    n_iter: int
+    gradient: float
+    minima: tuple[LocalMinimum, ...] = ()
+
+
+def projected_gram(data: PanelArrays, slopes: SlopeMap, factors: Array, loadings: Array) -> Array:
+    """W (q, q) with entries tr(M_F Z_q' M_Lambda Z_q'), never forming Z (Moon & Weidner 2017, eq. 2.8).
+
+    With time effects the vector of ones is one of the loadings.
+    """
+    n, t, p = data.shape
+    q = slopes.size
+    basis = _loading_basis(data, loadings)
+    x_factors = (data.xt.reshape(n * p, t) @ factors).reshape(n, p, -1)
+    own = data.xx - np.einsum("npr,nqr->npq", x_factors, x_factors) / t
+    gram = np.zeros((q, q))
+    mixed = np.zeros((q, basis.shape[1], t))
+    for k in range(slopes.slots.shape[0]):
+        members = np.flatnonzero(slopes.groups == k)
+        slot = slopes.slots[k]
+        np.add.at(gram, (slot[:, None], slot[None, :]), own[members].sum(axis=0))
+        if basis.shape[1]:
+            block = basis[members].T @ data.xt[members].reshape(len(members), p * t)
+            np.add.at(mixed, slot, block.reshape(-1, p, t).transpose(1, 0, 2))
+    if basis.shape[1]:
+        mixed -= (mixed @ factors) @ factors.T / t
+        flat = mixed.reshape(q, -1)
+        gram -= flat @ flat.T
+    return gram
+
+
+def _loading_basis(data: PanelArrays, loadings: Array) -> Array:
+    """Orthonormal columns (N, R or R + 1) spanning the loadings and, with time effects, the ones."""
+    n = data.y.shape[0]
+    known = np.full((n, 1), 1.0 / np.sqrt(n)) if data.time_effects else np.empty((n, 0))
+    norms = np.linalg.norm(loadings, axis=0)
+    keep = norms > 1e-12 * max(norms.max(initial=0.0), np.finfo(float).tiny)
+    return np.hstack([known, loadings[:, keep] / norms[keep]])
+
+
+@dataclass
+class _Point:
+    theta: Array
+    components: Components
+    resid: Array
+    gradient: Array
+
+    @property
+    def value(self) -> float:
+        return self.components.ssr
+
+
+def _evaluate(data: PanelArrays, slopes: SlopeMap, n_factors: int, theta: Array) -> _Point:
+    resid = residuals(data, slopes.unit_slopes(theta))
+    comp = principal_components(resid, n_factors, time_effects=data.time_effects)
+    if n_factors:
+        resid -= comp.loadings @ comp.factors.T
+        comp = replace(comp, ssr=float(np.vdot(resid, resid)))
+    return _Point(theta, comp, resid, -2.0 * slopes.gather(gradient_pass(data.xt, resid)))
+
+
+def _solve(matrix: Array, rhs: Array) -> Array:
+    """Least-norm solution of a positive semidefinite system that may be singular."""
+    scale = np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
+    scaled = matrix / scale / scale[:, None]
+    solution = lstsq(scaled, rhs / scale, cond=1e-12, check_finite=False)[0]
+    return solution / scale
+
+
+def _monotone_step(data: PanelArrays, slopes: SlopeMap, n_factors: int, point: _Point) -> _Point:
+    """theta given F (Bai 2009, eq. 11): never raises the objective."""
+    gram = projected_gram(data, slopes, point.components.factors, np.empty((data.y.shape[0], 0)))
+    return _evaluate(data, slopes, n_factors, point.theta - _solve(gram, 0.5 * point.gradient))
+
+
+def fit_interactive(
+    data: PanelArrays,
+    slopes: SlopeMap,
+    n_factors: int,
+    theta: Array,
+    *,
+    tol: float = 1e-9,
+    max_iter: int = 500,
+) -> InteractiveFit:
+    """Descend to a minimum from `theta`.
+
+    Parameters
+    ----------
+    data : PanelArrays
+    slopes : SlopeMap
+    n_factors : int
+        R.
+    theta : ndarray, shape (q,)
+        Start.
+    tol : float
+        Stop when the next step, in the metric of W, is below `tol` times the norm of the residual.
+    max_iter : int
+    """
+    point = _evaluate(data, slopes, n_factors, np.asarray(theta, dtype=float))
+    if slopes.size == 0:
+        return InteractiveFit(point.theta, point.components, point.resid, point.value, True, 0, 0.0)
+    gram = _metric(data, slopes, point)
+    inverse = 0.5 * _pseudo_inverse(gram)
+    measure = np.inf
+    for iteration in range(1, max_iter + 1):
+        direction = -inverse @ point.gradient
+        slope = float(direction @ point.gradient)
+        measure = _measure(slope, point)
+        if measure <= tol:
+            return _finish(point, True, iteration - 1, measure)
+        new = _line_search(data, slopes, n_factors, point, direction, slope)
+        if new is None:
+            new = _monotone_step(data, slopes, n_factors, point)
+            if not new.value < point.value * (1.0 - 1e-14):
+                return _finish(point, measure <= 1e3 * tol, iteration, measure)
+            inverse = 0.5 * _pseudo_inverse(_metric(data, slopes, new))
+        else:
+            inverse = _update(inverse, new.theta - point.theta, new.gradient - point.gradient)
+        point = new
+    return _finish(point, False, max_iter, measure)
+
+
+def _metric(data: PanelArrays, slopes: SlopeMap, point: _Point) -> Array:
+    return projected_gram(data, slopes, point.components.factors, point.components.loadings)
+
+
+def _measure(slope: float, point: _Point) -> float:
+    """sqrt(step' W step / ssr): the size of the next step relative to the residual."""
+    return float(np.sqrt(max(-slope, 0.0) / max(2.0 * point.value, np.finfo(float).tiny)))
+
+
+def _pseudo_inverse(gram: Array) -> Array:
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(gram), np.finfo(float).tiny))
+    inverse = np.linalg.pinv(gram * scale * scale[:, None], rcond=1e-10, hermitian=True)
+    return inverse * scale * scale[:, None]
+
+
+def _line_search(
+    data: PanelArrays, slopes: SlopeMap, n_factors: int, point: _Point, direction: Array, slope: float
+) -> _Point | None:
+    step = 1.0
+    for _ in range(_HALVINGS):
+        new = _evaluate(data, slopes, n_factors, point.theta + step * direction)
+        if new.value <= point.value + _ARMIJO * step * slope:
+            return new
+        if abs(slope) <= 1e-13 * point.value:
+            # below the resolution of the objective: judge by the gradient
+            return new if np.abs(new.gradient).sum() < np.abs(point.gradient).sum() else None
+        step *= 0.5 if step > 0.1 else 0.1
+    return None
+
+
+def _update(inverse: Array, s: Array, g: Array) -> Array:
+    """BFGS update of the inverse Hessian; skipped where the curvature is not positive."""
+    curvature = float(s @ g)
+    if curvature <= 1e-12 * float(np.linalg.norm(s) * np.linalg.norm(g)):
+        return inverse
+    hg = inverse @ g
+    return (
+        inverse
+        + np.outer(s, s) * (1.0 + float(g @ hg) / curvature) / curvature
+        - (np.outer(hg, s) + np.outer(s, hg)) / curvature
+    )
+
+
+def _finish(point: _Point, converged: bool, n_iter: int, measure: float) -> InteractiveFit:
+    return InteractiveFit(
+        point.theta, point.components, point.resid, point.value, converged, n_iter, measure
+    )
+
+
+def fit_interactive_multistart(
+    data: PanelArrays,
+    slopes: SlopeMap,
+    n_factors: int,
+    starts: Iterable[tuple[str, Array]],
+    *,
+    tol: float = 1e-9,
+    max_iter: int = 500,
+) -> InteractiveFit:
+    """The best minimum over named starts, with the audit of all minima found."""
+    best: InteractiveFit | None = None
+    found: list[LocalMinimum] = []
+    for name, theta in starts:
+        fit = fit_interactive(data, slopes, n_factors, theta, tol=tol, max_iter=max_iter)
+        found = _record(found, fit, name)
+        if best is None or fit.ssr < best.ssr:
+            best = fit
+    if best is None:
+        raise ValueError("no starts given")
+    return replace(best, minima=tuple(sorted(found, key=lambda m: m.ssr)))
+
+
+def _record(found: list[LocalMinimum], fit: InteractiveFit, name: str) -> list[LocalMinimum]:
+    for j, known in enumerate(found):
+        if abs(known.ssr - fit.ssr) <= 1e-7 * max(known.ssr, fit.ssr):
+            merged = LocalMinimum(min(known.ssr, fit.ssr), known.theta, (*known.starts, name))
+            return [*found[:j], merged, *found[j + 1 :]]
+    return [*found, LocalMinimum(fit.ssr, fit.theta, (name,))]

@@ -1,0 +1,102 @@
+"""The convex joint step over the unit slopes and one centre: damped Newton on the profile over the centre."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gifepanel.kernels.joint import joint_profile, joint_slopes
+from gifepanel.kernels.small import eigh_batch
+from gifepanel.solvers.arrays import Array
+
+__all__ = ["JointStep", "joint_step"]
+
+
+@dataclass(frozen=True)
+class JointStep:
+    """Minimum of ``sum_i 1/2 (b_i - b_i^)'H_i(b_i - b_i^) + c_i ||b_i - a||``.
+
+    Attributes
+    ----------
+    centre : ndarray, shape (p,)
+    beta : ndarray, shape (N, p)
+    fused : ndarray of bool, shape (N,)
+    gradient : float
+        Norm of the profile's gradient at `centre`.
+    n_iter : int
+    """
+
+    centre: Array
+    beta: Array
+    fused: np.ndarray[Any, np.dtype[np.bool_]]
+    gradient: float
+    n_iter: int
+
+
+def joint_step(
+    hessians: Array,
+    minimisers: Array,
+    c: Array,
+    centre: Array,
+    *,
+    tol: float = 1e-10,
+    max_iter: int = 100,
+) -> JointStep:
+    """Solve the joint step of Su & Ju (2018, Section 3.2) from `centre`.
+
+    Parameters
+    ----------
+    hessians : ndarray, shape (N, p, p)
+        H_i, positive semidefinite.
+    minimisers : ndarray, shape (N, p)
+        b_i^.
+    c : ndarray, shape (N,)
+        Weights, not negative.
+    centre : ndarray, shape (p,)
+    tol : float
+        On the gradient, relative to the sum of the weights.
+    max_iter : int
+    """
+    c = np.ascontiguousarray(c)
+    v = np.einsum("npq,nq->np", hessians, minimisers)
+    values, vectors = eigh_batch(hessians)
+    np.maximum(values, 0.0, out=values)
+    p = centre.shape[0]
+    grad, hess = np.empty(p), np.empty((p, p))
+    a = centre.copy()
+    target = tol * max(float(c.sum()), np.finfo(float).tiny)
+    value, _ = joint_profile(v, hessians, values, vectors, c, a, grad, hess)
+    radius = float(np.abs(minimisers - a).max()) + np.finfo(float).tiny
+    iteration = 0
+    while iteration < max_iter and np.linalg.norm(grad) > target:
+        iteration += 1
+        step = _newton_direction(hess, grad, radius)
+        slope = float(grad @ step)
+        length = 1.0
+        moved = False
+        g_old, h_old = grad.copy(), hess.copy()
+        for _ in range(40):
+            trial = a + length * step
+            new, _ = joint_profile(v, hessians, values, vectors, c, trial, grad, hess)
+            if new <= value + 1e-4 * length * slope or (
+                abs(new - value) <= 1e-13 * abs(value) and np.linalg.norm(grad) < np.linalg.norm(g_old)
+            ):
+                a, value, moved = trial, new, True
+                break
+            length *= 0.5
+        if not moved:
+            grad[:], hess[:] = g_old, h_old
+            break
+    beta = np.empty_like(minimisers)
+    fused = np.empty(len(beta), dtype=np.bool_)
+    joint_slopes(v, hessians, values, vectors, minimisers, c, a, beta, fused)
+    return JointStep(a, beta, fused, float(np.linalg.norm(grad)), iteration)
+
+
+def _newton_direction(hess: Array, grad: Array, radius: float) -> Array:
+    """-H^-1 g, with flat directions bounded: the profile is linear where no unit fuses and p = 1."""
+    values, vectors = np.linalg.eigh(hess)
+    floor = np.linalg.norm(grad) / radius
+    return -vectors @ ((vectors.T @ grad) / np.maximum(values, 1e-3 * floor))

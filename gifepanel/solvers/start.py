@@ -1,0 +1,173 @@
+"""Starting values: heterogeneous-slope principal components, then seeded K-means on the unit slopes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gifepanel.kernels.kmeans import lloyd, plus_plus
+from gifepanel.kernels.passes import unit_ssr
+from gifepanel.kernels.small import solve_batch
+from gifepanel.solvers.arrays import (
+    Array,
+    Components,
+    PanelArrays,
+    UnitQuadratics,
+    principal_components,
+    residuals,
+    unit_quadratics,
+)
+
+__all__ = ["Centres", "HeterogeneousFit", "heterogeneous_slopes", "kmeans_centres", "unit_minimisers"]
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class HeterogeneousFit:
+    """Unit slopes under common factors, with no penalty.
+
+    Attributes
+    ----------
+    beta : ndarray, shape (N, p)
+    components : Components
+        Of ``y_i - X_i beta_i``.
+    quadratics : UnitQuadratics
+        At those factors.
+    ssr : float
+        V(R) times NT: the first term of the criterion at kappa = 0.
+    n_iter : int
+    singular : ndarray of bool, shape (N,)
+        Units whose own regression is singular; they hold the pooled slopes.
+    """
+
+    beta: Array
+    components: Components
+    quadratics: UnitQuadratics
+    ssr: float
+    n_iter: int
+    singular: np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def unit_minimisers(quadratics: UnitQuadratics) -> tuple[Array, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Every unit's least-squares slopes (N, p); a singular unit takes the pooled ones and is flagged (N,)."""
+    pooled = np.linalg.lstsq(quadratics.a.sum(axis=0), quadratics.c.sum(axis=0), rcond=1e-12)[0]
+    fallback = np.broadcast_to(pooled, quadratics.c.shape).copy()
+    return solve_batch(quadratics.a, quadratics.c, fallback)
+
+
+def heterogeneous_slopes(
+    data: PanelArrays, n_factors: int, *, tol: float = 1e-4, max_iter: int = 40, beta: Array | None = None
+) -> HeterogeneousFit:
+    """Minimise the first term of the criterion alone, alternating factors and unit regressions.
+
+    The penalty-free problem of Su & Ju (2018, eq. 2.7 at kappa = 0), from unit least squares (or `beta`). It stops
+    when the sum of squares falls by less than `tol` of itself in a round, or after `max_iter` rounds.
+    """
+    n, t, p = data.shape
+    none = Components(np.empty((t, 0)), np.empty((n, 0)), np.zeros(t), np.inf)
+    if beta is None:
+        beta, singular = unit_minimisers(unit_quadratics(data, none.factors, none.time_effect))
+    else:
+        singular = np.zeros(n, dtype=bool)
+    work = np.empty_like(data.y)
+    previous = np.inf
+    rounds = 0
+    while True:
+        comp = principal_components(residuals(data, beta, work), n_factors, time_effects=data.time_effects)
+        quadratics = unit_quadratics(data, comp.factors, comp.time_effect)
+        if rounds >= max_iter or not previous - comp.ssr > tol * comp.ssr:
+            return HeterogeneousFit(beta, comp, quadratics, comp.ssr, rounds, singular)
+        previous = comp.ssr
+        beta, singular = unit_minimisers(quadratics)
+        if n_factors == 0 and not data.time_effects:
+            max_iter = 0
+        rounds += 1
+
+
+@dataclass(frozen=True)
+class Centres:
+    """A partition of the unit slopes.
+
+    Attributes
+    ----------
+    alpha : ndarray, shape (K, p)
+    groups : ndarray of int64, shape (N,)
+    ssr : float
+        Sum of squares when every unit takes its centre's slopes, at the starting factors.
+    agreed : int
+        Restarts that ended at this partition's sum of squares (to 1e-9).
+    n_restarts : int
+    """
+
+    alpha: Array
+    groups: IntArray
+    ssr: float
+    agreed: int
+    n_restarts: int
+
+
+def kmeans_centres(
+    start: HeterogeneousFit, n_groups: int, rng: np.random.Generator, *, n_restarts: int = 20
+) -> list[Centres]:
+    """Distinct partitions of the unit slopes, best first.
+
+    Every restart is K-means++ with Lloyd's iterations on slopes whitened by the mean curvature, then iterations in
+    every unit's own metric X_i'M_F X_i, so that badly determined slopes weigh little.
+    """
+    q = start.quadratics
+    whitener = _factor(q.a.mean(axis=0))
+    points = start.beta @ whitener
+    # an order of the units that no relabelling, and no change of basis of the regressors, can alter
+    order = np.argsort(np.linalg.norm(points - points.mean(axis=0), axis=1), kind="stable")
+    points = np.ascontiguousarray(points[order])
+    found: dict[float, Centres] = {}
+    draws = rng.random((n_restarts, n_groups))
+    for r in range(n_restarts if n_groups > 1 else 1):
+        centres = np.empty((n_groups, points.shape[1]))
+        groups = np.empty(len(points), dtype=np.int64)
+        plus_plus(points, draws[r], centres)
+        lloyd(points, centres, groups, 100)
+        groups[order] = groups.copy()
+        groups, alpha, ssr = own_metric_lloyd(q, groups, n_groups)
+        key = next((known for known in found if abs(known - ssr) <= 1e-9 * abs(ssr)), None)
+        if key is None:
+            found[ssr] = Centres(alpha, groups, ssr, 1, n_restarts)
+        else:
+            old = found[key]
+            found[key] = Centres(old.alpha, old.groups, old.ssr, old.agreed + 1, n_restarts)
+    return sorted(found.values(), key=lambda centre: centre.ssr)
+
+
+def own_metric_lloyd(
+    q: UnitQuadratics, groups: IntArray, n_groups: int, *, max_iter: int = 30
+) -> tuple[IntArray, Array, float]:
+    """Alternate group slopes and assignment by sum of squares, at fixed factors."""
+    alpha = group_minimisers(q, groups, n_groups)
+    for _ in range(max_iter):
+        ssr = unit_ssr(q.a, q.c, q.s, alpha)
+        new = ssr.argmin(axis=1)
+        if np.array_equal(new, groups) or np.bincount(new, minlength=n_groups).min() == 0:
+            break
+        groups = new
+        alpha = group_minimisers(q, groups, n_groups)
+    ssr = unit_ssr(q.a, q.c, q.s, alpha)
+    return groups, alpha, float(ssr[np.arange(len(groups)), groups].sum())
+
+
+def group_minimisers(q: UnitQuadratics, groups: IntArray, n_groups: int) -> Array:
+    """Least-squares slopes of every group at fixed factors: (K, p)."""
+    p = q.c.shape[1]
+    alpha = np.empty((n_groups, p))
+    for k in range(n_groups):
+        members = groups == k
+        alpha[k] = np.linalg.lstsq(q.a[members].sum(axis=0), q.c[members].sum(axis=0), rcond=1e-12)[0]
+    return alpha
+
+
+def _factor(a: Array) -> Array:
+    """A factor L with L L' = a."""
+    values, vectors = np.linalg.eigh(a)
+    return vectors * np.sqrt(np.maximum(values, 0.0))

@@ -1,0 +1,90 @@
+"""The sweep of Su & Ju (2018, Section 3.2): one convex step per group, in turn, with one copy of the slopes per group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gifepanel.solvers.arrays import Array, Components, PanelArrays, principal_components, residuals, unit_quadratics
+from gifepanel.solvers.joint import joint_step
+from gifepanel.solvers.start import unit_minimisers
+
+__all__ = ["SweepResult", "sweep"]
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """Where the sweep ended.
+
+    Attributes
+    ----------
+    alpha : ndarray, shape (K, p)
+    copies : ndarray, shape (K, N, p)
+        The slopes of every group's own step.
+    fused : ndarray of bool, shape (K, N)
+    components : Components
+        Of the last step.
+    n_iter : int
+    converged : bool
+        Whether the centres moved by less than `tol` in the last sweep, relative to their size.
+    fused_share : tuple of float
+        Share of the units that sit on some centre, by sweep.
+    """
+
+    alpha: Array
+    copies: Array
+    fused: np.ndarray[Any, np.dtype[np.bool_]]
+    components: Components
+    n_iter: int
+    converged: bool
+    fused_share: tuple[float, ...]
+
+
+def sweep(
+    data: PanelArrays,
+    n_factors: int,
+    kappa: float,
+    alpha: Array,
+    beta: Array,
+    *,
+    tol: float = 1e-4,
+    max_iter: int = 20,
+) -> SweepResult:
+    """Run sweeps from the centres `alpha` (K, p) and unit slopes `beta` (N, p).
+
+    For k = 1..K: the weights are w_ik = prod_{l != k} ||beta_i^(l) - alpha_l|| from the latest copies, the factors are
+    updated once at beta^(k), and beta^(k), alpha_k solve the convex joint step.
+    """
+    n_groups = alpha.shape[0]
+    t = data.y.shape[1]
+    alpha = alpha.copy()
+    copies = np.repeat(beta[None], n_groups, axis=0)
+    fused = np.zeros(copies.shape[:2], dtype=bool)
+    distance = np.linalg.norm(copies - alpha[:, None, :], axis=2)
+    work = np.empty_like(data.y)
+    shares: list[float] = []
+    converged = False
+    comp: Components | None = None
+    cached = None
+    while len(shares) < max_iter and not converged:
+        before = alpha.copy()
+        for k in range(n_groups):
+            if comp is None or n_factors or data.time_effects:
+                comp = principal_components(
+                    residuals(data, copies[k], work), n_factors, time_effects=data.time_effects
+                )
+                cached = None
+            if cached is None:
+                quadratics = unit_quadratics(data, comp.factors, comp.time_effect)
+                cached = (2.0 / t * quadratics.a, unit_minimisers(quadratics)[0])
+            weight = np.delete(distance, k, axis=0).prod(axis=0)
+            step = joint_step(*cached, kappa * weight, alpha[k], tol=1e-2 * tol)
+            alpha[k], copies[k], fused[k] = step.centre, step.beta, step.fused
+            distance[k] = np.linalg.norm(step.beta - step.centre, axis=1)
+        shares.append(float(fused.any(axis=0).mean()))
+        moved = np.linalg.norm(alpha - before)
+        converged = bool(moved <= tol * max(np.linalg.norm(before), np.finfo(float).tiny))
+    assert comp is not None
+    return SweepResult(alpha, copies, fused, comp, len(shares), converged, tuple(shares))

@@ -1,0 +1,169 @@
+"""PanelIndex: codes, order, gaps, cubes, and the errors it raises."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gifepanel.exceptions import DataError
+from gifepanel.panel import PanelIndex
+
+ENTITIES = {
+    "integers": [30, 10, 20],
+    "text": ["c", "a", "b"],
+    "floats": [3.5, 1.5, 2.5],
+    "dates": list(pd.to_datetime(["2003-01-01", "2001-01-01", "2002-01-01"])),
+    "periods": list(pd.PeriodIndex(["2003", "2001", "2002"], freq="Y")),
+    "mixed": ["b", 2, 1],
+    "tuples": [("b", 1), ("a", 2), ("a", 1)],
+}
+TIMES = {
+    "integers": [1991, 1990, 1992],
+    "text": ["2001Q2", "2001Q1", "2001Q3"],
+    "dates": list(pd.to_datetime(["2001-06-30", "2001-03-31", "2001-09-30"])),
+    "python dates": [dt.date(2001, 1, 2), dt.date(2001, 1, 1), dt.date(2001, 1, 3)],
+    "periods": list(pd.PeriodIndex(["2001-02", "2001-01", "2001-03"], freq="M")),
+    "floats": [2.0, 1.0, 3.0],
+}
+
+
+def rows(entities, times):
+    """All pairs, the times running fastest, as two object columns."""
+    first = np.empty(len(entities) * len(times), dtype=object)
+    second = first.copy()
+    for i, entity in enumerate(entities):
+        for j, time in enumerate(times):
+            first[i * len(times) + j], second[i * len(times) + j] = entity, time
+    return first, second
+
+
+@pytest.mark.parametrize("entities", ENTITIES.values(), ids=ENTITIES)
+@pytest.mark.parametrize("times", TIMES.values(), ids=TIMES)
+def test_any_label_type_in_any_order(entities, times):
+    first, second = rows(entities, times)
+    index = PanelIndex.from_labels(first, second)
+    assert (index.n_entities, index.n_times, index.nobs, index.is_balanced) == (3, 3, 9, True)
+    assert index.periods.tolist() == [0, 1, 2]
+    assert list(index.times[index.time_codes]) == [
+        pd.Timestamp(t) if isinstance(t, dt.date) and not isinstance(index.times[0], dt.date) else t for t in second
+    ]
+    assert [index.entities[code] for code in index.entity_codes] == list(first)
+    values = np.arange(9.0)
+    shuffle = np.random.default_rng(0).permutation(9)
+    again = PanelIndex.from_labels(first[shuffle], second[shuffle])
+    assert np.array_equal(index.to_cube(values), again.to_cube(values[shuffle]))
+    assert np.array_equal(again.from_cube(again.to_cube(values[shuffle])), values[shuffle])
+    assert np.array_equal(index.to_cube(values)[:, 0], values.reshape(3, 3)[np.argsort(index.entity_codes[::3]), 1])
+
+
+def test_codes_are_int64_and_cubes_are_contiguous_float64():
+    frame = pd.DataFrame({"x": [1, 2, 3, 4]}, index=pd.MultiIndex.from_product([["a", "b"], [1, 2]]))
+    index = PanelIndex.from_frame(frame)
+    for array in (index.entity_codes, index.time_codes, index.periods, index.order, index.counts):
+        assert array.dtype == np.int64
+    cube = index.to_cube(np.ones((4, 3), dtype=np.float32))
+    assert cube.shape == (2, 2, 3)
+    assert cube.dtype == np.float64
+    assert cube.flags.c_contiguous
+    assert index.entity_name == "entity"
+    assert index.time_name == "time"
+
+
+def test_cube_matches_pandas_unstack():
+    rng = np.random.default_rng(1)
+    pairs = pd.MultiIndex.from_product([list("dbca"), range(5)], names=["unit", "year"])
+    series = pd.Series(rng.normal(size=20), index=pairs).sample(frac=1, random_state=3)
+    index = PanelIndex.from_frame(series.to_frame("x"))
+    assert np.array_equal(index.to_cube(series.to_numpy()), series.unstack().sort_index().to_numpy())
+    assert index.frame_index().equals(series.index)
+
+
+def test_unused_levels_vanish_and_categoricals_keep_their_order():
+    pairs = pd.MultiIndex.from_product([["a", "b", "c"], [1, 2, 4]], names=["unit", "year"])
+    frame = pd.DataFrame({"x": np.arange(9.0)}, index=pairs)
+    index = PanelIndex.from_frame(frame[(frame.index.codes[0] != 1) & (frame.index.codes[1] != 0)])
+    assert list(index.entities) == ["a", "c"]
+    assert index.periods.tolist() == [0, 2]
+    assert index.has_gaps
+
+    seasons = pd.Categorical(["low", "high"] * 2, categories=["low", "mid", "high"], ordered=True)
+    index = PanelIndex.from_labels(np.repeat(["a", "b"], 2), seasons)
+    assert list(index.times) == ["low", "high"]
+    assert index.periods.tolist() == [0, 2]
+    frame = pd.DataFrame({"u": np.repeat(["a", "b"], 2), "s": seasons, "x": 1.0}).set_index(["u", "s"])
+    assert list(PanelIndex.from_frame(frame).times) == ["low", "high"]
+    with pytest.raises(DataError, match="no order in time"):
+        PanelIndex.from_labels(np.repeat(["a", "b"], 2), pd.Categorical(["low", "high"] * 2))
+
+
+def test_subset_compresses_codes_and_keeps_gaps():
+    index = PanelIndex.from_labels(np.repeat([5, 6, 7], 4), np.tile([0, 1, 2, 3], 3))
+    keep = (index.entity_codes != 1) & ~np.isin(index.time_codes, [0, 2])
+    part = index.subset(keep)
+    assert list(part.entities) == [5, 7]
+    assert list(part.times) == [1, 3]
+    assert part.periods.tolist() == [0, 2]
+    assert part.is_balanced
+    assert index.subset(np.ones(12, dtype=bool)) is index
+
+
+def test_pickle_round_trip():
+    index = PanelIndex.from_labels(["a", "a", "b", "b"], pd.PeriodIndex(["2001", "2002"] * 2, freq="Y"))
+    again = pickle.loads(pickle.dumps(index))
+    assert np.array_equal(again.entity_codes, index.entity_codes)
+    assert again.times.equals(index.times)
+
+
+def test_unbalanced_panel_names_who_lacks_what_and_the_code_works():
+    frame = pd.DataFrame({"u": np.repeat(list("abc"), 3), "t": [1, 2, 3] * 3, "x": 1.0}).drop(4)
+    index = PanelIndex.from_frame(frame, entity="u", time="t")
+    assert not index.is_balanced
+    with pytest.raises(DataError, match=r"1 of 3 entities lack periods \('b' lacks 2\)") as caught:
+        index.to_cube(frame["x"])
+    assert "keeps the 2 complete entities" in caught.value.fix
+    assert _run(caught.value.fix, frame, entity="u", time="t").is_balanced
+
+    with pytest.raises(DataError) as caught:
+        PanelIndex.from_frame(frame.set_index(["u", "t"])).to_cube(frame["x"])
+    assert _run(caught.value.fix, frame.set_index(["u", "t"])).n_entities == 2
+
+
+def test_balancing_keeps_common_periods_where_that_leaves_more():
+    frame = pd.DataFrame({"u": np.repeat(list("abcd"), 5), "t": [1, 2, 3, 4, 5] * 4, "x": 1.0})
+    frame = frame[~((frame["t"] == 5) & (frame["u"] != "a"))]
+    for data, options in ((frame, {"entity": "u", "time": "t"}), (frame.set_index(["u", "t"]), {})):
+        with pytest.raises(DataError, match="keeps the 4 periods that all entities have") as caught:
+            PanelIndex.from_frame(data, **options).require_balance()
+        kept = _run(caught.value.fix, data, **options)
+        assert kept.is_balanced
+        assert (kept.n_entities, kept.n_times) == (4, 4)
+
+
+def _run(code, data, **options):
+    names = {"data": data}
+    exec(code, names)
+    return PanelIndex.from_frame(names["data"], **options)
+
+
+def test_many_short_entities_are_counted_not_listed():
+    entity, time = np.repeat(np.arange(50), 2), np.tile([1, 2], 50)
+    keep = (time == 1) | (entity < 10)
+    with pytest.raises(DataError, match="and 36 more entities"):
+        PanelIndex.from_labels(entity[keep], time[keep]).require_balance()
+
+
+def test_duplicates_and_missing_ids():
+    with pytest.raises(DataError, match=r"1 \(entity, time\) pairs occur more than once, first \('a', 1\)"):
+        PanelIndex.from_labels(["a", "a", "b"], [1, 1, 1])
+    allowed = PanelIndex.from_labels(["a", "a", "b"], [1, 1, 1], allow_duplicates=True)
+    assert allowed.has_duplicates
+    with pytest.raises(DataError, match="more than once"):
+        allowed.to_cube(np.ones(3))
+    with pytest.raises(DataError, match=r"1 rows have no 'time' \(first at positions 1\)"):
+        PanelIndex.from_labels(["a", "a", "b"], [1.0, np.nan, 1.0])
+    with pytest.raises(DataError, match="2 rows have no 'entity'"):
+        PanelIndex.from_labels(["a", None, None], [1, 2, 3])
