@@ -40,7 +40,7 @@ def _sentences(*parts: str | None) -> str:
     return " ".join([*closed, *given[-1:]])
 
 
-class _Message:
+class _Message(Exception):
     """What was found, what is needed, the fix: shared by errors and warnings.
 
     Parameters
@@ -70,7 +70,7 @@ class _Message:
         return type(self), (self.found, self.needed, self.fix)
 
 
-class GifepanelError(_Message, Exception):
+class GifepanelError(_Message):
     """Base class of all errors raised on purpose by gifepanel."""
 
 

@@ -33,7 +33,7 @@ WARNINGS = [CollinearityWarning, ConvergenceWarning, DataWarning, SpecificationW
 @pytest.mark.parametrize(("error", "builtin"), ERRORS.items())
 def test_errors_are_caught_by_their_builtin_kind(error, builtin):
     assert issubclass(error, GifepanelError)
-    with pytest.raises(builtin, match="^found$"):
+    with pytest.raises(builtin, match=r"^found$"):
         raise error("found")
 
 

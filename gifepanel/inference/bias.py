@@ -162,9 +162,7 @@ def _bandwidth(name: str, value: int | None, n_periods: int) -> int:
 def _left_inverse(columns: npt.ArrayLike | None, n_rows: int) -> FloatArray:
     """C (C'C)^-1, shape (n_rows, R); C' times it is the identity."""
     if columns is None:
-        raise DataError(
-            "Factors came without loadings.", "Both are needed.", "Pass loadings of shape (N, R)."
-        )
+        raise DataError("Factors came without loadings.", "Both are needed.", "Pass loadings of shape (N, R).")
     c = np.asarray(columns, dtype=np.float64).reshape(n_rows, -1)
     return np.asarray(np.linalg.solve(c.T @ c, c.T).T)
 
@@ -183,9 +181,7 @@ def _weight_unit_variances(e: FloatArray, g: FloatArray, h: FloatArray, space: F
     return np.asarray(scaled @ g.T)
 
 
-def _weight_time_covariances(
-    e: FloatArray, g: FloatArray, h: FloatArray, space: FactorSpace, lags: int
-) -> FloatArray:
+def _weight_time_covariances(e: FloatArray, g: FloatArray, h: FloatArray, space: FactorSpace, lags: int) -> FloatArray:
     banded = np.einsum("it,it->t", e, e)[:, None] * g
     for lag in range(1, lags + 1):
         autocovariance = np.einsum("it,it->t", e[:, :-lag], e[:, lag:])[:, None]

@@ -208,9 +208,7 @@ def _check_options(
             f"Unknown covariance type {kind!r}.", f"Known are {', '.join(_KINDS)}.", "Use 'HC1', say."
         )
     if df_resid <= 0:
-        raise SpecificationError(
-            f"df_resid is {df_resid}.", "It must be positive.", "Lower n_factors or n_groups."
-        )
+        raise SpecificationError(f"df_resid is {df_resid}.", "It must be positive.", "Lower n_factors or n_groups.")
     if kind not in ("HAC", "driscoll-kraay") and not (maxlags is None and kernel is None):
         raise SpecificationError(
             f"maxlags and kernel came with cov_type={kind!r}.",
@@ -257,9 +255,7 @@ def _cluster_codes(groups: Sequence[npt.ArrayLike] | None, n: int, t: int) -> li
             )
         codes.append(inverse)
     if not codes:
-        raise SpecificationError(
-            "The list of cluster groups is empty.", "One is needed.", "Leave groups out."
-        )
+        raise SpecificationError("The list of cluster groups is empty.", "One is needed.", "Leave groups out.")
     return codes
 
 
@@ -362,8 +358,7 @@ def _check_psd(cov: FloatArray, kind: str, description: str) -> None:
     fix = "Cluster in one way only" if kind == "cluster" else "Use kernel='bartlett', or fewer maxlags"
     if np.any(variances < 0):
         raise SpecificationError(
-            f"The covariance, {description}, has a negative variance for coefficient"
-            f" {int(np.argmin(variances)) + 1}.",
+            f"The covariance, {description}, has a negative variance for coefficient {int(np.argmin(variances)) + 1}.",
             "In this sample it can't give standard errors.",
             f"{fix}.",
         )

@@ -48,8 +48,7 @@ def _standardised(e: FloatArray) -> FloatArray:
     constant = np.flatnonzero(length[:, 0] <= 1e-12 * max(float(length.max()), 1e-300))
     if constant.size:
         raise DataError(
-            f"The residuals of {constant.size} entities don't vary over time"
-            f" (first: row {int(constant[0])}).",
+            f"The residuals of {constant.size} entities don't vary over time (first: row {int(constant[0])}).",
             "Correlations need variation.",
             "Leave these entities out.",
         )

@@ -101,9 +101,7 @@ def _mean_test(mean: float, variance: float, n: int) -> TestResult:
         note = "Zero by construction: effects or an intercept take the mean out."
         return TestResult("Mean", mean, float("nan"), float(n - 1), distribution, null, note)
     t = mean / sqrt(variance / (n - 1))
-    return TestResult(
-        "Mean", mean, float(2 * stdtr(n - 1, -abs(t))), float(n - 1), distribution, null, f"t = {t:.3f}."
-    )
+    return TestResult("Mean", mean, float(2 * stdtr(n - 1, -abs(t))), float(n - 1), distribution, null, f"t = {t:.3f}.")
 
 
 def _jarque_bera(skewness: float, kurtosis: float, n: int) -> TestResult:
@@ -148,9 +146,7 @@ def residual_diagnostics(
     """
     e = check_residuals(resid)
     if (factors is None) != (loadings is None):
-        raise DataError(
-            "Only one of factors and loadings was given.", "Both are needed.", "Pass factors and loadings."
-        )
+        raise DataError("Only one of factors and loadings was given.", "Both are needed.", "Pass factors and loadings.")
     return (
         *residual_moments(e),
         panel_durbin_watson(e, factors),

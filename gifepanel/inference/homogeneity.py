@@ -52,9 +52,7 @@ def pesaran_yamagata(y: npt.ArrayLike, x: npt.ArrayLike, *, adjusted: bool = Tru
     variances = np.sum((yc - xc @ pooled) ** 2, axis=1) / (t - 1)
     gram = np.matmul(xc.transpose(0, 2, 1), xc)
     cross = np.matmul(xc.transpose(0, 2, 1), yc[:, :, None])[:, :, 0]
-    weighted = np.linalg.solve(
-        np.tensordot(1 / variances, gram, axes=1), np.tensordot(1 / variances, cross, axes=1)
-    )
+    weighted = np.linalg.solve(np.tensordot(1 / variances, gram, axes=1), np.tensordot(1 / variances, cross, axes=1))
     gap = np.linalg.solve(gram, cross[:, :, None])[:, :, 0] - weighted
     dispersion = float(np.sum(np.einsum("ip,ipq,iq->i", gap, gram, gap) / variances))
     variance = 2 * p * (t - p - 1) / (t + 1) if adjusted else 2 * p

@@ -150,7 +150,7 @@ def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hes
 
     Stops as soon as the iterate is inside the basin of a centre that is itself a local minimum.
     """
-    groups, p = alpha.shape
+    p = alpha.shape[1]
     scale = 1e-300
     for j in range(p):
         scale += abs(v[j])
@@ -162,13 +162,22 @@ def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hes
         norm = _gradient(v, hmat, kappa, b, unit, dist, grad)
         if norm <= tol * scale:
             return value, True
-        for attempt in range(2):
+        definite = False
+        for attempt in range(3):
+            ridge = 0.0
             for j in range(p):
                 for m in range(p):
                     hess[j, m] = hmat[j, m]
+                ridge += hmat[j, j]
             _penalty_hessian(unit, dist, kappa, attempt == 0, hess)
-            if cholesky_in_place(hess):
+            if attempt == 2:
+                for j in range(p):
+                    hess[j, j] += 1e-8 * ridge
+            definite = cholesky_in_place(hess)
+            if definite:
                 break
+        if not definite:
+            return value, True
         for j in range(p):
             trial[j] = grad[j]
         cholesky_solve_in_place(hess, trial)

@@ -150,7 +150,7 @@ class FactorModel(OLS):
         """T."""
         return int(self.design.index.n_times)
 
-    # ---- the model at an estimate -----------------------------------------------------------------------------------
+    # ---- the model at an estimate ----
 
     def _at(self, estimate: FactorEstimate, names: Sequence[str]) -> Self:
         """This model with the regressors that belong to the parameters, whitened at the estimated factors."""
@@ -182,9 +182,7 @@ class FactorModel(OLS):
         return np.dot(exog, params)
 
 
-def _read(
-    endog: Any, exog: Any, entity: Any, time: Any, absorb: Any, common: Any, missing: str
-) -> PanelDesign:
+def _read(endog: Any, exog: Any, entity: Any, time: Any, absorb: Any, common: Any, missing: str) -> PanelDesign:
     """Arrays (N, T) and (N, T, p), or frames."""
     if isinstance(endog, np.ndarray) and endog.ndim == 2 and isinstance(exog, np.ndarray):
         design = design_from_arrays(endog, exog, entities=entity, times=time, common=common, missing=missing)
@@ -195,9 +193,7 @@ def _read(
             "It needs both, as arrays y (N, T) and x (N, T, p) or as frames.",
             'GroupedIFE(data["y"], data[["x1", "x2"]], ...)',
         )
-    return design_from_frames(
-        endog, exog, entity=entity, time=time, absorbed=absorb, common=common, missing=missing
-    )
+    return design_from_frames(endog, exog, entity=entity, time=time, absorbed=absorb, common=common, missing=missing)
 
 
 def _with_effects(design: PanelDesign, absorb: str | Sequence[str]) -> PanelDesign:
@@ -238,7 +234,9 @@ def _positions(design: PanelDesign, columns: Sequence[str | int]) -> set[int]:
         known = column in names if isinstance(column, str) else 0 <= column < len(names)
         if not known:
             raise SpecificationError(
-                f"predetermined names {column!r}.", f"The regressors are {', '.join(names)}.", f"predetermined=[{names[0]!r}]"
+                f"predetermined names {column!r}.",
+                f"The regressors are {', '.join(names)}.",
+                f"predetermined=[{names[0]!r}]",
             )
         out.add(names.index(column) if isinstance(column, str) else int(column))
     return out

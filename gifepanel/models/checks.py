@@ -138,9 +138,7 @@ def usable_columns(design: PanelDesign, cube: Array, entity_effects: bool, time_
     after = np.linalg.norm(flat, axis=0)
     absorbed = [j for j in range(p) if after[j] <= _RELATIVE * before[j]]
     effects = " and ".join(
-        name
-        for name, on in ((design.index.entity_name, entity_effects), (design.index.time_name, time_effects))
-        if on
+        name for name, on in ((design.index.entity_name, entity_effects), (design.index.time_name, time_effects)) if on
     )
     names = design.exog_names
     for j in absorbed:

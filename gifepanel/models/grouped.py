@@ -17,7 +17,7 @@ from gifepanel.models.checks import (
     reject_unknown,
 )
 from gifepanel.models.inference import bias_correction_kind, correct_bias, read_covariance
-from gifepanel.models.interactive import estimate_from_fit, reestimate_on, slope_scale
+from gifepanel.models.interactive import estimate_at, estimate_from_fit, reestimate_on, slope_scale
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedOptions, fit_grouped
 
@@ -81,7 +81,7 @@ class GroupedIFE(FactorModel):
         check_counts_fit(self.design, self.n_groups, self.n_factors, self.entity_effects, self.time_effects)
         check_unit_periods(self.design, len(self._names), self.n_factors, self.entity_effects)
 
-    def fit(  # type: ignore[override]
+    def fit(
         self,
         *,
         cov_type: str = "nonrobust",
@@ -117,8 +117,8 @@ class GroupedIFE(FactorModel):
             t rather than normal distribution; by default for "nonrobust" only, as in statsmodels.
         kappa : float, optional
             Weight of the penalty in the units of the data, regressors not standardised. By default the scale-free
-            rule ``kappa_scale * sigma * T**(-1/3) / d**(K-1)`` on standardised regressors, d being the mean distance
-            between the starting centres.
+            rule ``kappa_scale * sigma * T**(-1/3) / d**(K-1)`` on regressors standardised after the starting factors,
+            d being the mean distance between the starting centres.
         kappa_scale : float
             The c of that rule; classifications change little between 0.2 and 5.
         classify : {"refined", "nearest"}
@@ -161,12 +161,13 @@ class GroupedIFE(FactorModel):
             If a group has one entity.
         """
         # checks
-        reject_unknown(unknown, GroupedIFE.fit.__kwdefaults__, "fit")
+        reject_unknown(unknown, GroupedIFE.fit.__kwdefaults__ or (), "fit")
         covariance = read_covariance(self, cov_type, cov_kwds, ssc)
         correction = bias_correction_kind(bias_correction, bool(self._lags))
         options = GroupedOptions(
             kappa=_nonnegative("kappa", kappa),
             kappa_scale=_nonnegative("kappa_scale", kappa_scale) or 0.0,
+            standardize=kappa is None,
             start=self._starting_centres(start),
             n_starts=check_count("n_starts", n_starts if n_starts is not None else (1 if self.n_groups < 4 else 5), 1),
             seed=random_state,
@@ -190,8 +191,8 @@ class GroupedIFE(FactorModel):
         )
         grouped = fit_grouped(data, self.n_groups, self.n_factors, options)
         slopes, fit = grouped.classification.slopes, grouped.classification.fit
-        scale = slope_scale(data, slopes)
-        estimate = estimate_from_fit(self, data, slopes, fit)
+        scale = slope_scale(grouped.scale, slopes)
+        estimate = estimate_from_fit(self, fit, slopes, scale)
 
         # inference
         params, bias = correct_bias(
@@ -210,13 +211,14 @@ class GroupedIFE(FactorModel):
             self,
             estimate,
             grouped,
+            final=estimate_at(self, estimate, params),
             params=params,
             bias=bias,
             correction=correction,
             covariance=covariance,
             use_t=use_t,
             scale=scale,
-            regressor_scale=data.scale,
+            regressor_scale=grouped.scale,
             classify=classify,
             metric=metric,
         )
@@ -238,6 +240,6 @@ class GroupedIFE(FactorModel):
 def _nonnegative(name: str, value: Any) -> float | None:
     if value is None:
         return None
-    if not np.isscalar(value) or not np.isfinite(value) or value < 0:  # type: ignore[arg-type, operator]
+    if not np.isscalar(value) or not np.isfinite(value) or value < 0:
         raise SpecificationError(f"{name} is {value!r}.", "It must be a number that is not negative.", f"{name}=1.0")
     return float(value)  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CovarianceChoice", "bias_correction_kind", "correct_bias", "read_covariance"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 _KINDS = {
     "nonrobust": "nonrobust",
@@ -50,7 +51,7 @@ class CovarianceChoice:
     kind: str
     maxlags: int | None
     kernel: str | None
-    groups: tuple[Array, ...] | None
+    groups: tuple[IntArray, ...] | None
     group_names: tuple[str, ...]
     ssc: bool
 
@@ -67,7 +68,9 @@ class CovarianceChoice:
         )
 
 
-def read_covariance(model: FactorModel, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: bool) -> CovarianceChoice:
+def read_covariance(
+    model: FactorModel, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: bool
+) -> CovarianceChoice:
     """Check the options and look the clusters up, before any estimation."""
     if cov_type in ("HC2", "HC3"):
         raise SpecificationError(
@@ -81,7 +84,7 @@ def read_covariance(model: FactorModel, cov_type: str, cov_kwds: Mapping[str, An
     reject_unknown(
         {k: v for k, v in keywords.items() if k not in _KEYWORDS[kind]}, _KEYWORDS[kind], f"cov_type={cov_type!r}"
     )
-    codes: list[Array] | None = None
+    codes: list[IntArray] | None = None
     names: tuple[str, ...] = ()
     if kind == "cluster":
         wanted = keywords.get("groups", model.design.index.entity_name)
@@ -102,7 +105,7 @@ def _is_codes(model: FactorModel, values: Any) -> bool:
     return len(values) == model.design.endog.size and not isinstance(values[0], str)
 
 
-def _cluster_codes(model: FactorModel, way: Any) -> Array:
+def _cluster_codes(model: FactorModel, way: Any) -> IntArray:
     """Codes (N, T) of one way of clustering, named or given row by row."""
     index = model.design.index
     if isinstance(way, str):

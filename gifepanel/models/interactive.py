@@ -11,14 +11,14 @@ from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.base import FactorModel
 from gifepanel.models.checks import check_count, check_counts_fit, reject_unknown
 from gifepanel.models.inference import bias_correction_kind, correct_bias, read_covariance
-from gifepanel.solvers.arrays import PanelArrays, prepare
+from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interactive, fit_interactive_multistart
-from gifepanel.solvers.starts import interactive_starts
+from gifepanel.solvers.multistart import interactive_starts
 
 if TYPE_CHECKING:
     from gifepanel.results.interactive import InteractiveFEResults
 
-__all__ = ["InteractiveFE", "estimate_from_fit", "reestimate_on"]
+__all__ = ["InteractiveFE", "estimate_at", "estimate_from_fit", "reestimate_on", "slope_scale"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -64,7 +64,7 @@ class InteractiveFE(FactorModel):
         self.n_groups = 1
         check_counts_fit(self.design, 1, self.n_factors, self.entity_effects, self.time_effects)
 
-    def fit(  # type: ignore[override]
+    def fit(
         self,
         *,
         cov_type: str = "nonrobust",
@@ -118,7 +118,7 @@ class InteractiveFE(FactorModel):
             If the best minimum did not reach `tol`.
         """
         # checks
-        reject_unknown(unknown, InteractiveFE.fit.__kwdefaults__, "fit")
+        reject_unknown(unknown, InteractiveFE.fit.__kwdefaults__ or (), "fit")
         covariance = read_covariance(self, cov_type, cov_kwds, ssc)
         correction = bias_correction_kind(bias_correction, bool(self._lags))
         n_starts = check_count("n_starts", n_starts if n_starts is not None else self._default_starts(), 1)
@@ -134,7 +134,8 @@ class InteractiveFE(FactorModel):
         slopes = SlopeMap.grouped(np.zeros(self.n_entities, dtype=np.int64), 1, data.shape[2])
         starts = interactive_starts(data, slopes, self.n_factors, n_starts, np.random.default_rng(random_state))
         fit = fit_interactive_multistart(data, slopes, self.n_factors, starts, tol=tol, max_iter=max_iter)
-        estimate = estimate_from_fit(self, data, slopes, fit)
+        scale = slope_scale(data.scale, slopes)
+        estimate = estimate_from_fit(self, fit, slopes, scale)
 
         # inference
         params, bias = correct_bias(
@@ -143,7 +144,7 @@ class InteractiveFE(FactorModel):
             predetermined=bool(self._predetermined),
             m1=m1,
             m2=m2,
-            reestimate=reestimate_on(self, slopes, fit.theta / slope_scale(data, slopes)),
+            reestimate=reestimate_on(self, slopes, estimate.theta),
         )
 
         # results
@@ -153,30 +154,29 @@ class InteractiveFE(FactorModel):
             self,
             estimate,
             fit,
+            final=estimate_at(self, estimate, params),
             params=params,
             bias=bias,
             correction=correction,
             covariance=covariance,
             use_t=use_t,
-            scale=slope_scale(data, slopes),
+            scale=scale,
         )
 
     def _default_starts(self) -> int:
         return 10 if self._y.size <= 100_000 else 5
 
 
-def slope_scale(data: PanelArrays, slopes: SlopeMap) -> Array:
+def slope_scale(scale: Array, slopes: SlopeMap) -> Array:
     """The standardisation of every free parameter: theta of the data is theta of the solver over it."""
     out = np.empty(slopes.size)
-    out[slopes.slots] = data.scale
+    out[slopes.slots] = scale
     return out
 
 
-def estimate_from_fit(
-    model: FactorModel, data: PanelArrays, slopes: SlopeMap, fit: InteractiveFit
-) -> FactorEstimate:
+def estimate_from_fit(model: FactorModel, fit: InteractiveFit, slopes: SlopeMap, scale: Array) -> FactorEstimate:
     """Back to the units of the data, with signs of the factors fixed and entity effects recovered."""
-    theta = fit.theta / slope_scale(data, slopes)
+    theta = fit.theta / scale
     factors, loadings = fit.components.factors, fit.components.loadings
     # a factor's sign is free: the loadings' sum is positive
     signs = np.where(loadings.sum(axis=0) < 0, -1.0, 1.0)
@@ -201,6 +201,16 @@ def estimate_from_fit(
     )
 
 
+def estimate_at(model: FactorModel, estimate: FactorEstimate, params: Array) -> FactorEstimate:
+    """The estimate with factors, loadings, effects and residuals taken at the slopes `params` (q,)."""
+    if params is estimate.theta:
+        return estimate
+    data = prepare(model._y, model._x, entity_effects=model.entity_effects, time_effects=model.time_effects)
+    slopes = SlopeMap(estimate.groups, estimate.slots)
+    fit = fit_interactive(data, slopes, estimate.n_factors, params, max_iter=0)
+    return estimate_from_fit(model, fit, slopes, np.ones(params.size))
+
+
 def reestimate_on(model: FactorModel, slopes: SlopeMap, theta: Array) -> Any:
     """A function that refits, groups given, on a slice of the periods (for the half-panel jackknife)."""
 
@@ -212,10 +222,8 @@ def reestimate_on(model: FactorModel, slopes: SlopeMap, theta: Array) -> Any:
             time_effects=model.time_effects,
             standardize=True,
         )
-        scale = slope_scale(data, slopes)
-        n_factors = model.n_factors  # type: ignore[attr-defined]
+        scale = slope_scale(data.scale, slopes)
+        n_factors = model.n_factors
         return fit_interactive(data, slopes, n_factors, theta * scale).theta / scale
 
     return estimate
-
-

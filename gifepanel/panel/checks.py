@@ -51,7 +51,8 @@ def row_names(frame: PanelFrame, rows: npt.ArrayLike, limit: int = 3) -> str:
 
 def missing_in(values: Any) -> BoolArray:
     """Rows without a value: NaN, None, NaT, (n,) bool."""
-    if (isinstance(values, pd.Series) and values.dtype.kind in "biu") or getattr(values, "dtype", None) == bool:
+    dtype = getattr(values, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "biu":
         return np.zeros(len(values), dtype=bool)
     return np.asarray(pd.isna(values), dtype=bool)
 

@@ -153,7 +153,8 @@ class _FormulaBuild:
         encoded = evaluation.encode(keep)
         _refuse_levels(evaluation.unseen_levels())
         kept = [j for j, name in enumerate(encoded.exog.names) if not (name == "Intercept" and self.spans_intercept)]
-        codes = {effect.name: effect_codes(frame, effect, keep) for effect in self.effects}
+        sample = index.subset(keep)
+        codes = {effect.name: effect_codes(frame, effect, keep, sample) for effect in self.effects}
         exog_names = tuple(encoded.exog.names[j] for j in kept)
         spec = DesignSpec(
             formula,
@@ -177,7 +178,7 @@ class _FormulaBuild:
             else encoded.exog.values,
             endog_name=endog_name,
             exog_names=exog_names,
-            index=index.subset(keep),
+            index=sample,
             row_index=frame.row_index if keep.all() else frame.row_index[keep],
             esample=keep,
             absorbed=tuple(codes),
@@ -299,7 +300,8 @@ def design_from_frames(
     keep = ~_any(found, frame.n_rows)
     if not keep.any():
         raise empty_error(frame.n_rows, found, {}, index.time_unit)
-    codes = {effect.name: effect_codes(frame, effect, keep) for effect in effects}
+    sample = index.subset(keep)
+    codes = {effect.name: effect_codes(frame, effect, keep, sample) for effect in effects}
     spec = DesignSpec(
         None,
         exog_names,
@@ -316,7 +318,7 @@ def design_from_frames(
         exog=np.ascontiguousarray(numeric_matrix(columns, exog_names)[keep]) if columns else np.empty((keep.sum(), 0)),
         endog_name=endog_name,
         exog_names=exog_names,
-        index=index.subset(keep),
+        index=sample,
         row_index=frame.row_index[keep],
         esample=keep,
         absorbed=tuple(codes),
@@ -335,16 +337,16 @@ def _read_endog(endog: Any, frame: PanelFrame) -> tuple[pd.Series, str]:
         if endog.shape[1] != 1:
             raise DataError(f"endog has {endog.shape[1]} columns", "one outcome is needed", 'endog = data["y"]')
         endog = endog.iloc[:, 0]
-    if hasattr(endog, "to_numpy") and not isinstance(endog, pd.Series):
-        endog = pd.Series(endog.to_numpy(), name=getattr(endog, "name", None))
-    elif isinstance(endog, pd.Series) and isinstance(frame.data, pd.DataFrame):
-        if not endog.index.equals(frame.data.index):
-            raise DataError(
-                "endog and exog have different indexes", "rows have to match", "endog = endog.loc[exog.index]"
-            )
-    series = endog if isinstance(endog, pd.Series) else pd.Series(np.asarray(endog).squeeze())
+    if isinstance(endog, pd.Series):
+        series = endog
+    elif hasattr(endog, "to_numpy"):
+        series = pd.Series(endog.to_numpy(), name=getattr(endog, "name", None))
+    else:
+        series = pd.Series(np.asarray(endog).squeeze())
     if len(series) != frame.n_rows:
         raise DataError(f"endog has {len(series)} rows, exog {frame.n_rows}", "rows have to match", None)
+    if isinstance(frame.data, pd.DataFrame) and endog is series and not series.index.equals(frame.data.index):
+        raise DataError("endog and exog have different indexes", "rows have to match", "endog = endog.loc[exog.index]")
     name = str(series.name) if series.name is not None else "y"
     return plain_column(series, name), name
 

@@ -17,7 +17,9 @@ __all__ = ["Expression", "lags_of", "missing_rows", "read_expression"]
 BoolArray = npt.NDArray[np.bool_]
 
 _QUOTED = re.compile(r"(\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`)")
-_PANEL_CALL = re.compile(rf"(?<![\w.])({'|'.join(PANEL_FUNCTIONS)})(?=\()")
+FUNCTIONS = (*PANEL_FUNCTIONS, "C", "I")
+"""Names that stay functions when called, even where a column bears the name (D a dummy, C consumption)."""
+_CALL = re.compile(rf"(?<![\w.])({'|'.join(FUNCTIONS)})(?=\()")
 PRIVATE = "__gife_{}"
 
 
@@ -79,9 +81,9 @@ def read_expression(text: str, *, lookup: bool = False) -> Expression:
 def _names(tree: ast.AST, aliases: Mapping[str, str]) -> Iterable[str]:
     bound = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     bound |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    panel = {id(node.func) for node in ast.walk(tree) if _panel_call(node)}  # type: ignore[attr-defined]
+    called = {id(node.func) for node in ast.walk(tree) if _is_call(node, *FUNCTIONS)}  # type: ignore[attr-defined]
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id not in bound and id(node) not in panel:
+        if isinstance(node, ast.Name) and node.id not in bound and id(node) not in called:
             yield aliases.get(node.id, node.id)
         if _is_call(node, "Q") and isinstance(node.args[0], ast.Constant):  # type: ignore[attr-defined]
             yield str(node.args[0].value)  # type: ignore[attr-defined]
@@ -96,10 +98,10 @@ def _panel_call(node: ast.AST) -> bool:
 
 
 def private_calls(text: str) -> str:
-    """Give called panel functions a private name, so that a column named ``D`` does not stand in their way."""
+    """Give called functions a private name, so that a column named ``D`` or ``C`` does not stand in their way."""
     parts = _QUOTED.split(text)
     return "".join(
-        part if _QUOTED.fullmatch(part) else _PANEL_CALL.sub(lambda m: PRIVATE.format(m.group(1)), part)
+        part if _QUOTED.fullmatch(part) else _CALL.sub(lambda m: PRIVATE.format(m.group(1)), part)
         for part in parts
     )
 

@@ -28,7 +28,7 @@ from formulaic.transforms import TRANSFORMS
 from interface_meta import override
 
 from gifepanel.exceptions import FormulaError, GifepanelError
-from gifepanel.panel.expressions import private_calls
+from gifepanel.panel.expressions import PRIVATE, private_calls
 
 __all__ = ["STANDARD_NAMES", "Encoded", "Evaluation", "FactorInfo", "Matrix", "factors_of", "parse"]
 
@@ -108,9 +108,11 @@ class _PanelMaterializer(PandasMaterializer):
         bare = value.__wrapped__ if isinstance(value, FactorValues) else value
         if isinstance(bare, np.ndarray) and bare.dtype.kind in "OUS":
             bare = value = pd.Series(bare.astype(object))
-        if isinstance(bare, pd.Series) and not bare.index.equals(self.data.index):
-            if len(bare) == self.nrows and bare.index.sort_values().equals(self.data.index):
-                value = bare.reindex(self.data.index)
+        moved = isinstance(bare, pd.Series) and not bare.index.equals(self.data.index)
+        if moved and len(bare) == self.nrows and bare.index.sort_values().equals(self.data.index):
+            ordered = bare.reindex(self.data.index)
+            metadata = getattr(value, "__formulaic_metadata__", None)
+            value = ordered if metadata is None else FactorValues(ordered, metadata=metadata)
         length = bare.shape[0] if np.ndim(bare) and hasattr(bare, "shape") else None
         if length is not None and length != self.nrows:
             raise FormulaError(
@@ -335,6 +337,7 @@ _SAFE_TRANSFORMS: dict[str, Any] = {
     for name, function in TRANSFORMS.items()
     if getattr(function, "__is_stateful_transform__", False) and name not in ("C", "Q", "hashed")
 }
+_SAFE_TRANSFORMS |= {PRIVATE.format(name): TRANSFORMS[name] for name in ("C", "I")}
 _SAFE_TRANSFORMS |= {
     "sqrt": np.sqrt,
     "log1p": np.log1p,

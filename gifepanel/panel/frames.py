@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 
 from gifepanel.exceptions import DataError, DataWarning
 from gifepanel.panel.index import Codes, PanelIndex, code_labels, level_codes
-from gifepanel.panel.text import did_you_mean, first_of
+from gifepanel.panel.text import caller_level, did_you_mean, first_of
 from gifepanel.panel.times import looks_like_dates
 
 __all__ = ["PanelFrame", "plain_column", "read_frame"]
@@ -59,7 +60,8 @@ class PanelFrame:
     entity_name: str
     time_name: str
     source: str
-    _cache: dict[str, pd.Series] = field(default_factory=dict, repr=False)
+    _columns: dict[str, pd.Series] = field(default_factory=dict, repr=False)
+    _codes: dict[str, Codes] = field(default_factory=dict, repr=False)
 
     @property
     def n_rows(self) -> int:
@@ -68,9 +70,9 @@ class PanelFrame:
 
     def column(self, name: str) -> pd.Series:
         """A column or index level by name, as ``plain_column`` gives it."""
-        if name not in self._cache:
-            self._cache[name] = plain_column(self._raw(name), name)
-        return self._cache[name]
+        if name not in self._columns:
+            self._columns[name] = plain_column(self._raw(name), name)
+        return self._columns[name]
 
     def codes(self, name: str) -> Codes:
         """A column or index level as categories: ids as they were coded, anything else coded now."""
@@ -78,7 +80,9 @@ class PanelFrame:
             return self.entity
         if self.time is not None and name == self.time_name:
             return self.time
-        return code_labels(self._raw(name))
+        if name not in self._codes:
+            self._codes[name] = code_labels(self._raw(name))
+        return self._codes[name]
 
     def panel_index(self, *, allow_duplicates: bool = False) -> PanelIndex:
         """Entity × time index of all rows."""
@@ -102,6 +106,14 @@ class PanelFrame:
                     f"the frame has {found.shape[1]} columns named {name!r}",
                     "names in use have to be unique",
                     "data = data.loc[:, ~data.columns.duplicated()]",
+                )
+            if name in self.data.index.names and not np.array_equal(
+                found.to_numpy(), self.data.index.get_level_values(name).to_numpy()
+            ):
+                raise DataError(
+                    f"{name!r} names a column and an index level with other values",
+                    "a name has to mean one thing",
+                    f'data = data.rename(columns={{"{name}": "{name}_2"}})',
                 )
             return found
         if name in self.data.index.names:
@@ -269,15 +281,13 @@ def _check_swapped(entity: Codes, time: Codes, entity_name: str, time_name: str)
         and entity.labels.max() <= 2500
     )
     if not second and (named or (years and pd.api.types.infer_dtype(time.labels) == "string" and not time.ordered)):
-        import warnings
-
         warnings.warn(
             DataWarning(
                 f"the first index level, {entity_name!r}, looks like time, but is taken as the entity",
                 "entity has to come first, time second",
                 f'if they are swapped: {fix}; if not, pass entity="{entity_name}", time="{time_name}"',
             ),
-            stacklevel=2,
+            stacklevel=caller_level(),
         )
 
 
@@ -347,9 +357,11 @@ def _from_narwhals(column: Any) -> pd.Series:
 
     dtype = column.dtype
     if dtype == nw.Enum:
-        categories = column.cat.get_categories().to_list()
+        native = getattr(column.to_native(), "dtype", None)
+        known = getattr(native, "categories", None)
+        categories = list(known) if known is not None else column.cat.get_categories().to_list()
         return pd.Series(pd.Categorical(column.to_list(), categories=categories, ordered=True))
-    if dtype.is_numeric() or dtype.is_temporal() or dtype == nw.Boolean:
+    if dtype.is_numeric() or any(dtype == kind for kind in (nw.Boolean, nw.Date, nw.Datetime, nw.Duration)):
         values = column.to_numpy()
         return pd.Series(values if values.dtype.kind != "O" else values.astype(object))
     return pd.Series(column.to_list(), dtype=object)

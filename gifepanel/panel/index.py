@@ -42,11 +42,12 @@ class Codes:
 
 def code_labels(values: Any) -> Codes:
     """Turn a column of any type into codes and unique labels (in order of appearance)."""
-    if isinstance(values, pd.Series):
-        values = values.array
     if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
-        codes = np.array(values.codes, dtype=np.int64)
-        return Codes(codes, pd.Index(values.categories), bool(values.ordered))
+        categorical = pd.Categorical(values)
+        codes = np.array(categorical.codes, dtype=np.int64)
+        return Codes(codes, pd.Index(categorical.categories), bool(categorical.ordered))
+    if isinstance(values, pd.Series) and isinstance(values.dtype, np.dtype) and values.dtype.kind in "biufO":
+        values = values.to_numpy()
     codes, uniques = pd.factorize(values if hasattr(values, "dtype") else np.asarray(values))
     return Codes(codes.astype(np.int64, copy=False), pd.Index(uniques))
 
@@ -228,7 +229,7 @@ class PanelIndex:
         return read_frame(data, entity=entity, time=time).panel_index()
 
     def subset(self, keep: BoolArray) -> PanelIndex:
-        """The index of the rows in ``keep`` (n,): codes compressed, positions on the grid unchanged but for the start."""
+        """The index of the rows in ``keep`` (n,): codes compressed, the same grid of times."""
         if keep.all():
             return self
         entity = Codes(self.entity_codes[keep], self.entities, ordered=True)
@@ -320,6 +321,7 @@ class PanelIndex:
 
     def from_cube(self, cube: npt.ArrayLike) -> FloatArray:
         """Bring a cube (N, T) or (N, T, p) back to rows (n,) or (n, p) in the caller's order."""
+        self.require_balance()
         array = np.asarray(cube, dtype=np.float64)
         out = np.empty((self.nobs, *array.shape[2:]))
         out[self.order] = array.reshape(out.shape)

@@ -370,8 +370,14 @@ def effect_labels(frame: PanelFrame, effect: AbsorbedEffect) -> pd.Index:
     return parts[0] if len(parts) == 1 else pd.MultiIndex.from_arrays(parts, names=effect.factors)
 
 
-def effect_codes(frame: PanelFrame, effect: AbsorbedEffect, keep: BoolArray) -> tuple[IntArray, pd.Index]:
-    """Codes (n,) of an absorbed effect on the kept rows, and its sorted levels."""
+def effect_codes(
+    frame: PanelFrame, effect: AbsorbedEffect, keep: BoolArray, sample: PanelIndex
+) -> tuple[IntArray, pd.Index]:
+    """Codes (n,) of an absorbed effect on the kept rows, and its sorted levels; those of ``sample`` for its ids."""
+    if effect.factors == (frame.entity_name,):
+        return sample.entity_codes, sample.entities
+    if effect.factors == (frame.time_name,):
+        return sample.time_codes, sample.times
     from gifepanel.panel.index import Codes
 
     parts = []

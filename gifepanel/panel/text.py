@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Iterable, Sequence
+import sys
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["did_you_mean", "first_of", "show", "show_rows"]
+__all__ = ["caller_level", "did_you_mean", "first_of", "show"]
 
 
 def show(label: Any) -> str:
@@ -30,13 +31,16 @@ def first_of(labels: Iterable[Any], limit: int = 5) -> str:
     return text + (f" and {len(labels) - limit} more" if len(labels) > limit else "")
 
 
-def show_rows(rows: Sequence[int] | np.ndarray, row_index: pd.Index, limit: int = 3) -> str:
-    """The labels of the first of some rows (positions)."""
-    return first_of([row_index[int(row)] for row in rows[:limit]], limit) + (", ..." if len(rows) > limit else "")
-
-
 def did_you_mean(name: Hashable, names: Iterable[Hashable]) -> str | None:
     """The name nearest to a misspelt one, None if none is near."""
     known = {str(known).casefold(): str(known) for known in names}
     near = difflib.get_close_matches(str(name).casefold(), list(known), n=1, cutoff=0.5 if len(str(name)) < 4 else 0.6)
     return known[near[0]] if near else None
+
+
+def caller_level() -> int:
+    """The ``stacklevel`` at which a warning points at the first line outside of gifepanel."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "gifepanel":
+        level, frame = level + 1, frame.f_back
+    return level

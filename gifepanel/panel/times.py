@@ -55,7 +55,7 @@ class TimeGrid:
     unit: str
 
 
-def order_times(labels: pd.Index, name: str = "time", *, ordered: bool = False) -> TimeGrid:
+def order_times(labels: pd.Index, name: str = "time") -> TimeGrid:
     """Find the order of unique time labels and where each stands on its regular grid.
 
     Parameters
@@ -64,9 +64,6 @@ def order_times(labels: pd.Index, name: str = "time", *, ordered: bool = False) 
         Unique labels without missing values.
     name : str
         Name of the time variable, for messages.
-    ordered : bool
-        The labels come from an ordered categorical and are in its order already, as ``labels.attrs`` can't
-        tell.
 
     Returns
     -------

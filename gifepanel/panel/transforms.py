@@ -45,10 +45,8 @@ def lag_source(index: PanelIndex, k: int) -> IntArray:
         return source
     periods = index.periods[index.time_codes[index_order]]
     key = index.entity_codes[index_order] * (2 * span) + periods
-    if index.is_balanced and not index.has_gaps:
-        candidate = np.arange(index.nobs) - k
-    else:
-        candidate = np.searchsorted(key, key - k)
+    regular = index.is_balanced and not index.has_gaps
+    candidate = np.arange(index.nobs) - k if regular else np.searchsorted(key, key - k)
     inside = (candidate >= 0) & (candidate < index.nobs)
     clipped = np.where(inside, candidate, 0)
     found = inside & (key[clipped] == key - k)

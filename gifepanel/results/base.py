@@ -70,7 +70,8 @@ class FactorResults(RegressionResults):
 
     Everything of statsmodels' regression results is here, computed on the projected regression: coefficients, standard
     errors, tests, prediction. R-squared, information criteria and the log-likelihood count factors, loadings and
-    additive effects among the parameters.
+    additive effects among the parameters. Where a bias was corrected, factors, loadings, effects and residuals are
+    those at the corrected slopes, and the covariance is that of least squares (Moon & Weidner 2017).
     """
 
     def __init__(
@@ -78,13 +79,15 @@ class FactorResults(RegressionResults):
         model: FactorModel,
         estimate: FactorEstimate,
         *,
+        final: FactorEstimate,
         params: Array,
         bias: BiasResult | None,
         correction: str,
         covariance: CovarianceChoice,
         use_t: bool | None,
     ) -> None:
-        self._estimate = estimate
+        self._estimate = final
+        self._least_squares = estimate.theta
         self.bias = bias
         self.bias_correction = correction
         self._covariance: CovarianceResult = covariance(estimate)
@@ -105,7 +108,7 @@ class FactorResults(RegressionResults):
             self.df_resid_inference = float(min(self._covariance.n_groups) - 1)
             self.cov_kwds["groups"] = self._cluster_names
 
-    # ---- what was fitted --------------------------------------------------------------------------------------------
+    # ---- what was fitted ----
 
     @property
     def n_groups(self) -> int:
@@ -141,7 +144,7 @@ class FactorResults(RegressionResults):
     @cached_property
     def params_uncorrected(self) -> pd.Series:
         """Least-squares slopes, before bias correction."""
-        return pd.Series(self._estimate.theta, index=self._names)
+        return pd.Series(self._least_squares, index=self._names)
 
     @property
     def _names(self) -> list[str]:
@@ -185,15 +188,13 @@ class FactorResults(RegressionResults):
     def time_effects(self) -> pd.Series:
         """Additive time effects, zero where not absorbed."""
         index = self.model.design.index
-        return pd.Series(
-            self._estimate.time_effect, index=index.times.rename(index.time_name), name="effect"
-        )
+        return pd.Series(self._estimate.time_effect, index=index.times.rename(index.time_name), name="effect")
 
-    # ---- fit --------------------------------------------------------------------------------------------------------
+    # ---- fit ----
 
     @cached_property
     def resid(self) -> Array:
-        """Residuals after slopes, effects and factors (least squares, before bias correction)."""
+        """Residuals after slopes, effects and factors, all at the reported slopes."""
         return self.model.design.index.from_cube(self._estimate.resid)
 
     @cached_property
@@ -281,7 +282,7 @@ class FactorResults(RegressionResults):
         """Its p-value."""
         return float(np.squeeze(self.f_test(np.eye(len(self.params))).pvalue))
 
-    # ---- inference --------------------------------------------------------------------------------------------------
+    # ---- inference ----
 
     def t_test(self, r_matrix: Any, cov_p: Any = None, use_t: Any = None) -> Any:
         """t tests of linear hypotheses: ``"x1[1] = x1[2]"``, a matrix, or a pair (R, q)."""
@@ -296,7 +297,7 @@ class FactorResults(RegressionResults):
         options.setdefault("scalar", True)
         return super().wald_test(parse_hypothesis(r_matrix, self._names), cov_p=cov_p, invcov=invcov, **options)
 
-    # ---- residuals --------------------------------------------------------------------------------------------------
+    # ---- residuals ----
 
     @cached_property
     def _diagnostics(self) -> pd.DataFrame:
@@ -327,9 +328,9 @@ class FactorResults(RegressionResults):
 
     _minima: tuple[LocalMinimum, ...] = ()
 
-    # ---- prediction, printing, storage ------------------------------------------------------------------------------
+    # ---- prediction, printing, storage ----
 
-    def predict(self, data: Any = None, *, effects: bool = True, **unknown: Any) -> pd.Series:  # type: ignore[override]
+    def predict(self, data: Any = None, *, effects: bool = True, **unknown: Any) -> pd.Series:
         """Predict the outcome, additive effects and factors included unless ``effects=False``.
 
         Parameters
@@ -353,9 +354,9 @@ class FactorResults(RegressionResults):
             from gifepanel.models.checks import reject_unknown
 
             reject_unknown(unknown, ("data", "effects"), "predict")
-        return predict(self.model.design, self._estimate, np.asarray(self.params), self.model._kept, data, effects)
+        return predict(self.model.design, self._estimate, self.model._kept, data, effects)
 
-    def summary(self, alpha: float = 0.05, **unknown: Any) -> PanelSummary:  # type: ignore[override]
+    def summary(self, alpha: float = 0.05, **unknown: Any) -> PanelSummary:
         """The printed report: what was estimated, the fit, coefficients by group, diagnostics and notes.
 
         Parameters

@@ -57,7 +57,7 @@ def render(title: str, blocks: Sequence[Block], fmt: str) -> str:
     return setter[fmt](title, blocks)
 
 
-# ---- text -------------------------------------------------------------------------------------------------------------
+# ---- text
 
 
 def _text(title: str, blocks: Sequence[Block]) -> str:
@@ -153,7 +153,7 @@ def _text_notes(block: Notes) -> list[str]:
     return lines
 
 
-# ---- HTML -------------------------------------------------------------------------------------------------------------
+# ---- HTML
 
 
 def _html(title: str, blocks: Sequence[Block]) -> str:
@@ -193,7 +193,7 @@ def _html_table(block: Table) -> list[str]:
     return [*out, "</tbody>", "</table>"]
 
 
-# ---- LaTeX ------------------------------------------------------------------------------------------------------------
+# ---- LaTeX
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -250,7 +250,7 @@ def _latex_table(block: Table) -> list[str]:
     return [*out, r"\bottomrule", r"\end{tabular}", ""]
 
 
-# ---- Markdown and CSV -------------------------------------------------------------------------------------------------
+# ---- Markdown and CSV
 
 
 def _md(cell: str) -> str:

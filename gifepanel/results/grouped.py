@@ -205,7 +205,9 @@ def grouped_results(
     results.penalized = _penalized(model, results, grouped, regressor_scale)
     results.classify, results.metric = classify, metric
     results.moved_by_refinement = done.moved
-    results.converged = bool(done.fit.converged and grouped.penalized.converged and (done.settled or classify == "nearest"))
+    results.converged = bool(
+        done.fit.converged and grouped.penalized.converged and (done.settled or classify == "nearest")
+    )
     results.n_iter = grouped.penalized.n_iter
     results._minima = rescaled(grouped.minima, scale)
     results._unit_ssr = done.ssr

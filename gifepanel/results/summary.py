@@ -76,7 +76,7 @@ def _simple(block: Block) -> SimpleTable:
     return SimpleTable([row[1:] for row in rows], block.header[1:], [row[0] for row in rows])
 
 
-# ---- numbers ----------------------------------------------------------------------------------------------------------
+# ---- numbers
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -93,7 +93,7 @@ def probability(value: float) -> str:
     return "" if np.isnan(value) else f"{value:.3f}"
 
 
-# ---- the report -------------------------------------------------------------------------------------------------------
+# ---- the report
 
 
 def summarize(res: FactorResults, alpha: float) -> PanelSummary:
@@ -119,7 +119,11 @@ def _information(res: Any) -> Pairs:
         ("Factors", str(res.n_factors)),
     ]
     if grouped:
-        left += [("Groups", f"{res.n_groups}"), ("Classification", _classification(res)), ("Penalty kappa", _kappa(res))]
+        left += [
+            ("Groups", f"{res.n_groups}"),
+            ("Classification", _classification(res)),
+            ("Penalty kappa", _kappa(res)),
+        ]
     left += [("Covariance", _covariance(res)), ("Bias correction", res.bias_correction_words)]
     right = [
         ("Observations", f"{int(res.nobs)}"),
@@ -164,7 +168,7 @@ def _coefficients(res: Any, alpha: float) -> Table:
     letter = "t" if res.use_t else "z"
     header = ("", "coef", "std err", letter, f"P>|{letter}|", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]")
     bounds = np.asarray(res.conf_int(alpha))
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             name,
             number(coef),
@@ -195,10 +199,8 @@ def _group_sections(res: Any, rows: list[tuple[str, ...]]) -> list[tuple[str, tu
     common = list(res.model._common)
     if common:
         sections.append(("All groups", tuple(rows[slots[0, j]] for j in common)))
-    entity = res.model.design.index.entity_name
     for k, size in enumerate(res.group_sizes):
-        unit = "entity" if size == 1 else "entities"
-        title = f"Group {k + 1}: {size} {unit} of {entity}" if entity != "entity" else f"Group {k + 1}: {size} {unit}"
+        title = f"Group {k + 1}: {size} of {res.n_entities} entities ({100 * size / res.n_entities:.0f}%)"
         lines = tuple((f"  {names[j]}", *rows[slots[k, j]][1:]) for j in range(len(names)) if j not in common)
         sections.append((title, lines))
     return sections
@@ -207,7 +209,13 @@ def _group_sections(res: Any, rows: list[tuple[str, ...]]) -> list[tuple[str, tu
 def _diagnostics(res: Any) -> Table:
     frame = res._diagnostics
     rows = tuple(
-        (str(name), number(row.statistic, 3), probability(row.pvalue), str(row.null)) for name, row in frame.iterrows()
+        (
+            str(name),
+            number(row.statistic if abs(row.statistic) > 1e-12 else 0.0, 3),
+            probability(row.pvalue),
+            str(row.null),
+        )
+        for name, row in frame.iterrows()
     )
     return Table(("Residuals", "statistic", "p-value", "null hypothesis"), (("", rows),), text_last=True)
 
@@ -224,8 +232,8 @@ def _notes(res: Any) -> list[str]:
         notes += _group_notes(res)
     if res.bias_correction == "dynamic":
         notes.append(
-            "A lag of the outcome is among the regressors: the bias of predetermined regressors (B1 of Moon and Weidner "
-            "2017) was corrected without being asked for; bias_correction=False leaves it in."
+            "A lag of the outcome is among the regressors: the bias of predetermined regressors (B1 of Moon and "
+            "Weidner 2017) was corrected without being asked for; bias_correction=False leaves it in."
         )
     elif res.bias_correction != "none":
         notes.append(f"Coefficients are corrected for bias: {res.bias_correction_words}.")
@@ -236,8 +244,8 @@ def _notes(res: Any) -> list[str]:
     minima = res.minima
     if len(minima) > 1:
         notes.append(
-            f"Local minima: {len(minima)} found from {minima['n_starts'].sum()} starts; the next best has a sum of squares "
-            f"{minima['excess_percent'].iloc[1]:.3g}% higher (see .minima)."
+            f"Local minima: {len(minima)} found from {minima['n_starts'].sum()} starts; the next best has a sum of "
+            f"squares {minima['excess_percent'].iloc[1]:.3g}% higher (see .minima)."
         )
     if not res.converged:
         notes.append("NOT CONVERGED: see .converged, and raise max_iter or lower the number of factors or groups.")
@@ -253,5 +261,9 @@ def _group_notes(res: Any) -> list[str]:
     )
     if res.classify == "refined":
         text += f" Refinement by least squares moved {res.moved_by_refinement} of {res.n_entities} entities."
+    names = [name for name in res._names if name.endswith(("[1]", "[2]"))]
+    pair = (names[0], names[len(names) // 2]) if len(names) > 1 else (res._names[0], res._names[0])
     notes = [text, "Standard errors take the groups as known."]
+    if res.n_groups > 1:
+        notes.append(f'In hypotheses write "{pair[0]} = {pair[1]}".')
     return notes

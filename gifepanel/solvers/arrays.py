@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ __all__ = [
     "UnitQuadratics",
     "prepare",
     "principal_components",
+    "rescaled",
     "residuals",
     "unit_quadratics",
 ]
@@ -75,8 +76,7 @@ def prepare(
     x : ndarray, shape (N, T, p)
     entity_effects, time_effects : bool
     standardize : bool
-        Divide every regressor by its root mean square (after entity effects), so that distances between slopes do
-        not depend on units of measurement.
+        Divide every regressor by its root mean square (after entity effects).
     """
     y = np.array(y, dtype=np.float64, order="C")
     xt = np.ascontiguousarray(np.swapaxes(np.asarray(x, dtype=np.float64), 1, 2))
@@ -153,6 +153,17 @@ def _top(gram: Array, n: int) -> tuple[Array, Array]:
         gram, subset_by_index=[size - n, size - 1], overwrite_a=True, check_finite=False, driver="evr"
     )
     return values[::-1], np.ascontiguousarray(vectors[:, ::-1])
+
+
+def rescaled(data: PanelArrays, factor: Array) -> PanelArrays:
+    """The same panel with regressor j divided by ``factor[j]``."""
+    return replace(
+        data,
+        xt=data.xt / factor[None, :, None],
+        xx=data.xx / (factor[:, None] * factor),
+        xy=data.xy / factor,
+        scale=data.scale * factor,
+    )
 
 
 def residuals(data: PanelArrays, beta: Array, out: Array | None = None) -> Array:

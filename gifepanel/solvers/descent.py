@@ -22,8 +22,8 @@ from gifepanel.solvers.arrays import (
     residuals,
     unit_quadratics,
 )
+from gifepanel.solvers.heterogeneous import unit_minimisers
 from gifepanel.solvers.penalty import product_penalty
-from gifepanel.solvers.start import unit_minimisers
 
 __all__ = ["DescentResult", "criterion", "descend"]
 
@@ -106,12 +106,11 @@ class _Descent:
         """Anderson's mixing over the last iterations, on slopes and centres together."""
         if len(history) < 2:
             return None
-        points = [_flat(new) for _, new in history]
-        steps = [_flat(new) - _flat(old) for old, new in history]
-        dr = np.stack([b - a for a, b in zip(steps, steps[1:], strict=False)], axis=1)
-        dg = np.stack([b - a for a, b in zip(points, points[1:], strict=False)], axis=1)
-        gamma = np.linalg.lstsq(dr, steps[-1], rcond=1e-8)[0]
-        flat = points[-1] - dg @ gamma
+        points = np.stack([_flat(new) for _, new in history], axis=1)
+        steps = points - np.stack([_flat(old) for old, _ in history], axis=1)
+        dr, dg = np.diff(steps, axis=1), np.diff(points, axis=1)
+        gamma = np.linalg.lstsq(dr, steps[:, -1], rcond=1e-8)[0]
+        flat = points[:, -1] - dg @ gamma
         last = history[-1][1]
         size = last.alpha.size
         alpha = flat[:size].reshape(last.alpha.shape)
@@ -131,9 +130,7 @@ class _UnitProblems:
     def __init__(self, v: Array, hessians: Array, kappa: float, free: Array) -> None:
         self.v, self.hessians, self.kappa, self.free = v, hessians, kappa, free
 
-    def solve(
-        self, alpha: Array, beta: Array, at: IntArray, explore: bool = False
-    ) -> tuple[float, Array, IntArray]:
+    def solve(self, alpha: Array, beta: Array, at: IntArray, explore: bool = False) -> tuple[float, Array, IntArray]:
         beta, at = beta.copy(), at.copy()
         value = solve_units(self.v, self.hessians, self.kappa, alpha, self.free, beta, at, explore)
         return float(value), beta, at
@@ -146,9 +143,7 @@ class _UnitProblems:
         left, right = np.empty((p, size)), np.empty((size, p))
         value, beta, at = self.solve(alpha, beta, at, explore=True)
         for _ in range(_NEWTON_STEPS):
-            profile_derivatives(
-                self.v, self.hessians, self.kappa, alpha, beta, at, grad, hess, left, right
-            )
+            profile_derivatives(self.v, self.hessians, self.kappa, alpha, beta, at, grad, hess, left, right)
             direction = _descent_direction(hess, grad).reshape(alpha.shape)
             slope = float(grad @ direction.ravel())
             length, accepted = 1.0, False
@@ -196,7 +191,8 @@ def descend(
     step, converged = np.inf, False
     while len(path) <= max_iter:
         new = problem.iterate(state)
-        step = float(np.linalg.norm(_flat(new) - _flat(state)) / max(np.linalg.norm(_flat(new)), 1e-300))
+        moved = float(np.linalg.norm(_flat(new) - _flat(state)))
+        step = moved / max(float(np.linalg.norm(_flat(new))), 1e-300)
         if history and not np.array_equal(history[-1][1].at, new.at):
             history = []
         history = [*history, (state, new)][-_MEMORY:]

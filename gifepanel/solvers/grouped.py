@@ -8,17 +8,21 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gifepanel.solvers.arrays import Array, Components, PanelArrays, unit_quadratics
+from gifepanel.solvers.arrays import Array, Components, PanelArrays, UnitQuadratics, rescaled, unit_quadratics
 from gifepanel.solvers.classify import Classification, Metric, nearest_centre, refine, slope_distances
 from gifepanel.solvers.descent import criterion, descend
-from gifepanel.solvers.interactive import LocalMinimum, SlopeMap
+from gifepanel.solvers.heterogeneous import Centres, HeterogeneousFit, heterogeneous_slopes, kmeans_centres
+from gifepanel.solvers.interactive import LocalMinimum, SlopeMap, fit_interactive_multistart
+from gifepanel.solvers.multistart import interactive_starts
 from gifepanel.solvers.penalty import scale_free_kappa
-from gifepanel.solvers.start import Centres, HeterogeneousFit, heterogeneous_slopes, kmeans_centres
 from gifepanel.solvers.sweep import SweepResult, sweep
 
 __all__ = ["GroupedFit", "GroupedOptions", "PenalizedFit", "fit_grouped"]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
+_AUDIT_TOL = 1e-5
+_AUDIT_ROUNDS = 3
+_SAME = 1e-7
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,17 @@ class GroupedOptions:
     kappa : float, optional
         Weight of the penalty; None takes the scale-free rule with `kappa_scale`.
     kappa_scale : float
+    standardize : bool
+        Measure distances between slopes on regressors whose root mean square, once the starting factors are taken
+        out, is one: then they do not depend on units of measurement, nor on how much of a regressor is common.
     start : {"kmeans", "zero"} or ndarray, shape (K, p)
-        Starting centres, in the units of the solver's regressors.
+        Starting centres, in the units of the data.
     n_starts : int
         Distinct K-means partitions carried through; the smallest sum of squares after classification is kept.
     n_restarts : int
         Restarts of K-means.
+    n_audit : int
+        Further starts of the least squares, groups given: pooled, zero, heterogeneous, random.
     seed : int or Generator
     polish : bool
         Finish the sweep with the exact descent on Q.
@@ -50,9 +59,11 @@ class GroupedOptions:
 
     kappa: float | None = None
     kappa_scale: float = 1.0
+    standardize: bool = True
     start: Literal["kmeans", "zero"] | Array = "kmeans"
     n_starts: int = 1
     n_restarts: int = 20
+    n_audit: int = 4
     seed: Any = 0
     polish: bool = True
     classify: Literal["refined", "nearest"] = "refined"
@@ -114,6 +125,10 @@ class GroupedFit:
     penalized : PenalizedFit
     unit_params : ndarray, shape (N, p)
         Unpenalised unit slopes at the starting factors.
+    scale : ndarray, shape (p,)
+        Slopes here are `scale` times the slopes of the data.
+    singular_units : ndarray of int64
+        Units whose own regression is singular; they start at the pooled slopes.
     ssr_heterogeneous : float
         V(R) times NT.
     restarts_agreed, n_restarts : int
@@ -126,6 +141,7 @@ class GroupedFit:
     classification: Classification
     penalized: PenalizedFit
     unit_params: Array
+    scale: Array
     singular_units: IntArray
     ssr_heterogeneous: float
     restarts_agreed: int
@@ -147,21 +163,37 @@ def fit_grouped(data: PanelArrays, n_groups: int, n_factors: int, options: Group
     """
     options = options or GroupedOptions()
     start = heterogeneous_slopes(data, n_factors)
+    if options.standardize:
+        data, start = _standardized(data, start)
     fits = [
         _from_centres(data, n_groups, n_factors, options, start, centres)
-        for centres in _starting_centres(start, n_groups, options)
+        for centres in _starting_centres(start, n_groups, options, data.scale)
     ]
     best = min(fits, key=lambda fit: fit.classification.fit.ssr)
-    return _relabel(replace(best, minima=_distinct(fits)), n_groups)
+    best = replace(best, minima=_distinct(fits))
+    return _relabel(_audited(data, n_groups, n_factors, options, best), n_groups)
 
 
-def _starting_centres(start: HeterogeneousFit, n_groups: int, options: GroupedOptions) -> list[Centres]:
+def _standardized(data: PanelArrays, start: HeterogeneousFit) -> tuple[PanelArrays, HeterogeneousFit]:
+    """Both on regressors of root mean square one after the starting factors."""
+    n, t, _ = data.shape
+    rms = np.sqrt(np.maximum(np.einsum("npp->p", start.quadratics.a), 0.0) / (n * t))
+    rms = np.where(rms > 0.0, rms, 1.0)
+    data = rescaled(data, rms)
+    q = start.quadratics
+    q = UnitQuadratics(q.a / (rms[:, None] * rms), q.c / rms, q.s)
+    return data, replace(start, beta=start.beta * rms, quadratics=q)
+
+
+def _starting_centres(start: HeterogeneousFit, n_groups: int, options: GroupedOptions, scale: Array) -> list[Centres]:
     p = start.beta.shape[1]
     if isinstance(options.start, str) and options.start == "kmeans":
         rng = np.random.default_rng(options.seed)
         found = kmeans_centres(start, n_groups, rng, n_restarts=max(options.n_restarts, 2 * options.n_starts))
         return found[: options.n_starts]
-    alpha = np.zeros((n_groups, p)) if isinstance(options.start, str) else np.asarray(options.start, dtype=float)
+    alpha = (
+        np.zeros((n_groups, p)) if isinstance(options.start, str) else np.asarray(options.start, dtype=float) * scale
+    )
     return [Centres(alpha.copy(), np.zeros(len(start.beta), dtype=np.int64), np.nan, 1, 1)]
 
 
@@ -191,11 +223,39 @@ def _from_centres(
         done,
         penalized,
         start.beta,
+        data.scale,
         np.flatnonzero(start.singular),
         start.ssr,
         centres.agreed,
         centres.n_restarts,
     )
+
+
+def _audited(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptions, fit: GroupedFit) -> GroupedFit:
+    """Descend from other starts, groups given; a lower minimum is taken, and the groups refined from there."""
+    if n_factors == 0 or options.n_audit == 0:
+        return fit
+    best, minima = fit, fit.minima
+    for _ in range(_AUDIT_ROUNDS):
+        done = best.classification
+        rng = np.random.default_rng(options.seed if not isinstance(options.seed, np.random.Generator) else 0)
+        starts = interactive_starts(data, done.slopes, n_factors, options.n_audit, rng)
+        other = fit_interactive_multistart(data, done.slopes, n_factors, starts, tol=_AUDIT_TOL)
+        minima = _merged(minima, other.minima)
+        if not other.ssr < done.fit.ssr * (1.0 - _SAME):
+            break
+        done = refine(
+            data,
+            n_factors,
+            done.groups,
+            n_groups,
+            other.theta,
+            common=options.common,
+            reassign=options.classify == "refined" and n_groups > 1,
+        )
+        best = replace(best, groups=done.groups, classification=done)
+        minima = _merged(minima, (LocalMinimum(done.fit.ssr, done.fit.theta, ("refined again",)),))
+    return replace(best, minima=minima)
 
 
 def _penalized(
@@ -206,14 +266,10 @@ def _penalized(
     if kappa is None:
         scale = options.kappa_scale
         kappa = scale_free_kappa(scale, float(np.sqrt(start.ssr / (n * t))), t, centres.alpha)
-    swept = sweep(
-        data, n_factors, kappa, centres.alpha, start.beta, tol=options.sweep_tol, max_iter=options.max_sweeps
-    )
+    swept = sweep(data, n_factors, kappa, centres.alpha, start.beta, tol=options.sweep_tol, max_iter=options.max_sweeps)
     if not options.polish:
         return _unpolished(data, kappa, scale, swept, options), swept.components
-    done = descend(
-        data, n_factors, kappa, swept.alpha, swept.copies[-1], tol=options.tol, max_iter=options.max_iter
-    )
+    done = descend(data, n_factors, kappa, swept.alpha, swept.copies[-1], tol=options.tol, max_iter=options.max_iter)
     quadratics = unit_quadratics(data, done.components.factors, done.components.time_effect)
     fit = PenalizedFit(
         done.beta,
@@ -258,9 +314,7 @@ def _unpolished(
     )
 
 
-def _initial_theta(
-    a: Array, c: Array, groups: IntArray, n_groups: int, p: int, common: Sequence[int]
-) -> Array:
+def _initial_theta(a: Array, c: Array, groups: IntArray, n_groups: int, p: int, common: Sequence[int]) -> Array:
     """Least squares by group at the penalised factors; a common slope starts at its mean over groups."""
     theta = np.empty(len(common) + n_groups * (p - len(common)))
     free = [j for j in range(p) if j not in set(common)]
@@ -275,16 +329,23 @@ def _initial_theta(
 
 
 def _distinct(fits: list[GroupedFit]) -> tuple[LocalMinimum, ...]:
-    found: list[LocalMinimum] = []
+    found: tuple[LocalMinimum, ...] = ()
     for number, fit in enumerate(fits):
-        name = f"partition {number + 1}"
-        ssr, theta = fit.classification.fit.ssr, fit.classification.fit.theta
-        known = next((m for m in found if abs(m.ssr - ssr) <= 1e-7 * ssr), None)
-        if known is None:
-            found.append(LocalMinimum(ssr, theta, (name,)))
+        done = fit.classification.fit
+        found = _merged(found, (LocalMinimum(done.ssr, done.theta, (f"partition {number + 1}",)),))
+    return found
+
+
+def _merged(known: tuple[LocalMinimum, ...], new: tuple[LocalMinimum, ...]) -> tuple[LocalMinimum, ...]:
+    """Both lists, equal sums of squares put together, best first."""
+    out = list(known)
+    for minimum in new:
+        same = next((j for j, m in enumerate(out) if abs(m.ssr - minimum.ssr) <= _SAME * m.ssr), None)
+        if same is None:
+            out.append(minimum)
         else:
-            found[found.index(known)] = replace(known, starts=(*known.starts, name))
-    return tuple(sorted(found, key=lambda minimum: minimum.ssr))
+            out[same] = replace(out[same], starts=(*out[same].starts, *minimum.starts))
+    return tuple(sorted(out, key=lambda minimum: minimum.ssr))
 
 
 def _relabel(fit: GroupedFit, n_groups: int) -> GroupedFit:
@@ -298,9 +359,7 @@ def _relabel(fit: GroupedFit, n_groups: int) -> GroupedFit:
     slopes = SlopeMap(groups, done.slopes.slots)
     theta = np.empty_like(done.fit.theta)
     theta[slopes.slots] = alpha[order]
-    relabelled = replace(
-        done, groups=groups, slopes=slopes, fit=replace(done.fit, theta=theta), ssr=done.ssr[:, order]
-    )
+    relabelled = replace(done, groups=groups, slopes=slopes, fit=replace(done.fit, theta=theta), ssr=done.ssr[:, order])
     penalized = replace(
         fit.penalized, centers=fit.penalized.centers[order], distances=fit.penalized.distances[:, order]
     )

@@ -205,8 +205,8 @@ def fit_interactive(
     max_iter : int
     """
     point = _evaluate(data, slopes, n_factors, np.asarray(theta, dtype=float))
-    if slopes.size == 0:
-        return InteractiveFit(point.theta, point.components, point.resid, point.value, True, 0, 0.0)
+    if slopes.size == 0 or max_iter == 0:
+        return InteractiveFit(point.theta, point.components, point.resid, point.value, slopes.size == 0, 0, 0.0)
     gram = _metric(data, slopes, point)
     inverse = 0.5 * _pseudo_inverse(gram)
     measure = np.inf
@@ -272,9 +272,7 @@ def _update(inverse: Array, s: Array, g: Array) -> Array:
 
 
 def _finish(point: _Point, converged: bool, n_iter: int, measure: float) -> InteractiveFit:
-    return InteractiveFit(
-        point.theta, point.components, point.resid, point.value, converged, n_iter, measure
-    )
+    return InteractiveFit(point.theta, point.components, point.resid, point.value, converged, n_iter, measure)
 
 
 def fit_interactive_multistart(

@@ -36,6 +36,7 @@ class JointStep:
 
 
 def joint_step(
+    v: Array,
     hessians: Array,
     minimisers: Array,
     c: Array,
@@ -48,10 +49,12 @@ def joint_step(
 
     Parameters
     ----------
+    v : ndarray, shape (N, p)
+        H_i b_i^.
     hessians : ndarray, shape (N, p, p)
         H_i, positive semidefinite.
     minimisers : ndarray, shape (N, p)
-        b_i^.
+        b_i^; where H_i is singular any value, which a unit without weight takes.
     c : ndarray, shape (N,)
         Weights, not negative.
     centre : ndarray, shape (p,)
@@ -60,7 +63,6 @@ def joint_step(
     max_iter : int
     """
     c = np.ascontiguousarray(c)
-    v = np.einsum("npq,nq->np", hessians, minimisers)
     values, vectors = eigh_batch(hessians)
     np.maximum(values, 0.0, out=values)
     p = centre.shape[0]

@@ -1,4 +1,4 @@
-"""The sweep of Su & Ju (2018, Section 3.2): one convex step per group, in turn, with one copy of the slopes per group."""
+"""The sweep of Su & Ju (2018, Section 3.2): a convex step per group, in turn, with a copy of the slopes per group."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gifepanel.solvers.arrays import Array, Components, PanelArrays, principal_components, residuals, unit_quadratics
+from gifepanel.solvers.heterogeneous import unit_minimisers
 from gifepanel.solvers.joint import joint_step
-from gifepanel.solvers.start import unit_minimisers
 
 __all__ = ["SweepResult", "sweep"]
 
@@ -72,13 +72,11 @@ def sweep(
         before = alpha.copy()
         for k in range(n_groups):
             if comp is None or n_factors or data.time_effects:
-                comp = principal_components(
-                    residuals(data, copies[k], work), n_factors, time_effects=data.time_effects
-                )
+                comp = principal_components(residuals(data, copies[k], work), n_factors, time_effects=data.time_effects)
                 cached = None
             if cached is None:
                 quadratics = unit_quadratics(data, comp.factors, comp.time_effect)
-                cached = (2.0 / t * quadratics.a, unit_minimisers(quadratics)[0])
+                cached = (2.0 / t * quadratics.c, 2.0 / t * quadratics.a, unit_minimisers(quadratics)[0])
             weight = np.delete(distance, k, axis=0).prod(axis=0)
             step = joint_step(*cached, kappa * weight, alpha[k], tol=1e-2 * tol)
             alpha[k], copies[k], fused[k] = step.centre, step.beta, step.fused

@@ -90,7 +90,7 @@ def test_unseen_categories_are_refused(indexed):
         new = indexed.copy()
         column = "count" if "count" in formula else "region"
         new[column] = [99 if column == "count" else "south", *new[column][1:]]
-        with pytest.raises(FormulaError, match="not estimated with: ('south'|99)"):
+        with pytest.raises(FormulaError, match=r"not estimated with: ('south'|99)"):
             design.spec.exog_for(new)
     design = design_from_formula("y ~ size", indexed)
     new = indexed.assign(size=indexed["size"].cat.add_categories("huge"))
@@ -104,7 +104,7 @@ def test_missing_columns_values_and_knots(indexed):
     design = design_from_formula("y ~ bs(x1, df=4) + log(x2)", indexed)
     with pytest.raises(FormulaError, match="names 'x2', which is not in the data"):
         design.spec.exog_for(indexed.drop(columns="x2"))
-    with pytest.raises(FormulaError, match="bs\\(x1, df=4\\) can't be evaluated.*beyond upper and/or lower bounds"):
+    with pytest.raises(FormulaError, match=r"bs\(x1, df=4\) can't be evaluated.*beyond upper and/or lower bounds"):
         design.spec.exog_for(indexed.assign(x1=1e6))
     with pytest.raises(FormulaError, match="log\\(x2\\) is NaN in 48 rows"):
         design.spec.exog_for(indexed.assign(x2=-1.0))

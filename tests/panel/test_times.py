@@ -16,7 +16,7 @@ dates = pd.DatetimeIndex
 
 
 def grid(labels):
-    found = order_times(pd.Index(labels), "when")
+    found = order_times(labels if isinstance(labels, pd.Index) else pd.Index(labels), "when")
     return [labels[i] for i in found.order], found.periods.tolist(), found.unit
 
 

@@ -66,7 +66,7 @@ def heterogeneous_slopes(
     The penalty-free problem of Su & Ju (2018, eq. 2.7 at kappa = 0), from unit least squares (or `beta`). It stops
     when the sum of squares falls by less than `tol` of itself in a round, or after `max_iter` rounds.
     """
-    n, t, p = data.shape
+    n, t, _ = data.shape
     none = Components(np.empty((t, 0)), np.empty((n, 0)), np.zeros(t), np.inf)
     if beta is None:
         beta, singular = unit_minimisers(unit_quadratics(data, none.factors, none.time_effect))

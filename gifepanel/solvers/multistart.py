@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from gifepanel.solvers.arrays import Array, PanelArrays
+from gifepanel.solvers.heterogeneous import heterogeneous_slopes
 from gifepanel.solvers.interactive import SlopeMap, fit_interactive
-from gifepanel.solvers.start import heterogeneous_slopes
 
 __all__ = ["interactive_starts"]
 
