@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gifepanel.exceptions import DataError, FormulaError, SpecificationError
-from gifepanel.panel.text import did_you_mean, first_of, show
+from gifepanel.exceptions import DataError, DataWarning, FormulaError, SpecificationError
+from gifepanel.panel.text import caller_level, did_you_mean, first_of, show
 
 if TYPE_CHECKING:
     from gifepanel.panel.frames import PanelFrame
@@ -25,6 +27,7 @@ __all__ = [
     "term_not_finite",
     "unbalanced_error",
     "unknown_names",
+    "warn_of_packed_dates",
 ]
 
 BoolArray = npt.NDArray[np.bool_]
@@ -130,9 +133,18 @@ def term_not_finite(frame: PanelFrame, term: str, values: npt.NDArray[np.float64
     """Error for a term that makes NaN or inf out of finite columns."""
     where = np.flatnonzero(rows)
     kinds = sorted({str(value).replace("nan", "NaN") for value in values[where]})
-    return FormulaError(
+    found = (
         f"the term {term} is {' or '.join(kinds)} in {where.size} rows where its columns are finite, "
-        f"first {row_names(frame, where)}",
+        f"first {row_names(frame, where)}"
+    )
+    if re.search(r"\.(shift|diff|rolling|pct_change)\(", term):
+        return FormulaError(
+            found,
+            "functions of pandas know neither entities nor periods, and cross from one entity to the next",
+            "L(x), F(x) or D(x), or make the column first: data.groupby(level=0)[name].rolling(3).mean()",
+        )
+    return FormulaError(
+        found,
         "terms have to be finite: this is the log of zero or of a negative number, a division by zero, or the like",
         "leave those rows out, data = data[data[name] > 0], or use another form, such as log(1 + x)",
     )
@@ -144,8 +156,9 @@ def unknown_names(names: Iterable[str], known: Iterable[str], *, where: str = "t
     names = list(names)
     near = [(name, did_you_mean(name, known)) for name in names]
     suggestions = ", ".join(f"{good!r} instead of {name!r}" for name, good in near if good)
+    listed, verb = ", ".join(repr(name) for name in names), "is" if len(names) == 1 else "are"
     return FormulaError(
-        f"{where} names {', '.join(repr(name) for name in names)}, which is not in the data",
+        f"{where} names {listed}, which {verb} not in the data",
         f"there are {first_of(known, 20)}",
         f"did you mean {suggestions}?" if suggestions else None,
     )
@@ -163,6 +176,25 @@ def empty_error(n_rows: int, found: Mapping[str, BoolArray], lagged: Mapping[str
             else ("use fewer lags; times that are 5 apart need L(x, 5)")
         )
     return DataError(f"no row is left of {n_rows}: {'; '.join(parts)}", "complete rows are needed", fix)
+
+
+def warn_of_packed_dates(index: PanelIndex) -> None:
+    """Warn where lags would take months written as 200012, 200101 for numbers 89 apart."""
+    times = index.times
+    if times.dtype.kind not in "iu" or index.time_unit != "1" or len(times) < 2:
+        return
+    first, last = int(times.min()), int(times.max())
+    months = times.to_numpy() % 100
+    if first > 150_000 and last < 250_000 and months.min() >= 1 and months.max() <= 12 and first // 100 != last // 100:
+        name = index.time_name
+        warnings.warn(
+            DataWarning(
+                f"the times {show(times[0])} ... {show(times[-1])} look like year and month, but count as numbers",
+                "between December and January lags would see a gap",
+                f'data["{name}"] = pd.PeriodIndex(data["{name}"].astype(str), freq="M")',
+            ),
+            stacklevel=caller_level(),
+        )
 
 
 def unbalanced_error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gifepanel.exceptions import DataError, FormulaError, SpecificationError
+from gifepanel.exceptions import CollinearityWarning, DataError, FormulaError, SpecificationError
 from gifepanel.panel.checks import (
     check_finite,
     check_missing_option,
     empty_error,
     unknown_names,
+    warn_of_packed_dates,
 )
-from gifepanel.panel.expressions import Expression, lags_of
+from gifepanel.panel.expressions import Expression, lags_of, uses_panel
 from gifepanel.panel.frames import PanelFrame, plain_column, read_frame
 from gifepanel.panel.grammar import AbsorbedEffect, check_powers, expand_lags, parse_absorbed, split_formula
 from gifepanel.panel.matrices import PanelDesign, common_columns, slope_values
@@ -31,7 +33,7 @@ from gifepanel.panel.spec import (
     read_factors,
     resolve_names,
 )
-from gifepanel.panel.text import first_of
+from gifepanel.panel.text import caller_level, first_of
 from gifepanel.panel.transforms import PanelFunctions
 
 __all__ = ["PanelDesign", "design_from_arrays", "design_from_formula", "design_from_frames"]
@@ -150,8 +152,11 @@ class _FormulaBuild:
         keep, lagged = keep_rows(frame, evaluation, expressions, found, functions, self.context)
         if not keep.any():
             raise empty_error(frame.n_rows, found, lagged, index.time_unit)
+        if any(uses_panel(expression) for expression in expressions.values()):
+            warn_of_packed_dates(index)
         encoded = evaluation.encode(keep)
         _refuse_levels(evaluation.unseen_levels())
+        _warn_of_single_levels(encoded.exog.empty)
         kept = [j for j, name in enumerate(encoded.exog.names) if not (name == "Intercept" and self.spans_intercept)]
         sample = index.subset(keep)
         codes = {effect.name: effect_codes(frame, effect, keep, sample) for effect in self.effects}
@@ -192,7 +197,7 @@ class _FormulaBuild:
             n_dropped=int(keep.size - keep.sum()),
             dropped_by={name: int(rows.sum()) for name, rows in found.items()} | lagged,
             lagged_terms=tuple(lagged),
-            index_before_lags=index.subset(~_any(found, frame.n_rows)) if lagged else None,
+            index_before_lags=None if sample.is_balanced or not lagged else index.subset(~_any(found, frame.n_rows)),
         )
 
     def _exog_columns(self) -> tuple[str, ...]:
@@ -200,7 +205,9 @@ class _FormulaBuild:
         return tuple(name for name in self.column_names if name in used)
 
     def _outcome(self, matrix: Any) -> tuple[FloatArray, str]:
-        text = next(iter(self.left), "1")
+        if not self.left:
+            raise FormulaError("the left side of the formula names no outcome", "one column is needed", "y ~ x1 + x2")
+        text = next(iter(self.left))
         if len(matrix.names) != 1:
             categorical = len(self.left) == 1
             raise FormulaError(
@@ -230,6 +237,18 @@ def _any(found: Mapping[str, BoolArray], n_rows: int) -> BoolArray:
     for rows in found.values():
         out |= rows
     return out
+
+
+def _warn_of_single_levels(terms: Sequence[str]) -> None:
+    if terms:
+        warnings.warn(
+            CollinearityWarning(
+                f"{first_of(terms)} {'has' if len(terms) == 1 else 'have'} one category in the sample, hence no column",
+                "a category needs two levels or more",
+                "leave it out of the formula",
+            ),
+            stacklevel=caller_level(),
+        )
 
 
 def _refuse_levels(unseen: Mapping[str, list[Any]]) -> None:

@@ -101,8 +101,7 @@ def private_calls(text: str) -> str:
     """Give called functions a private name, so that a column named ``D`` or ``C`` does not stand in their way."""
     parts = _QUOTED.split(text)
     return "".join(
-        part if _QUOTED.fullmatch(part) else _CALL.sub(lambda m: PRIVATE.format(m.group(1)), part)
-        for part in parts
+        part if _QUOTED.fullmatch(part) else _CALL.sub(lambda m: PRIVATE.format(m.group(1)), part) for part in parts
     )
 
 

@@ -70,8 +70,8 @@ def parse(endog: str, exog: str, available: Iterable[str], *, intercept: bool) -
     except (FormulaicError, SyntaxError, TypeError) as error:
         raise FormulaError(
             f"the formula {endog} ~ {exog} can't be read: {clean(error)}",
-            "the grammar is that of formulaic: names, functions, + - : * and C(...)",
-            "y ~ x1 + log(x2) + C(region)",
+            "the grammar is that of formulaic: names, functions, + - : * and C(...); any other Python goes into braces",
+            "y ~ x1 + log(x2) + C(region) + {x3 > 0}",
         ) from None
     return formula
 
@@ -79,7 +79,7 @@ def parse(endog: str, exog: str, available: Iterable[str], *, intercept: bool) -
 def clean(error: BaseException | str) -> str:
     """The words of an error of formulaic without colours, markers and line breaks."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    text = text.replace("⧛", "").replace("⧚", "")
+    text = text.replace("⧛", "").replace("⧚", "").replace("PanelFunctions.", "")
     return re.sub(r"\s+", " ", text).strip().rstrip(".")
 
 
@@ -139,11 +139,12 @@ class FactorValue:
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """Columns of one side: values (n, p), their names, and the factors each is a product of."""
+    """Columns of one side: values (n, p), their names, the factors each is a product of, terms without any column."""
 
     values: FloatArray
     names: tuple[str, ...]
     factors: tuple[tuple[FactorInfo, ...], ...]
+    empty: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,7 +254,11 @@ class Evaluation:
                 lambda spec: materializer._build_model_matrix(spec, drop_rows=[]), as_type=ModelMatrices
             )
         except (FormulaicError, ValueError, TypeError, Warning) as error:
-            raise FormulaError(f"the columns of the formula can't be built: {clean(error)}") from error
+            raise FormulaError(
+                f"the columns of the formula can't be built: {clean(error)}",
+                "each term needs one value per row",
+                "put a number for each entity or period into a column first",
+            ) from error
         if "lhs" in built._structure:
             return Encoded(_matrix(built.lhs), _matrix(built.rhs), built.rhs.model_spec)
         return Encoded(None, _matrix(built.root), built.root.model_spec)
@@ -295,7 +300,8 @@ def _matrix(built: Any) -> Matrix:
     for row in spec.structure:
         info = tuple(FactorInfo(factor.expr, factor.eval_method.value) for factor in row.term.factors)
         factors += [info] * len(row.columns)
-    return Matrix(values, tuple(str(name) for name in spec.column_names), tuple(factors))
+    empty = tuple(str(row.term) for row in spec.structure if not row.columns and str(row.term) != "0")
+    return Matrix(values, tuple(str(name) for name in spec.column_names), tuple(factors), empty)
 
 
 # --- functions that formulas know ---------------------------------------------------------------------------

@@ -101,7 +101,7 @@ class PanelDesign:
         """
         if not self.index.is_balanced and self.n_dropped:
             lost = ", ".join(f"{name} in {count}" for name, count in self.dropped_by.items())
-            note = f"{self.n_dropped} rows were dropped for missing values ({lost})"
+            note = f"{self.n_dropped} rows were dropped for missing values or lags ({lost})"
             columns = [name for name in self.dropped_by if name not in self.lagged_terms]
             raise unbalanced_error(self.index, note=note, incomplete=columns, before=self.index_before_lags)
         return self.index.to_cube(self.endog), self.index.to_cube(self.exog)

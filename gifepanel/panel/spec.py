@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -329,7 +330,7 @@ def keep_rows(
 
 def _may_be_missing(expression: Expression, context: Mapping[str, Any]) -> bool:
     """A caller's own function, or an explicit ``np.nan``, may make a row missing on purpose."""
-    return "nan" in expression.text or any(callable(context.get(name)) for name in expression.names)
+    return bool(re.search(r"\bnan\b", expression.text)) or any(callable(context.get(name)) for name in expression.names)
 
 
 def _numeric(text: str, column: Any) -> FloatArray:

@@ -34,7 +34,9 @@ def first_of(labels: Iterable[Any], limit: int = 5) -> str:
 def did_you_mean(name: Hashable, names: Iterable[Hashable]) -> str | None:
     """The name nearest to a misspelt one, None if none is near."""
     known = {str(known).casefold(): str(known) for known in names}
-    near = difflib.get_close_matches(str(name).casefold(), list(known), n=1, cutoff=0.5 if len(str(name)) < 4 else 0.6)
+    short = len(str(name)) < 4
+    alike = [other for other in known if not short or len(other) == len(str(name))]
+    near = difflib.get_close_matches(str(name).casefold(), alike, n=1, cutoff=0.5 if short else 0.6)
     return known[near[0]] if near else None
 
 

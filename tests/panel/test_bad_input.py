@@ -7,7 +7,14 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from gifepanel.exceptions import DataError, DataWarning, FormulaError, GifepanelError, SpecificationError
+from gifepanel.exceptions import (
+    CollinearityWarning,
+    DataError,
+    DataWarning,
+    FormulaError,
+    GifepanelError,
+    SpecificationError,
+)
 from gifepanel.panel import design_from_arrays, design_from_formula, design_from_frames
 
 
@@ -153,6 +160,27 @@ def test_swapped_levels(flat):
     assert design_from_formula("y ~ x1", looks, entity="year", time="firm").index.n_entities == 8
 
 
+def test_months_packed_into_integers(flat):
+    months = [200007, 200008, 200009, 200010, 200011, 200101, 200102, 200103]
+    packed = flat.assign(month=flat["year"].map(dict(zip(range(2001, 2009), months, strict=True))))
+    with pytest.warns(DataWarning, match=r"200007 \.\.\. 200103 look like year and month") as caught:
+        design_from_formula("y ~ L(x1)", packed, entity="firm", time="month")
+    assert caught[0].filename == __file__
+    names = {"data": packed, "pd": pd}
+    exec(str(caught[0].message.fix), names)
+    design = design_from_formula("y ~ L(x1)", names["data"], entity="firm", time="month")
+    assert design.index.time_unit == "M"
+    assert design_from_formula("y ~ x1", packed, entity="firm", time="month").nobs == 48
+
+
+def test_a_name_with_two_meanings(flat):
+    frame = flat.assign(firm="g").set_index(flat[["firm", "year"]].pipe(pd.MultiIndex.from_frame))
+    error = fails(DataError, "'firm' names a column and an index level with other values", "y ~ x1 + C(firm)", frame)
+    assert "rename" in error.fix
+    same = flat.set_index(["firm", "year"], drop=False)
+    assert design_from_formula("y ~ x1 + year | firm", same).nobs == 48
+
+
 def test_other_indexes(flat, indexed):
     error = fails(DataError, "one-level index, and neither entity= nor time=", "y ~ x1", flat)
     assert 'entity="firm", time="year"' in error.fix
@@ -231,6 +259,11 @@ def test_powers(indexed, formula):
         ("y + x1 ~ x2", "2 columns: 'y', 'x1'"),
         ("y / x2 ~ x1", r"2 columns.*I\(y / x\)"),
         ("region ~ x1", "region is text or a category|2 columns|3 columns"),
+        ("1 ~ x1", "names no outcome"),
+        ("y ~ x1.shift(1)", "cross from one entity to the next"),
+        ("y ~ max(x1)", "one value per row"),
+        ("y ~ L(x1, n=2)", r"evaluated: TypeError: lag\(\) got an unexpected"),
+        ("y ~ x1 > 2", "into braces"),
         ("y ~ x1 + y", "the outcome y is also a regressor"),
         ("y ~ x1 + 2", "can't be read: Numeric literals"),
         ("y ~ x1 + + * x2", "can't be read"),
@@ -250,6 +283,18 @@ def test_powers(indexed, formula):
 @pytest.mark.filterwarnings("default:Data has categories")
 def test_formulas_that_do_not_work(indexed, formula, words):
     fails(FormulaError, words, formula, indexed)
+
+
+def test_a_bad_term_is_not_excused_by_its_letters(indexed):
+    frame = indexed.assign(finance=-1.0)
+    fails(FormulaError, r"log\(finance\) is NaN", "y ~ log(finance)", frame)
+
+
+def test_one_category_has_no_column(indexed):
+    with pytest.warns(CollinearityWarning, match="'region' has one category in the sample") as caught:
+        design = design_from_formula("y ~ x1 + region", indexed.assign(region="all"))
+    assert design.exog_names == ("Intercept", "x1")
+    assert caught[0].filename == __file__
 
 
 def test_dates_are_not_numbers(indexed):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import formulaic
 import numpy as np
 import pandas as pd
@@ -257,6 +260,15 @@ def test_columns_named_like_panel_functions(indexed):
     assert design.exog_names == ("Intercept", "D", "L", "L(D)", "D(L)")
 
 
+def test_columns_named_like_other_functions(indexed):
+    frame = indexed.rename(columns={"x1": "I", "x2": "C"})
+    design = design_from_formula("y ~ I + C + I(C**2) + C(region)", frame)
+    reference = design_from_formula("y ~ x1 + x2 + I(x2**2) + C(region)", indexed)
+    np.testing.assert_array_equal(design.exog, reference.exog)
+    assert design.exog_names == ("Intercept", "I", "C", "I(C ** 2)", "C(region)[T.north]", "C(region)[T.west]")
+    np.testing.assert_array_equal(design.spec.exog_for(frame).exog, design.exog)
+
+
 def test_columns_with_odd_names(indexed):
     frame = indexed.rename(columns={"x1": "my x", "x2": "a|b", "y": "class"})
     design = design_from_formula("`class` ~ `my x` + log(`a|b`) + L(`my x`) + Q('a|b')", frame)
@@ -384,6 +396,12 @@ def test_nothing_is_registered_with_formulaic(indexed):
     design_from_formula("y ~ L(x1) + scale(x2)", indexed)
     assert set(TRANSFORMS) == transforms
     assert names == FormulaMaterializerMeta.REGISTERED_NAMES
+
+
+def test_import_is_light():
+    script = "import sys, gifepanel.panel; print(*{'formulaic', 'statsmodels', 'narwhals', 'scipy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
 
 
 @pytest.mark.slow

@@ -1,0 +1,262 @@
+"""Passes over rows for the absorption of fixed effects.
+
+Rows are sorted by the level of the base effect: level a holds rows ``starts[a]:starts[a + 1]``. The other effects are
+terms j = 0..J-1 with codes ``codes[j, i]``, already shifted so that all unknowns stand in one vector of length M, and
+optional values ``values[j, i]`` (slopes); a term's contribution to row i is ``values[j, i] * unknown[codes[j, i]]``.
+Columns are side by side: unknowns (M, m), data (n, m).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gifepanel.kernels._jit import jit
+
+__all__ = [
+    "base_demean",
+    "count_levels",
+    "counting_order",
+    "drop_singletons",
+    "reduced_diagonal",
+    "reduced_sums",
+    "schur_rows",
+    "subtract_terms",
+    "union_components",
+]
+
+
+@jit
+def count_levels(codes, keep, counts):
+    """Add up the kept rows of every level into `counts`."""
+    for i in range(codes.shape[0]):
+        if keep[i]:
+            counts[codes[i]] += 1
+
+
+@jit
+def drop_singletons(codes, n_levels, keep):
+    """Drop rows that are alone in a level of any effect, again and again until none is.
+
+    Parameters
+    ----------
+    codes : ndarray of int32, shape (G, n)
+    n_levels : ndarray of int64, shape (G,)
+    keep : ndarray of bool, shape (n,)
+        Overwritten in place.
+
+    Returns
+    -------
+    int
+        Rows dropped.
+    """
+    effects, n = codes.shape
+    width = n_levels.max()
+    counts = np.zeros((effects, width), dtype=np.int64)
+    for g in range(effects):
+        for i in range(n):
+            if keep[i]:
+                counts[g, codes[g, i]] += 1
+    dropped = 0
+    again = True
+    while again:
+        again = False
+        for i in range(n):
+            if not keep[i]:
+                continue
+            for g in range(effects):
+                if counts[g, codes[g, i]] == 1:
+                    keep[i] = False
+                    dropped += 1
+                    again = True
+                    for q in range(effects):
+                        counts[q, codes[q, i]] -= 1
+                    break
+    return dropped
+
+
+@jit
+def counting_order(codes, n_levels, order, starts):
+    """Stable order of the rows by level, and where each level starts (n_levels + 1)."""
+    starts[:] = 0
+    n = codes.shape[0]
+    for i in range(n):
+        starts[codes[i] + 1] += 1
+    for a in range(n_levels):
+        starts[a + 1] += starts[a]
+    position = starts[:-1].copy()
+    for i in range(n):
+        a = codes[i]
+        order[position[a]] = i
+        position[a] += 1
+
+
+@jit
+def base_demean(data, weights, starts, first, last):
+    """Take (weighted) means of the base levels first..last-1 out of `data` (n, m), in place."""
+    m = data.shape[1]
+    mean = np.empty(m)
+    weighted = weights.shape[0] > 0
+    for a in range(first, last):
+        lo, hi = starts[a], starts[a + 1]
+        total = 0.0
+        mean[:] = 0.0
+        for i in range(lo, hi):
+            w = weights[i] if weighted else 1.0
+            total += w
+            for c in range(m):
+                mean[c] += w * data[i, c]
+        if total > 0.0:
+            for c in range(m):
+                mean[c] /= total
+            for i in range(lo, hi):
+                for c in range(m):
+                    data[i, c] -= mean[c]
+
+
+@jit
+def reduced_sums(data, weights, codes, values, first, last, out):
+    """out[codes] += w * value * data over the rows first..last-1; `out` (M, m)."""
+    m = data.shape[1]
+    terms = codes.shape[0]
+    weighted = weights.shape[0] > 0
+    sloped = values.shape[0] > 0
+    for i in range(first, last):
+        w = weights[i] if weighted else 1.0
+        for j in range(terms):
+            z = w * values[j, i] if sloped else w
+            b = codes[j, i]
+            for c in range(m):
+                out[b, c] += z * data[i, c]
+
+
+@jit
+def subtract_terms(data, codes, values, unknown, first, last):
+    """data -= value * unknown[codes] over the rows first..last-1, in place."""
+    m = data.shape[1]
+    terms = codes.shape[0]
+    sloped = values.shape[0] > 0
+    for i in range(first, last):
+        for j in range(terms):
+            b = codes[j, i]
+            z = values[j, i] if sloped else 1.0
+            for c in range(m):
+                data[i, c] -= z * unknown[b, c]
+
+
+@jit
+def schur_rows(codes, values, weights, starts, first, last, unknown, out):
+    """out += S unknown over the base levels first..last-1, with S = B'W M_A B of the terms B and the base effect A.
+
+    One pass over the rows: nothing of the size of the data is written.
+    """
+    m = unknown.shape[1]
+    terms = codes.shape[0]
+    weighted = weights.shape[0] > 0
+    sloped = values.shape[0] > 0
+    mean = np.empty(m)
+    row = np.empty(m)
+    for a in range(first, last):
+        lo, hi = starts[a], starts[a + 1]
+        if hi - lo < 2 and not sloped:
+            continue
+        total = 0.0
+        mean[:] = 0.0
+        for i in range(lo, hi):
+            w = weights[i] if weighted else 1.0
+            total += w
+            for j in range(terms):
+                b = codes[j, i]
+                z = w * values[j, i] if sloped else w
+                for c in range(m):
+                    mean[c] += z * unknown[b, c]
+        if not total > 0.0:
+            continue
+        for c in range(m):
+            mean[c] /= total
+        for i in range(lo, hi):
+            w = weights[i] if weighted else 1.0
+            for c in range(m):
+                row[c] = -mean[c]
+            for j in range(terms):
+                b = codes[j, i]
+                z = values[j, i] if sloped else 1.0
+                for c in range(m):
+                    row[c] += z * unknown[b, c]
+            for j in range(terms):
+                b = codes[j, i]
+                z = w * values[j, i] if sloped else w
+                for c in range(m):
+                    out[b, c] += z * row[c]
+
+
+@jit
+def reduced_diagonal(codes, values, weights, starts, size, out):
+    """Diagonal of S (M,), exactly: sum w z^2 less, over base levels, the squared sums of w z over their total weight."""
+    terms = codes.shape[0]
+    weighted = weights.shape[0] > 0
+    sloped = values.shape[0] > 0
+    cell = np.zeros(size)
+    out[:] = 0.0
+    for a in range(starts.shape[0] - 1):
+        lo, hi = starts[a], starts[a + 1]
+        total = 0.0
+        for i in range(lo, hi):
+            w = weights[i] if weighted else 1.0
+            total += w
+            for j in range(terms):
+                z = values[j, i] if sloped else 1.0
+                out[codes[j, i]] += w * z * z
+                cell[codes[j, i]] += w * z
+        if total > 0.0:
+            for i in range(lo, hi):
+                for j in range(terms):
+                    b = codes[j, i]
+                    if cell[b] != 0.0:
+                        out[b] -= cell[b] * cell[b] / total
+                        cell[b] = 0.0
+
+
+@jit
+def _root(parent, i):
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i
+
+
+@jit
+def union_components(left, right, n_left, n_right):
+    """Connected components of the bipartite graph of two effects (rows are edges), by union-find.
+
+    Returns
+    -------
+    count : int
+        Components among the levels that occur.
+    component : ndarray of int64, shape (n_left + n_right,)
+        0..count-1, or -1 for a level without rows; left levels first.
+    """
+    size = n_left + n_right
+    parent = np.arange(size)
+    seen = np.zeros(size, dtype=np.bool_)
+    for i in range(left.shape[0]):
+        a = left[i]
+        b = n_left + right[i]
+        seen[a] = True
+        seen[b] = True
+        a = _root(parent, a)
+        b = _root(parent, b)
+        if a != b:
+            if a < b:
+                parent[b] = a
+            else:
+                parent[a] = b
+    component = np.full(size, -1, dtype=np.int64)
+    count = 0
+    for i in range(size):
+        if seen[i]:
+            r = _root(parent, i)
+            if component[r] < 0:
+                component[r] = count
+                count += 1
+            component[i] = component[r]
+    return count, component
