@@ -54,9 +54,10 @@ def secular_root(g, h, c):
             s += r * r
             d += r * r * h[j] / e
         step = (np.sqrt(s) - 1.0) * s / d
-        tau += step
-        if abs(step) <= 1e-14 * tau:
+        if not step > 1e-15 * tau:
+            # the climb is over: what is left is rounding
             break
+        tau += step
     return tau
 
 
@@ -76,13 +77,21 @@ def _offset(v, hmat, a, s):
 
 @jit
 def _shift(s, values, vectors, c, g, t):
-    """The offset t = b_i - a of a unit that does not fuse; returns its length tau."""
+    """The offset t = b_i - a of a unit that does not fuse; returns its length tau, 0 if it does after all.
+
+    Where the curvature is zero the force is zero but for rounding, which would carry the unit to infinity.
+    """
     p = s.shape[0]
+    norm = 0.0
     for j in range(p):
         e = 0.0
-        for m in range(p):
-            e += vectors[m, j] * s[m]
+        if values[j] > 0.0:
+            for m in range(p):
+                e += vectors[m, j] * s[m]
         g[j] = e
+        norm += e * e
+    if norm <= c * c:
+        return 0.0
     tau = secular_root(g, values, c)
     for j in range(p):
         g[j] = tau * g[j] / (values[j] * tau + c)
@@ -104,7 +113,7 @@ def joint_profile(v, hmat, values, vectors, c, a, grad, hess):
         H_i b_i^.
     hmat : ndarray, shape (N, p, p)
     values, vectors : ndarray, shapes (N, p) and (N, p, p)
-        Eigendecomposition of every H_i.
+        Eigendecomposition of every H_i, the eigenvalues not negative and exactly zero where they are rounding.
     c : ndarray, shape (N,)
         Weights. A unit with weight 0 does not depend on the centre and is passed over.
     a : ndarray, shape (p,)
@@ -133,7 +142,8 @@ def joint_profile(v, hmat, values, vectors, c, a, grad, hess):
         if ci <= 0.0:
             continue
         norm = _offset(v[i], hmat[i], a, s)
-        if norm <= ci:
+        tau = _shift(s, values[i], vectors[i], ci, g, t) if norm > ci else 0.0
+        if tau <= 0.0:
             fused += 1
             for j in range(p):
                 grad[j] -= s[j]
@@ -141,7 +151,6 @@ def joint_profile(v, hmat, values, vectors, c, a, grad, hess):
                 for m in range(p):
                     hess[j, m] += hmat[i, j, m]
             continue
-        tau = _shift(s, values[i], vectors[i], ci, g, t)
         value += ci * tau
         for j in range(p):
             grad[j] -= ci * t[j] / tau
@@ -196,11 +205,8 @@ def joint_slopes(v, hmat, values, vectors, free, c, a, beta, fused):
             for j in range(p):
                 beta[i, j] = free[i, j]
             continue
-        fused[i] = _offset(v[i], hmat[i], a, s) <= c[i]
-        if fused[i]:
-            for j in range(p):
-                beta[i, j] = a[j]
-        else:
-            _shift(s, values[i], vectors[i], c[i], g, t)
-            for j in range(p):
-                beta[i, j] = a[j] + t[j]
+        norm = _offset(v[i], hmat[i], a, s)
+        tau = _shift(s, values[i], vectors[i], c[i], g, t) if norm > c[i] else 0.0
+        fused[i] = tau <= 0.0
+        for j in range(p):
+            beta[i, j] = a[j] if fused[i] else a[j] + t[j]

@@ -11,6 +11,8 @@ from gifepanel.kernels._jit import jit
 
 __all__ = ["cross_moments", "deflate", "gradient_pass", "group_sums", "residual_pass", "unit_ssr"]
 
+_NOTHING_LEFT = 1e-13
+
 
 @jit
 def cross_moments(y, xt):
@@ -139,6 +141,10 @@ def deflate(xx, xy, yy, xf, yf, t, a, c, s):
     t : int
     a, c, s : ndarray
         Overwritten, of the shapes of `xx`, `xy`, `yy`.
+
+    Notes
+    -----
+    A regressor of which nothing but rounding is left, 1e-13 of its sum of squares, gets zeros.
     """
     n, p, r = xf.shape
     for i in range(n):
@@ -157,3 +163,9 @@ def deflate(xx, xy, yy, xf, yf, t, a, c, s):
                     e -= xf[i, j, q] * xf[i, m, q] / t
                 a[i, j, m] = e
                 a[i, m, j] = e
+        for j in range(p):
+            if a[i, j, j] <= _NOTHING_LEFT * xx[i, j, j]:
+                c[i, j] = 0.0
+                for m in range(p):
+                    a[i, j, m] = 0.0
+                    a[i, m, j] = 0.0

@@ -10,6 +10,7 @@ __all__ = ["cholesky_in_place", "cholesky_solve_in_place", "eigh_batch", "jacobi
 
 _JACOBI_SWEEPS = 30
 _EPS = 2.220446049250313e-16
+_COLLINEAR = 1e-12
 
 
 @jit
@@ -34,7 +35,7 @@ def jacobi_eigh(a, values, vectors):
         for i in range(p - 1):
             for j in range(i + 1, p):
                 off = a[i, j]
-                if abs(off) <= _EPS * np.sqrt(abs(a[i, i] * a[j, j])):
+                if abs(off) <= _EPS * np.sqrt(abs(a[i, i])) * np.sqrt(abs(a[j, j])):
                     a[i, j] = 0.0
                     a[j, i] = 0.0
                     continue
@@ -78,15 +79,18 @@ def eigh_batch(matrices):
 
 
 @jit
-def cholesky_in_place(a):
-    """Lower Cholesky factor in the lower triangle of `a` (p, p); False where `a` is not positive definite."""
+def cholesky_in_place(a, tol=4.0 * _EPS):
+    """Lower Cholesky factor in the lower triangle of `a` (p, p); False where `a` is not positive definite.
+
+    `tol` bounds the pivots from below, each relative to its diagonal element: 1 - R^2 of a column on those before it.
+    """
     p = a.shape[0]
     for j in range(p):
         diagonal = a[j, j]
         d = diagonal
         for m in range(j):
             d -= a[j, m] * a[j, m]
-        if not d > 4.0 * _EPS * abs(diagonal) or not d > 0.0:
+        if not d > tol * abs(diagonal) or not d > 0.0:
             return False
         d = np.sqrt(d)
         a[j, j] = d
@@ -118,7 +122,8 @@ def cholesky_solve_in_place(factor, b):
 def solve_batch(matrices, rhs, fallback):
     """Solve n symmetric systems (n, p, p) for right-hand sides (n, p).
 
-    A system that is not positive definite takes the row of `fallback` (n, p) instead.
+    A system that is singular (a pivot below 1e-12 of its diagonal: rounding of the moments) takes the row of
+    `fallback` (n, p) instead.
 
     Returns
     -------
@@ -134,7 +139,7 @@ def solve_batch(matrices, rhs, fallback):
             out[i, j] = rhs[i, j]
             for m in range(p):
                 work[j, m] = matrices[i, j, m]
-        if cholesky_in_place(work):
+        if cholesky_in_place(work, _COLLINEAR):
             cholesky_solve_in_place(work, out[i])
         else:
             singular[i] = True

@@ -1,30 +1,49 @@
-"""Checks of a specification against the data, before any work starts."""
+"""Checks of options, and of a specification against the data, before any work starts."""
 
 from __future__ import annotations
 
 import difflib
+import numbers
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from gifepanel.exceptions import CollinearityWarning, DataError, FormulaError, SpecificationError
+from gifepanel.exceptions import CollinearityWarning, ConvergenceWarning, DataError, FormulaError, SpecificationError
+from gifepanel.inference.dof import degrees_of_freedom
 from gifepanel.inference.space import factor_space, project
 from gifepanel.panel.design import PanelDesign
+from gifepanel.panel.text import caller_level, first_of
 
 __all__ = [
     "absorbed_effects",
     "check_choice",
     "check_count",
     "check_counts_fit",
+    "check_flag",
+    "check_halves",
+    "check_number",
+    "check_seed",
     "check_unit_periods",
+    "near",
     "reject_unknown",
     "usable_columns",
+    "warn_not_converged",
 ]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _RELATIVE = 1e-9
+
+
+# ---- options
+
+
+def near(value: Any, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known name that was probably meant; letters of another case count as the same."""
+    lower = {name.casefold(): name for name in known}
+    found = difflib.get_close_matches(str(value).casefold(), lower, n=1, cutoff=cutoff)
+    return lower[found[0]] if found else None
 
 
 def reject_unknown(options: Mapping[str, Any], known: Iterable[str], where: str) -> None:
@@ -33,11 +52,11 @@ def reject_unknown(options: Mapping[str, Any], known: Iterable[str], where: str)
         return
     known = sorted(known)
     name = next(iter(options))
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    meant = near(name, known, cutoff=0.7)
     raise SpecificationError(
         f"{where} got an unknown option {name!r}.",
-        f"It knows {', '.join(known)}.",
-        f"{near[0]}={options[name]!r}" if near else f"Leave {name!r} out.",
+        f"It knows {', '.join(known)}." if known else "It takes no options.",
+        f"{meant}={options[name]!r}" if meant else f"Leave {name!r} out.",
     )
 
 
@@ -45,22 +64,67 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     """`value`, if it is one of the `choices`."""
     choices = tuple(choices)
     if not isinstance(value, str) or value not in choices:
-        near = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.4)
         raise SpecificationError(
             f"{name} is {value!r}.",
             f"It must be one of {', '.join(map(repr, choices))}.",
-            f"{name}={(near[0] if near else choices[0])!r}",
+            f"{name}={(near(value, choices) or choices[0])!r}",
         )
     return value
 
 
-def check_count(name: str, value: Any, minimum: int) -> int:
-    """A whole number that is at least `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < minimum:
+def check_count(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
+    """A whole number from `minimum` to `maximum`."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if whole and value >= minimum and (maximum is None or value <= maximum):
+        return int(value)
+    span = f"{minimum} or more" if maximum is None else f"from {minimum} to {maximum}"
+    raise SpecificationError(
+        f"{name} was not given." if value is None else f"{name} is {value!r}.",
+        f"It must be a whole number, {span}.",
+        f"{name}={_whole_number(value, minimum, maximum)}",
+    )
+
+
+def _whole_number(value: Any, minimum: int, maximum: int | None) -> int:
+    """The number that was meant by "3" or 3.0; a usual one otherwise."""
+    try:
+        meant = int(value) if float(value) == int(value) else minimum - 1
+    except (TypeError, ValueError, OverflowError):
+        meant = minimum - 1
+    limit = max(meant, 2) if maximum is None else maximum
+    return meant if minimum <= meant <= limit else min(max(minimum, 2), limit)
+
+
+def check_number(name: str, value: Any, usual: float, *, positive: bool = False) -> float:
+    """A finite number that is not negative, or is positive."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if real and np.isfinite(value) and (value > 0 or (value == 0 and not positive)):
+        return float(value)
+    needed = "It must be a positive number." if positive else "It must be a number that is not negative."
+    raise SpecificationError(f"{name} is {value!r}.", needed, f"{name}={usual:g}")
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """True or False."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise SpecificationError(f"{name} is {value!r}.", "It must be True or False.", f"{name}=True")
+
+
+def check_seed(value: Any) -> Any:
+    """What ``numpy.random.default_rng`` takes."""
+    try:
+        np.random.default_rng(value)
+    except (TypeError, ValueError):
         raise SpecificationError(
-            f"{name} is {value!r}.", f"It must be a whole number, {minimum} or more.", f"{name}={max(minimum, 2)}"
-        )
-    return int(value)
+            f"random_state is {value!r}.",
+            "It must be a whole number that is not negative, a numpy.random.Generator, or None.",
+            "random_state=0",
+        ) from None
+    return value
+
+
+# ---- the specification against the data
 
 
 def absorbed_effects(design: PanelDesign) -> tuple[bool, bool]:
@@ -80,9 +144,9 @@ def absorbed_effects(design: PanelDesign) -> tuple[bool, bool]:
 
 
 def check_counts_fit(
-    design: PanelDesign, n_groups: int, n_factors: int, entity_effects: bool, time_effects: bool
+    design: PanelDesign, n_groups: int, n_factors: int, n_slopes: int, entity_effects: bool, time_effects: bool
 ) -> None:
-    """n_factors below both dimensions of the residual matrix, n_groups not above the number of entities."""
+    """n_factors below both dimensions of the residual matrix, n_groups not above the entities, something left over."""
     n, t = design.index.n_entities, design.index.n_times
     limit = min(n - time_effects, t - entity_effects)
     if n_factors >= limit:
@@ -97,28 +161,39 @@ def check_counts_fit(
             "Every group needs an entity, and several to say anything.",
             f"n_groups={max(1, min(3, n // 2))}",
         )
+    degrees_of_freedom(n, t, n_slopes, n_factors, entity_effects=entity_effects, time_effects=time_effects)
+
+
+def check_halves(n_times: int, n_factors: int, n_slopes: int, n: int, entity_effects: bool, time_effects: bool) -> None:
+    """Half of the periods must be enough for a fit of its own (half-panel jackknife)."""
+    half = n_times // 2
+    enough = n_factors < min(n - time_effects, half - entity_effects)
+    left = (n - time_effects - n_factors) * (half - entity_effects - n_factors) - n_slopes
+    if not enough or left <= 0:
+        raise SpecificationError(
+            f'bias_correction="jackknife" fits halves of {half} periods.',
+            f"With {n_factors} factors and {n_slopes} slopes they are too short.",
+            "bias_correction=True",
+        )
 
 
 def check_unit_periods(design: PanelDesign, n_regressors: int, n_factors: int, entity_effects: bool) -> None:
     """Every entity must identify its own slopes under the factors: T > p + R + [entity effects]."""
-    needed = n_regressors + n_factors + int(entity_effects) + 1
+    spare = n_regressors + int(entity_effects) + 1
+    needed = spare + n_factors
     counts = np.bincount(design.index.entity_codes, minlength=design.index.n_entities)
     short = np.flatnonzero(counts < needed)
     if short.size == 0:
         return
-    names = ", ".join(map(str, design.index.entities[short[:5]])) + (", ..." if short.size > 5 else "")
-    level = design.index.entity_name
-    fix = (
-        f"data = data.groupby(level={level!r}).filter(lambda unit: len(unit) >= {needed})"
-        if short.size < counts.size
-        else "Lower n_factors, drop regressors, or take InteractiveFE (one slope vector for all)."
-    )
+    shortest = int(counts.min())
+    fix = "Take InteractiveFE, which has one slope vector for all, or drop regressors."
     raise DataError(
-        f"{short.size} of {counts.size} entities have too few periods: {names} ({counts[short].min()} periods).",
+        f"{short.size} of {counts.size} entities have too few periods: {first_of(design.index.entities[short])} "
+        f"({shortest} periods).",
         f"Slopes of single entities need at least {needed} periods: {n_regressors} regressors, {n_factors} factors"
         + (", an entity effect" if entity_effects else "")
         + " and one to spare.",
-        fix,
+        f"n_factors={shortest - spare}" if shortest >= spare else fix,
     )
 
 
@@ -142,13 +217,16 @@ def usable_columns(design: PanelDesign, cube: Array, entity_effects: bool, time_
     )
     names = design.exog_names
     for j in absorbed:
-        what = f"is absorbed by the effects of {effects}" if before[j] > 0 else "is zero throughout"
+        what = f"it is absorbed by the effects of {effects}" if before[j] > 0 else "it is zero throughout"
         _warn_dropped(names[j], what)
     kept = [j for j in range(p) if j not in absorbed]
-    spanned = _spanned(flat[:, kept] / after[kept]) if kept else []
-    for position in spanned:
-        others = [names[kept[j]] for j in range(position) if j not in spanned]
-        _warn_dropped(names[kept[position]], f"is a linear combination of {', '.join(others)}")
+    spanned = _spanned(flat[:, kept] / after[kept]) if kept else {}
+    for position, others in spanned.items():
+        list_of = ", ".join(names[kept[j]] for j in others)
+        _warn_dropped(
+            names[kept[position]],
+            f"it is a multiple of {list_of}" if len(others) == 1 else f"it is a linear combination of {list_of}",
+        )
     kept = [j for position, j in enumerate(kept) if position not in spanned]
     if not kept:
         raise DataError(
@@ -159,14 +237,24 @@ def usable_columns(design: PanelDesign, cube: Array, entity_effects: bool, time_
     return kept
 
 
-def _spanned(columns: Array) -> list[int]:
-    """Positions of columns (of length one) that those before them span."""
+def _spanned(columns: Array) -> dict[int, list[int]]:
+    """Positions of columns (of length one) that those before them span, and by which."""
     triangle = np.linalg.qr(columns, mode="r")
-    return [int(j) for j in np.flatnonzero(np.abs(np.diag(triangle)) <= _RELATIVE)]
+    out: dict[int, list[int]] = {}
+    for j in np.flatnonzero(np.abs(np.diag(triangle)) <= _RELATIVE):
+        before = [k for k in range(int(j)) if k not in out]
+        weights = np.linalg.lstsq(triangle[:, before], triangle[:, j], rcond=None)[0]
+        out[int(j)] = [k for k, weight in zip(before, weights, strict=True) if abs(weight) > 1e-7]
+    return out
 
 
 def _warn_dropped(name: str, why: str) -> None:
     warnings.warn(
-        CollinearityWarning(f"{name} was dropped: it {why}.", None, "Leave it out of the formula to silence this."),
-        stacklevel=6,
+        CollinearityWarning(f"{name} was dropped: {why}.", None, "Leave it out of the model to silence this."),
+        stacklevel=caller_level(),
     )
+
+
+def warn_not_converged(what: str, fix: str) -> None:
+    """One warning, at the line that called ``fit``."""
+    warnings.warn(ConvergenceWarning(f"{what} did not converge.", None, fix), stacklevel=caller_level())

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gifepanel.exceptions import SpecificationError
+from gifepanel.exceptions import SpecificationError, SpecificationWarning
 from gifepanel.models.base import FactorModel
 from gifepanel.models.checks import (
     check_choice,
     check_count,
     check_counts_fit,
+    check_flag,
+    check_number,
+    check_seed,
     check_unit_periods,
     reject_unknown,
+    warn_not_converged,
 )
-from gifepanel.models.inference import bias_correction_kind, correct_bias, read_covariance
-from gifepanel.models.interactive import estimate_at, estimate_from_fit, reestimate_on, slope_scale
+from gifepanel.models.estimation import estimate_from_fit, slope_scale
+from gifepanel.models.inference import infer, read_bias_correction, read_covariance
+from gifepanel.panel.text import caller_level, first_of
+from gifepanel.results.grouped import grouped_results
 from gifepanel.solvers.arrays import prepare
-from gifepanel.solvers.grouped import GroupedOptions, fit_grouped
+from gifepanel.solvers.grouped import GroupedFit, GroupedOptions, fit_grouped
 
 if TYPE_CHECKING:
     from gifepanel.results.grouped import GroupedIFEResults
@@ -78,8 +85,14 @@ class GroupedIFE(FactorModel):
                 "At least one slope must differ across groups.",
                 "Take InteractiveFE for one slope vector.",
             )
-        check_counts_fit(self.design, self.n_groups, self.n_factors, self.entity_effects, self.time_effects)
+        check_counts_fit(
+            self.design, self.n_groups, self.n_factors, self._n_slopes, self.entity_effects, self.time_effects
+        )
         check_unit_periods(self.design, len(self._names), self.n_factors, self.entity_effects)
+
+    @property
+    def _n_slopes(self) -> int:
+        return len(self._common) + self.n_groups * (len(self._names) - len(self._common))
 
     def fit(
         self,
@@ -162,23 +175,23 @@ class GroupedIFE(FactorModel):
         """
         # checks
         reject_unknown(unknown, GroupedIFE.fit.__kwdefaults__ or (), "fit")
-        covariance = read_covariance(self, cov_type, cov_kwds, ssc)
-        correction = bias_correction_kind(bias_correction, bool(self._lags))
+        covariance = read_covariance(self, cov_type, cov_kwds, ssc, use_t)
+        bias = read_bias_correction(self, bias_correction, self._n_slopes, m1, m2)
         options = GroupedOptions(
-            kappa=_nonnegative("kappa", kappa),
-            kappa_scale=_nonnegative("kappa_scale", kappa_scale) or 0.0,
+            kappa=None if kappa is None else check_number("kappa", kappa, 1.0),
+            kappa_scale=check_number("kappa_scale", kappa_scale, 1.0),
             standardize=kappa is None,
             start=self._starting_centres(start),
             n_starts=check_count("n_starts", n_starts if n_starts is not None else (1 if self.n_groups < 4 else 5), 1),
-            seed=random_state,
-            polish=polish,
+            seed=check_seed(random_state),
+            polish=check_flag("polish", polish),
             classify=check_choice("classify", classify, ("refined", "nearest")),  # type: ignore[arg-type]
             metric=check_choice("metric", metric, ("absolute", "relative", "mahalanobis")),  # type: ignore[arg-type]
             common=self._common,
-            tol=tol,
-            max_iter=max_iter,
-            sweep_tol=sweep_tol,
-            max_sweeps=max_sweeps,
+            tol=check_number("tol", tol, 1e-7, positive=True),
+            max_iter=check_count("max_iter", max_iter, 1),
+            sweep_tol=check_number("sweep_tol", sweep_tol, 1e-4, positive=True),
+            max_sweeps=check_count("max_sweeps", max_sweeps, 1),
         )
 
         # estimate
@@ -195,33 +208,12 @@ class GroupedIFE(FactorModel):
         estimate = estimate_from_fit(self, fit, slopes, scale)
 
         # inference
-        params, bias = correct_bias(
-            correction,
-            estimate,
-            predetermined=bool(self._predetermined),
-            m1=m1,
-            m2=m2,
-            reestimate=reestimate_on(self, slopes, estimate.theta),
-        )
+        inference = infer(self, estimate, bias, covariance)
 
         # results
-        from gifepanel.results.grouped import grouped_results
-
-        return grouped_results(
-            self,
-            estimate,
-            grouped,
-            final=estimate_at(self, estimate, params),
-            params=params,
-            bias=bias,
-            correction=correction,
-            covariance=covariance,
-            use_t=use_t,
-            scale=scale,
-            regressor_scale=grouped.scale,
-            classify=classify,
-            metric=metric,
-        )
+        results = grouped_results(self, inference, grouped, scale=scale, classify=classify, metric=metric)
+        _warn(results, grouped, max_iter)
+        return results
 
     def _starting_centres(self, start: Any) -> Any:
         if isinstance(start, str):
@@ -237,9 +229,24 @@ class GroupedIFE(FactorModel):
         return centres
 
 
-def _nonnegative(name: str, value: Any) -> float | None:
-    if value is None:
-        return None
-    if not np.isscalar(value) or not np.isfinite(value) or value < 0:
-        raise SpecificationError(f"{name} is {value!r}.", "It must be a number that is not negative.", f"{name}=1.0")
-    return float(value)  # type: ignore[arg-type]
+def _warn(results: GroupedIFEResults, grouped: GroupedFit, max_iter: int) -> None:
+    """What the user should know about how the fit went, each as one warning."""
+    done = grouped.classification
+    if not grouped.penalized.converged:
+        warn_not_converged("The descent on the penalised criterion", f"max_iter={10 * max_iter}")
+    if not done.fit.converged:
+        warn_not_converged("Least squares with factors, groups given,", "Try other n_factors or n_groups.")
+    if results.classify == "refined" and not done.settled:
+        warn_not_converged("The refinement of the groups", 'classify="nearest"')
+    single = [k for k, size in results.group_sizes.items() if size == 1]
+    if single and results.n_groups > 1:
+        one = len(single) == 1
+        names = first_of(results.groups.index[results.groups == k][0] for k in single)
+        warnings.warn(
+            SpecificationWarning(
+                f"Group{'' if one else 's'} {first_of(single)} {'has' if one else 'have'} one entity: {names}.",
+                f"{'Its slopes are' if one else 'Their slopes are'} that entity's own.",
+                f"n_groups={max(1, results.n_groups - len(single))}",
+            ),
+            stacklevel=caller_level(),
+        )

@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.bias import BiasResult, bias_terms
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.halfpanel import half_panel_jackknife
-from gifepanel.models.checks import check_choice, reject_unknown
+from gifepanel.models.checks import check_choice, check_count, check_flag, check_halves, near
+from gifepanel.models.estimation import estimate_at, reestimate_on
+from gifepanel.results.base import Inference
+from gifepanel.solvers.interactive import SlopeMap
 
 if TYPE_CHECKING:
     from gifepanel.models.base import FactorModel
 
-__all__ = ["CovarianceChoice", "bias_correction_kind", "correct_bias", "read_covariance"]
+__all__ = ["BiasChoice", "CovarianceChoice", "infer", "read_bias_correction", "read_covariance"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -54,6 +58,7 @@ class CovarianceChoice:
     groups: tuple[IntArray, ...] | None
     group_names: tuple[str, ...]
     ssc: bool
+    use_t: bool
 
     def __call__(self, estimate: FactorEstimate) -> CovarianceResult:
         return factor_covariance(
@@ -69,9 +74,9 @@ class CovarianceChoice:
 
 
 def read_covariance(
-    model: FactorModel, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: bool
+    model: FactorModel, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: bool, use_t: bool | None
 ) -> CovarianceChoice:
-    """Check the options and look the clusters up, before any estimation."""
+    """Check the options and look the clusters up, before any estimation; t for "nonrobust" unless told otherwise."""
     if cov_type in ("HC2", "HC3"):
         raise SpecificationError(
             f"cov_type is {cov_type!r}.",
@@ -79,85 +84,170 @@ def read_covariance(
             'cov_type="HC1"',
         )
     kind = _KINDS[check_choice("cov_type", cov_type, _KINDS)]
-    keywords = dict(cov_kwds or {})
-    keywords.pop("use_t", None)
-    reject_unknown(
-        {k: v for k, v in keywords.items() if k not in _KEYWORDS[kind]}, _KEYWORDS[kind], f"cov_type={cov_type!r}"
-    )
-    codes: list[IntArray] | None = None
-    names: tuple[str, ...] = ()
-    if kind == "cluster":
-        wanted = keywords.get("groups", model.design.index.entity_name)
-        ways = wanted if isinstance(wanted, (list, tuple)) and not _is_codes(model, wanted) else [wanted]
-        codes = [_cluster_codes(model, way) for way in ways]
-        names = tuple(way if isinstance(way, str) else getattr(way, "name", None) or "groups" for way in ways)
+    keywords = _keywords(cov_type, kind, cov_kwds)
+    codes, names = _clusters(model, keywords.get("groups")) if kind == "cluster" else (None, ())
+    maxlags, kernel = keywords.get("maxlags"), keywords.get("kernel")
+    if use_t is None:
+        use_t = (cov_kwds or {}).get("use_t")
     return CovarianceChoice(
         kind,
-        keywords.get("maxlags"),
-        keywords.get("kernel"),
-        tuple(codes) if codes is not None else None,
+        None if maxlags is None else check_count("maxlags", maxlags, 0, model.n_times - 1),
+        None if kernel is None else check_choice("kernel", kernel, ("uniform", "bartlett")),
+        codes,
         names,
-        bool(ssc),
+        check_flag("ssc", ssc),
+        kind == "nonrobust" if use_t is None else check_flag("use_t", use_t),
     )
 
 
-def _is_codes(model: FactorModel, values: Any) -> bool:
-    return len(values) == model.design.endog.size and not isinstance(values[0], str)
+def _keywords(cov_type: str, kind: str, cov_kwds: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A copy of `cov_kwds` with known keys only, ``use_t`` aside."""
+    if cov_kwds is not None and not isinstance(cov_kwds, Mapping):
+        raise SpecificationError(
+            f"cov_kwds is {cov_kwds!r}.",
+            "It must be a dict.",
+            f'cov_kwds={{"groups": {cov_kwds!r}}}' if isinstance(cov_kwds, str) else 'cov_kwds={"groups": "column"}',
+        )
+    keywords = {name: value for name, value in (cov_kwds or {}).items() if name != "use_t"}
+    known = _KEYWORDS[kind]
+    unknown = {name: value for name, value in keywords.items() if name not in known}
+    if unknown:
+        name = next(iter(unknown))
+        meant = near(name, known) or name
+        raise SpecificationError(
+            f"cov_kwds of cov_type={cov_type!r} has an unknown key {name!r}.",
+            f"It knows {', '.join(known)}." if known else "There are none for this type.",
+            f"cov_kwds={{{meant!r}: {unknown[name]!r}}}" if meant != name else f"Leave {name!r} out.",
+        )
+    return keywords
 
 
-def _cluster_codes(model: FactorModel, way: Any) -> IntArray:
+def _clusters(model: FactorModel, wanted: Any) -> tuple[tuple[IntArray, ...], tuple[str, ...]]:
+    """Codes (N, T) and name of every way of clustering; the entities by default."""
+    ways = _ways(model, model.design.index.entity_name if wanted is None else wanted)
+    if not ways:
+        raise SpecificationError("The list of clusters is empty.", "One way is needed.", 'cov_kwds={"groups": "column"}')
+    names = [way if isinstance(way, str) else str(getattr(way, "name", None) or "groups") for way in ways]
+    return tuple(_cluster_codes(model, way, name) for way, name in zip(ways, names, strict=True)), tuple(names)
+
+
+def _ways(model: FactorModel, wanted: Any) -> list[Any]:
+    """One entry per way: a name, or labels of all rows. Two-column arrays and frames are two ways, as in statsmodels."""
+    if isinstance(wanted, str):
+        return [wanted]
+    if isinstance(wanted, pd.DataFrame):
+        return [wanted[name] for name in wanted.columns]
+    if isinstance(wanted, (list, tuple)):
+        one_way = len(wanted) in (model.design.esample.size, model.design.endog.size)
+        return [np.asarray(wanted, dtype=object)] if one_way else list(wanted)
+    values = np.asarray(wanted)
+    if values.ndim == 2 and values.shape[0] in (model.design.esample.size, model.design.endog.size):
+        return list(values.T)
+    return [wanted]
+
+
+def _cluster_codes(model: FactorModel, way: Any, name: str) -> IntArray:
     """Codes (N, T) of one way of clustering, named or given row by row."""
     index = model.design.index
     if isinstance(way, str):
+        if model._source is None and way not in (index.entity_name, index.time_name):
+            raise DataError(
+                f"The frame with the column {way!r} is not at hand.",
+                "Results that were pickled or copied leave it out.",
+                f'cov_kwds={{"groups": data[{way!r}]}}',
+            )
         codes, _ = model.design.codes_of(model._source, way)
     else:
-        values = np.asarray(way)
-        if values.shape[:1] == (model.design.esample.size,):
-            values = values[model.design.esample]
-        if values.shape != (index.nobs,):
+        codes, _ = pd.factorize(_labels(model, way))
+        if (codes < 0).any():
             raise DataError(
-                f"The clusters have shape {np.shape(way)}.",
-                f"One label is needed for each of the {index.nobs} observations.",
-                'cov_kwds={"groups": "name of a column"}',
+                f"The clusters ({name}) are missing in {int((codes < 0).sum())} rows.",
+                "Every observation needs one.",
+                "Fill or drop those rows.",
             )
-        if values.dtype.kind == "f" and np.isnan(values).any():
-            raise DataError("The clusters hold NaN.", "Every observation needs one.", "Fill or drop those rows.")
-        _, codes = np.unique(values, return_inverse=True)
-    if np.unique(codes).size < 2:
+    if codes.size and codes.min() == codes.max():
         raise DataError(
-            f"The clusters {way if isinstance(way, str) else ''} have one level.",
+            f"The clusters ({name}) have one level.",
             "Two or more are needed, and dozens to trust the result.",
             'cov_type="HC1"',
         )
-    cube = np.empty(index.nobs, dtype=np.int64)
-    cube[:] = np.asarray(codes)[index.order]
-    return cube.reshape(index.n_entities, index.n_times)
+    cube: IntArray = np.asarray(codes, dtype=np.int64)[index.order].reshape(index.n_entities, index.n_times)
+    return cube
 
 
-def bias_correction_kind(requested: Any, dynamic: bool) -> str:
-    """One of "none", "dynamic" (B1 alone), "analytic" (all three) and "jackknife"."""
+def _labels(model: FactorModel, way: Any) -> Any:
+    """One label per row of the sample; a Series is put into the order of the data where its index tells."""
+    design = model.design
+    if isinstance(way, pd.Series) and isinstance(model._source, pd.DataFrame):
+        rows = model._source.index
+        if len(way) == len(rows) and rows.is_unique and not way.index.equals(rows) and way.index.isin(rows).all():
+            way = way.reindex(rows)
+    values = np.asarray(way)
+    shape = (design.index.n_entities, design.index.n_times)
+    if design.index.source == "cubes" and values.shape in (shape, shape[:1]):
+        return np.broadcast_to(values if values.ndim == 2 else values[:, None], shape).ravel()
+    if values.shape == (design.esample.size,):
+        return values[design.esample]
+    if values.shape != (design.endog.size,):
+        raise DataError(
+            f"The clusters have shape {values.shape}.",
+            f"One label is needed for each of the {design.endog.size} observations.",
+            'cov_kwds={"groups": "name of a column"}',
+        )
+    return values
+
+
+@dataclass(frozen=True)
+class BiasChoice:
+    """Which bias correction, with its bandwidths.
+
+    Attributes
+    ----------
+    kind : {"none", "dynamic", "analytic", "jackknife"}
+        "dynamic" is B1 alone, "analytic" all three terms.
+    predetermined : bool
+        Whether a regressor reacts to past errors, which turns B1 on.
+    m1, m2 : int or None
+    """
+
+    kind: str
+    predetermined: bool
+    m1: int | None
+    m2: int | None
+
+
+def read_bias_correction(model: FactorModel, requested: Any, n_slopes: int, m1: Any, m2: Any) -> BiasChoice:
+    """Check the options, before any estimation."""
     if requested is None:
-        return "dynamic" if dynamic else "none"
-    if requested is True:
-        return "analytic"
-    if requested is False:
-        return "none"
-    return check_choice("bias_correction", requested, ("jackknife", "analytic", "dynamic", "none"))
+        kind = "dynamic" if model._lags else "none"
+    elif isinstance(requested, (bool, np.bool_)):
+        kind = "analytic" if requested else "none"
+    else:
+        kind = check_choice("bias_correction", requested, ("jackknife", "analytic", "dynamic", "none"))
+    n, t = model.n_entities, model.n_times
+    if kind == "jackknife":
+        check_halves(t, model.n_factors, n_slopes, n, model.entity_effects, model.time_effects)
+    if kind == "dynamic" and not model._predetermined:
+        raise SpecificationError(
+            'bias_correction is "dynamic", and no regressor is predetermined.',
+            "It corrects for regressors that react to past errors.",
+            f'predetermined=["{model._names[0]}"]',
+        )
+    return BiasChoice(
+        kind,
+        bool(model._predetermined),
+        None if m1 is None else check_count("m1", m1, 1, t - 1),
+        None if m2 is None else check_count("m2", m2, 0, t - 1),
+    )
 
 
 def correct_bias(
-    kind: str,
-    estimate: FactorEstimate,
-    *,
-    predetermined: bool,
-    m1: int | None,
-    m2: int | None,
-    reestimate: Callable[[slice], Array],
+    choice: BiasChoice, estimate: FactorEstimate, reestimate: Callable[[slice], Array]
 ) -> tuple[Array, BiasResult | None]:
     """Corrected slopes (q,), and the analytic terms where they were used."""
-    if kind == "none":
+    if choice.kind == "none":
         return estimate.theta, None
-    if kind == "jackknife":
+    if choice.kind == "jackknife":
         return half_panel_jackknife(estimate.theta, estimate.shape[1], reestimate), None
     n, t = estimate.shape
     terms = bias_terms(
@@ -168,9 +258,31 @@ def correct_bias(
         estimate.bread,
         known_factors=np.ones((t, 1)) if estimate.entity_effects else None,
         known_loadings=np.ones((n, 1)) if estimate.time_effects else None,
-        predetermined=predetermined,
-        heteroskedastic=kind == "analytic",
-        m1=m1,
-        m2=m2,
+        predetermined=choice.predetermined,
+        heteroskedastic=choice.kind == "analytic",
+        m1=choice.m1,
+        m2=choice.m2,
     )
     return terms.corrected(estimate.theta), terms
+
+
+def infer(
+    model: FactorModel,
+    estimate: FactorEstimate,
+    bias: BiasChoice,
+    covariance: CovarianceChoice,
+) -> Inference:
+    """Bias correction, the estimate at the corrected slopes, and the covariance of the least-squares slopes."""
+    slopes = SlopeMap(estimate.groups, estimate.slots)
+    params, terms = correct_bias(bias, estimate, reestimate_on(model, slopes, estimate.theta))
+    return Inference(
+        estimate,
+        estimate_at(model, estimate, params),
+        params,
+        terms,
+        bias.kind,
+        covariance(estimate),
+        covariance.group_names,
+        covariance.ssc,
+        covariance.use_t,
+    )

@@ -7,18 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.base import FactorModel
-from gifepanel.models.checks import check_count, check_counts_fit, reject_unknown
-from gifepanel.models.inference import bias_correction_kind, correct_bias, read_covariance
+from gifepanel.models.checks import (
+    check_count,
+    check_counts_fit,
+    check_number,
+    check_seed,
+    reject_unknown,
+    warn_not_converged,
+)
+from gifepanel.models.estimation import estimate_from_fit, slope_scale
+from gifepanel.models.inference import infer, read_bias_correction, read_covariance
+from gifepanel.results.interactive import interactive_results
 from gifepanel.solvers.arrays import prepare
-from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interactive, fit_interactive_multistart
+from gifepanel.solvers.interactive import SlopeMap, fit_interactive_multistart
 from gifepanel.solvers.multistart import interactive_starts
 
 if TYPE_CHECKING:
     from gifepanel.results.interactive import InteractiveFEResults
 
-__all__ = ["InteractiveFE", "estimate_at", "estimate_from_fit", "reestimate_on", "slope_scale"]
+__all__ = ["InteractiveFE"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -62,7 +70,7 @@ class InteractiveFE(FactorModel):
     def _read_options(self, *, n_factors: Any = None, **_: Any) -> None:
         self.n_factors = check_count("n_factors", n_factors, 0)
         self.n_groups = 1
-        check_counts_fit(self.design, 1, self.n_factors, self.entity_effects, self.time_effects)
+        check_counts_fit(self.design, 1, self.n_factors, len(self._names), self.entity_effects, self.time_effects)
 
     def fit(
         self,
@@ -119,9 +127,11 @@ class InteractiveFE(FactorModel):
         """
         # checks
         reject_unknown(unknown, InteractiveFE.fit.__kwdefaults__ or (), "fit")
-        covariance = read_covariance(self, cov_type, cov_kwds, ssc)
-        correction = bias_correction_kind(bias_correction, bool(self._lags))
-        n_starts = check_count("n_starts", n_starts if n_starts is not None else self._default_starts(), 1)
+        covariance = read_covariance(self, cov_type, cov_kwds, ssc, use_t)
+        bias = read_bias_correction(self, bias_correction, len(self._names), m1, m2)
+        n_starts = check_count("n_starts", self._default_starts() if n_starts is None else n_starts, 1)
+        tol, max_iter = check_number("tol", tol, 1e-10, positive=True), check_count("max_iter", max_iter, 1)
+        rng = np.random.default_rng(check_seed(random_state))
 
         # estimate
         data = prepare(
@@ -132,98 +142,18 @@ class InteractiveFE(FactorModel):
             standardize=True,
         )
         slopes = SlopeMap.grouped(np.zeros(self.n_entities, dtype=np.int64), 1, data.shape[2])
-        starts = interactive_starts(data, slopes, self.n_factors, n_starts, np.random.default_rng(random_state))
+        starts = interactive_starts(data, slopes, self.n_factors, n_starts, rng)
         fit = fit_interactive_multistart(data, slopes, self.n_factors, starts, tol=tol, max_iter=max_iter)
         scale = slope_scale(data.scale, slopes)
         estimate = estimate_from_fit(self, fit, slopes, scale)
 
         # inference
-        params, bias = correct_bias(
-            correction,
-            estimate,
-            predetermined=bool(self._predetermined),
-            m1=m1,
-            m2=m2,
-            reestimate=reestimate_on(self, slopes, estimate.theta),
-        )
+        inference = infer(self, estimate, bias, covariance)
 
         # results
-        from gifepanel.results.interactive import interactive_results
-
-        return interactive_results(
-            self,
-            estimate,
-            fit,
-            final=estimate_at(self, estimate, params),
-            params=params,
-            bias=bias,
-            correction=correction,
-            covariance=covariance,
-            use_t=use_t,
-            scale=scale,
-        )
+        if not fit.converged:
+            warn_not_converged("Least squares with factors", f"max_iter={10 * max_iter}")
+        return interactive_results(self, inference, fit, scale=scale)
 
     def _default_starts(self) -> int:
         return 10 if self._y.size <= 100_000 else 5
-
-
-def slope_scale(scale: Array, slopes: SlopeMap) -> Array:
-    """The standardisation of every free parameter: theta of the data is theta of the solver over it."""
-    out = np.empty(slopes.size)
-    out[slopes.slots] = scale
-    return out
-
-
-def estimate_from_fit(model: FactorModel, fit: InteractiveFit, slopes: SlopeMap, scale: Array) -> FactorEstimate:
-    """Back to the units of the data, with signs of the factors fixed and entity effects recovered."""
-    theta = fit.theta / scale
-    factors, loadings = fit.components.factors, fit.components.loadings
-    # a factor's sign is free: the loadings' sum is positive
-    signs = np.where(loadings.sum(axis=0) < 0, -1.0, 1.0)
-    factors, loadings = factors * signs, loadings * signs
-    entity_effect = np.zeros(model.n_entities)
-    if model.entity_effects:
-        beta = theta[slopes.slots][slopes.groups]
-        entity_effect = model._y.mean(axis=1) - np.einsum("np,np->n", model._x.mean(axis=1), beta)
-    return FactorEstimate(
-        model._y,
-        model._x,
-        slopes.groups,
-        slopes.slots,
-        theta,
-        factors,
-        loadings,
-        fit.components.time_effect,
-        entity_effect,
-        fit.resid,
-        model.entity_effects,
-        model.time_effects,
-    )
-
-
-def estimate_at(model: FactorModel, estimate: FactorEstimate, params: Array) -> FactorEstimate:
-    """The estimate with factors, loadings, effects and residuals taken at the slopes `params` (q,)."""
-    if params is estimate.theta:
-        return estimate
-    data = prepare(model._y, model._x, entity_effects=model.entity_effects, time_effects=model.time_effects)
-    slopes = SlopeMap(estimate.groups, estimate.slots)
-    fit = fit_interactive(data, slopes, estimate.n_factors, params, max_iter=0)
-    return estimate_from_fit(model, fit, slopes, np.ones(params.size))
-
-
-def reestimate_on(model: FactorModel, slopes: SlopeMap, theta: Array) -> Any:
-    """A function that refits, groups given, on a slice of the periods (for the half-panel jackknife)."""
-
-    def estimate(periods: slice) -> Array:
-        data = prepare(
-            model._y[:, periods],
-            model._x[:, periods],
-            entity_effects=model.entity_effects,
-            time_effects=model.time_effects,
-            standardize=True,
-        )
-        scale = slope_scale(data.scale, slopes)
-        n_factors = model.n_factors
-        return fit_interactive(data, slopes, n_factors, theta * scale).theta / scale
-
-    return estimate

@@ -11,6 +11,7 @@ from scipy.linalg import eigh
 from gifepanel.kernels.passes import cross_moments, deflate, residual_pass
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+_CANCELLED = 1e-6
 
 __all__ = [
     "Array",
@@ -80,11 +81,11 @@ def prepare(
     """
     y = np.array(y, dtype=np.float64, order="C")
     xt = np.ascontiguousarray(np.swapaxes(np.asarray(x, dtype=np.float64), 1, 2))
-    if np.shares_memory(xt, x):
+    if np.may_share_memory(xt, x):
         xt = xt.copy()
     if entity_effects:
-        y -= y.mean(axis=1, keepdims=True)
-        xt -= xt.mean(axis=2, keepdims=True)
+        _demean(y)
+        _demean(xt)
     scale = np.ones(xt.shape[1])
     if standardize:
         rms = np.sqrt(np.einsum("npt,npt->p", xt, xt) / (xt.shape[0] * xt.shape[2]))
@@ -92,6 +93,14 @@ def prepare(
         xt /= scale[None, :, None]
     xx, xy, yy = cross_moments(y, xt)
     return PanelArrays(y, xt, xx, xy, yy, scale, entity_effects, time_effects)
+
+
+def _demean(series: Array) -> None:
+    """Take means over the last axis out, in place; a constant series leaves zeros, not rounding."""
+    size = np.abs(series).max(axis=-1, keepdims=True, initial=0.0)
+    series -= series.mean(axis=-1, keepdims=True)
+    spread = np.abs(series).max(axis=-1, keepdims=True, initial=0.0)
+    series *= spread > 8.0 * np.finfo(float).eps * size
 
 
 @dataclass(frozen=True)
@@ -129,21 +138,19 @@ def principal_components(resid: Array, n_factors: int, *, time_effects: bool = F
     if n_factors == 0:
         flat = resid.ravel()
         return Components(np.empty((t, 0)), np.empty((n, 0)), effect, float(flat @ flat))
-    if t <= n:
-        gram = resid.T @ resid
-        total = float(np.trace(gram))
-        values, vectors = _top(gram, n_factors)
-        factors = vectors * np.sqrt(t)
-        loadings = resid @ factors / t
-    else:
-        gram = resid @ resid.T
-        total = float(np.trace(gram))
-        values, vectors = _top(gram, n_factors)
-        factors = resid.T @ vectors
-        norms = np.sqrt(np.maximum(np.einsum("tr,tr->r", factors, factors), np.finfo(float).tiny))
-        factors *= np.sqrt(t) / norms
-        loadings = resid @ factors / t
-    return Components(factors, loadings, effect, max(total - float(values.sum()), 0.0))
+    gram = resid.T @ resid if t <= n else resid @ resid.T
+    total = float(np.trace(gram))
+    values, vectors = _top(gram, n_factors)
+    if t > n:
+        # orthogonal by themselves, but for factors whose eigenvalue is rounding
+        vectors = np.linalg.qr(resid.T @ vectors)[0]
+    factors = vectors * np.sqrt(t)
+    loadings = resid @ factors / t
+    ssr = total - float(values.sum())
+    if ssr < _CANCELLED * total:
+        rest = resid - loadings @ factors.T
+        ssr = float(np.vdot(rest, rest))
+    return Components(factors, loadings, effect, ssr)
 
 
 def _top(gram: Array, n: int) -> tuple[Array, Array]:

@@ -30,6 +30,7 @@ __all__ = ["DescentResult", "criterion", "descend"]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _MEMORY = 6
 _NEWTON_STEPS = 3
+_ROUNDING = 1e-10
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,10 @@ def descend(
         new = problem.iterate(state)
         moved = float(np.linalg.norm(_flat(new) - _flat(state)))
         step = moved / max(float(np.linalg.norm(_flat(new))), 1e-300)
+        if new.value > state.value:
+            # every part of an iteration lowers Q: a rise is rounding, and there is nothing left to gain
+            converged = new.value - state.value <= _ROUNDING * abs(state.value)
+            break
         if history and not np.array_equal(history[-1][1].at, new.at):
             history = []
         history = [*history, (state, new)][-_MEMORY:]
@@ -201,7 +206,7 @@ def descend(
             mixed = problem.extrapolate(history)
             if mixed is not None and mixed.value <= new.value:
                 new = mixed
-        path.append(min(new.value, path[-1]))
+        path.append(new.value)
         state = new
         if converged:
             break

@@ -8,7 +8,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gifepanel.solvers.arrays import Array, Components, PanelArrays, UnitQuadratics, rescaled, unit_quadratics
+from gifepanel.solvers.arrays import (
+    Array,
+    Components,
+    PanelArrays,
+    UnitQuadratics,
+    principal_components,
+    rescaled,
+    residuals,
+    unit_quadratics,
+)
 from gifepanel.solvers.classify import Classification, Metric, nearest_centre, refine, slope_distances
 from gifepanel.solvers.descent import criterion, descend
 from gifepanel.solvers.heterogeneous import Centres, HeterogeneousFit, heterogeneous_slopes, kmeans_centres
@@ -268,7 +277,7 @@ def _penalized(
         kappa = scale_free_kappa(scale, float(np.sqrt(start.ssr / (n * t))), t, centres.alpha)
     swept = sweep(data, n_factors, kappa, centres.alpha, start.beta, tol=options.sweep_tol, max_iter=options.max_sweeps)
     if not options.polish:
-        return _unpolished(data, kappa, scale, swept, options), swept.components
+        return _unpolished(data, n_factors, kappa, scale, swept, options)
     done = descend(data, n_factors, kappa, swept.alpha, swept.copies[-1], tol=options.tol, max_iter=options.max_iter)
     quadratics = unit_quadratics(data, done.components.factors, done.components.time_effect)
     fit = PenalizedFit(
@@ -289,16 +298,17 @@ def _penalized(
 
 
 def _unpolished(
-    data: PanelArrays, kappa: float, scale: float, swept: SweepResult, options: GroupedOptions
-) -> PenalizedFit:
+    data: PanelArrays, n_factors: int, kappa: float, scale: float, swept: SweepResult, options: GroupedOptions
+) -> tuple[PenalizedFit, Components]:
     """The sweep as published: each centre is compared with the slopes of its own step."""
     quadratics = unit_quadratics(data, swept.components.factors, swept.components.time_effect)
     distances = slope_distances(swept.copies, swept.alpha, options.metric, quadratics)
     nearest = distances.argmin(axis=1)
     units = np.arange(len(nearest))
     beta = swept.copies[nearest, units]
-    value = criterion(data, swept.components.ssr, kappa, beta, swept.alpha)
-    return PenalizedFit(
+    components = principal_components(residuals(data, beta), n_factors, time_effects=data.time_effects)
+    value = criterion(data, components.ssr, kappa, beta, swept.alpha)
+    fit = PenalizedFit(
         beta,
         swept.alpha,
         swept.fused[nearest, units],
@@ -312,6 +322,7 @@ def _unpolished(
         swept.converged,
         distances,
     )
+    return fit, components
 
 
 def _initial_theta(a: Array, c: Array, groups: IntArray, n_groups: int, p: int, common: Sequence[int]) -> Array:
@@ -359,8 +370,17 @@ def _relabel(fit: GroupedFit, n_groups: int) -> GroupedFit:
     slopes = SlopeMap(groups, done.slopes.slots)
     theta = np.empty_like(done.fit.theta)
     theta[slopes.slots] = alpha[order]
+    minima = tuple(replace(m, theta=_in_order(m.theta, done.slopes.slots)) for m in fit.minima)
     relabelled = replace(done, groups=groups, slopes=slopes, fit=replace(done.fit, theta=theta), ssr=done.ssr[:, order])
     penalized = replace(
         fit.penalized, centers=fit.penalized.centers[order], distances=fit.penalized.distances[:, order]
     )
-    return replace(fit, groups=groups, classification=relabelled, penalized=penalized)
+    return replace(fit, groups=groups, classification=relabelled, penalized=penalized, minima=minima)
+
+
+def _in_order(theta: Array, slots: IntArray) -> Array:
+    """The same slopes, groups in lexicographic order."""
+    alpha = theta[slots]
+    out = np.empty_like(theta)
+    out[slots] = alpha[np.lexsort(alpha.T[::-1])]
+    return out

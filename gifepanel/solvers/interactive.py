@@ -27,6 +27,7 @@ __all__ = ["InteractiveFit", "LocalMinimum", "SlopeMap", "fit_interactive", "fit
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _ARMIJO = 1e-4
 _HALVINGS = 30
+_EXACT = 1e-13
 
 
 @dataclass(frozen=True)
@@ -210,10 +211,11 @@ def fit_interactive(
     gram = _metric(data, slopes, point)
     inverse = 0.5 * _pseudo_inverse(gram)
     measure = np.inf
+    floor = _resolution(data)
     for iteration in range(1, max_iter + 1):
         direction = -inverse @ point.gradient
         slope = float(direction @ point.gradient)
-        measure = _measure(slope, point)
+        measure = _measure(slope, point, floor)
         if measure <= tol:
             return _finish(point, True, iteration - 1, measure)
         new = _line_search(data, slopes, n_factors, point, direction, slope)
@@ -232,9 +234,16 @@ def _metric(data: PanelArrays, slopes: SlopeMap, point: _Point) -> Array:
     return projected_gram(data, slopes, point.components.factors, point.components.loadings)
 
 
-def _measure(slope: float, point: _Point) -> float:
-    """sqrt(step' W step / ssr): the size of the next step relative to the residual."""
-    return float(np.sqrt(max(-slope, 0.0) / max(2.0 * point.value, np.finfo(float).tiny)))
+def _resolution(data: PanelArrays) -> float:
+    """Sums of squares below this are rounding: the outcome is fitted exactly."""
+    return max(_EXACT**2 * float(data.yy.sum()), np.finfo(float).tiny)
+
+
+def _measure(slope: float, point: _Point, floor: float) -> float:
+    """sqrt(step' W step / ssr): the size of the next step relative to the residual, 0 where there is no residual."""
+    if point.value <= floor:
+        return 0.0
+    return float(np.sqrt(max(-slope, 0.0) / (2.0 * point.value)))
 
 
 def _pseudo_inverse(gram: Array) -> Array:
@@ -289,7 +298,7 @@ def fit_interactive_multistart(
     found: list[LocalMinimum] = []
     for name, theta in starts:
         fit = fit_interactive(data, slopes, n_factors, theta, tol=tol, max_iter=max_iter)
-        found = _record(found, fit, name)
+        found = _record(found, fit, name, _resolution(data))
         if best is None or fit.ssr < best.ssr:
             best = fit
     if best is None:
@@ -297,9 +306,9 @@ def fit_interactive_multistart(
     return replace(best, minima=tuple(sorted(found, key=lambda m: m.ssr)))
 
 
-def _record(found: list[LocalMinimum], fit: InteractiveFit, name: str) -> list[LocalMinimum]:
+def _record(found: list[LocalMinimum], fit: InteractiveFit, name: str, floor: float) -> list[LocalMinimum]:
     for j, known in enumerate(found):
-        if abs(known.ssr - fit.ssr) <= 1e-7 * max(known.ssr, fit.ssr):
+        if abs(known.ssr - fit.ssr) <= max(1e-7 * max(known.ssr, fit.ssr), floor):
             merged = LocalMinimum(min(known.ssr, fit.ssr), known.theta, (*known.starts, name))
             return [*found[:j], merged, *found[j + 1 :]]
     return [*found, LocalMinimum(fit.ssr, fit.theta, (name,))]

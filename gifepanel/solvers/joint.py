@@ -13,6 +13,8 @@ from gifepanel.solvers.arrays import Array
 
 __all__ = ["JointStep", "joint_step"]
 
+_ROUNDING = 1e-13
+
 
 @dataclass(frozen=True)
 class JointStep:
@@ -64,7 +66,7 @@ def joint_step(
     """
     c = np.ascontiguousarray(c)
     values, vectors = eigh_batch(hessians)
-    np.maximum(values, 0.0, out=values)
+    values[values <= _ROUNDING * values.max(axis=1, initial=0.0, keepdims=True)] = 0.0
     p = centre.shape[0]
     grad, hess = np.empty(p), np.empty((p, p))
     a = centre.copy()

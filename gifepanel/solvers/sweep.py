@@ -25,7 +25,7 @@ class SweepResult:
         The slopes of every group's own step.
     fused : ndarray of bool, shape (K, N)
     components : Components
-        Of the last step.
+        The ones the last step was taken at.
     n_iter : int
     converged : bool
         Whether the centres moved by less than `tol` in the last sweep, relative to their size.
@@ -66,23 +66,22 @@ def sweep(
     work = np.empty_like(data.y)
     shares: list[float] = []
     converged = False
-    comp: Components | None = None
-    cached = None
+    comp = principal_components(residuals(data, copies[-1], work), n_factors, time_effects=data.time_effects)
+    problem = None
     while len(shares) < max_iter and not converged:
         before = alpha.copy()
         for k in range(n_groups):
-            if comp is None or n_factors or data.time_effects:
+            if problem is not None and (n_factors or data.time_effects):
                 comp = principal_components(residuals(data, copies[k], work), n_factors, time_effects=data.time_effects)
-                cached = None
-            if cached is None:
+                problem = None
+            if problem is None:
                 quadratics = unit_quadratics(data, comp.factors, comp.time_effect)
-                cached = (2.0 / t * quadratics.c, 2.0 / t * quadratics.a, unit_minimisers(quadratics)[0])
+                problem = (2.0 / t * quadratics.c, 2.0 / t * quadratics.a, unit_minimisers(quadratics)[0])
             weight = np.delete(distance, k, axis=0).prod(axis=0)
-            step = joint_step(*cached, kappa * weight, alpha[k], tol=1e-2 * tol)
+            step = joint_step(*problem, kappa * weight, alpha[k], tol=1e-2 * tol)
             alpha[k], copies[k], fused[k] = step.centre, step.beta, step.fused
             distance[k] = np.linalg.norm(step.beta - step.centre, axis=1)
         shares.append(float(fused.any(axis=0).mean()))
         moved = np.linalg.norm(alpha - before)
         converged = bool(moved <= tol * max(np.linalg.norm(before), np.finfo(float).tiny))
-    assert comp is not None
     return SweepResult(alpha, copies, fused, comp, len(shares), converged, tuple(shares))

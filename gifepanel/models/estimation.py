@@ -1,0 +1,87 @@
+"""Between solvers and inference: a fit back in the units of the data, and refits at other slopes or periods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.solvers.arrays import prepare
+from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interactive
+
+if TYPE_CHECKING:
+    from gifepanel.models.base import FactorModel
+
+__all__ = ["estimate_at", "estimate_from_fit", "reestimate_on", "slope_scale"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def slope_scale(scale: Array, slopes: SlopeMap) -> Array:
+    """The standardisation of every free parameter: theta of the data is theta of the solver over it."""
+    out = np.empty(slopes.size)
+    out[slopes.slots] = scale
+    return out
+
+
+def estimate_from_fit(model: FactorModel, fit: InteractiveFit, slopes: SlopeMap, scale: Array) -> FactorEstimate:
+    """Back to the units of the data, with signs of the factors fixed and entity effects recovered."""
+    theta = fit.theta / scale
+    factors, loadings = fit.components.factors, fit.components.loadings
+    signs = _signs(loadings)
+    factors, loadings = factors * signs, loadings * signs
+    entity_effect = np.zeros(model.n_entities)
+    if model.entity_effects:
+        beta = theta[slopes.slots][slopes.groups]
+        entity_effect = model._y.mean(axis=1) - np.einsum("np,np->n", model._x.mean(axis=1), beta)
+    return FactorEstimate(
+        model._y,
+        model._x,
+        slopes.groups,
+        slopes.slots,
+        theta,
+        factors,
+        loadings,
+        fit.components.time_effect,
+        entity_effect,
+        fit.resid,
+        model.entity_effects,
+        model.time_effects,
+    )
+
+
+def _signs(loadings: Array) -> Array:
+    """A factor's sign is free: the loadings' sum is positive, or that of their cubes where time effects make it 0."""
+    total = loadings.sum(axis=0)
+    level = np.abs(total) > 1e-8 * np.abs(loadings).sum(axis=0)
+    return np.where(np.where(level, total, (loadings**3).sum(axis=0)) < 0, -1.0, 1.0)
+
+
+def estimate_at(model: FactorModel, estimate: FactorEstimate, params: Array) -> FactorEstimate:
+    """The estimate with factors, loadings, effects and residuals taken at the slopes `params` (q,)."""
+    if params is estimate.theta:
+        return estimate
+    data = prepare(model._y, model._x, entity_effects=model.entity_effects, time_effects=model.time_effects)
+    slopes = SlopeMap(estimate.groups, estimate.slots)
+    fit = fit_interactive(data, slopes, estimate.n_factors, params, max_iter=0)
+    return estimate_from_fit(model, fit, slopes, np.ones(params.size))
+
+
+def reestimate_on(model: FactorModel, slopes: SlopeMap, theta: Array) -> Callable[[slice], Array]:
+    """A function that refits, groups given, on a slice of the periods (for the half-panel jackknife)."""
+
+    def estimate(periods: slice) -> Array:
+        data = prepare(
+            model._y[:, periods],
+            model._x[:, periods],
+            entity_effects=model.entity_effects,
+            time_effects=model.time_effects,
+            standardize=True,
+        )
+        scale = slope_scale(data.scale, slopes)
+        n_factors = model.n_factors
+        return fit_interactive(data, slopes, n_factors, theta * scale).theta / scale
+
+    return estimate

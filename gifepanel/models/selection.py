@@ -1,0 +1,204 @@
+"""How many factors, how many groups: candidates, criteria, choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from gifepanel.exceptions import SpecificationError
+from gifepanel.parallel import Progress, run_tasks
+from gifepanel.results.selection import Selection
+from gifepanel.solvers.arrays import PanelArrays
+from gifepanel.solvers.grouped import GroupedOptions, fit_grouped
+from gifepanel.solvers.selection import FactorCriteria, factor_criteria, group_criterion, heterogeneous_ssr
+
+if TYPE_CHECKING:
+    from gifepanel.models.base import FactorModel
+
+__all__ = ["candidates", "select", "select_counts"]
+
+_RULES = {"ic1": "by_ic1", "ic2": "by_ic2", "er": "by_er", "gr": "by_gr", "ed": "by_ed"}
+
+
+def candidates(name: str, given: Any, automatic: range) -> int | list[int]:
+    """An int as it is; "auto", a range or a list as increasing candidates.
+
+    Raises
+    ------
+    SpecificationError
+        For anything else.
+    """
+    minimum = automatic.start
+    if isinstance(given, str):
+        if given != "auto":
+            raise SpecificationError(
+                f"{name} is {given!r}.", 'It must be a whole number, a range of them, or "auto".', f'{name}="auto"'
+            )
+        return list(automatic)
+    if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
+        numbers = [int(given)]
+    elif isinstance(given, Iterable) and not isinstance(given, (bytes, Mapping)):
+        numbers = sorted({n for n in given})
+    else:
+        numbers = [None]
+    if not numbers or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < minimum for n in numbers):
+        raise SpecificationError(
+            f"{name} is {given!r}.",
+            f'It must be a whole number from {minimum}, a range of such numbers, or "auto".',
+            f"{name}={max(minimum, 2)}",
+        )
+    single = isinstance(given, (int, np.integer))
+    return numbers[0] if single else [int(n) for n in numbers]
+
+
+def select_counts(
+    data: PanelArrays,
+    n_factors: int | list[int],
+    n_groups: int | list[int],
+    options: GroupedOptions,
+    *,
+    rule: str = "ic2",
+    n_jobs: int | None = None,
+    progress: Progress = None,
+) -> Selection:
+    """Choose the number of factors, then of groups at that number.
+
+    Parameters
+    ----------
+    data : PanelArrays
+    n_factors, n_groups : int or list of int
+        An int is taken as it is.
+    options : GroupedOptions
+        Of the fits by number of groups.
+    rule : {"ic1", "ic2", "er", "gr", "ed"}
+    n_jobs, progress
+        Of :func:`gifepanel.parallel.run_tasks`.
+    """
+    factors, rules, chosen = pd.DataFrame(), pd.Series(dtype=int), n_factors
+    if not isinstance(n_factors, int):
+        criteria = _over_factors(data, n_factors, n_jobs, progress)
+        index = pd.Index(criteria.n_factors, name="n_factors")
+        factors = pd.DataFrame({"v": criteria.v, "ic1": criteria.ic1, "ic2": criteria.ic2}, index=index)
+        rules = pd.Series({name: getattr(criteria, attribute) for name, attribute in _RULES.items()}, name="n_factors")
+        chosen = int(rules[rule])
+    groups, n = pd.DataFrame(), n_groups
+    if not isinstance(n_groups, int):
+        groups = _over_groups(data, int(chosen), n_groups, options, n_jobs, progress)
+        n = int(groups["ic"].idxmin())
+    return Selection(int(chosen), int(n), factors, rules, groups, rule)  # type: ignore[arg-type]
+
+
+def _over_factors(data: PanelArrays, numbers: list[int], n_jobs: int | None, progress: Progress) -> FactorCriteria:
+    found = run_tasks(
+        heterogeneous_ssr, [(data, r) for r in numbers], n_jobs=n_jobs, progress=progress, description="factors"
+    )
+    return factor_criteria(data, numbers, [ssr for ssr, _ in found], found[-1][1])
+
+
+def _over_groups(
+    data: PanelArrays,
+    n_factors: int,
+    numbers: list[int],
+    options: GroupedOptions,
+    n_jobs: int | None,
+    progress: Progress,
+) -> pd.DataFrame:
+    n, t, p = data.shape
+    fits = run_tasks(
+        fit_grouped,
+        [(data, k, n_factors, options) for k in numbers],
+        n_jobs=n_jobs,
+        progress=progress,
+        description="groups",
+    )
+    rows = []
+    for k, fit in zip(numbers, fits, strict=True):
+        ssr = fit.classification.fit.ssr
+        rows.append(
+            {
+                "sigma2": ssr / (n * t),
+                "ic": group_criterion(ssr, n, t, p - len(options.common), k),
+                "smallest": int(np.bincount(fit.groups, minlength=k).min()),
+                "converged": bool(fit.classification.fit.converged and fit.penalized.converged),
+            }
+        )
+    return pd.DataFrame(rows, index=pd.Index(numbers, name="n_groups"))
+
+
+def select(
+    model: FactorModel | str,
+    data: Any = None,
+    *,
+    n_factors: Any = "auto",
+    n_groups: Any = "auto",
+    entity: Any = None,
+    time: Any = None,
+    rule: str = "ic2",
+    kappa_scale: float = 1.0,
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    progress: Progress = None,
+    context: int | Mapping[str, Any] | None = 0,
+) -> Selection:
+    """Choose the numbers of factors and groups by information criteria.
+
+    The number of factors comes first, from the mean squared residual with slopes of each entity (no grouping is assumed
+    then), by IC1 or IC2 of Bai & Ng (2002) or by an eigenvalue rule; the number of groups at that number, by ln sigma^2
+    + (2/3) (NT)^(-1/2) p K after classification (Su, Shi & Phillips 2016; Su & Ju 2018).
+
+    Parameters
+    ----------
+    model : str or GroupedIFE
+        A formula, with `data`; or a model, whose own numbers are not used.
+    data : DataFrame, optional
+    n_factors, n_groups : int, iterable of int or "auto"
+        Candidates; "auto" is 0..8 factors (fewer for small panels) and 1..6 groups. An int fixes the number.
+    entity, time : str, optional
+        As for the model.
+    rule : {"ic2", "ic1", "er", "gr", "ed"}
+        What chooses the number of factors; all are reported.
+    kappa_scale : float
+        Of the fits by number of groups.
+    random_state : int, optional
+    n_jobs : int, optional
+        Workers; None is one unless a ``joblib.parallel_config`` says otherwise.
+    progress : bool or callable, optional
+    context : int, mapping or None
+        Where functions used in the formula are looked up.
+
+    Returns
+    -------
+    Selection
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> panel = gife.datasets.simulate("S", n_entities=60, n_times=40, random_state=1)
+    >>> choice = gife.select("y ~ 0 + x1 + x2", panel.data, n_factors=range(0, 5), n_groups=range(1, 5))
+    >>> choice.n_factors, choice.n_groups
+    (2, 3)
+    """
+    from gifepanel.models.grouped import GroupedIFE
+
+    if isinstance(model, str):
+        model = GroupedIFE.from_formula(
+            model,
+            data,
+            entity=entity,
+            time=time,
+            n_groups=n_groups,
+            n_factors=n_factors,
+            context=context + 1 if isinstance(context, int) else context,
+        )
+    return model.select(
+        n_factors=n_factors,
+        n_groups=n_groups,
+        rule=rule,
+        kappa_scale=kappa_scale,
+        random_state=random_state,
+        n_jobs=n_jobs,
+        progress=progress,
+    )

@@ -1,0 +1,92 @@
+"""Observed controls: projection by pivoted QR."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.linalg import qr, solve_triangular
+
+from gifepanel.projections.base import Certificate, DegreesAbsorbed
+
+__all__ = ["Controls"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Controls:
+    """Columns to be partialled out, with their rank found by pivoted QR.
+
+    Attributes
+    ----------
+    q : ndarray, shape (n, r)
+        Orthonormal basis of the span (of the square roots of the weights times the controls).
+    r : ndarray, shape (r, r)
+        Triangular factor of the kept controls.
+    kept, aliased : tuple of int
+        Columns that are in the basis, and those that others span.
+    root : ndarray, shape (n,), or None
+        Square roots of the weights.
+    """
+
+    q: Array
+    r: Array
+    kept: tuple[int, ...]
+    aliased: tuple[int, ...]
+    root: Array | None
+
+    @classmethod
+    def from_columns(cls, columns: Array, weights: Array | None = None, *, rtol: float = 1e-10) -> Controls:
+        """Factorise controls (n, k).
+
+        Parameters
+        ----------
+        columns : ndarray, shape (n, k)
+        weights : ndarray, shape (n,), optional
+        rtol : float
+            A column counts as spanned by others where less than this share of its length is left.
+        """
+        root = None if weights is None else np.sqrt(weights)
+        scaled = columns if root is None else columns * root[:, None]
+        norms = np.linalg.norm(scaled, axis=0)
+        scaled = scaled / np.where(norms > 0, norms, 1.0)
+        basis, triangle, pivots = qr(scaled, mode="economic", pivoting=True, check_finite=False)
+        rank = int((np.abs(np.diag(triangle)) > rtol).sum()) if triangle.size else 0
+        kept = pivots[:rank]
+        return cls(
+            np.ascontiguousarray(basis[:, :rank]),
+            triangle[:rank, :rank] * norms[kept],
+            tuple(int(j) for j in kept),
+            tuple(sorted(int(j) for j in pivots[rank:])),
+            root,
+        )
+
+    @property
+    def degrees(self) -> DegreesAbsorbed:
+        """The rank."""
+        rank = len(self.kept)
+        return DegreesAbsorbed(rank, True, (rank,))
+
+    def residualize(self, columns: Array) -> tuple[Array, Certificate]:
+        """Residuals of columns (n, m), projected twice: orthogonal to rounding."""
+        out = columns.copy() if self.root is None else columns * self.root[:, None]
+        for _ in range(2):
+            out -= self.q @ (self.q.T @ out)
+        left = np.abs(self.q.T @ out).max(initial=0.0)
+        size = max(float(np.linalg.norm(columns, axis=0).max(initial=0.0)), np.finfo(float).tiny)
+        if self.root is not None:
+            out /= np.where(self.root > 0, self.root, 1.0)[:, None]
+        return out, Certificate("pivoted QR", 0, float(left / size), True)
+
+    def coefficients(self, columns: Array) -> Array:
+        """Least-squares coefficients (k, m) of columns (n, m) on the controls, zero for aliased ones."""
+        scaled = columns if self.root is None else columns * self.root[:, None]
+        out = np.zeros((len(self.kept) + len(self.aliased), columns.shape[1]))
+        out[list(self.kept)] = solve_triangular(self.r, self.q.T @ scaled)
+        return out
+
+    def leverage(self) -> Array:
+        """Diagonal of the projection (n,)."""
+        return np.einsum("nr,nr->n", self.q, self.q)

@@ -1,0 +1,254 @@
+"""Fixed effects as a reduced system: the largest effect eliminated exactly, the others as one vector of unknowns.
+
+With A the dummies of the largest effect and B those of the others (times their slope variables), the normal equations of
+v on [A, B] reduce to S c = B'W M_A v, S = B'W M_A B, where M_A takes (weighted) means of the largest effect's levels out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from gifepanel.kernels.absorb import (
+    base_demean,
+    counting_order,
+    reduced_diagonal,
+    reduced_sums,
+    schur_rows,
+    subtract_terms,
+)
+
+__all__ = ["Effect", "EffectSystem"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+_CHUNKS = 4
+_SERIAL = 200_000
+
+
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """One absorbed effect: dummies of its levels, times a variable where it is a slope.
+
+    Attributes
+    ----------
+    name : str
+    codes : ndarray of int, shape (n,)
+        0..n_levels-1, every level occurring.
+    n_levels : int
+    values : ndarray, shape (n,), or None
+    """
+
+    name: str
+    codes: Any
+    n_levels: int
+    values: Array | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class EffectSystem:
+    """Rows sorted by the base effect, other effects as terms.
+
+    Attributes
+    ----------
+    base : int
+        Position of the eliminated effect among the effects given.
+    others : tuple of int
+        Positions of the terms.
+    order : ndarray of int64, shape (n,), or None
+        Sorts the rows by the base effect; None where they are sorted.
+    starts : ndarray of int64, shape (L + 1,)
+    codes : ndarray of int32, shape (J, n)
+        In sorted order, shifted by `offsets`.
+    values : ndarray, shape (J, n) or (0, 0)
+    weights : ndarray, shape (n,) or (0,)
+    offsets : ndarray of int64, shape (J + 1,)
+    """
+
+    base: int
+    others: tuple[int, ...]
+    order: IntArray | None
+    starts: IntArray
+    codes: Any
+    values: Array
+    weights: Array
+    offsets: IntArray
+
+    @classmethod
+    def build(cls, effects: Sequence[Effect], weights: Array | None = None) -> EffectSystem:
+        """Choose the base, sort, shift."""
+        plain = [g for g, effect in enumerate(effects) if effect.values is None]
+        base = max(plain, key=lambda g: effects[g].n_levels)
+        others = tuple(g for g in range(len(effects)) if g != base)
+        codes = np.asarray(effects[base].codes)
+        n = codes.shape[0]
+        order: IntArray | None = np.empty(n, dtype=np.int64)
+        starts = np.empty(effects[base].n_levels + 1, dtype=np.int64)
+        counting_order(codes, effects[base].n_levels, order, starts)
+        if bool((codes[1:] >= codes[:-1]).all()):
+            order = None
+        offsets = np.cumsum([0, *(effects[g].n_levels for g in others)])
+        terms = np.empty((len(others), n), dtype=np.int32)
+        for j, g in enumerate(others):
+            np.add(_sorted(effects[g].codes, order), offsets[j], out=terms[j], casting="unsafe")
+        values = np.empty((0, 0))
+        if any(effects[g].values is not None for g in others):
+            values = np.ones((len(others), n))
+            for j, g in enumerate(others):
+                if effects[g].values is not None:
+                    values[j] = _sorted(effects[g].values, order)
+        w = np.empty(0) if weights is None else np.ascontiguousarray(_sorted(weights, order), dtype=np.float64)
+        return cls(base, others, order, starts, terms, values, w, offsets)
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return int(self.starts[-1])
+
+    @property
+    def size(self) -> int:
+        """Unknowns M."""
+        return int(self.offsets[-1])
+
+    def sort(self, columns: Array) -> Array:
+        """A copy of columns (n, m) in sorted order."""
+        return np.array(columns if self.order is None else columns[self.order], dtype=np.float64, order="C")
+
+    def unsort(self, columns: Array) -> Array:
+        """Back to the caller's order."""
+        if self.order is None:
+            return columns
+        out = np.empty_like(columns)
+        out[self.order] = columns
+        return out
+
+    def demean(self, columns: Array) -> None:
+        """M_A, in place."""
+        self._over_chunks(lambda a, b: base_demean(columns, self.weights, self.starts, a, b))
+
+    def subtract(self, columns: Array, unknown: Array) -> None:
+        """columns -= B unknown, in place."""
+        bounds = self._bounds
+        self._over_chunks(
+            lambda a, b: subtract_terms(columns, self.codes, self.values, unknown, self.starts[a], self.starts[b]),
+            bounds,
+        )
+
+    def sums(self, columns: Array) -> Array:
+        """B'W columns: (M, m)."""
+        return self._reduce(
+            columns.shape[1],
+            lambda a, b, out: reduced_sums(
+                columns, self.weights, self.codes, self.values, self.starts[a], self.starts[b], out
+            ),
+        )
+
+    def apply(self, unknown: Array) -> Array:
+        """S unknown, by one pass over the rows: (M, m)."""
+        return self._reduce(
+            unknown.shape[1],
+            lambda a, b, out: schur_rows(self.codes, self.values, self.weights, self.starts, a, b, unknown, out),
+        )
+
+    @cached_property
+    def diagonal(self) -> Array:
+        """Diagonal of S (M,)."""
+        out = np.empty(self.size)
+        reduced_diagonal(self.codes, self.values, self.weights, self.starts, self.size, out)
+        return np.maximum(out, 0.0)
+
+    @cached_property
+    def lengths(self) -> Array:
+        """Diagonal of B'WB (M,)."""
+        out = np.zeros(self.size)
+        for j in range(self.codes.shape[0]):
+            w = self.weights if self.weights.size else None
+            if self.values.size:
+                squares = self.values[j] ** 2
+                w = squares if w is None else w * squares
+            out += np.bincount(self.codes[j], weights=w, minlength=self.size)
+        return out
+
+    @cached_property
+    def base_weights(self) -> Array:
+        """Total weight of every base level (L,)."""
+        if self.weights.size:
+            return np.add.reduceat(self.weights, self.starts[:-1])
+        return np.diff(self.starts).astype(np.float64)
+
+    @cached_property
+    def cells(self) -> Any:
+        """A'WB, (L, M) in compressed rows."""
+        terms, n = self.codes.shape
+        indices = self.codes.T.flatten()  # a copy: duplicates are summed in place
+        data = np.ones((n, terms)) if not self.values.size else np.ascontiguousarray(self.values.T)
+        if self.weights.size:
+            data = data * self.weights[:, None]
+        out = sparse.csr_matrix(
+            (data.ravel(), indices, self.starts * terms), shape=(len(self.starts) - 1, self.size), copy=False
+        )
+        out.sum_duplicates()
+        return out
+
+    def schur(self) -> Any:
+        """S as a sparse matrix (M, M)."""
+        terms, n = self.codes.shape
+        data = np.ones(n * terms) if not self.values.size else np.ascontiguousarray(self.values.T).ravel()
+        b = sparse.csr_matrix(
+            (data, np.ascontiguousarray(self.codes.T).ravel(), np.arange(n + 1) * terms), shape=(n, self.size)
+        )
+        if terms == 1:
+            gram = sparse.diags(self.lengths).tocsc()
+        else:
+            weighted = sparse.diags(self.weights) @ b if self.weights.size else b
+            gram = (b.T @ weighted).tocsc()
+        scale = np.where(self.base_weights > 0, 1.0 / np.maximum(self.base_weights, 1e-300), 0.0)
+        cells = self.cells
+        return (gram - (cells.T @ sparse.diags(scale) @ cells)).tocsc()
+
+    # ---- chunks: fixed by the data, so that sums do not depend on the number of threads ----
+
+    @cached_property
+    def _bounds(self) -> list[int]:
+        if self.n < _SERIAL:
+            return [0, len(self.starts) - 1]
+        wanted = [self.n * k // _CHUNKS for k in range(1, _CHUNKS)]
+        return [0, *(int(a) for a in np.searchsorted(self.starts, wanted)), len(self.starts) - 1]
+
+    def _over_chunks(self, work: Callable[[int, int], None], bounds: list[int] | None = None) -> None:
+        bounds = bounds or self._bounds
+        pairs = list(zip(bounds[:-1], bounds[1:], strict=True))
+        if len(pairs) == 1:
+            work(*pairs[0])
+            return
+        with ThreadPoolExecutor(_threads()) as pool:
+            list(pool.map(lambda pair: work(*pair), pairs))
+
+    def _reduce(self, m: int, work: Callable[[int, int, Array], None]) -> Array:
+        bounds = self._bounds
+        pairs = list(zip(bounds[:-1], bounds[1:], strict=True))
+        parts = [np.zeros((self.size, m)) for _ in pairs]
+        if len(pairs) == 1:
+            work(*pairs[0], parts[0])
+            return parts[0]
+        with ThreadPoolExecutor(_threads()) as pool:
+            list(pool.map(lambda job: work(*job[0], job[1]), zip(pairs, parts, strict=True)))
+        total = parts[0]
+        for part in parts[1:]:
+            total += part
+        return total
+
+
+def _threads() -> int:
+    return max(1, min(_CHUNKS, os.cpu_count() or 1))
+
+
+def _sorted(values: Any, order: IntArray | None) -> Any:
+    return np.asarray(values) if order is None else np.asarray(values)[order]
