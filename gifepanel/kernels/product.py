@@ -145,10 +145,52 @@ def _pinned(v, hmat, kappa, alpha, k, dist_centres):
 
 
 @jit
+def _escape(v, hmat, kappa, alpha, k, dist_centres, f_centre, b, direction):
+    """Put `b` where f is below its value at centre k, which is no local minimum; returns the value there.
+
+    From the centre f falls fastest along v - H alpha_k. Infinity is returned where the fall is below rounding.
+    """
+    groups, p = alpha.shape
+    c = kappa
+    room = np.inf
+    for m in range(groups):
+        if m != k:
+            c *= dist_centres[k, m]
+            room = min(room, dist_centres[k, m])
+    force = 0.0
+    for j in range(p):
+        e = v[j]
+        for m in range(p):
+            e -= hmat[j, m] * alpha[k, m]
+        direction[j] = e
+        force += e * e
+    force = np.sqrt(force)
+    curvature = 0.0
+    for j in range(p):
+        direction[j] /= force
+        for m in range(j + 1):
+            curvature += (1.0 if m == j else 2.0) * hmat[j, m] * direction[j] * direction[m]
+    length = 0.5 * room
+    if curvature > 0.0:
+        length = min(length, (force - c) / curvature)
+    if not length < np.inf:
+        return np.inf
+    for _ in range(60):
+        for j in range(p):
+            b[j] = alpha[k, j] + length * direction[j]
+        value = _value(v, hmat, kappa, alpha, b)
+        if value < f_centre:
+            return value
+        length *= 0.5
+    return np.inf
+
+
+@jit
 def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hess, trial, tol):
     """Newton descent of f from `b`, in place; returns (value, whether b is a smooth local minimum).
 
-    Stops as soon as the iterate is inside the basin of a centre that is itself a local minimum.
+    Stops as soon as the iterate is inside the basin of a centre that is itself a local minimum. Newton steps can also
+    run into the kink at a centre that is none; from there the descent goes on in the direction of steepest fall.
     """
     p = alpha.shape[1]
     scale = 1e-300
@@ -158,7 +200,12 @@ def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hes
     for _ in range(_NEWTON_STEPS):
         nearest = _directions(alpha, b, unit, dist)
         if dist[nearest] == 0.0:
-            return value, False
+            if _pinned(v, hmat, kappa, alpha, nearest, dist_centres):
+                return value, False
+            value = _escape(v, hmat, kappa, alpha, nearest, dist_centres, value, b, trial)
+            if value == np.inf:
+                return value, False
+            continue
         norm = _gradient(v, hmat, kappa, b, unit, dist, grad)
         if norm <= tol * scale:
             return value, True
@@ -189,10 +236,15 @@ def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hes
         if not slope > 0.0:
             return value, True
         length = np.sqrt(length)
-        if length > 0.5 * dist[nearest] and _pinned(v, hmat, kappa, alpha, nearest, dist_centres):
+        if length > 0.5 * dist[nearest]:
             f_centre = _value(v, hmat, kappa, alpha, alpha[nearest])
             if f_centre <= value:
-                return value, False
+                if _pinned(v, hmat, kappa, alpha, nearest, dist_centres):
+                    return value, False
+                value = _escape(v, hmat, kappa, alpha, nearest, dist_centres, f_centre, b, trial)
+                if value == np.inf:
+                    return value, False
+                continue
         if slope <= 1e-13 * abs(value):
             # below the resolution of f: Newton's last step, quadratically close
             if length < dist[nearest]:

@@ -1,4 +1,4 @@
-"""What the models with factors share: reading data, checks, covariance, bias correction."""
+"""What the models with factors share: reading data, checks, and the model at an estimate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from gifepanel.exceptions import SpecificationError
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.space import project
 from gifepanel.models.checks import absorbed_effects, reject_unknown, usable_columns
-from gifepanel.panel.design import PanelDesign, design_from_arrays, design_from_formula, design_from_frames
+from gifepanel.models.estimation import estimate_at
+from gifepanel.models.reading import positions, read_design
+from gifepanel.panel.design import PanelDesign, design_from_formula
+from gifepanel.results.base import Sample
 
 __all__ = ["FactorModel"]
 
@@ -43,14 +46,22 @@ class FactorModel(OLS):
         missing: str = "drop",
         **options: Any,
     ) -> None:
-        common = options.get("common", ())
         reject_unknown(
             {k: v for k, v in options.items() if k not in self._options},
             (*self._options, "entity", "time", "absorb", "predetermined", "missing"),
             type(self).__name__,
         )
-        design = _read(endog, exog, entity, time, absorb, common, missing)
-        self._set_up(design, _positions(design, predetermined), exog if exog is not None else endog, **options)
+        design = read_design(
+            endog,
+            exog,
+            model=type(self).__name__,
+            entity=entity,
+            time=time,
+            absorb=absorb,
+            common=options.get("common", ()),
+            missing=missing,
+        )
+        self._set_up(design, positions(design, predetermined), exog, **options)
 
     @classmethod
     def from_formula(
@@ -106,7 +117,7 @@ class FactorModel(OLS):
             missing=missing,
         )
         model = cls.__new__(cls)
-        model._set_up(design, _positions(design, predetermined), data, **options)
+        model._set_up(design, positions(design, predetermined), data, **options)
         return model
 
     # ---- set-up ---------------------------------------------------------------------------------------------------
@@ -120,7 +131,7 @@ class FactorModel(OLS):
         self.formula = design.formula
         self.dropped = tuple(name for j, name in enumerate(names) if j not in kept)
         self._kept = kept
-        self._source = source
+        self._source = source if hasattr(source, "columns") or isinstance(source, Mapping) else None
         self._y = y
         self._x = np.ascontiguousarray(x[:, :, kept])
         self._names = [names[j] for j in kept]
@@ -159,10 +170,37 @@ class FactorModel(OLS):
         columns = self.design.index.from_cube(estimate.z)
         exog = pd.DataFrame(columns, index=self.design.row_index, columns=list(names), copy=False)
         fitted._initialise(exog)
+        fitted.k_constant = int(self.entity_effects or self.time_effects or _spans_ones(self._x))
         fitted.rank = len(names)
-        fitted.df_model = float(len(names))
+        fitted.df_model = float(estimate.df.model - fitted.k_constant)
         fitted.df_resid = float(estimate.df.residual)
+        constants = np.flatnonzero((self._x == self._x[0, 0]).all(axis=(0, 1)))
+        fitted._constants = frozenset(estimate.slots[:, constants].ravel().tolist())
         return fitted
+
+    @property
+    def sample(self) -> Sample:
+        """Names and counts that a report needs, without the data."""
+        design = self.design
+        return Sample(
+            design.endog_name,
+            design.absorbed,
+            design.index.entity_name,
+            design.index.time_name,
+            design.index.n_entities,
+            design.index.n_times,
+            tuple(self._names),
+            self.dropped,
+            design.n_dropped,
+            dict(design.dropped_by),
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but, once fitted, the caller's frame."""
+        state = self.__dict__.copy()
+        if state.get("_estimate") is not None:
+            state["_source"] = None
+        return state
 
     def whiten(self, x: Any) -> Any:
         """Project the rows of `x`, (n,) or (n, q), off the factors and loadings; as they are before a fit."""
@@ -181,62 +219,42 @@ class FactorModel(OLS):
             exog = self.exog
         return np.dot(exog, params)
 
+    def loglike(self, params: Any, scale: Any = None) -> float:
+        """Gaussian log-likelihood at `params`; factors, loadings, effects and variance are concentrated out."""
+        estimate = self._fitted("loglike")
+        ssr = estimate_at(self, estimate, np.asarray(params, dtype=np.float64)).ssr
+        n = estimate.y.size
+        if scale is not None:
+            return float(-0.5 * n * np.log(2 * np.pi * scale) - 0.5 * ssr / scale)
+        return float(-0.5 * n * (np.log(2 * np.pi * ssr / n) + 1))
 
-def _read(endog: Any, exog: Any, entity: Any, time: Any, absorb: Any, common: Any, missing: str) -> PanelDesign:
-    """Arrays (N, T) and (N, T, p), or frames."""
-    if isinstance(endog, np.ndarray) and endog.ndim == 2 and isinstance(exog, np.ndarray):
-        design = design_from_arrays(endog, exog, entities=entity, times=time, common=common, missing=missing)
-        return _with_effects(design, absorb)
-    if exog is None:
-        raise SpecificationError(
-            "The model got an outcome and no regressors.",
-            "It needs both, as arrays y (N, T) and x (N, T, p) or as frames.",
-            'GroupedIFE(data["y"], data[["x1", "x2"]], ...)',
-        )
-    return design_from_frames(endog, exog, entity=entity, time=time, absorbed=absorb, common=common, missing=missing)
+    def _covariance_for(self, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: bool, use_t: bool | None) -> Any:
+        """Another covariance of the same estimate, for results."""
+        from gifepanel.models.inference import read_covariance
 
+        choice = read_covariance(self, cov_type, cov_kwds, ssc, use_t)
+        return choice(self._fitted("get_robustcov_results")), choice.group_names, choice.use_t
 
-def _with_effects(design: PanelDesign, absorb: str | Sequence[str]) -> PanelDesign:
-    """The design of an array model with absorbed effects, named "entity" and "time"."""
-    from dataclasses import replace
-
-    from gifepanel.panel.grammar import parse_absorbed
-
-    wanted = [absorb] if isinstance(absorb, str) else list(absorb)
-    if not wanted:
-        return design
-    index = design.index
-    codes = {
-        index.entity_name: (index.entity_codes, index.entities),
-        index.time_name: (index.time_codes, index.times),
-    }
-    unknown = [name for name in wanted if name not in codes]
-    if unknown:
-        raise SpecificationError(
-            f"absorb names {unknown[0]!r}.",
-            f"Array models absorb {index.entity_name!r} and {index.time_name!r}.",
-            f'absorb=["{index.entity_name}"]',
-        )
-    return replace(
-        design,
-        absorbed=tuple(wanted),
-        absorbed_codes={name: codes[name] for name in wanted},
-        absorbed_effects=parse_absorbed(" + ".join(wanted)),
-    )
-
-
-def _positions(design: PanelDesign, columns: Sequence[str | int]) -> set[int]:
-    """Positions of regressors given by name or number."""
-    columns = [columns] if isinstance(columns, (str, int)) else columns
-    names = list(design.exog_names)
-    out = set()
-    for column in columns:
-        known = column in names if isinstance(column, str) else 0 <= column < len(names)
-        if not known:
+    def _fitted(self, what: str) -> FactorEstimate:
+        estimate = getattr(self, "_estimate", None)
+        if estimate is None:
             raise SpecificationError(
-                f"predetermined names {column!r}.",
-                f"The regressors are {', '.join(names)}.",
-                f"predetermined=[{names[0]!r}]",
+                f"{what} needs an estimate with its data.",
+                "This model has none: it was not fitted, or remove_data() was called.",
+                "res = model.fit()",
             )
-        out.add(names.index(column) if isinstance(column, str) else int(column))
-    return out
+        return estimate
+
+    def fit_regularized(self, *args: Any, **kwargs: Any) -> Any:
+        """Not available: penalties on slopes are not defined beside estimated factors."""
+        raise SpecificationError(
+            "fit_regularized is not available for models with factors.", None, "res = model.fit()"
+        )
+
+
+def _spans_ones(x: Array) -> bool:
+    """Whether a combination of the regressors is constant over the sample."""
+    flat = x.reshape(-1, x.shape[2])
+    ones = flat.sum(axis=0)
+    weights = np.linalg.lstsq(flat.T @ flat, ones, rcond=None)[0]
+    return bool(len(flat) - ones @ weights <= 1e-10 * len(flat))

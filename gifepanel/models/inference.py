@@ -152,8 +152,8 @@ def _cluster_codes(model: FactorModel, way: Any, name: str) -> IntArray:
     if isinstance(way, str):
         if model._source is None and way not in (index.entity_name, index.time_name):
             raise DataError(
-                f"The frame with the column {way!r} is not at hand.",
-                "Results that were pickled or copied leave it out.",
+                f"There is no frame to look {way!r} up in.",
+                "Models from arrays have none, and results that were pickled leave it out.",
                 f'cov_kwds={{"groups": data[{way!r}]}}',
             )
         codes, _ = model.design.codes_of(model._source, way)

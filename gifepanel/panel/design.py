@@ -22,6 +22,7 @@ from gifepanel.panel.checks import (
 from gifepanel.panel.expressions import Expression, lags_of, uses_panel
 from gifepanel.panel.frames import PanelFrame, plain_column, read_frame
 from gifepanel.panel.grammar import AbsorbedEffect, check_powers, expand_lags, parse_absorbed, split_formula
+from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.matrices import PanelDesign, common_columns, slope_values
 from gifepanel.panel.spec import (
     DesignSpec,
@@ -55,6 +56,9 @@ def design_from_formula(
     common: str | Sequence[str] = (),
     context: int | Mapping[str, Any] | None = None,
     missing: str = "drop",
+    partial: str = "",
+    weights: Any = None,
+    panel: bool = True,
 ) -> PanelDesign:
     """Build a design from a formula.
 
@@ -76,6 +80,14 @@ def design_from_formula(
         nowhere.
     missing : {"drop", "raise"}
         What to do with missing values; rows lost to lags are always dropped.
+    partial : str
+        Further terms, ``"z1 + bs(z2, 4)"``: controls, kept apart in ``PanelDesign.controls``; the intercept is one of
+        them then.
+    weights : str or array_like, optional
+        A column, or one value per row.
+    panel : bool
+        Whether every row needs an entity and a time. Without, ids are read only where a lag asks for them, and
+        ``PanelDesign.index`` is None otherwise.
 
     Returns
     -------
@@ -94,9 +106,13 @@ def design_from_formula(
     check_powers(parts.endog)
     check_powers(parts.exog)
     effects = parse_absorbed(parts.absorbed)
-    frame = read_frame(data, entity=entity, time=time)
-    build = _FormulaBuild(parts.endog, expand_lags(parts.exog), effects, frame, names)
-    return build.design(formula, _name_only(entity), _name_only(time), common, missing)
+    check_powers(partial)
+    exog = expand_lags(f"{parts.exog} + {partial}" if partial.strip() else parts.exog)
+    uses_ids = panel or entity is not None or time is not None
+    frame = read_frame(data, entity=entity, time=time, require_ids=uses_ids)
+    build = _FormulaBuild(parts.endog, exog, effects, frame, names, expand_lags(partial))
+    named = _read_weights(weights, frame)
+    return build.design(formula, _name_only(entity), _name_only(time), common, missing, named, panel)
 
 
 def _name_only(given: Any) -> str | None:
@@ -113,6 +129,7 @@ class _FormulaBuild:
         effects: tuple[AbsorbedEffect, ...],
         frame: PanelFrame,
         names: Mapping[str, Any],
+        partial: str = "",
     ) -> None:
         from gifepanel.panel.formulaic_compat import factors_of, parse
 
@@ -121,6 +138,7 @@ class _FormulaBuild:
         taken = {frame.entity_name, frame.time_name} | {name for effect in effects for name in effect.factors}
         available = [name for name in frame.names if name not in taken]
         self.parsed = parse(endog, exog, available, intercept=self.spans_intercept)
+        self.partial = _terms_of(parse(endog, partial, available, intercept=True)) if partial.strip() else None
         self.left = read_factors(factors_of(self.parsed.lhs))
         self.right = read_factors(factors_of(self.parsed.rhs))
         unknown = [n for e in effects for n in (*e.factors, *e.slopes) if n not in frame.names]
@@ -136,29 +154,39 @@ class _FormulaBuild:
             )
 
     def design(
-        self, formula: str, entity: str | None, time: str | None, common: str | Sequence[str], missing: str
+        self,
+        formula: str,
+        entity: str | None,
+        time: str | None,
+        common: str | Sequence[str],
+        missing: str,
+        weights: dict[str, pd.Series],
+        panel: bool,
     ) -> PanelDesign:
         """Check, evaluate, encode, assemble."""
         from gifepanel.panel.formulaic_compat import Evaluation
 
-        frame, index = self.frame, self.frame.panel_index()
+        frame = self.frame
+        index = self._index(panel)
         columns = {name: frame.column(name) for name in self.column_names}
         slopes = {name: frame.column(name) for effect in self.effects for name in effect.slopes}
         missing_ids = {n: frame.codes(n).codes < 0 for effect in self.effects for n in effect.factors}
-        found = check_finite(frame, {**columns, **slopes}, missing=missing, roles=missing_ids)
-        functions = PanelFunctions(lambda: index)
+        found = check_finite(frame, {**columns, **slopes, **weights}, missing=missing, roles=missing_ids)
+        functions = PanelFunctions(lambda: _required(index))
         evaluation = Evaluation(self.parsed, columns, frame.n_rows, {**self.context, **private(functions)})
         expressions = {**self.left, **self.right}
         keep, lagged = keep_rows(frame, evaluation, expressions, found, functions, self.context)
         if not keep.any():
-            raise empty_error(frame.n_rows, found, lagged, index.time_unit)
-        if any(uses_panel(expression) for expression in expressions.values()):
+            raise empty_error(frame.n_rows, found, lagged, index.time_unit if index else "1")
+        if index is not None and any(uses_panel(expression) for expression in expressions.values()):
             warn_of_packed_dates(index)
         encoded = evaluation.encode(keep)
         _refuse_levels(evaluation.unseen_levels())
         _warn_of_single_levels(encoded.exog.empty)
-        kept = [j for j, name in enumerate(encoded.exog.names) if not (name == "Intercept" and self.spans_intercept)]
-        sample = index.subset(keep)
+        left = [j for j, name in enumerate(encoded.exog.names) if not (name == "Intercept" and self.spans_intercept)]
+        controls = [j for j in left if self._is_control(encoded.exog, j)]
+        kept = [j for j in left if j not in controls]
+        sample = None if index is None else index.subset(keep)
         codes = {effect.name: effect_codes(frame, effect, keep, sample) for effect in self.effects}
         exog_names = tuple(encoded.exog.names[j] for j in kept)
         spec = DesignSpec(
@@ -183,7 +211,7 @@ class _FormulaBuild:
             else encoded.exog.values,
             endog_name=endog_name,
             exog_names=exog_names,
-            index=sample,
+            index=sample,  # type: ignore[arg-type]
             row_index=frame.row_index if keep.all() else frame.row_index[keep],
             esample=keep,
             absorbed=tuple(codes),
@@ -197,8 +225,32 @@ class _FormulaBuild:
             n_dropped=int(keep.size - keep.sum()),
             dropped_by={name: int(rows.sum()) for name, rows in found.items()} | lagged,
             lagged_terms=tuple(lagged),
-            index_before_lags=None if sample.is_balanced or not lagged else index.subset(~_any(found, frame.n_rows)),
+            index_before_lags=None
+            if index is None or sample is None or sample.is_balanced or not lagged
+            else index.subset(~_any(found, frame.n_rows)),
+            controls=np.ascontiguousarray(encoded.exog.values[:, controls]) if controls else None,
+            control_names=tuple(encoded.exog.names[j] for j in controls),
+            weights=next((slope_values(values)[keep] for values in weights.values()), None),
+            weights_name=next(iter(weights), None),
         )
+
+    def _index(self, panel: bool) -> PanelIndex | None:
+        """Who and when, where every row has both or a lag asks for it."""
+        lags = any(uses_panel(expression) for expression in {**self.left, **self.right}.values())
+        if not (panel or lags):
+            return None
+        if self.frame.entity is None or self.frame.time is None:
+            raise DataError(
+                "the formula has lags or differences, and the data no entities and periods",
+                "both are needed to know what came before",
+                'entity="firm", time="year"',
+            )
+        return self.frame.panel_index()
+
+    def _is_control(self, matrix: Any, j: int) -> bool:
+        if self.partial is None:
+            return False
+        return frozenset(f.text for f in matrix.factors[j]) in self.partial or matrix.names[j] == "Intercept"
 
     def _exog_columns(self) -> tuple[str, ...]:
         used = {name for expression in self.right.values() for name in expression.names}
@@ -229,6 +281,44 @@ class _FormulaBuild:
         outcome: Expression = next(iter(self.left.values()))
         flagged = {text for text, expression in self.right.items() if lags_of(outcome, self.column_names, expression)}
         return tuple(position for position, j in enumerate(kept) if any(f.text in flagged for f in matrix.factors[j]))
+
+
+def _terms_of(parsed: Any) -> set[frozenset[str]]:
+    """Terms of the right side as sets of their factors."""
+    return {frozenset(factor.expr for factor in term.factors) for term in parsed.rhs}
+
+
+def _required(index: PanelIndex | None) -> PanelIndex:
+    assert index is not None
+    return index
+
+
+def _read_weights(weights: Any, frame: PanelFrame) -> dict[str, pd.Series]:
+    """The weights as a column by name; empty where there are none."""
+    if weights is None:
+        return {}
+    if isinstance(weights, str):
+        if weights not in frame.names:
+            error = unknown_names([weights], frame.names, where="weights=")
+            raise SpecificationError(error.found, error.needed, error.fix)
+        name, column = weights, frame.column(weights)
+    else:
+        values = np.asarray(weights)
+        if values.shape != (frame.n_rows,):
+            raise DataError(
+                f"weights has shape {values.shape} for {frame.n_rows} rows", "one weight per row is needed", None
+            )
+        name, column = str(getattr(weights, "name", None) or "weights"), plain_column(pd.Series(values))
+    if column.dtype.kind not in "biuf":
+        raise DataError(f"the weights {name!r} are not numbers ({column.dtype})", "numbers are needed", None)
+    negative = np.flatnonzero(column.to_numpy() < 0)
+    if negative.size:
+        raise DataError(
+            f"the weights {name!r} are negative in {negative.size} rows, first row {int(negative[0])}",
+            "weights are zero or more",
+            f'data = data[data["{name}"] >= 0]',
+        )
+    return {name: column}
 
 
 def _any(found: Mapping[str, BoolArray], n_rows: int) -> BoolArray:

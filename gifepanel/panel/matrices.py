@@ -64,6 +64,11 @@ class PanelDesign:
         The terms among ``dropped_by`` that lost rows to lags.
     index_before_lags : PanelIndex or None
         Of the rows without missing values before lags took some; None without lags.
+    controls : (n, k) float64 or None
+        Columns of the terms to be partialled out, the intercept among them.
+    control_names : tuple of str
+    weights : (n,) float64 or None
+    weights_name : str or None
     """
 
     endog: FloatArray
@@ -85,6 +90,10 @@ class PanelDesign:
     dropped_by: dict[str, int] = field(default_factory=dict)
     lagged_terms: tuple[str, ...] = ()
     index_before_lags: PanelIndex | None = None
+    controls: FloatArray | None = None
+    control_names: tuple[str, ...] = ()
+    weights: FloatArray | None = None
+    weights_name: str | None = None
 
     @property
     def nobs(self) -> int:

@@ -372,12 +372,12 @@ def effect_labels(frame: PanelFrame, effect: AbsorbedEffect) -> pd.Index:
 
 
 def effect_codes(
-    frame: PanelFrame, effect: AbsorbedEffect, keep: BoolArray, sample: PanelIndex
+    frame: PanelFrame, effect: AbsorbedEffect, keep: BoolArray, sample: PanelIndex | None
 ) -> tuple[IntArray, pd.Index]:
     """Codes (n,) of an absorbed effect on the kept rows, and its sorted levels; those of ``sample`` for its ids."""
-    if effect.factors == (frame.entity_name,):
+    if sample is not None and effect.factors == (frame.entity_name,):
         return sample.entity_codes, sample.entities
-    if effect.factors == (frame.time_name,):
+    if sample is not None and effect.factors == (frame.time_name,):
         return sample.time_codes, sample.times
     from gifepanel.panel.index import Codes
 

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from patsy import DesignInfo
 from statsmodels.base import wrapper as wrap
 from statsmodels.regression.linear_model import RegressionResults, RegressionResultsWrapper
 
-from gifepanel.exceptions import ConvergenceWarning, SpecificationError
+from gifepanel.exceptions import DataError
 from gifepanel.inference.bias import BiasResult
-from gifepanel.inference.covariance import CovarianceResult
+from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.diagnostics import residual_diagnostics
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.results.hypotheses import read_hypothesis
 from gifepanel.results.prediction import predict
+from gifepanel.results.refused import RefusedMethods
 from gifepanel.solvers.interactive import LocalMinimum
 
 if TYPE_CHECKING:
     from gifepanel.models.base import FactorModel
-    from gifepanel.models.inference import CovarianceChoice
     from gifepanel.results.summary import PanelSummary
 
-__all__ = ["FactorResults", "FactorResultsWrapper", "parse_hypothesis", "warn_not_converged"]
+__all__ = ["FactorResults", "FactorResultsWrapper", "Inference", "Sample"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -38,34 +39,69 @@ _BIAS_WORDS = {
 }
 
 
-def parse_hypothesis(hypothesis: Any, names: list[str]) -> Any:
-    """A string hypothesis (or a list or dict of them) as the pair (R, q); anything else as it is.
+@dataclass(frozen=True)
+class Sample:
+    """Names and counts of the data a model was fitted to.
 
-    Always patsy's grammar, whatever engine statsmodels is set to: formulaic's reads ``"a = b = 0"`` as one restriction.
+    Attributes
+    ----------
+    endog_name : str
+    absorbed : tuple of str
+    entity_name, time_name : str
+    n_entities, n_times : int
+    regressors : tuple of str
+        Without those that were dropped.
+    dropped : tuple of str
+        Regressors that effects or other regressors span.
+    n_incomplete : int
+        Rows left out.
+    incomplete : dict of str to int
+        How many rows each variable or lag cost.
     """
-    textual = isinstance(hypothesis, (str, Mapping)) or (
-        isinstance(hypothesis, (list, tuple)) and len(hypothesis) > 0 and all(isinstance(h, str) for h in hypothesis)
-    )
-    if not textual:
-        return hypothesis
-    try:
-        constraint = DesignInfo(names).linear_constraint(hypothesis)
-    except Exception as error:
-        message = str(error).splitlines()[0]
-        raise SpecificationError(
-            f"The hypothesis {hypothesis!r} can't be read: {message}.",
-            f"The coefficients are {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}.",
-            f'"{names[0]} = {names[-1]}"' if len(names) > 1 else f'"{names[0]} = 0"',
-        ) from None
-    return constraint.coefs, constraint.constants.ravel()
+
+    endog_name: str
+    absorbed: tuple[str, ...]
+    entity_name: str
+    time_name: str
+    n_entities: int
+    n_times: int
+    regressors: tuple[str, ...]
+    dropped: tuple[str, ...]
+    n_incomplete: int
+    incomplete: dict[str, int]
 
 
-def warn_not_converged(what: str, fix: str) -> None:
-    """One warning, in the frame of the caller of ``fit``."""
-    warnings.warn(ConvergenceWarning(f"{what} did not converge.", None, fix), stacklevel=5)
+@dataclass(frozen=True)
+class Inference:
+    """What is known about the slopes.
+
+    Attributes
+    ----------
+    estimate : FactorEstimate
+        Least squares.
+    final : FactorEstimate
+        At the reported slopes.
+    params : ndarray, shape (q,)
+        Corrected for bias where that was asked for.
+    bias : BiasResult or None
+    correction : {"none", "dynamic", "analytic", "jackknife"}
+    covariance : CovarianceResult
+    cluster_names : tuple of str
+    ssc, use_t : bool
+    """
+
+    estimate: FactorEstimate
+    final: FactorEstimate
+    params: Array
+    bias: BiasResult | None
+    correction: str
+    covariance: CovarianceResult
+    cluster_names: tuple[str, ...]
+    ssc: bool
+    use_t: bool
 
 
-class FactorResults(RegressionResults):
+class FactorResults(RefusedMethods, RegressionResults):
     """What the results of models with factors have in common.
 
     Everything of statsmodels' regression results is here, computed on the projected regression: coefficients, standard
@@ -74,39 +110,47 @@ class FactorResults(RegressionResults):
     those at the corrected slopes, and the covariance is that of least squares (Moon & Weidner 2017).
     """
 
-    def __init__(
-        self,
-        model: FactorModel,
-        estimate: FactorEstimate,
-        *,
-        final: FactorEstimate,
-        params: Array,
-        bias: BiasResult | None,
-        correction: str,
-        covariance: CovarianceChoice,
-        use_t: bool | None,
-    ) -> None:
-        self._estimate = final
-        self._least_squares = estimate.theta
-        self.bias = bias
-        self.bias_correction = correction
-        self._covariance: CovarianceResult = covariance(estimate)
-        self._cluster_names = covariance.group_names
-        robust = covariance.kind != "nonrobust"
-        bread = estimate.bread
+    report_title = "Interactive Fixed Effects Results"
+
+    def __init__(self, model: FactorModel, inference: Inference) -> None:
+        self._inference: Inference | None = inference
+        self.sample: Sample = model.sample
+        self._least_squares = inference.estimate.theta
+        self.bias = inference.bias
+        self.bias_correction = inference.correction
+        estimate = inference.estimate
         super().__init__(
             model,
-            np.asarray(params),
-            normalized_cov_params=np.linalg.inv(bread) / estimate.y.size,
+            np.asarray(inference.params),
+            normalized_cov_params=np.linalg.inv(estimate.bread) / estimate.y.size,
             scale=estimate.ssr / estimate.df.residual,
-            use_t=(not robust) if use_t is None else bool(use_t),
         )
-        self.cov_params_default = self._covariance.cov
+        self._use_covariance(inference.covariance, inference.cluster_names, inference.ssc, inference.use_t)
+
+    def _use_covariance(
+        self, covariance: CovarianceResult, cluster_names: tuple[str, ...], ssc: bool, use_t: bool
+    ) -> None:
+        self._covariance = covariance
+        self._cluster_names = cluster_names
+        self.use_t = use_t
+        self.cov_params_default = covariance.cov
         self.cov_type = covariance.kind
-        self.cov_kwds = {"description": self._covariance.description, "ssc": covariance.ssc}
+        self.cov_kwds = {"description": covariance.description, "ssc": ssc}
+        self.df_resid_inference = float(self.df_resid)
         if covariance.kind == "cluster":
-            self.df_resid_inference = float(min(self._covariance.n_groups) - 1)
-            self.cov_kwds["groups"] = self._cluster_names
+            self.df_resid_inference = float(min(covariance.n_groups) - 1)
+            self.cov_kwds["groups"] = cluster_names
+
+    @property
+    def _estimate(self) -> FactorEstimate:
+        """The estimate at the reported slopes, with its data."""
+        if self._inference is None:
+            raise DataError(
+                "The data of these results are gone: remove_data() was called.",
+                "Residuals, fitted values and predictions need them.",
+                "res = model.fit()",
+            )
+        return self._inference.final
 
     # ---- what was fitted ----
 
@@ -123,23 +167,17 @@ class FactorResults(RegressionResults):
     @property
     def n_entities(self) -> int:
         """Number of entities N."""
-        return int(self.factor_shape[0])
+        return self.sample.n_entities
 
     @property
     def n_times(self) -> int:
         """Number of periods T."""
-        return int(self.factor_shape[1])
+        return self.sample.n_times
 
     @cached_property
     def nobs(self) -> float:
         """Number of observations n = NT."""
-        n, t = self.factor_shape
-        return float(n * t)
-
-    @cached_property
-    def factor_shape(self) -> tuple[int, int]:
-        """(N, T)."""
-        return self._estimate.shape
+        return float(self.n_entities * self.n_times)
 
     @cached_property
     def params_uncorrected(self) -> pd.Series:
@@ -153,10 +191,7 @@ class FactorResults(RegressionResults):
     @cached_property
     def factors(self) -> pd.DataFrame:
         """Common factors, time by R, F'F/T = I, by decreasing share of variance."""
-        index = self.model.design.index.times
-        return pd.DataFrame(
-            self._estimate.factors, index=index.rename(self.model.design.index.time_name), columns=self._factor_names
-        )
+        return pd.DataFrame(self._estimate.factors, index=self._times, columns=self._factor_names)
 
     @cached_property
     def loadings(self) -> pd.DataFrame:
@@ -171,6 +206,11 @@ class FactorResults(RegressionResults):
     def _entities(self) -> pd.Index:
         index = self.model.design.index
         return index.entities.rename(index.entity_name)
+
+    @property
+    def _times(self) -> pd.Index:
+        index = self.model.design.index
+        return index.times.rename(index.time_name)
 
     @cached_property
     def factor_shares(self) -> pd.Series:
@@ -187,8 +227,7 @@ class FactorResults(RegressionResults):
     @cached_property
     def time_effects(self) -> pd.Series:
         """Additive time effects, zero where not absorbed."""
-        index = self.model.design.index
-        return pd.Series(self._estimate.time_effect, index=index.times.rename(index.time_name), name="effect")
+        return pd.Series(self._estimate.time_effect, index=self._times, name="effect")
 
     # ---- fit ----
 
@@ -227,20 +266,25 @@ class FactorResults(RegressionResults):
         """Sum of squares of the outcome projected off effects, factors and loadings."""
         return float(np.vdot(self._estimate.y_projected, self._estimate.y_projected))
 
+    @property
+    def _centered(self) -> bool:
+        """Sums of squares are about the mean unless neither constant nor factors could fit it, as in statsmodels."""
+        return bool(self.k_constant) or self.n_factors > 0
+
     @cached_property
     def ess(self) -> float:
-        """Centred total less residual sum of squares."""
-        return self.centered_tss - self.ssr
+        """Total less residual sum of squares."""
+        return (self.centered_tss if self._centered else self.uncentered_tss) - self.ssr
 
     @cached_property
     def rsquared(self) -> float:
         """Share of the outcome's variance explained by slopes, effects and factors together."""
-        return 1.0 - self.ssr / self.centered_tss
+        return self.ess / (self.ess + self.ssr)
 
     @cached_property
     def rsquared_adj(self) -> float:
         """R-squared with variances over their degrees of freedom."""
-        return 1.0 - (self.ssr / self.df_resid) / (self.centered_tss / (self.nobs - 1))
+        return 1.0 - (1.0 - self.rsquared) * (self.nobs - self._centered) / self.df_resid
 
     @cached_property
     def rsquared_within(self) -> float:
@@ -255,7 +299,7 @@ class FactorResults(RegressionResults):
     @cached_property
     def df_total(self) -> int:
         """All that was estimated: slopes, additive effects, factors and loadings."""
-        return self._estimate.df.model
+        return int(self.nobs - self.df_resid)
 
     @cached_property
     def llf(self) -> float:
@@ -273,29 +317,90 @@ class FactorResults(RegressionResults):
         return -2 * self.llf + np.log(self.nobs) * self.df_total
 
     @cached_property
-    def fvalue(self) -> float:
-        """F statistic of all slopes being zero, by the chosen covariance (a within-statistic)."""
-        return float(np.squeeze(self.f_test(np.eye(len(self.params))).fvalue))
+    def _overall(self) -> tuple[float, float]:
+        """F test that all slopes but those of constants are zero, by the chosen covariance."""
+        slopes = [j for j in range(len(self.params)) if j not in self.model._constants]
+        if not slopes:
+            return np.nan, np.nan
+        test = self.f_test(np.eye(len(self.params))[slopes])
+        return float(np.squeeze(test.fvalue)), float(np.squeeze(test.pvalue))
 
-    @cached_property
+    @property
+    def fvalue(self) -> float:
+        """F statistic of all slopes but the intercept being zero, by the chosen covariance."""
+        return self._overall[0]
+
+    @property
     def f_pvalue(self) -> float:
         """Its p-value."""
-        return float(np.squeeze(self.f_test(np.eye(len(self.params))).pvalue))
+        return self._overall[1]
 
     # ---- inference ----
 
     def t_test(self, r_matrix: Any, cov_p: Any = None, use_t: Any = None) -> Any:
         """t tests of linear hypotheses: ``"x1[1] = x1[2]"``, a matrix, or a pair (R, q)."""
-        return super().t_test(parse_hypothesis(r_matrix, self._names), cov_p=cov_p, use_t=use_t)
+        return super().t_test(read_hypothesis(r_matrix, self._names), cov_p=cov_p, use_t=use_t)
 
     def f_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None) -> Any:
         """Joint F test of linear hypotheses: ``"x1[1] = x1[2] = 0"``, a matrix, or a pair (R, q)."""
-        return super().f_test(parse_hypothesis(r_matrix, self._names), cov_p=cov_p, invcov=invcov)
+        return super().f_test(read_hypothesis(r_matrix, self._names), cov_p=cov_p, invcov=invcov)
 
     def wald_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None, **options: Any) -> Any:
         """Joint Wald test of linear hypotheses; ``use_f`` chooses F or chi-squared, ``scalar=True`` is the default."""
         options.setdefault("scalar", True)
-        return super().wald_test(parse_hypothesis(r_matrix, self._names), cov_p=cov_p, invcov=invcov, **options)
+        return super().wald_test(read_hypothesis(r_matrix, self._names), cov_p=cov_p, invcov=invcov, **options)
+
+    def get_robustcov_results(
+        self, cov_type: str = "HC1", use_t: bool | None = None, *, ssc: bool = True, **cov_kwds: Any
+    ) -> FactorResultsWrapper:
+        """The same estimates with another covariance.
+
+        Parameters
+        ----------
+        cov_type : str
+            As of ``fit``.
+        use_t : bool, optional
+        ssc : bool
+        **cov_kwds
+            ``groups``, ``maxlags``, ``kernel``.
+        """
+        covariance, names, use_t = self.model._covariance_for(cov_type, cov_kwds, ssc, use_t)
+        other = copy(self)
+        other._cache = {}
+        for name in ("_overall", "_report_parts", "bse", "tvalues", "pvalues"):
+            other.__dict__.pop(name, None)
+        assert self._inference is not None
+        other._inference = replace(
+            self._inference, covariance=covariance, cluster_names=names, ssc=ssc, use_t=bool(use_t)
+        )
+        other._use_covariance(covariance, names, ssc, bool(use_t))
+        return FactorResultsWrapper(other)
+
+    def _heteroskedastic(self, kind: Any) -> Array:
+        estimate = self.model._fitted("a covariance")
+        return factor_covariance(
+            estimate.z_projected, estimate.resid, df_resid=estimate.df.residual, kind=kind, ssc=True
+        ).cov
+
+    @cached_property
+    def cov_HC0(self) -> Array:  # noqa: N802
+        """Covariance robust to heteroskedasticity, without small-sample factor."""
+        return self._heteroskedastic("HC0")
+
+    @cached_property
+    def cov_HC1(self) -> Array:  # noqa: N802
+        """Covariance robust to heteroskedasticity, times NT over the residual degrees of freedom."""
+        return self._heteroskedastic("HC1")
+
+    @cached_property
+    def HC0_se(self) -> Array:  # noqa: N802
+        """Standard errors of `cov_HC0`."""
+        return np.sqrt(np.diag(self.cov_HC0))
+
+    @cached_property
+    def HC1_se(self) -> Array:  # noqa: N802
+        """Standard errors of `cov_HC1`."""
+        return np.sqrt(np.diag(self.cov_HC1))
 
     # ---- residuals ----
 
@@ -330,7 +435,7 @@ class FactorResults(RegressionResults):
 
     # ---- prediction, printing, storage ----
 
-    def predict(self, data: Any = None, *, effects: bool = True, **unknown: Any) -> pd.Series:
+    def predict(self, data: Any = None, *, effects: bool = True) -> pd.Series:
         """Predict the outcome, additive effects and factors included unless ``effects=False``.
 
         Parameters
@@ -350,13 +455,9 @@ class FactorResults(RegressionResults):
         DataError
             For entities without a group, and with ``effects`` for entities or periods out of the sample.
         """
-        if unknown:
-            from gifepanel.models.checks import reject_unknown
-
-            reject_unknown(unknown, ("data", "effects"), "predict")
         return predict(self.model.design, self._estimate, self.model._kept, data, effects)
 
-    def summary(self, alpha: float = 0.05, **unknown: Any) -> PanelSummary:
+    def summary(self, alpha: float = 0.05) -> PanelSummary:
         """The printed report: what was estimated, the fit, coefficients by group, diagnostics and notes.
 
         Parameters
@@ -369,13 +470,16 @@ class FactorResults(RegressionResults):
         PanelSummary
             ``as_text()``, ``as_html()``, ``as_latex()``, ``as_csv()``, ``as_markdown()``.
         """
-        if unknown:
-            from gifepanel.models.checks import reject_unknown
-
-            reject_unknown(unknown, ("alpha",), "summary")
         from gifepanel.results.summary import summarize
 
         return summarize(self, alpha)
+
+    @cached_property
+    def _report_parts(self) -> Any:
+        """What of the report does not depend on the level of the intervals."""
+        from gifepanel.results.summary import report_parts
+
+        return report_parts(self)
 
     def to_html(self) -> str:
         """The summary as HTML."""
@@ -393,13 +497,13 @@ class FactorResults(RegressionResults):
         return self.summary().as_html()
 
     def remove_data(self) -> None:
-        """Drop everything of the size of the sample; what the summary prints is computed first and kept."""
-        self.summary()
-        _ = self.factors, self.loadings, self.entity_effects, self.time_effects, self.params_uncorrected, self.fvalue
+        """Drop everything of the size of the sample; what doesn't need it is computed first and kept."""
+        for name in _KEPT:
+            getattr(self, name)
         super().remove_data()
         for name in ("resid", "fittedvalues", "wresid"):
             self.__dict__.pop(name, None)
-        self._estimate = None  # type: ignore[assignment]
+        self._inference = None
 
     @property
     def default_model_infos(self) -> dict[str, Any]:
@@ -412,7 +516,7 @@ class FactorResults(RegressionResults):
         if self.n_groups > 1:
             infos["Groups"] = lambda res: f"{res.n_groups}"
         infos["Factors"] = lambda res: f"{res.n_factors}"
-        infos["Absorbed"] = lambda res: ", ".join(res.model.design.absorbed) or "none"
+        infos["Absorbed"] = lambda res: ", ".join(res.sample.absorbed) or "none"
         infos["Covariance"] = lambda res: res.cov_type
         infos["R2 within"] = lambda res: f"{res.rsquared_within:.3f}"
         return infos
@@ -421,6 +525,28 @@ class FactorResults(RegressionResults):
     def bias_correction_words(self) -> str:
         """The bias correction, in words."""
         return _BIAS_WORDS[self.bias_correction]
+
+
+_KEPT = (
+    "_report_parts",
+    "factors",
+    "loadings",
+    "entity_effects",
+    "time_effects",
+    "params_uncorrected",
+    "minima",
+    "ssr",
+    "llf",
+    "ess",
+    "centered_tss",
+    "uncentered_tss",
+    "within_tss",
+    "rsquared_within",
+    "factor_shares",
+    "_overall",
+    "HC0_se",
+    "HC1_se",
+)
 
 
 class FactorResultsWrapper(RegressionResultsWrapper):

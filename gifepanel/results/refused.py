@@ -1,0 +1,37 @@
+"""What statsmodels' regression results offer and models with factors can't answer correctly: refused, with a way out."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from gifepanel.exceptions import SpecificationError
+
+__all__ = ["RefusedMethods"]
+
+
+def _refuse(name: str, why: str, instead: str) -> NoReturn:
+    raise SpecificationError(f"{name} is not available for models with factors or absorbed effects.", why, instead)
+
+
+class RefusedMethods:
+    """Mixed in before statsmodels' class, so that nothing wrong is inherited."""
+
+    def get_prediction(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: the covariance of estimated effects and factors, which intervals need, is not estimated."""
+        _refuse("get_prediction", "Its intervals would leave out effects and factors.", "res.predict(data)")
+
+    def t_test_pairwise(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: it needs the coding of terms by patsy."""
+        _refuse("t_test_pairwise", "It needs terms coded by patsy.", 'res.t_test("a = b, a = c, b = c")')
+
+    def compare_lm_test(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: the scores of a smaller model are at other factors."""
+        _refuse("compare_lm_test", "The factors of the two models differ.", 'res.f_test("a = b = 0")')
+
+    def _no_leverage(self) -> NoReturn:
+        _refuse("A covariance with leverages (HC2, HC3)", "Estimated factors have none.", 'cov_type="HC1"')
+
+    cov_HC2 = property(_no_leverage)
+    cov_HC3 = property(_no_leverage)
+    HC2_se = property(_no_leverage)
+    HC3_se = property(_no_leverage)
