@@ -38,20 +38,19 @@ def candidates(name: str, given: Any, automatic: range) -> int | list[int]:
                 f"{name} is {given!r}.", 'It must be a whole number, a range of them, or "auto".', f'{name}="auto"'
             )
         return list(automatic)
-    if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
-        numbers = [int(given)]
-    elif isinstance(given, Iterable) and not isinstance(given, (bytes, Mapping)):
-        numbers = sorted({n for n in given})
-    else:
-        numbers = [None]
-    if not numbers or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < minimum for n in numbers):
+    single = not isinstance(given, Iterable)
+    numbers: list[Any] = [given] if single else list(given)
+    if not numbers or not all(_is_count(n, minimum) for n in numbers):
         raise SpecificationError(
             f"{name} is {given!r}.",
             f'It must be a whole number from {minimum}, a range of such numbers, or "auto".',
             f"{name}={max(minimum, 2)}",
         )
-    single = isinstance(given, (int, np.integer))
-    return numbers[0] if single else [int(n) for n in numbers]
+    return int(given) if single else sorted({int(n) for n in numbers})
+
+
+def _is_count(value: Any, minimum: int) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= minimum
 
 
 def select_counts(
@@ -77,18 +76,22 @@ def select_counts(
     n_jobs, progress
         Of :func:`gifepanel.parallel.run_tasks`.
     """
-    factors, rules, chosen = pd.DataFrame(), pd.Series(dtype=int), n_factors
-    if not isinstance(n_factors, int):
+    factors, rules = pd.DataFrame(), pd.Series(dtype=int)
+    if isinstance(n_factors, int):
+        chosen = n_factors
+    else:
         criteria = _over_factors(data, n_factors, n_jobs, progress)
         index = pd.Index(criteria.n_factors, name="n_factors")
         factors = pd.DataFrame({"v": criteria.v, "ic1": criteria.ic1, "ic2": criteria.ic2}, index=index)
         rules = pd.Series({name: getattr(criteria, attribute) for name, attribute in _RULES.items()}, name="n_factors")
         chosen = int(rules[rule])
-    groups, n = pd.DataFrame(), n_groups
-    if not isinstance(n_groups, int):
-        groups = _over_groups(data, int(chosen), n_groups, options, n_jobs, progress)
+    groups = pd.DataFrame()
+    if isinstance(n_groups, int):
+        n = n_groups
+    else:
+        groups = _over_groups(data, chosen, n_groups, options, n_jobs, progress)
         n = int(groups["ic"].idxmin())
-    return Selection(int(chosen), int(n), factors, rules, groups, rule)  # type: ignore[arg-type]
+    return Selection(chosen, n, factors, rules, groups, rule)
 
 
 def _over_factors(data: PanelArrays, numbers: list[int], n_jobs: int | None, progress: Progress) -> FactorCriteria:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -99,6 +99,27 @@ class PanelDesign:
     def nobs(self) -> int:
         """Number of complete rows, n."""
         return int(self.endog.size)
+
+    def take(self, rows: BoolArray) -> PanelDesign:
+        """The design of some of the rows (n,), levels of absorbed effects that lost all theirs left out."""
+        esample = self.esample.copy()
+        esample[np.flatnonzero(esample)[~rows]] = False
+        codes = {}
+        for name, (own, levels) in self.absorbed_codes.items():
+            used, new = np.unique(own[rows], return_inverse=True)
+            codes[name] = (new.astype(np.int64), levels[used])
+        return replace(
+            self,
+            endog=self.endog[rows],
+            exog=np.ascontiguousarray(self.exog[rows]),
+            index=self.index.subset(rows) if self.index is not None else None,
+            row_index=self.row_index[rows],
+            esample=esample,
+            absorbed_codes=codes,
+            absorbed_slopes={name: values[rows] for name, values in self.absorbed_slopes.items()},
+            controls=None if self.controls is None else np.ascontiguousarray(self.controls[rows]),
+            weights=None if self.weights is None else self.weights[rows],
+        )
 
     def cubes(self) -> tuple[FloatArray, FloatArray]:
         """Outcome (N, T) and regressors (N, T, p).

@@ -229,7 +229,7 @@ class EffectSystem:
             work(*pairs[0])
             return
         with ThreadPoolExecutor(_threads()) as pool:
-            list(pool.map(lambda pair: work(*pair), pairs))
+            list(pool.map(work, bounds[:-1], bounds[1:]))
 
     def _reduce(self, m: int, work: Callable[[int, int, Array], None]) -> Array:
         bounds = self._bounds
@@ -239,7 +239,7 @@ class EffectSystem:
             work(*pairs[0], parts[0])
             return parts[0]
         with ThreadPoolExecutor(_threads()) as pool:
-            list(pool.map(lambda job: work(*job[0], job[1]), zip(pairs, parts, strict=True)))
+            list(pool.map(work, bounds[:-1], bounds[1:], parts))
         total = parts[0]
         for part in parts[1:]:
             total += part
