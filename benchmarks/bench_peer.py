@@ -3,7 +3,7 @@
     python benchmarks/bench_peer.py [--quick] [--draws 3]
 
 Both run in one process with one thread on the same panels and the same raw kappa, compiled code warm. The criterion of
-both is computed by one function, independent of both packages. Writes ``peer.csv``, ``peer_growth.csv``, ``peer.md``.
+both is computed by one function, independent of both packages. Writes ``peer.csv``, ``peer_steps.csv``, ``peer.md``.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from common import Runner, markdown_table, median_time, one_thread, parser, writ
 
 import gifepanel as gife
 from gifepanel.solvers.arrays import prepare
-from gifepanel.solvers.grouped import GroupedOptions, fit_grouped
+from gifepanel.solvers.grouped import GroupedOptions, _penalized, _starting_centres, fit_grouped
+from gifepanel.solvers.heterogeneous import heterogeneous_slopes
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+Row = dict[str, Any]
 KAPPAS = (0.01, 0.1, 1.0, 10.0)
 PEER_DEFAULT = 0.1
 N, T, P, K, R = 100, 40, 2, 3, 2
 SIZES = (25, 50, 100, 200, 400)
 SLACK = 1e-10
+OURS = {"whole": "whole call", "solver": "solver", "estimates": "estimates"}
 NOTES = """\
 *Q*: criterion of Su & Ju (2018, eq. 2.7) at the slopes and centres returned, relative gap in parts per million (of
 Q of the peer). *whole call*: `GroupedIFE(y, x, ...).fit(kappa=...)`, with classification, refit, four further starts
@@ -76,20 +79,18 @@ def solver(data: gife.datasets.SimulatedPanel, kappa: float, **options: Any) -> 
 
 def estimates(data: gife.datasets.SimulatedPanel, kappa: float) -> Callable[[], Any]:
     """Start, sweep and descent, up to the penalised slopes and centres and no further."""
-    from gifepanel.solvers import grouped as module
-
     options = GroupedOptions(kappa=kappa, standardize=False)
 
     def call() -> Any:
         arrays = prepare(data.y, data.x)
-        start = module.heterogeneous_slopes(arrays, R)
-        centres = module._starting_centres(start, K, options, arrays.scale)[0]
-        return module._penalized(arrays, R, options, start, centres)
+        start = heterogeneous_slopes(arrays, R)
+        centres = _starting_centres(start, K, options, arrays.scale)[0]
+        return _penalized(arrays, R, options, start, centres)
 
     return call
 
 
-def compare_once(n: int, t: int, draw: int, kappa: float, repeats: int) -> dict[str, Any]:
+def compare_once(n: int, t: int, draw: int, kappa: float, repeats: int) -> Row:
     """One panel at one kappa."""
     data = panel(n, t, draw)
     begin = time.perf_counter()
@@ -131,116 +132,132 @@ def accuracy(data: gife.datasets.SimulatedPanel, beta: Array, alpha: Array) -> f
     return match_groups(data.truth.groups, nearest, len(alpha))[1]
 
 
-def warm() -> None:
-    """Compile everything."""
-    compare_once(12, 10, 0, 1.0, 1)
+def iteration(n: int, repeats: int) -> Row:
+    """What one step costs: the peer's numerical gradient, and an iteration of our descent."""
+    from groupedpaneldatamodels.models import su_ju
+
+    from gifepanel.solvers.descent import _Descent
+
+    data = panel(n, T, 0)
+    arrays = prepare(data.y, data.x)
+    problem = _Descent(arrays, R, PEER_DEFAULT)
+    centres = data.truth.alpha.copy()
+    beta = np.ascontiguousarray(centres[data.truth.groups - 1] + 0.1 * np.random.default_rng(0).standard_normal((n, P)))
+    state = problem.state(centres, beta, np.full(n, -1, dtype=np.int64))
+    objective = su_ju._objective_value_without_individual_effects
+    # contiguous, as its optimiser hands them over
+    b, a = np.ascontiguousarray(beta.T), np.ascontiguousarray(centres.T)
+    one = median_time(lambda: objective(data.y, data.x, b, a, PEER_DEFAULT, n, R, T), 20 * repeats)["median"]
+    ours = median_time(lambda: problem.iterate(state), 4 * repeats)["median"]
+    gradient = one * (n * P + P + 1)
+    return {"n": n, "peer_gradient_seconds": gradient, "our_iteration_seconds": ours, "ratio": gradient / ours}
 
 
-def by_kappa(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def by_kappa(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Medians over draws."""
     out = []
     for n in sorted({row["n"] for row in rows}):
         for kappa in sorted({row["kappa"] for row in rows if row["n"] == n}):
             same = [row for row in rows if row["n"] == n and row["kappa"] == kappa]
             mid = {key: statistics.median(row[key] for row in same) for key in same[0]}
+            gaps = [row["gap_ppm"] for row in same]
             out.append(
                 {
                     "size": f"{n}x{same[0]['t']}",
                     "kappa": f"{kappa:g}",
-                    "draws": len(same),
                     "not_higher": f"{sum(row['not_higher'] for row in same)} of {len(same)}",
-                    "gap_ppm": f"{min(row['gap_ppm'] for row in same):.3g} to {max(row['gap_ppm'] for row in same):.3g}",
-                    "peer": f"{mid['peer_seconds']:.2f}",
-                    "whole": f"{1e3 * mid['whole_seconds']:.1f}",
-                    "solver": f"{1e3 * mid['solver_seconds']:.1f}",
-                    "estimates": f"{1e3 * mid['estimates_seconds']:.1f}",
-                    "ratio_whole": f"{mid['ratio_whole']:.0f}",
-                    "ratio_solver": f"{mid['ratio_solver']:.0f}",
-                    "ratio_estimates": f"{mid['ratio_estimates']:.0f}",
+                    "gap_ppm": f"{min(gaps):.3g} to {max(gaps):.3g}",
                     "accuracy_peer": f"{statistics.fmean(row['accuracy_peer'] for row in same):.3f}",
                     "accuracy_ours": f"{statistics.fmean(row['accuracy_ours'] for row in same):.3f}",
+                    "peer": f"{mid['peer_seconds']:.2f}",
+                    **{name: f"{1e3 * mid[name + '_seconds']:.1f}" for name in OURS},
+                    **{f"ratio_{name}": f"{mid['ratio_' + name]:.0f}" for name in OURS},
                 }
             )
     return out
 
 
-def report(rows: Sequence[Mapping[str, Any]]) -> str:
+def report(rows: Sequence[Mapping[str, Any]], steps: Sequence[Mapping[str, Any]]) -> str:
     """The text of ``peer.md``."""
-    columns = {
-        "size": "N x T",
-        "kappa": "κ",
+    size = {"size": "N x T", "kappa": "κ"}
+    quality = {
         "not_higher": "Q not higher",
         "gap_ppm": "gap in Q, ppm",
-        "peer": "peer, s",
-        "whole": "whole call, ms",
-        "solver": "solver, ms",
-        "estimates": "estimates, ms",
-        "ratio_whole": "ratio, whole",
-        "ratio_solver": "ratio, solver",
-        "ratio_estimates": "ratio, estimates",
         "accuracy_peer": "accuracy, peer",
         "accuracy_ours": "ours",
     }
-    quality = [columns_ for columns_ in ("size", "kappa", "not_higher", "gap_ppm", "accuracy_peer", "accuracy_ours")]
-    timing = [name for name in columns if name not in quality[2:]]
+    timing = {
+        "peer": "peer, s",
+        **{name: f"{words}, ms" for name, words in OURS.items()},
+        **{f"ratio_{name}": f"ratio, {words}" for name, words in OURS.items()},
+    }
     table = by_kappa(rows)
     worse = [row for row in rows if not row["not_higher"]]
-    return "\n\n".join(
-        [
-            f"Design S with p = {P}, K = {K}, R = {R}.",
-            NOTES.strip(),
-            markdown_table(table, {name: columns[name] for name in quality}),
-            markdown_table(table, {name: columns[name] for name in timing}),
-            f"Our criterion is higher in {len(worse)} of {len(rows)} fits"
-            + "".join(f"; N = {r['n']}, draw {r['draw']}, κ = {r['kappa']:g}: {r['gap_ppm']:.3g} ppm" for r in worse)
-            + ".",
+    parts = [
+        f"Design S with p = {P}, K = {K}, R = {R}. The peer's own default is κ = {PEER_DEFAULT:g}.",
+        NOTES,
+        markdown_table(table, {**size, **quality}),
+        f"Our criterion is higher in {len(worse)} of {len(rows)} fits."
+        + "".join(f" N = {r['n']}, draw {r['draw']}, κ = {r['kappa']:g}: {r['gap_ppm']:.3g} ppm." for r in worse),
+        markdown_table(table, {**size, **timing}),
+    ]
+    if steps:
+        cells = [
+            {
+                "n": row["n"],
+                "peer": f"{1e3 * row['peer_gradient_seconds']:.1f}",
+                "ours": f"{1e3 * row['our_iteration_seconds']:.2f}",
+                "ratio": f"{row['ratio']:.0f}",
+            }
+            for row in steps
         ]
-    )
+        parts += [
+            f"One step at T = {T}, in milliseconds: a gradient of the peer, by differences, and an iteration of our\n"
+            "descent (units, centres and factors, each exact). The first grows with the square of N.",
+            markdown_table(cells, {"n": "N", "peer": "peer, ms", "ours": "ours, ms", "ratio": "ratio"}),
+        ]
+    return "\n\n".join(part.strip() for part in parts)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run from the command line."""
     options_parser = parser(__doc__ or "", draws=5)
-    options_parser.add_argument("--budget", type=float, default=420.0, help="seconds the peer may take in all")
+    options_parser.add_argument("--budget", type=float, default=480.0, help="seconds the peer may take in all")
     options = options_parser.parse_args(arguments)
-    draws = 1 if options.quick else options.draws
-    tasks = [(N, T, draw, kappa) for draw in range(draws) for kappa in KAPPAS]
-    growth = [(n, T, 0, kappa) for n in (SIZES[:2] if options.quick else SIZES) for kappa in (PEER_DEFAULT, 1.0) if n != N]
+    tasks = [(N, T, draw, kappa) for draw in range(options.draws) for kappa in KAPPAS]
+    tasks += [
+        (n, T, draw, PEER_DEFAULT) for n in SIZES if n != N for draw in range(min(options.draws, 3 if n <= N else 2))
+    ]
     if options.quick:
-        tasks = [(50, T, 0, kappa) for kappa in KAPPAS[:2]]
-        growth = [(25, T, 0, PEER_DEFAULT)]
+        tasks = [(50, T, 0, KAPPAS[0]), (50, T, 0, PEER_DEFAULT), (25, T, 0, PEER_DEFAULT)]
     runner = Runner(quiet=options.quiet)
-    rows: list[dict[str, Any]] = []
-    used, skipped = 0.0, 0
+    rows: list[Row] = []
+    steps: list[Row] = []
+    skipped = 0
+
+    def within_budget(n: int, t: int, draw: int, kappa: float) -> Row | None:
+        return compare_once(n, t, draw, kappa, 5) if sum(row["peer_seconds"] for row in rows) < options.budget else None
+
     with one_thread():
-        warm()
-        for _, row in runner(_within_budget, [(options.budget, *task) for task in [*tasks, *growth]], "fits"):
+        # compile everything
+        compare_once(12, 10, 0, 1.0, 1)
+        for _, row in runner(within_budget, tasks, "fits"):
             if row is None:
                 skipped += 1
                 continue
             rows.append(row)
-            used += row["peer_seconds"]
             print(_line(row), flush=True)
+        for _, row in runner(iteration, [(n, 1 if options.quick else 5) for n in SIZES], "steps"):
+            steps.append(row)
     if not rows:
         return
-    text = report(rows)
+    text = report(rows, steps)
     if skipped:
         text += f"\n\n{skipped} fits were left out: the peer had used its {options.budget:.0f} seconds."
     complete = not (options.quick or runner.interrupted or skipped)
-    folder = write_results("peer", {"peer": rows}, text, options=options, complete=complete, notes={"draws": draws})
+    tables = {"peer": rows, "peer_steps": steps}
+    folder = write_results("peer", tables, text, options=options, complete=complete, notes={"draws": options.draws})
     print(f"\n{text}\n\nwritten to {folder.name}/")
-
-
-_spent = 0.0
-
-
-def _within_budget(budget: float, n: int, t: int, draw: int, kappa: float) -> dict[str, Any] | None:
-    global _spent
-    if _spent >= budget:
-        return None
-    row = compare_once(n, t, draw, kappa, 5)
-    _spent += row["peer_seconds"]
-    return row
 
 
 def _line(row: Mapping[str, Any]) -> str:

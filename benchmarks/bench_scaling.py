@@ -8,10 +8,8 @@ One thread, compiled code warm, all starts and the refit included. Writes ``scal
 
 from __future__ import annotations
 
-import functools
 import json
 import math
-import os
 import statistics
 import subprocess
 import sys
@@ -69,8 +67,8 @@ def call_for(way: str, size: Sequence[int], seed: int) -> Callable[[], Any]:
 
 
 def timed(way: str, size: Sequence[int], draws: int) -> Row:
-    """Seconds over panels of several seeds, the faster of two runs of each."""
-    per_panel = [median_time(call_for(way, size, seed), 2)["min"] for seed in range(draws)]
+    """Seconds over panels of several seeds, the fastest of three runs of each."""
+    per_panel = [median_time(call_for(way, size, seed), 3)["min"] for seed in range(draws)]
     return {"seconds": statistics.median(per_panel), "fastest": min(per_panel), "slowest": max(per_panel)}
 
 
@@ -121,9 +119,8 @@ def parts_rows(size: Sequence[int], draws: int) -> list[Row]:
                 spent = seconds[part]
                 share = spent * draws / total
                 count = round(calls.get(part, 0) / draws)
-                out.append(
-                    {"size": label, "view": view, "way": way, "part": part, "seconds": spent, "share": share, "calls": count}
-                )
+                row = {"size": label, "view": view, "way": way, "part": part}
+                out.append({**row, "seconds": spent, "share": share, "calls": count})
     return out
 
 
@@ -194,9 +191,9 @@ def report(sizes: Sequence[Row], growth: Sequence[Row], parts: Sequence[Row], st
             out += [f"{title}: milliseconds and share.", _wide(chosen)]
     if growth:
         out += [
-            "Growth of the time, one dimension at a time from N = {n}, T = {t}, p = {p}, K = {k}, R = {r}; the number of "
-            "starts rises from 1 to 5 at K = 4. Exponents: time proportional to a power of the "
-            "dimension, over the whole range and at its end.".format(**BASE),
+            "Growth of the time, one dimension at a time from N = {n}, T = {t}, p = {p}, K = {k}, R = {r}; the number\n"
+            "of starts rises from 1 to 5 at K = 4. Exponents: time proportional to a power of the dimension, over the\n"
+            "whole range and at its end.".format(**BASE),
             markdown_table([_growth_cells(row) for row in growth], ["varied", "value", "solver, ms", "arrays, ms"]),
             markdown_table(
                 elasticities(growth),
@@ -254,7 +251,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sizes = SIZES[:2] if options.quick else SIZES
     runner = Runner(quiet=options.quiet)
     collected: dict[str, list[Row]] = {"scaling": [], "scaling_parts": [], "scaling_growth": [], "scaling_start": []}
-    small = lambda size: draws if size[0] < 5000 else min(draws, 3)  # noqa: E731
+
+    def small(size: Sequence[int]) -> int:
+        return draws if size[0] < 5000 else min(draws, 3)
+
     with one_thread():
         for _, row in runner(sizes_row, [(*entry, small(entry[0])) for entry in sizes], "sizes"):
             collected["scaling"].append(row)

@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import platform
+import re
 import statistics
 import sys
 import time
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 RESULTS = Path(__file__).parent / "results"
+_NUMBER = re.compile(r"[-+−]?\d")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PACKAGES = ("gifepanel", "numpy", "scipy", "numba", "pandas", "statsmodels", "scikit-learn", "groupedpaneldatamodels")
 
@@ -116,7 +118,9 @@ def machine_facts() -> dict[str, Any]:
             continue
     from threadpoolctl import threadpool_info
 
-    blas = sorted({f"{lib['internal_api']} {lib.get('version')}" for lib in threadpool_info() if lib["user_api"] == "blas"})
+    blas = sorted(
+        {f"{lib['internal_api']} {lib.get('version')}" for lib in threadpool_info() if lib["user_api"] == "blas"}
+    )
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
@@ -149,7 +153,7 @@ def markdown_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]
     headings = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
     body = [[_cell(row.get(key)) for key in headings] for row in rows]
     widths = [max([len(head), *(len(line[j]) for line in body)]) for j, head in enumerate(headings.values())]
-    left = [all(not _numeric(line[j]) for line in body) for j in range(len(widths))]
+    left = [not any(_NUMBER.match(line[j]) for line in body) for j in range(len(widths))]
 
     def joined(cells: Iterable[str]) -> str:
         padded = (c.ljust(w) if side else c.rjust(w) for c, w, side in zip(cells, widths, left, strict=True))
@@ -165,11 +169,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _numeric(cell: str) -> bool:
-    text = cell.strip().lstrip("-−~<>").rstrip("%s ")
-    return not text or text.replace(".", "", 1).replace(",", "").replace("e-", "").replace("e+", "").isdigit()
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -215,4 +214,4 @@ def write_results(
 
 
 def _stored(value: Any) -> Any:
-    return f"{value:.12g}" if isinstance(value, float) else value
+    return f"{value:.10g}" if isinstance(value, float) else value

@@ -95,9 +95,9 @@ def _fits(cell: Cell, panel: gife.datasets.SimulatedPanel) -> Iterator[tuple[dic
     shared: dict[str, Any] = {"n_factors": cell.r}
     if cell.design == "P":
         shared["absorb"] = "entity"
-    first = {"predetermined": [0]} if dynamic else {}
-    model = gife.GroupedIFE(panel.y, panel.x, n_groups=cell.k, **shared, **first)
-    # arrays carry no names from which a lag of the outcome could be told: the default of formulas is asked for
+    first = [0] if dynamic else []
+    model = gife.GroupedIFE(panel.y, panel.x, n_groups=cell.k, predetermined=first, **shared)
+    # arrays have no names that say which column is a lag of the outcome: the default of formulas is asked for
     default = "dynamic" if dynamic else "none"
     corrections = ("none", "dynamic", "analytic") if dynamic else ("none",)
     bandwidth = {"m1": 2} if dynamic else {}
@@ -131,7 +131,7 @@ def interacted(panel: gife.datasets.SimulatedPanel) -> Array:
 
 
 def known_slopes_accuracy(panel: gife.datasets.SimulatedPanel) -> float:
-    """Share of entities classified rightly by least squares at the true slopes and factors: what no method can beat."""
+    """Share of entities classified rightly by least squares at the true slopes and factors."""
     n, t, _ = panel.x.shape
     factors = panel.truth.factors if panel.truth.factors.shape[1] else np.ones((t, 1))
     basis = np.linalg.qr(factors)[0]

@@ -15,7 +15,7 @@ def slopes(k: int, p: int) -> Array:
     """Centres (K, p) .6 apart in every regressor, rising in the odd and falling in the even ones, about 1."""
     steps = 0.6 * (np.arange(k) - (k - 1) / 2)
     signs = np.where(np.arange(p) % 2 == 0, 1.0, -1.0)
-    return 1.0 + steps[:, None] * signs
+    return np.asarray(1.0 + steps[:, None] * signs)
 
 
 def timing_panel(n: int, t: int, p: int = 2, k: int = 3, r: int = 2, seed: int = 0) -> tuple[Array, Array]:

@@ -22,6 +22,16 @@ __all__ = ["main"]
 
 _DEMO_FORMULA = "log(sales) ~ log(real_price) + log(real_income) | state"
 
+_DEMO_CODE = """
+    import gifepanel as gife
+    data = gife.datasets.load_cigar()
+    res = gife.GroupedIFE.from_formula(
+        "{}",
+        data, n_groups=3, n_factors=2,
+    ).fit()
+    print(res.summary())
+"""
+
 _DEPENDENCIES = (
     "numpy",
     "scipy",
@@ -81,9 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--traceback", action="store_true", help="show where an error came from")
-    parser = argparse.ArgumentParser(
-        prog="gifepanel", description="Grouped interactive fixed effects for panel data."
-    )
+    parser = argparse.ArgumentParser(prog="gifepanel", description="Grouped interactive fixed effects for panel data.")
     parser.add_argument("--version", action="version", version=f"gifepanel {gifepanel.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
@@ -132,7 +140,7 @@ def _count(text: str) -> int | range | str:
 def _demo(_arguments: argparse.Namespace) -> None:
     data = gifepanel.datasets.load_cigar()
     print("Cigarette demand in 46 states of the USA, 1963 to 1992 (Baltagi)")
-    print(f'GroupedIFE.from_formula(\n    "{_DEMO_FORMULA}",\n    data, n_groups=3, n_factors=2)\n')
+    print(_DEMO_CODE.format(_DEMO_FORMULA))
     results = gifepanel.GroupedIFE.from_formula(_DEMO_FORMULA, data, n_groups=3, n_factors=2).fit()
     print(results.summary())
     print("\n" + _members(results.groups))

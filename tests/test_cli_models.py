@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import textwrap
+import warnings
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +36,18 @@ def test_demo_prints_the_report_and_every_state(capsys: pytest.CaptureFixture[st
         assert state in one_line
     sizes = [int(size) for size in re.findall(r"^Group \d \((\d+)\)", out, re.MULTILINE)]
     assert len(sizes) == 3 and sum(sizes) == 46
-    for group in (1, 2, 3):
-        assert f"log(real_price)[{group}]" in out
+    for group, size in enumerate(sizes, 1):
+        assert f"Group {group}: {size} of 46 entities" in out
+    assert out.count("  log(real_price)  ") == 3
+
+
+def test_the_code_that_the_demo_shows_prints_its_report(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["demo"])
+    out = capsys.readouterr().out
+    code, report = re.split(r"\n(?= +Grouped)", out, maxsplit=1)
+    exec(textwrap.dedent(code.partition("\n\n")[2]), {})
+    printed = capsys.readouterr().out
+    assert len(printed) > 1000 and report.startswith(printed.rstrip()[:2000])
 
 
 def test_demo_is_the_fit_of_its_formula(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,7 +62,7 @@ def test_fit_from_a_file_is_the_fit_in_python(panel_file: Path, capsys: pytest.C
     table = panel_file.with_name("table.csv")
     command = ["fit", "y ~ 0 + x1 + x2", str(panel_file), "--entity", "entity", "--time", "time"]
     assert cli.main([*command, "--groups", "3", "--factors", "2", "--seed", "1", "--output", str(table)]) == 0
-    assert "x1[1]" in capsys.readouterr().out
+    assert "Group 3: 16 of 40 entities" in capsys.readouterr().out
     data = pd.read_csv(panel_file).set_index(["entity", "time"])
     model = gifepanel.GroupedIFE.from_formula("y ~ 0 + x1 + x2", data, n_groups=3, n_factors=2)
     results = model.fit(random_state=1)
@@ -59,12 +72,75 @@ def test_fit_from_a_file_is_the_fit_in_python(panel_file: Path, capsys: pytest.C
     np.testing.assert_allclose(written["std_err"], results.bse, rtol=1e-12)
 
 
-@pytest.mark.parametrize("suffix", [".tex", ".html"])
-def test_tables(panel_file: Path, suffix: str) -> None:
-    table = panel_file.with_name(f"table{suffix}")
-    command = ["fit", "y ~ 0 + x1 + x2", str(panel_file), "--entity", "entity", "--time", "time", "--quiet"]
-    assert cli.main([*command, "--groups", "3", "--factors", "2", "--output", str(table)]) == 0
-    assert "x1[1]" in table.read_text()
+def command(path: Path, formula: str = "y ~ 0 + x1 + x2", *more: str) -> list[str]:
+    ids = ["--entity", "entity", "--time", "time"]
+    return ["fit", formula, str(path), *ids, "--groups", "3", "--factors", "2", *more]
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".parquet", ".feather", ".dta"])
+def test_other_files_give_the_same_report(panel_file: Path, suffix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(command(panel_file)) == 0
+    expected = capsys.readouterr().out
+    other = panel_file.with_name(f"panel{suffix}")
+    data = pd.read_csv(panel_file)
+    writers = {".parquet": "to_parquet", ".feather": "to_feather", ".dta": "to_stata", ".csv.gz": "to_csv"}
+    options = {".dta": {"write_index": False}, ".csv.gz": {"index": False}}
+    getattr(data, writers[suffix])(other, **options.get(suffix, {}))
+    assert cli.main(command(other)) == 0
+    assert capsys.readouterr().out == expected
+
+
+def test_quiet_tables(panel_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for suffix in (".tex", ".html", ".csv"):
+        table = panel_file.with_name(f"quiet{suffix}")
+        assert cli.main(command(panel_file, "y ~ 0 + x1 + x2", "--quiet", "--output", str(table))) == 0
+        text = table.read_text("utf-8")
+        if suffix == ".tex":
+            assert text.startswith(r"\begin{table}") and text.count(r"\begin{tabular}") == 3
+        elif suffix == ".html":
+            parser = HTMLParser()
+            parser.feed(text)
+            parser.close()
+            assert text.count("<table") == text.count("</table>") == 3
+        else:
+            assert list(pd.read_csv(table)["term"]) == [f"{x}[{k}]" for k in (1, 2, 3) for x in ("x1", "x2")]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_covariance_type(panel_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(command(panel_file, "y ~ 0 + x1 + x2 | entity", "--cov-type", "cluster")) == 0
+    out = capsys.readouterr().out
+    assert "clustered by entity (40)" in out and max(map(len, out.splitlines())) <= 80
+
+
+def test_warnings_are_one_line(panel_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = pd.read_csv(panel_file)
+    path = panel_file.with_name("warned.csv")
+    data.assign(size=data["entity"]).to_csv(path, index=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert cli.main(command(path, "y ~ x1 + x2 + size | entity")) == 0
+    err = capsys.readouterr().err
+    assert err.startswith("warning: size was dropped: it is absorbed") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("formula", "more", "culprit"),
+    [
+        ("y ~ x1**2", [], "x1**2"),
+        ("y ~ 0 + x1 | size", [], "size"),
+        ("y ~ 0 + x1 + x2", ["--factors", "30"], "n_factors is 30"),
+        ("y ~ 0 + x1 + x2", ["--groups", "41"], "n_groups is 41"),
+        ("y ~ 0 + x1 + x2", ["--seed", "-1"], "random_state is -1"),
+        ("y ~ 0 + x1 + x2", ["--cov-type", "hc1"], "cov_type='HC1'"),
+    ],
+)
+def test_one_message_and_exit_code_two(
+    panel_file: Path, formula: str, more: list[str], culprit: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(command(panel_file, formula, *more)) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and culprit in err and err.startswith("gifepanel: ") and err.count("\n") == 1
 
 
 def test_misspelt_column(panel_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

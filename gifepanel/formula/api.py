@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def gife(
     n_factors: Count,
     entity: str | None = None,
     time: str | None = None,
+    context: int | Mapping[str, Any] | None = 0,
     **options: Any,
 ) -> GroupedIFE:
     """Grouped interactive fixed effects: :meth:`gifepanel.GroupedIFE.from_formula`.
@@ -41,6 +42,8 @@ def gife(
         Number of groups of slopes and of common factors, or the numbers to choose from.
     entity, time : str, optional
         Names of the columns that say who and when.
+    context : int, mapping or None
+        Where functions used in the formula are looked up: frames above the caller, or names.
     **options
         Further arguments of :meth:`gifepanel.GroupedIFE.from_formula`.
 
@@ -52,7 +55,14 @@ def gife(
     from gifepanel.models import GroupedIFE
 
     return GroupedIFE.from_formula(
-        formula, data, entity=entity, time=time, n_groups=n_groups, n_factors=n_factors, **options
+        formula,
+        data,
+        entity=entity,
+        time=time,
+        n_groups=n_groups,
+        n_factors=n_factors,
+        context=context + 1 if isinstance(context, int) else context,
+        **options,
     )
 
 
@@ -63,6 +73,7 @@ def ife(
     n_factors: Count,
     entity: str | None = None,
     time: str | None = None,
+    context: int | Mapping[str, Any] | None = 0,
     **options: Any,
 ) -> InteractiveFE:
     """Interactive fixed effects with one slope vector: :meth:`gifepanel.InteractiveFE.from_formula`.
@@ -77,6 +88,8 @@ def ife(
         Number of common factors, or the numbers to choose from.
     entity, time : str, optional
         Names of the columns that say who and when.
+    context : int, mapping or None
+        Where functions used in the formula are looked up: frames above the caller, or names.
     **options
         Further arguments of :meth:`gifepanel.InteractiveFE.from_formula`.
 
@@ -87,4 +100,12 @@ def ife(
     """
     from gifepanel.models import InteractiveFE
 
-    return InteractiveFE.from_formula(formula, data, entity=entity, time=time, n_factors=n_factors, **options)
+    return InteractiveFE.from_formula(
+        formula,
+        data,
+        entity=entity,
+        time=time,
+        n_factors=n_factors,
+        context=context + 1 if isinstance(context, int) else context,
+        **options,
+    )

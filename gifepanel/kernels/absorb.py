@@ -13,6 +13,7 @@ import numpy as np
 from gifepanel.kernels._jit import jit
 
 __all__ = [
+    "absorbed_leverage",
     "base_demean",
     "count_levels",
     "counting_order",
@@ -214,6 +215,53 @@ def reduced_diagonal(codes, values, weights, starts, size, out):
                     if cell[b] != 0.0:
                         out[b] -= cell[b] * cell[b] / total
                         cell[b] = 0.0
+
+
+@jit
+def absorbed_leverage(codes, values, weights, starts, indptr, indices, cells, inverse, out):
+    """Leverage of every row in the absorbed effects: w_i (1/W_a + d_i'S^- d_i), d_i the row of M_A B.
+
+    Parameters
+    ----------
+    codes, values, weights, starts
+        As above.
+    indptr, indices, cells : ndarray
+        A'WB in compressed rows.
+    inverse : ndarray, shape (M, M)
+        A generalised inverse of S.
+    out : ndarray, shape (n,)
+        Overwritten.
+    """
+    terms = codes.shape[0]
+    weighted = weights.shape[0] > 0
+    sloped = values.shape[0] > 0
+    for a in range(starts.shape[0] - 1):
+        lo, hi = starts[a], starts[a + 1]
+        total = 0.0
+        for i in range(lo, hi):
+            total += weights[i] if weighted else 1.0
+        if not total > 0.0:
+            for i in range(lo, hi):
+                out[i] = 0.0
+            continue
+        first, last = indptr[a], indptr[a + 1]
+        mean = 0.0
+        for p in range(first, last):
+            for q in range(first, last):
+                mean += cells[p] * cells[q] * inverse[indices[p], indices[q]]
+        mean /= total * total
+        for i in range(lo, hi):
+            own = 0.0
+            cross = 0.0
+            for j in range(terms):
+                z = values[j, i] if sloped else 1.0
+                row = codes[j, i]
+                for k in range(terms):
+                    own += z * (values[k, i] if sloped else 1.0) * inverse[row, codes[k, i]]
+                for p in range(first, last):
+                    cross += z * cells[p] * inverse[row, indices[p]]
+            w = weights[i] if weighted else 1.0
+            out[i] = w * (1.0 / total + own - 2.0 * cross / total + mean)
 
 
 @jit

@@ -348,6 +348,17 @@ def solve_units(v, hmat, kappa, alpha, free, beta, at, explore):
                 at[i] = -1
                 for j in range(p):
                     beta[i, j] = b[j]
+        if at[i] >= 0 and not _pinned(v[i], hmat[i], kappa, alpha, at[i], between):
+            for j in range(p):
+                b[j] = beta[i, j]
+            value, smooth = smooth_minimum(
+                v[i], hmat[i], kappa, alpha, between, b, unit, dist, grad, hess, trial, 1e-12
+            )
+            if smooth and value < best:
+                best = value
+                at[i] = -1
+                for j in range(p):
+                    beta[i, j] = b[j]
         total += best
     return total
 

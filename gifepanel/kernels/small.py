@@ -10,7 +10,7 @@ __all__ = ["cholesky_in_place", "cholesky_solve_in_place", "eigh_batch", "jacobi
 
 _JACOBI_SWEEPS = 30
 _EPS = 2.220446049250313e-16
-_COLLINEAR = 1e-12
+_COLLINEAR = 1e-10
 
 
 @jit
@@ -122,7 +122,7 @@ def cholesky_solve_in_place(factor, b):
 def solve_batch(matrices, rhs, fallback):
     """Solve n symmetric systems (n, p, p) for right-hand sides (n, p).
 
-    A system that is singular (a pivot below 1e-12 of its diagonal: rounding of the moments) takes the row of
+    A system that is singular (a pivot below 1e-10 of its diagonal: collinear but for rounding) takes the row of
     `fallback` (n, p) instead.
 
     Returns

@@ -11,13 +11,14 @@ import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
 from gifepanel.exceptions import SpecificationError
+from gifepanel.inference.dof import degrees_of_freedom
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.space import project
-from gifepanel.models.checks import absorbed_effects, reject_unknown, usable_columns
+from gifepanel.models.checks import absorbed_effects, check_outcome, reject_unknown, usable_columns
 from gifepanel.models.estimation import estimate_at
 from gifepanel.models.reading import positions, read_design
 from gifepanel.panel.design import PanelDesign, design_from_formula
-from gifepanel.results.base import Sample
+from gifepanel.results.inputs import Sample
 
 __all__ = ["FactorModel"]
 
@@ -125,6 +126,7 @@ class FactorModel(OLS):
     def _set_up(self, design: PanelDesign, predetermined: set[int], source: Any, **options: Any) -> None:
         y, x = design.cubes()
         self.entity_effects, self.time_effects = absorbed_effects(design)
+        check_outcome(design, y, self.entity_effects, self.time_effects)
         kept = usable_columns(design, x, self.entity_effects, self.time_effects)
         names = design.exog_names
         self.design = design
@@ -150,6 +152,11 @@ class FactorModel(OLS):
 
     def _read_options(self, **options: Any) -> None:
         raise NotImplementedError
+
+    def _check_degrees_of_freedom(self, n_slopes: int) -> None:
+        """Something must be left for the residuals."""
+        n, t, effects = self.n_entities, self.n_times, (self.entity_effects, self.time_effects)
+        degrees_of_freedom(n, t, n_slopes, self.n_factors, entity_effects=effects[0], time_effects=effects[1])
 
     @property
     def n_entities(self) -> int:
@@ -247,9 +254,7 @@ class FactorModel(OLS):
 
     def fit_regularized(self, *args: Any, **kwargs: Any) -> Any:
         """Not available: penalties on slopes are not defined beside estimated factors."""
-        raise SpecificationError(
-            "fit_regularized is not available for models with factors.", None, "res = model.fit()"
-        )
+        raise SpecificationError("fit_regularized is not available for models with factors.", None, "res = model.fit()")
 
 
 def _spans_ones(x: Array) -> bool:

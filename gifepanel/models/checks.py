@@ -5,13 +5,12 @@ from __future__ import annotations
 import difflib
 import numbers
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gifepanel.exceptions import CollinearityWarning, ConvergenceWarning, DataError, FormulaError, SpecificationError
-from gifepanel.inference.dof import degrees_of_freedom
 from gifepanel.inference.space import factor_space, project
 from gifepanel.panel.design import PanelDesign
 from gifepanel.panel.text import caller_level, first_of
@@ -23,7 +22,9 @@ __all__ = [
     "check_counts_fit",
     "check_flag",
     "check_halves",
+    "check_identified",
     "check_number",
+    "check_outcome",
     "check_seed",
     "check_unit_periods",
     "near",
@@ -72,8 +73,8 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     return value
 
 
-def check_count(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
-    """A whole number from `minimum` to `maximum`."""
+def check_count(name: str, value: Any, minimum: int, maximum: int | None = None, usual: int = 2) -> int:
+    """A whole number from `minimum` to `maximum`; `usual` is what the fix says where nothing better is known."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if whole and value >= minimum and (maximum is None or value <= maximum):
         return int(value)
@@ -81,18 +82,18 @@ def check_count(name: str, value: Any, minimum: int, maximum: int | None = None)
     raise SpecificationError(
         f"{name} was not given." if value is None else f"{name} is {value!r}.",
         f"It must be a whole number, {span}.",
-        f"{name}={_whole_number(value, minimum, maximum)}",
+        f"{name}={_whole_number(value, minimum, maximum, usual)}",
     )
 
 
-def _whole_number(value: Any, minimum: int, maximum: int | None) -> int:
-    """The number that was meant by "3" or 3.0; a usual one otherwise."""
+def _whole_number(value: Any, minimum: int, maximum: int | None, usual: int) -> int:
+    """The number that was meant by "3" or 3.0; the usual one otherwise."""
     try:
         meant = int(value) if float(value) == int(value) else minimum - 1
     except (TypeError, ValueError, OverflowError):
         meant = minimum - 1
-    limit = max(meant, 2) if maximum is None else maximum
-    return meant if minimum <= meant <= limit else min(max(minimum, 2), limit)
+    limit = max(meant, usual) if maximum is None else maximum
+    return meant if minimum <= meant <= limit else min(max(minimum, usual), limit)
 
 
 def check_number(name: str, value: Any, usual: float, *, positive: bool = False) -> float:
@@ -144,9 +145,9 @@ def absorbed_effects(design: PanelDesign) -> tuple[bool, bool]:
 
 
 def check_counts_fit(
-    design: PanelDesign, n_groups: int, n_factors: int, n_slopes: int, entity_effects: bool, time_effects: bool
+    design: PanelDesign, n_groups: int, n_factors: int, entity_effects: bool, time_effects: bool
 ) -> None:
-    """n_factors below both dimensions of the residual matrix, n_groups not above the entities, something left over."""
+    """n_factors below both dimensions of the residual matrix, n_groups not above the number of entities."""
     n, t = design.index.n_entities, design.index.n_times
     limit = min(n - time_effects, t - entity_effects)
     if n_factors >= limit:
@@ -161,7 +162,6 @@ def check_counts_fit(
             "Every group needs an entity, and several to say anything.",
             f"n_groups={max(1, min(3, n // 2))}",
         )
-    degrees_of_freedom(n, t, n_slopes, n_factors, entity_effects=entity_effects, time_effects=time_effects)
 
 
 def check_halves(n_times: int, n_factors: int, n_slopes: int, n: int, entity_effects: bool, time_effects: bool) -> None:
@@ -237,11 +237,56 @@ def usable_columns(design: PanelDesign, cube: Array, entity_effects: bool, time_
     return kept
 
 
-def _spanned(columns: Array) -> dict[int, list[int]]:
+def check_outcome(design: PanelDesign, y: Array, entity_effects: bool, time_effects: bool) -> None:
+    """The outcome (N, T) must vary, also once additive effects are taken out."""
+    space = factor_space(*y.shape, entity_effects=entity_effects, time_effects=time_effects)
+    left = np.linalg.norm(project(y, space) if entity_effects or time_effects else y - y.mean())
+    if left <= _RELATIVE * np.linalg.norm(y):
+        effects = " within the absorbed effects" if design.absorbed and np.ptp(y) > 0 else ""
+        raise DataError(
+            f"The outcome {design.endog_name} doesn't vary{effects}.",
+            "There is nothing to explain.",
+            "Check how it was made, or absorb fewer effects." if effects else "Check how it was made.",
+        )
+
+
+def check_identified(columns: Array, names: Sequence[str], regressors: Sequence[str], grouped: bool) -> None:
+    """Regressors (n, q) projected off factors and effects must still be linearly independent; raises with their names.
+
+    Parameters
+    ----------
+    columns : ndarray, shape (n, q)
+    names : sequence of str
+        Of the coefficients.
+    regressors : sequence of str
+        Of the regressors, for the fix.
+    grouped : bool
+    """
+    gram = columns.T @ columns
+    length = np.sqrt(np.diag(gram))
+    if (length > 0).all() and np.linalg.eigvalsh(gram / np.outer(length, length))[0] > 1e-12:
+        return
+    unit = np.where(length > 0, length, 1.0)
+    lost = sorted({*np.flatnonzero(length == 0).tolist(), *_spanned(columns / unit, 1e-6)})
+    which = [name for name in regressors if any(names[j] == name or names[j].startswith(f"{name}[") for j in lost)]
+    raise DataError(
+        f"Not identified: the coefficients {_listed([names[j] for j in lost])}. Factors, effects and other regressors "
+        "span what they stand before" + (", within the group." if grouped else "."),
+        "Every regressor needs variation of its own" + (" in every group." if grouped else "."),
+        f"common={which}" if grouped and which else "Leave them out, or lower n_factors.",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first five, without quotes."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _spanned(columns: Array, relative: float = _RELATIVE) -> dict[int, list[int]]:
     """Positions of columns (of length one) that those before them span, and by which."""
-    triangle = np.linalg.qr(columns, mode="r")
+    triangle: Array = np.linalg.qr(columns, mode="r")  # type: ignore[assignment]
     out: dict[int, list[int]] = {}
-    for j in np.flatnonzero(np.abs(np.diag(triangle)) <= _RELATIVE):
+    for j in np.flatnonzero(np.abs(np.diag(triangle)) <= relative):
         before = [k for k in range(int(j)) if k not in out]
         weights = np.linalg.lstsq(triangle[:, before], triangle[:, j], rcond=None)[0]
         out[int(j)] = [k for k, weight in zip(before, weights, strict=True) if abs(weight) > 1e-7]

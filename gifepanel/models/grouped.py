@@ -24,7 +24,7 @@ from gifepanel.models.checks import (
 from gifepanel.models.estimation import estimate_from_fit, slope_scale
 from gifepanel.models.inference import infer, read_bias_correction, read_covariance
 from gifepanel.panel.text import caller_level, first_of
-from gifepanel.results.grouped import grouped_results
+from gifepanel.results.grouped import coefficient_names, grouped_results
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedFit, GroupedOptions, fit_grouped
 
@@ -68,7 +68,7 @@ class GroupedIFE(FactorModel):
     Examples
     --------
     >>> import gifepanel as gife
-    >>> panel = gife.datasets.simulate("S", n_entities=100, n_times=50, random_state=0)
+    >>> panel = gife.datasets.simulate("S", n_entities=100, n_times=50, random_state=2)
     >>> res = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2).fit()
     >>> res.group_sizes.tolist()
     [30, 30, 40]
@@ -85,10 +85,9 @@ class GroupedIFE(FactorModel):
                 "At least one slope must differ across groups.",
                 "Take InteractiveFE for one slope vector.",
             )
-        check_counts_fit(
-            self.design, self.n_groups, self.n_factors, self._n_slopes, self.entity_effects, self.time_effects
-        )
+        check_counts_fit(self.design, self.n_groups, self.n_factors, self.entity_effects, self.time_effects)
         check_unit_periods(self.design, len(self._names), self.n_factors, self.entity_effects)
+        self._check_degrees_of_freedom(self._n_slopes)
 
     @property
     def _n_slopes(self) -> int:
@@ -189,9 +188,9 @@ class GroupedIFE(FactorModel):
             metric=check_choice("metric", metric, ("absolute", "relative", "mahalanobis")),  # type: ignore[arg-type]
             common=self._common,
             tol=check_number("tol", tol, 1e-7, positive=True),
-            max_iter=check_count("max_iter", max_iter, 1),
+            max_iter=check_count("max_iter", max_iter, 1, usual=300),
             sweep_tol=check_number("sweep_tol", sweep_tol, 1e-4, positive=True),
-            max_sweeps=check_count("max_sweeps", max_sweeps, 1),
+            max_sweeps=check_count("max_sweeps", max_sweeps, 1, usual=20),
         )
 
         # estimate
@@ -208,7 +207,7 @@ class GroupedIFE(FactorModel):
         estimate = estimate_from_fit(self, fit, slopes, scale)
 
         # inference
-        inference = infer(self, estimate, bias, covariance)
+        inference = infer(self, estimate, coefficient_names(self, slopes.slots), bias, covariance)
 
         # results
         results = grouped_results(self, inference, grouped, scale=scale, classify=classify, metric=metric)

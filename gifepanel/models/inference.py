@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,9 @@ from gifepanel.inference.bias import BiasResult, bias_terms
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.halfpanel import half_panel_jackknife
-from gifepanel.models.checks import check_choice, check_count, check_flag, check_halves, near
+from gifepanel.models.checks import check_choice, check_count, check_flag, check_halves, check_identified, near
 from gifepanel.models.estimation import estimate_at, reestimate_on
-from gifepanel.results.base import Inference
+from gifepanel.results.inputs import Inference
 from gifepanel.solvers.interactive import SlopeMap
 
 if TYPE_CHECKING:
@@ -126,13 +126,13 @@ def _clusters(model: FactorModel, wanted: Any) -> tuple[tuple[IntArray, ...], tu
     """Codes (N, T) and name of every way of clustering; the entities by default."""
     ways = _ways(model, model.design.index.entity_name if wanted is None else wanted)
     if not ways:
-        raise SpecificationError("The list of clusters is empty.", "One way is needed.", 'cov_kwds={"groups": "column"}')
+        raise SpecificationError("The list of clusters is empty.", "It needs one way.", 'cov_kwds={"groups": "column"}')
     names = [way if isinstance(way, str) else str(getattr(way, "name", None) or "groups") for way in ways]
     return tuple(_cluster_codes(model, way, name) for way, name in zip(ways, names, strict=True)), tuple(names)
 
 
 def _ways(model: FactorModel, wanted: Any) -> list[Any]:
-    """One entry per way: a name, or labels of all rows. Two-column arrays and frames are two ways, as in statsmodels."""
+    """One entry per way: a name, or labels of all rows. Two columns are two ways, as in statsmodels."""
     if isinstance(wanted, str):
         return [wanted]
     if isinstance(wanted, pd.DataFrame):
@@ -269,10 +269,27 @@ def correct_bias(
 def infer(
     model: FactorModel,
     estimate: FactorEstimate,
+    names: Sequence[str],
     bias: BiasChoice,
     covariance: CovarianceChoice,
 ) -> Inference:
-    """Bias correction, the estimate at the corrected slopes, and the covariance of the least-squares slopes."""
+    """Bias correction, the estimate at the corrected slopes, and the covariance of the least-squares slopes.
+
+    Parameters
+    ----------
+    model : FactorModel
+    estimate : FactorEstimate
+    names : sequence of str
+        Of the slopes (q,).
+    bias : BiasChoice
+    covariance : CovarianceChoice
+
+    Raises
+    ------
+    DataError
+        If factors and effects leave a regressor without variation of its own.
+    """
+    check_identified(estimate.z_projected.reshape(-1, estimate.theta.size), names, model._names, model.n_groups > 1)
     slopes = SlopeMap(estimate.groups, estimate.slots)
     params, terms = correct_bias(bias, estimate, reestimate_on(model, slopes, estimate.theta))
     return Inference(

@@ -70,7 +70,8 @@ class InteractiveFE(FactorModel):
     def _read_options(self, *, n_factors: Any = None, **_: Any) -> None:
         self.n_factors = check_count("n_factors", n_factors, 0)
         self.n_groups = 1
-        check_counts_fit(self.design, 1, self.n_factors, len(self._names), self.entity_effects, self.time_effects)
+        check_counts_fit(self.design, 1, self.n_factors, self.entity_effects, self.time_effects)
+        self._check_degrees_of_freedom(len(self._names))
 
     def fit(
         self,
@@ -130,7 +131,7 @@ class InteractiveFE(FactorModel):
         covariance = read_covariance(self, cov_type, cov_kwds, ssc, use_t)
         bias = read_bias_correction(self, bias_correction, len(self._names), m1, m2)
         n_starts = check_count("n_starts", self._default_starts() if n_starts is None else n_starts, 1)
-        tol, max_iter = check_number("tol", tol, 1e-10, positive=True), check_count("max_iter", max_iter, 1)
+        tol, max_iter = check_number("tol", tol, 1e-10, positive=True), check_count("max_iter", max_iter, 1, usual=1000)
         rng = np.random.default_rng(check_seed(random_state))
 
         # estimate
@@ -148,7 +149,7 @@ class InteractiveFE(FactorModel):
         estimate = estimate_from_fit(self, fit, slopes, scale)
 
         # inference
-        inference = infer(self, estimate, bias, covariance)
+        inference = infer(self, estimate, self._names, bias, covariance)
 
         # results
         if not fit.converged:

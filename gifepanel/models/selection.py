@@ -50,7 +50,7 @@ def candidates(name: str, given: Any, automatic: range) -> int | list[int]:
 
 
 def _is_count(value: Any, minimum: int) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= minimum
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= minimum)
 
 
 def select_counts(

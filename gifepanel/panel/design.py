@@ -363,6 +363,8 @@ def design_from_frames(
     absorbed: str | Sequence[str] = (),
     common: str | Sequence[str] = (),
     missing: str = "drop",
+    weights: Any = None,
+    panel: bool = True,
 ) -> PanelDesign:
     """Build a design from an outcome and a frame of regressors.
 
@@ -379,6 +381,9 @@ def design_from_frames(
         Effects to absorb, as after ``|`` in a formula: "firm", "firm^year".
     common : str or sequence of str
     missing : {"drop", "raise"}
+    weights : str or array_like, optional
+    panel : bool
+        Whether every row needs an entity and a time.
 
     Returns
     -------
@@ -391,25 +396,27 @@ def design_from_frames(
     check_missing_option(missing)
     if isinstance(exog, pd.Series):
         exog = exog.to_frame(exog.name if exog.name is not None else "x1")
-    frame = read_frame(exog, entity=entity, time=time)
+    frame = read_frame(exog, entity=entity, time=time, require_ids=panel or entity is not None or time is not None)
     effects = parse_absorbed(absorbed if isinstance(absorbed, str) else " + ".join(absorbed))
     taken = {name for effect in effects for name in (*effect.factors, *effect.slopes)}
     unknown = [name for name in taken if name not in frame.names]
     if unknown:
         error = unknown_names(unknown, frame.names, where="absorbed=")
         raise SpecificationError(error.found, error.needed, error.fix)
-    used = taken | {_name_only(entity), _name_only(time)}
+    weighting = _read_weights(weights, frame)
+    used = taken | {_name_only(entity), _name_only(time)} | ({weights} if isinstance(weights, str) else set())
     exog_names = tuple(str(name) for name in frame.data.columns if name not in used)
     outcome, endog_name = _read_endog(endog, frame)
-    index = frame.panel_index()
+    index = frame.panel_index() if panel else None
     columns = {name: frame.column(name) for name in exog_names}
     slopes = {name: frame.column(name) for effect in effects for name in effect.slopes}
     missing_ids = {n: frame.codes(n).codes < 0 for effect in effects for n in effect.factors}
-    found = check_finite(frame, {endog_name: outcome, **columns, **slopes}, missing=missing, roles=missing_ids)
+    used_columns = {endog_name: outcome, **columns, **slopes, **weighting}
+    found = check_finite(frame, used_columns, missing=missing, roles=missing_ids)
     keep = ~_any(found, frame.n_rows)
     if not keep.any():
-        raise empty_error(frame.n_rows, found, {}, index.time_unit)
-    sample = index.subset(keep)
+        raise empty_error(frame.n_rows, found, {}, index.time_unit if index else "1")
+    sample = None if index is None else index.subset(keep)
     codes = {effect.name: effect_codes(frame, effect, keep, sample) for effect in effects}
     spec = DesignSpec(
         None,
@@ -427,7 +434,7 @@ def design_from_frames(
         exog=np.ascontiguousarray(numeric_matrix(columns, exog_names)[keep]) if columns else np.empty((keep.sum(), 0)),
         endog_name=endog_name,
         exog_names=exog_names,
-        index=sample,
+        index=sample,  # type: ignore[arg-type]
         row_index=frame.row_index[keep],
         esample=keep,
         absorbed=tuple(codes),
@@ -438,6 +445,8 @@ def design_from_frames(
         spec=spec,
         n_dropped=int(keep.size - keep.sum()),
         dropped_by={name: int(rows.sum()) for name, rows in found.items()},
+        weights=next((slope_values(values)[keep] for values in weighting.values()), None),
+        weights_name=next(iter(weighting), None),
     )
 
 

@@ -112,7 +112,7 @@ class PanelDesign:
             self,
             endog=self.endog[rows],
             exog=np.ascontiguousarray(self.exog[rows]),
-            index=self.index.subset(rows) if self.index is not None else None,
+            index=None if self.index is None else self.index.subset(rows),
             row_index=self.row_index[rows],
             esample=esample,
             absorbed_codes=codes,
@@ -152,9 +152,9 @@ class PanelDesign:
         """
         if name in self.absorbed_codes:
             return self.absorbed_codes[name]
-        if name == self.index.entity_name:
+        if self.index is not None and name == self.index.entity_name:
             return self.index.entity_codes, self.index.entities
-        if name == self.index.time_name:
+        if self.index is not None and name == self.index.time_name:
             return self.index.time_codes, self.index.times
         frame = read_frame(data, require_ids=False)
         if frame.n_rows != self.esample.size:

@@ -18,7 +18,8 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.sparse.linalg import splu
 
-from gifepanel.kernels.absorb import union_components
+from gifepanel.exceptions import SpecificationError
+from gifepanel.kernels.absorb import absorbed_leverage, union_components
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
 from gifepanel.projections.pcg import PcgState, pcg
 from gifepanel.projections.system import Effect, EffectSystem
@@ -28,8 +29,10 @@ __all__ = ["Absorption"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 _DENSE = 1_000
-_PROBE = 12
-_SPARSE_STEPS = 150
+_PROBE = 6
+_SPARSE_PROBE = 40
+_PATIENCE = 250
+_INVERTIBLE = 4_000
 _REFINEMENTS = 4
 
 
@@ -133,33 +136,38 @@ class Absorption:
             return self._norm(r, size)
 
         jacobi = _inverse_diagonal(system.diagonal)
+
+        def scaled(r: Array) -> Array:
+            return jacobi * r
+
         tol = 0.3 * self.tol
-        if "_sparse" not in self.__dict__:
-            state = pcg(system.apply, lambda r: jacobi * r, norm, state, tol=tol, max_iter=_PROBE)
+        if "_sparse" not in self.__dict__ and self._schur_passes > _PROBE:
+            state = pcg(system.apply, scaled, norm, state, tol=tol, max_iter=_PROBE)
+            remaining = _remaining(state, tol)
+            if remaining < 2 * self._schur_passes:
+                state = pcg(system.apply, scaled, norm, state, tol=tol, max_iter=int(2 * remaining) + 5)
             if state.residual.max() <= tol:
                 return state.x, "conjugate gradients", state.iterations
-            remaining = np.log(tol / state.residual.max()) / np.log(min(state.rate, 1 - 1e-9))
-            if remaining * system.codes.size < self._cost_of_schur():
-                state = pcg(system.apply, lambda r: jacobi * r, norm, state, tol=tol, max_iter=int(2 * remaining) + 5)
-                if state.residual.max() <= tol:
-                    return state.x, "conjugate gradients", state.iterations
         matrix = self._sparse
         if "_factor" not in self.__dict__:
-            state = pcg(lambda v: matrix @ v, lambda r: jacobi * r, norm, state, tol=tol, max_iter=_SPARSE_STEPS)
+            state = pcg(matrix.__matmul__, scaled, norm, state, tol=tol, max_iter=_SPARSE_PROBE)
+            remaining = _remaining(state, tol)
+            if remaining < _PATIENCE:
+                state = pcg(matrix.__matmul__, scaled, norm, state, tol=tol, max_iter=int(2 * remaining) + 5)
             if state.residual.max() <= tol:
                 return state.x, "conjugate gradients (sparse)", state.iterations
-        factor = self._factor
-        state = pcg(lambda v: matrix @ v, factor, norm, state, tol=tol, max_iter=self.max_iter)
+        state = pcg(matrix.__matmul__, self._factor, norm, state, tol=tol, max_iter=self.max_iter)
         return state.x, "sparse factorisation", state.iterations
 
-    def _cost_of_schur(self) -> float:
-        """Row visits that forming S is worth: the pairs of cells within base levels."""
+    @cached_property
+    def _schur_passes(self) -> float:
+        """What forming S costs, in passes over the rows: the pairs of cells within base levels."""
         counts = np.diff(self.system.cells.indptr).astype(np.float64)
-        return float(counts @ counts) + 4.0 * self.system.codes.size
+        return float(counts @ counts) / self.system.codes.size
 
     @cached_property
     def _sparse(self) -> Any:
-        return self.system.schur().tocsr()
+        return self.system.schur()
 
     @cached_property
     def _factor(self) -> Any:
@@ -180,6 +188,37 @@ class Absorption:
     @cached_property
     def _dense(self) -> _PivotedCholesky:
         return _PivotedCholesky.of(self.system.apply(np.eye(self.system.size)), self.system.lengths)
+
+    def leverage(self) -> Array:
+        """Diagonal of the projection on the effects (n,), exactly.
+
+        Raises
+        ------
+        SpecificationError
+            If the reduced system is too large to be inverted.
+        """
+        system = self.system
+        if system.size > _INVERTIBLE:
+            raise SpecificationError(
+                f"Leverages need the inverse of a system of {system.size} effects.",
+                f"It is formed up to {_INVERTIBLE}.",
+                'cov_type="HC1", or a clustered covariance.',
+            )
+        out = np.empty(system.n)
+        inverse = self._dense.solve(np.eye(system.size)) if system.size else np.empty((0, 0))
+        cells = system.cells
+        absorbed_leverage(
+            system.codes,
+            system.values,
+            system.weights,
+            system.starts,
+            cells.indptr.astype(np.int64),
+            cells.indices.astype(np.int64),
+            cells.data.astype(np.float64),
+            inverse,
+            out,
+        )
+        return system.unsort(out)
 
     # ---- degrees of freedom ----
 
@@ -224,6 +263,14 @@ class Absorption:
         for j, g in enumerate(self.system.others):
             out[g] = int(blocks[j])
         return tuple(out)
+
+
+def _remaining(state: PcgState, tol: float) -> float:
+    """Iterations to go at the rate so far."""
+    left = state.residual.max()
+    if left <= tol:
+        return 0.0
+    return float(np.log(tol / left) / np.log(min(state.rate, 1.0 - 1e-9)))
 
 
 def _inverse_diagonal(diagonal: Array) -> Array:

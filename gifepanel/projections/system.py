@@ -188,7 +188,7 @@ class EffectSystem:
         """A'WB, (L, M) in compressed rows."""
         terms, n = self.codes.shape
         indices = self.codes.T.flatten()  # a copy: duplicates are summed in place
-        data = np.ones((n, terms)) if not self.values.size else np.ascontiguousarray(self.values.T)
+        data = np.ones((n, terms)) if not self.values.size else self.values.T.copy()
         if self.weights.size:
             data = data * self.weights[:, None]
         out = sparse.csr_matrix(
@@ -199,19 +199,29 @@ class EffectSystem:
 
     def schur(self) -> Any:
         """S as a sparse matrix (M, M)."""
-        terms, n = self.codes.shape
-        data = np.ones(n * terms) if not self.values.size else np.ascontiguousarray(self.values.T).ravel()
-        b = sparse.csr_matrix(
-            (data, np.ascontiguousarray(self.codes.T).ravel(), np.arange(n + 1) * terms), shape=(n, self.size)
-        )
-        if terms == 1:
-            gram = sparse.diags(self.lengths).tocsc()
-        else:
-            weighted = sparse.diags(self.weights) @ b if self.weights.size else b
-            gram = (b.T @ weighted).tocsc()
+        gram = sparse.diags(self.lengths).tocsr()
+        for j in range(self.codes.shape[0]):
+            for k in range(j):
+                cross = self._crossed(j, k)
+                gram = gram + cross + cross.T
         scale = np.where(self.base_weights > 0, 1.0 / np.maximum(self.base_weights, 1e-300), 0.0)
         cells = self.cells
-        return (gram - (cells.T @ sparse.diags(scale) @ cells)).tocsc()
+        return (gram - cells.T.tocsr() @ (sparse.diags(scale) @ cells)).tocsr()
+
+    def _crossed(self, j: int, k: int) -> Any:
+        """The block of B'WB between two terms, (M, M)."""
+        values = np.ones(self.n) if not self.values.size else self.values[j] * self.values[k]
+        if self.weights.size:
+            values = values * self.weights
+        rows, cols = self.offsets[j + 1] - self.offsets[j], self.offsets[k + 1] - self.offsets[k]
+        if rows * cols <= 4 * self.n:
+            key = (self.codes[j] - self.offsets[j]) * np.int64(cols) + (self.codes[k] - self.offsets[k])
+            dense = np.bincount(key, weights=values, minlength=rows * cols).reshape(rows, cols)
+            r, c = np.nonzero(dense)
+            entries = (dense[r, c], (r + self.offsets[j], c + self.offsets[k]))
+        else:
+            entries = (values, (self.codes[j], self.codes[k]))
+        return sparse.coo_matrix(entries, shape=(self.size, self.size)).tocsr()
 
     # ---- chunks: fixed by the data, so that sums do not depend on the number of threads ----
 

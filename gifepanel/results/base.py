@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +13,12 @@ from statsmodels.base import wrapper as wrap
 from statsmodels.regression.linear_model import RegressionResults, RegressionResultsWrapper
 
 from gifepanel.exceptions import DataError
-from gifepanel.inference.bias import BiasResult
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.diagnostics import residual_diagnostics
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.results.hypotheses import read_hypothesis
+from gifepanel.results.inputs import Inference, Sample
+from gifepanel.results.measures import FitMeasures
 from gifepanel.results.prediction import predict
 from gifepanel.results.refused import RefusedMethods
 from gifepanel.solvers.interactive import LocalMinimum
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gifepanel.models.base import FactorModel
     from gifepanel.results.summary import PanelSummary
 
-__all__ = ["FactorResults", "FactorResultsWrapper", "Inference", "Sample"]
+__all__ = ["FactorResults", "FactorResultsWrapper"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -39,69 +39,7 @@ _BIAS_WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Names and counts of the data a model was fitted to.
-
-    Attributes
-    ----------
-    endog_name : str
-    absorbed : tuple of str
-    entity_name, time_name : str
-    n_entities, n_times : int
-    regressors : tuple of str
-        Without those that were dropped.
-    dropped : tuple of str
-        Regressors that effects or other regressors span.
-    n_incomplete : int
-        Rows left out.
-    incomplete : dict of str to int
-        How many rows each variable or lag cost.
-    """
-
-    endog_name: str
-    absorbed: tuple[str, ...]
-    entity_name: str
-    time_name: str
-    n_entities: int
-    n_times: int
-    regressors: tuple[str, ...]
-    dropped: tuple[str, ...]
-    n_incomplete: int
-    incomplete: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Inference:
-    """What is known about the slopes.
-
-    Attributes
-    ----------
-    estimate : FactorEstimate
-        Least squares.
-    final : FactorEstimate
-        At the reported slopes.
-    params : ndarray, shape (q,)
-        Corrected for bias where that was asked for.
-    bias : BiasResult or None
-    correction : {"none", "dynamic", "analytic", "jackknife"}
-    covariance : CovarianceResult
-    cluster_names : tuple of str
-    ssc, use_t : bool
-    """
-
-    estimate: FactorEstimate
-    final: FactorEstimate
-    params: Array
-    bias: BiasResult | None
-    correction: str
-    covariance: CovarianceResult
-    cluster_names: tuple[str, ...]
-    ssc: bool
-    use_t: bool
-
-
-class FactorResults(RefusedMethods, RegressionResults):
+class FactorResults(RefusedMethods, FitMeasures, RegressionResults):
     """What the results of models with factors have in common.
 
     Everything of statsmodels' regression results is here, computed on the projected regression: coefficients, standard
@@ -229,111 +167,24 @@ class FactorResults(RefusedMethods, RegressionResults):
         """Additive time effects, zero where not absorbed."""
         return pd.Series(self._estimate.time_effect, index=self._times, name="effect")
 
-    # ---- fit ----
+    # ---- residuals ----
 
     @cached_property
     def resid(self) -> Array:
         """Residuals after slopes, effects and factors, all at the reported slopes."""
-        return self.model.design.index.from_cube(self._estimate.resid)
+        estimate = self._estimate
+        return self.model.design.index.from_cube(estimate.resid)
 
     @cached_property
     def fittedvalues(self) -> Array:
         """The outcome less the residuals: slopes, effects and factors."""
-        return self.model.design.endog - self.model.design.index.from_cube(self._estimate.resid)
+        resid = self.resid
+        return self.model.design.endog - resid
 
     @cached_property
     def wresid(self) -> Array:
         """The residuals: the projection has left them as they are."""
-        return self.model.design.index.from_cube(self._estimate.resid)
-
-    @cached_property
-    def ssr(self) -> float:
-        """Sum of squared residuals."""
-        return self._estimate.ssr
-
-    @cached_property
-    def centered_tss(self) -> float:
-        """Sum of squares of the outcome about its mean."""
-        return float(((self._estimate.y - self._estimate.y.mean()) ** 2).sum())
-
-    @cached_property
-    def uncentered_tss(self) -> float:
-        """Sum of squares of the outcome."""
-        return float(np.vdot(self._estimate.y, self._estimate.y))
-
-    @cached_property
-    def within_tss(self) -> float:
-        """Sum of squares of the outcome projected off effects, factors and loadings."""
-        return float(np.vdot(self._estimate.y_projected, self._estimate.y_projected))
-
-    @property
-    def _centered(self) -> bool:
-        """Sums of squares are about the mean unless neither constant nor factors could fit it, as in statsmodels."""
-        return bool(self.k_constant) or self.n_factors > 0
-
-    @cached_property
-    def ess(self) -> float:
-        """Total less residual sum of squares."""
-        return (self.centered_tss if self._centered else self.uncentered_tss) - self.ssr
-
-    @cached_property
-    def rsquared(self) -> float:
-        """Share of the outcome's variance explained by slopes, effects and factors together."""
-        return self.ess / (self.ess + self.ssr)
-
-    @cached_property
-    def rsquared_adj(self) -> float:
-        """R-squared with variances over their degrees of freedom."""
-        return 1.0 - (1.0 - self.rsquared) * (self.nobs - self._centered) / self.df_resid
-
-    @cached_property
-    def rsquared_within(self) -> float:
-        """Share of what effects and factors leave of the outcome that the slopes explain."""
-        return 1.0 - self.ssr / self.within_tss
-
-    @cached_property
-    def mse_resid(self) -> float:
-        """Residual variance, over the residual degrees of freedom."""
-        return self.ssr / self.df_resid
-
-    @cached_property
-    def df_total(self) -> int:
-        """All that was estimated: slopes, additive effects, factors and loadings."""
-        return int(self.nobs - self.df_resid)
-
-    @cached_property
-    def llf(self) -> float:
-        """Gaussian log-likelihood at the residuals, the variance concentrated out."""
-        return float(-0.5 * self.nobs * (np.log(2 * np.pi * self.ssr / self.nobs) + 1))
-
-    @cached_property
-    def aic(self) -> float:
-        """Akaike's criterion, factors, loadings and additive effects counted among the parameters."""
-        return -2 * self.llf + 2 * self.df_total
-
-    @cached_property
-    def bic(self) -> float:
-        """Schwarz's criterion, factors, loadings and additive effects counted among the parameters."""
-        return -2 * self.llf + np.log(self.nobs) * self.df_total
-
-    @cached_property
-    def _overall(self) -> tuple[float, float]:
-        """F test that all slopes but those of constants are zero, by the chosen covariance."""
-        slopes = [j for j in range(len(self.params)) if j not in self.model._constants]
-        if not slopes:
-            return np.nan, np.nan
-        test = self.f_test(np.eye(len(self.params))[slopes])
-        return float(np.squeeze(test.fvalue)), float(np.squeeze(test.pvalue))
-
-    @property
-    def fvalue(self) -> float:
-        """F statistic of all slopes but the intercept being zero, by the chosen covariance."""
-        return self._overall[0]
-
-    @property
-    def f_pvalue(self) -> float:
-        """Its p-value."""
-        return self._overall[1]
+        return self.resid
 
     # ---- inference ----
 
@@ -383,30 +234,31 @@ class FactorResults(RefusedMethods, RegressionResults):
         ).cov
 
     @cached_property
-    def cov_HC0(self) -> Array:  # noqa: N802
+    def cov_HC0(self) -> Array:
         """Covariance robust to heteroskedasticity, without small-sample factor."""
         return self._heteroskedastic("HC0")
 
     @cached_property
-    def cov_HC1(self) -> Array:  # noqa: N802
+    def cov_HC1(self) -> Array:
         """Covariance robust to heteroskedasticity, times NT over the residual degrees of freedom."""
         return self._heteroskedastic("HC1")
 
     @cached_property
-    def HC0_se(self) -> Array:  # noqa: N802
+    def HC0_se(self) -> Array:
         """Standard errors of `cov_HC0`."""
         return np.sqrt(np.diag(self.cov_HC0))
 
     @cached_property
-    def HC1_se(self) -> Array:  # noqa: N802
+    def HC1_se(self) -> Array:
         """Standard errors of `cov_HC1`."""
         return np.sqrt(np.diag(self.cov_HC1))
-
-    # ---- residuals ----
 
     @cached_property
     def _diagnostics(self) -> pd.DataFrame:
         estimate = self._estimate
+        if self.n_entities < 2 or self.n_times < 3:  # too small for the tests
+            columns = ["statistic", "pvalue", "distribution", "null"]
+            return pd.DataFrame(columns=columns, index=pd.Index([], name="test"))
         tests = residual_diagnostics(
             estimate.resid,
             factors=estimate.factors if estimate.n_factors else None,
@@ -473,6 +325,22 @@ class FactorResults(RefusedMethods, RegressionResults):
         from gifepanel.results.summary import summarize
 
         return summarize(self, alpha)
+
+    # pieces of the report that differ between models
+
+    @property
+    def _method(self) -> str:
+        return ""
+
+    def _group_information(self) -> list[tuple[str, str]]:
+        return []
+
+    def _group_notes(self) -> list[str]:
+        return []
+
+    def _sections(self, rows: list[tuple[str, ...]]) -> list[tuple[str, tuple[tuple[str, ...], ...]]]:
+        """Titles and rows of the table of coefficients."""
+        return [("", tuple(rows))]
 
     @cached_property
     def _report_parts(self) -> Any:

@@ -7,7 +7,8 @@ import html
 import io
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 __all__ = ["WIDTH", "Block", "Notes", "Pairs", "Table", "render"]
 
@@ -20,6 +21,11 @@ class Pairs:
 
     left: tuple[tuple[str, str], ...]
     right: tuple[tuple[str, str], ...]
+
+    @property
+    def rows(self) -> list[tuple[tuple[str, str], tuple[str, str]]]:
+        """Pairs side by side, the shorter column filled up with empty ones."""
+        return list(zip_longest(self.left, self.right, fillvalue=("", "")))
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ Block = Pairs | Table | Notes
 
 
 def render(title: str, blocks: Sequence[Block], fmt: str) -> str:
-    """The report in one of "text", "html", "latex", "markdown", "csv"."""
+    """The report in one of "text", "html", "latex", "markdown", "csv"; rows are indented in text alone."""
     setter: dict[str, Callable[[str, Sequence[Block]], str]] = {
         "text": _text,
         "html": _html,
@@ -54,7 +60,14 @@ def render(title: str, blocks: Sequence[Block], fmt: str) -> str:
         "markdown": _markdown,
         "csv": _csv,
     }
-    return setter[fmt](title, blocks)
+    return setter[fmt](title, blocks if fmt == "text" else [_flush(block) for block in blocks])
+
+
+def _flush(block: Block) -> Block:
+    if not isinstance(block, Table):
+        return block
+    sections = [(title, tuple((row[0].strip(), *row[1:]) for row in rows)) for title, rows in block.sections]
+    return replace(block, sections=tuple(sections))
 
 
 # ---- text
@@ -95,6 +108,8 @@ def _text_pairs(block: Pairs) -> list[str]:
 def _fitted(pair: tuple[str, str], width: int) -> list[str]:
     """Label flush left, value flush right; a value that is too long continues on the next lines."""
     label, value = pair
+    if len(label) > width - 12:
+        label = label[: width - 15] + "..."
     room = width - len(label) - 2
     if len(value) <= room:
         return [f"{label}:{value:>{width - len(label) - 1}}"]
@@ -123,6 +138,8 @@ def _column_widths(block: Table) -> tuple[int, list[int]]:
         taken = max(len(row[0]) for row in rows) + sum(widths[:-1])
         widths[-1] = max(12, min(widths[-1], WIDTH - taken))
         return WIDTH - sum(widths), widths
+    if sum(widths) > WIDTH - 16:
+        widths = [width - 1 for width in widths]
     stub = max(16, min(max(len(row[0]) for row in rows), WIDTH - sum(widths)))
     spare = WIDTH - stub - sum(widths)
     widths = [width + max(0, spare // len(widths)) for width in widths]
@@ -142,7 +159,7 @@ def _wrapped_row(row: Sequence[str], stub: int, widths: Sequence[int], text_last
         first = _row((*row[:-1], parts[0]), stub, widths, True)
         return [first, *(_row(("",) * (len(row) - 1) + (part,), stub, widths, True) for part in parts[1:])]
     if len(row[0]) > stub:
-        return [row[0][:WIDTH], _row(("", *row[1:]), stub, widths, text_last)]
+        return [*textwrap.wrap(row[0], WIDTH), _row(("", *row[1:]), stub, widths, text_last)]
     return [_row(row, stub, widths, text_last)]
 
 
@@ -161,11 +178,8 @@ def _html(title: str, blocks: Sequence[Block]) -> str:
     for block in blocks:
         if isinstance(block, Pairs):
             out.append('<table class="simpletable gifepanel-info">')
-            for r in range(max(len(block.left), len(block.right))):
-                cells = "".join(
-                    f"<th>{html.escape(label)}</th><td>{html.escape(value)}</td>"
-                    for label, value in (*block.left[r : r + 1], *block.right[r : r + 1])
-                )
+            for pairs in block.rows:
+                cells = "".join(f"<th>{html.escape(label)}</th><td>{html.escape(value)}</td>" for label, value in pairs)
                 out.append(f"<tr>{cells}</tr>")
             out.append("</table>")
         elif isinstance(block, Table):
@@ -221,9 +235,9 @@ def _latex(title: str, blocks: Sequence[Block]) -> str:
     for block in blocks:
         if isinstance(block, Pairs):
             out += [r"\begin{tabular}{lrlr}", r"\toprule"]
-            for r in range(max(len(block.left), len(block.right))):
-                pairs = (*block.left[r : r + 1], *block.right[r : r + 1])
-                out.append(" & ".join(f"{_tex(label)}: & {_tex(value)}" for label, value in pairs) + r" \\")
+            for pairs in block.rows:
+                cells = [f"{_tex(label)}{':' if label else ''} & {_tex(value)}" for label, value in pairs]
+                out.append(" & ".join(cells) + r" \\")
             out += [r"\bottomrule", r"\end{tabular}", ""]
         elif isinstance(block, Table):
             out += _latex_table(block)
@@ -262,10 +276,8 @@ def _markdown(title: str, blocks: Sequence[Block]) -> str:
     for block in blocks:
         if isinstance(block, Pairs):
             out += ["| | | | |", "|:--|--:|:--|--:|"]
-            for r in range(max(len(block.left), len(block.right))):
-                pairs = [*block.left[r : r + 1], *block.right[r : r + 1]]
-                cells = [cell for pair in pairs for cell in pair] + [""] * (4 - 2 * len(pairs))
-                out.append("| " + " | ".join(map(_md, cells)) + " |")
+            for pairs in block.rows:
+                out.append("| " + " | ".join(_md(cell) for pair in pairs for cell in pair) + " |")
         elif isinstance(block, Table):
             align = [":--", *["--:"] * (len(block.header) - 1)]
             if block.text_last:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gifepanel.exceptions import SpecificationWarning
-from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.results.base import FactorResults, FactorResultsWrapper, warn_not_converged
+from gifepanel.results.base import FactorResults, FactorResultsWrapper
+from gifepanel.results.inputs import Inference
 from gifepanel.results.interactive import rescaled
 from gifepanel.solvers.grouped import GroupedFit
 
 if TYPE_CHECKING:
     from gifepanel.models.grouped import GroupedIFE
 
-__all__ = ["GroupedIFEResults", "Penalized", "grouped_results"]
+__all__ = ["GroupedIFEResults", "Penalized", "coefficient_names", "grouped_results"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -93,10 +91,21 @@ class GroupedIFEResults(FactorResults):
         Of the penalised estimates.
     """
 
+    report_title = "Grouped Interactive Fixed Effects Results"
+
     penalized: Penalized
     classify: str
     metric: str
+    moved_by_refinement: int
     selection: Any = None
+    _slots: Any
+    _common: tuple[int, ...]
+    _unit_ssr: Array
+    _unit_params: Array
+
+    @property
+    def _method(self) -> str:
+        return "penalised principal components" if self.n_factors else "penalised least squares (C-Lasso)"
 
     @property
     def group_labels(self) -> list[int]:
@@ -124,12 +133,8 @@ class GroupedIFEResults(FactorResults):
         return pd.DataFrame(table, index=pd.Index(self.group_labels, name="group"), columns=self._regressors)
 
     @property
-    def _slots(self) -> Any:
-        return self.model._slots
-
-    @property
     def _regressors(self) -> list[str]:
-        return list(self.model._names)
+        return list(self.sample.regressors)
 
     @property
     def params_by_group(self) -> pd.DataFrame:
@@ -143,32 +148,69 @@ class GroupedIFEResults(FactorResults):
 
     @cached_property
     def membership(self) -> pd.DataFrame:
-        """Where each entity belongs, and how clearly.
+        """Where each entity belongs, and how clearly, at the least-squares slopes.
 
         Columns: ``group``; ``distance_k``, root mean squared residual under the slopes of group k at the common
-        factors; ``runner_up``, the second closest group; ``margin``, by how much its sum of squares is larger, in
-        units of the error variance (a log-likelihood ratio times two).
+        factors, the entity's own effect and loadings re-estimated; ``runner_up``, the best of the other groups;
+        ``margin``, by how much its sum of squares is larger, in units of the error variance (a log-likelihood ratio
+        times two).
         """
-        ssr = self._unit_ssr
-        order = np.argsort(ssr, axis=1, kind="stable")
-        own = self._estimate.groups
+        ssr, own = self._unit_ssr, self._estimate.groups
+        rows = np.arange(len(own))
         columns: dict[str, Any] = {"group": own + 1}
         for k in range(self.n_groups):
-            columns[f"distance_{k + 1}"] = np.sqrt(np.maximum(ssr[:, k], 0.0) / self._estimate.shape[1])
+            columns[f"distance_{k + 1}"] = np.sqrt(np.maximum(ssr[:, k], 0.0) / self.n_times)
         if self.n_groups > 1:
-            rows = np.arange(len(own))
-            runner = np.where(order[:, 0] == own, order[:, 1], order[:, 0])
+            others = ssr.copy()
+            others[rows, own] = np.inf
+            runner = others.argmin(axis=1)
             columns["runner_up"] = runner + 1
-            columns["margin"] = (ssr[rows, runner] - ssr[rows, own]) / (self.ssr / self.df_resid)
+            columns["margin"] = (ssr[rows, runner] - ssr[rows, own]) / (ssr[rows, own].sum() / self.df_resid)
         return pd.DataFrame(columns, index=self._entities)
-
-    _unit_ssr: Array
-    _unit_params: Array
 
     @cached_property
     def unit_params(self) -> pd.DataFrame:
         """Each entity's own least-squares slopes under the starting factors, before any grouping."""
         return pd.DataFrame(self._unit_params, index=self._entities, columns=self._regressors)
+
+    # ---- pieces of the report ----
+
+    def _group_information(self) -> list[tuple[str, str]]:
+        words = {"refined": "nearest centre, refined by LS", "nearest": f"nearest centre ({self.metric})"}
+        scale = self.penalized.kappa_scale
+        rule = "given" if np.isnan(scale) else f"c = {scale:g}"
+        return [
+            ("Groups", str(self.n_groups)),
+            ("Classification", words[self.classify]),
+            ("Penalty kappa", f"{self.penalized.kappa:.4g} ({rule})"),
+        ]
+
+    def _sections(self, rows: list[tuple[str, ...]]) -> list[tuple[str, tuple[tuple[str, ...], ...]]]:
+        common, names = self._common, self._regressors
+        sections = [("All groups", tuple((f"  {names[j]}", *rows[self._slots[0, j]][1:]) for j in common))]
+        for k, size in enumerate(self.group_sizes):
+            title = f"Group {k + 1}: {size} of {self.n_entities} entities ({100 * size / self.n_entities:.0f}%)"
+            own = [j for j in range(len(names)) if j not in common]
+            sections.append((title, tuple((f"  {names[j]}", *rows[self._slots[k, j]][1:]) for j in own)))
+        return sections if common else sections[1:]
+
+    def _group_notes(self) -> list[str]:
+        if self.n_groups == 1:
+            return []
+        penalized = self.penalized
+        text = (
+            f"Penalised stage: {100 * float(penalized.fused.mean()):.0f}% of the entities sit on a centre; criterion "
+            f"{penalized.criterion:.6g} after {penalized.n_sweeps} sweeps and {penalized.n_iter} descent steps."
+        )
+        if self.classify == "refined":
+            text += f" Refinement by least squares moved {self.moved_by_refinement} of {self.n_entities} entities."
+        own = next(j for j in range(len(self._regressors)) if j not in self._common)
+        first, second = (self._names[self._slots[k, own]] for k in (0, 1))
+        return [
+            text,
+            "Standard errors take the estimated groups as known.",
+            f'In tests, coefficients carry the number of their group: .f_test("{first}={second}").',
+        ]
 
     def remove_data(self) -> None:
         """Drop everything of the size of the sample; what the summary prints is computed first and kept."""
@@ -188,21 +230,21 @@ def coefficient_names(model: GroupedIFE, slots: Any) -> list[str]:
 
 def grouped_results(
     model: GroupedIFE,
-    estimate: FactorEstimate,
+    inference: Inference,
     grouped: GroupedFit,
     *,
     scale: Array,
-    regressor_scale: Array,
     classify: str,
     metric: str,
-    **inference: Any,
 ) -> Any:
     """Wrapped results of a fit."""
     done = grouped.classification
+    estimate = inference.estimate
     fitted = model._at(estimate, coefficient_names(model, estimate.slots))
-    fitted._slots = estimate.slots
-    results = GroupedIFEResults(fitted, estimate, **inference)
-    results.penalized = _penalized(model, results, grouped, regressor_scale)
+    results = GroupedIFEResults(fitted, inference)
+    results._slots = estimate.slots
+    results._common = model._common
+    results.penalized = _penalized(model, results, grouped)
     results.classify, results.metric = classify, metric
     results.moved_by_refinement = done.moved
     results.converged = bool(
@@ -211,13 +253,12 @@ def grouped_results(
     results.n_iter = grouped.penalized.n_iter
     results._minima = rescaled(grouped.minima, scale)
     results._unit_ssr = done.ssr
-    results._unit_params = grouped.unit_params / regressor_scale
-    _warn(results, grouped, classify)
+    results._unit_params = grouped.unit_params / grouped.scale
     return FactorResultsWrapper(results)
 
 
-def _penalized(model: GroupedIFE, results: GroupedIFEResults, grouped: GroupedFit, scale: Array) -> Penalized:
-    fit = grouped.penalized
+def _penalized(model: GroupedIFE, results: GroupedIFEResults, grouped: GroupedFit) -> Penalized:
+    fit, scale = grouped.penalized, grouped.scale
     labels = pd.Index(results.group_labels, name="group")
     return Penalized(
         pd.DataFrame(fit.unit_params / scale, index=results._entities, columns=model._names),
@@ -235,24 +276,3 @@ def _penalized(model: GroupedIFE, results: GroupedIFEResults, grouped: GroupedFi
         grouped.restarts_agreed,
         grouped.n_restarts,
     )
-
-
-def _warn(results: GroupedIFEResults, grouped: GroupedFit, classify: str) -> None:
-    done = grouped.classification
-    if not grouped.penalized.converged:
-        warn_not_converged("The descent on the penalised criterion", "max_iter=1000")
-    if not done.fit.converged:
-        warn_not_converged("Least squares with factors, groups given,", "Try other n_factors or n_groups.")
-    if classify == "refined" and not done.settled:
-        warn_not_converged("The refinement of the groups", 'classify="nearest"')
-    single = [k for k, size in results.group_sizes.items() if size == 1]
-    if single and results.n_entities > 1 and results.n_groups > 1:
-        names = ", ".join(str(results.groups.index[results.groups == k][0]) for k in single)
-        warnings.warn(
-            SpecificationWarning(
-                f"Group {', '.join(map(str, single))} has one entity: {names}.",
-                "Its slopes are that entity's own.",
-                f"n_groups={max(1, results.n_groups - len(single))}",
-            ),
-            stacklevel=4,
-        )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.results.base import FactorResults, FactorResultsWrapper, warn_not_converged
+from gifepanel.results.base import FactorResults, FactorResultsWrapper
+from gifepanel.results.inputs import Inference
 from gifepanel.solvers.interactive import InteractiveFit, LocalMinimum
 
 if TYPE_CHECKING:
@@ -33,19 +33,19 @@ class InteractiveFEResults(FactorResults):
     n_iter : int
     """
 
+    @property
+    def _method(self) -> str:
+        return "least squares (Bai 2009)" if self.n_factors else "least squares"
+
 
 def rescaled(minima: tuple[LocalMinimum, ...], scale: Array) -> tuple[LocalMinimum, ...]:
     """Minima with slopes in the units of the data."""
     return tuple(LocalMinimum(m.ssr, m.theta / scale, m.starts) for m in minima)
 
 
-def interactive_results(
-    model: InteractiveFE, estimate: FactorEstimate, fit: InteractiveFit, *, scale: Array, **inference: Any
-) -> Any:
+def interactive_results(model: InteractiveFE, inference: Inference, fit: InteractiveFit, *, scale: Array) -> Any:
     """Wrapped results of a fit."""
-    if not fit.converged:
-        warn_not_converged("Least squares with factors", "max_iter=5000")
-    results = InteractiveFEResults(model._at(estimate, model._names), estimate, **inference)
+    results = InteractiveFEResults(model._at(inference.estimate, model._names), inference)
     results.converged = fit.converged
     results.n_iter = fit.n_iter
     results._minima = rescaled(fit.minima, scale)

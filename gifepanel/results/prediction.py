@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import DataError
 from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.panel.design import PanelDesign
-from gifepanel.panel.index import PanelIndex
+
+if TYPE_CHECKING:
+    from gifepanel.panel.design import PanelDesign
+    from gifepanel.panel.index import PanelIndex
 
 __all__ = ["predict"]
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+
+_NO_ENTITY = ("An entity out of the sample has no group, effect or loadings.", "Leave its rows out.")
+_NO_PERIOD = ("A period out of the sample has no effect or factors.", "res.predict(data, effects=False)")
 
 
 def predict(
@@ -34,23 +41,20 @@ def predict(
     effects : bool
     """
     exog, index, rows, keep = _rows(design, data)
+    x = exog[:, kept]
+    grouped = estimate.slots.shape[0] > 1
+    if not (effects or grouped):
+        return _labelled(x @ estimate.theta[estimate.slots[0]], data, keep, rows)
     if index is None:
-        if effects or estimate.slots.shape[0] > 1:
-            raise DataError(
-                "The new data do not say which entity and period a row belongs to.",
-                "Groups, effects and factors need both.",
-                f'data.set_index(["{design.index.entity_name}", "{design.index.time_name}"])',
-            )
-        return _labelled(exog[:, kept] @ estimate.theta[estimate.slots[0]], data, keep, rows)
-    entities = _positions(index.entities, design.index.entities)
-    times = _positions(index.times, design.index.times)
-    i, t = entities[index.entity_codes], times[index.time_codes]
-    if effects or estimate.slots.shape[0] > 1:
-        _require(i, index.entities, index.entity_codes, "entity", "has no group or effect")
-    groups = estimate.groups[i] if estimate.slots.shape[0] > 1 else np.zeros(len(i), dtype=np.int64)
-    values = np.einsum("np,np->n", exog[:, kept], estimate.theta[estimate.slots][groups])
+        raise DataError(
+            "The new data do not say which entity and period a row belongs to.",
+            "Groups, effects and factors need both.",
+            f'data.set_index(["{design.index.entity_name}", "{design.index.time_name}"])',
+        )
+    i = _known(index.entities, design.index.entities, index.entity_codes, "entities", _NO_ENTITY)
+    values = np.einsum("np,np->n", x, estimate.theta[estimate.slots][estimate.groups[i]])
     if effects:
-        _require(t, index.times, index.time_codes, "period", "has no factors; use effects=False")
+        t = _known(index.times, design.index.times, index.time_codes, "periods", _NO_PERIOD)
         values = values + estimate.entity_effect[i] + estimate.time_effect[t]
         values = values + np.einsum("nr,nr->n", estimate.loadings[i], estimate.factors[t])
     return _labelled(values, data, keep, rows)
@@ -80,16 +84,11 @@ def _labelled(values: Any, data: Any, keep: Any, rows: pd.Index) -> pd.Series:
     return pd.Series(out, index=labels, name="predicted")
 
 
-def _positions(labels: pd.Index, known: pd.Index) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.asarray(known.get_indexer(labels), dtype=np.int64)
-
-
-def _require(positions: Any, labels: pd.Index, codes: Any, what: str, why: str) -> None:
-    missing = np.unique(np.asarray(codes)[positions < 0])
-    if missing.size:
-        names = ", ".join(map(str, labels[missing[:5]]))
-        raise DataError(
-            f"{missing.size} of the {what} labels of the new data are not in the sample: {names}.",
-            f"Each {why}." if "effects=False" not in why else "A period out of the sample has no factors.",
-            "res.predict(data, effects=False)" if what == "period" else "Predict for entities of the sample.",
-        )
+def _known(labels: pd.Index, known: pd.Index, codes: IntArray, what: str, advice: tuple[str, str]) -> IntArray:
+    """Positions in the sample of the entities or periods of new rows, all of which must be there."""
+    positions = np.asarray(known.get_indexer(labels), dtype=np.int64)
+    unseen = labels[np.unique(codes[positions[codes] < 0])]
+    if len(unseen):
+        names = ", ".join(map(str, unseen[:5])) + (f" and {len(unseen) - 5} more" if len(unseen) > 5 else "")
+        raise DataError(f"The new data have {what} that are not in the sample: {names}.", *advice)
+    return positions[codes]

@@ -1,4 +1,4 @@
-"""What statsmodels' regression results offer and models with factors can't answer correctly: refused, with a way out."""
+"""What statsmodels' results offer and models with factors can't answer correctly: refused, with a way out."""
 
 from __future__ import annotations
 

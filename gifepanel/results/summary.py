@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import SimpleTable
 
+from gifepanel.exceptions import SpecificationError
 from gifepanel.results.blocks import Block, Notes, Pairs, Table, render
 
 if TYPE_CHECKING:
     from gifepanel.results.base import FactorResults
 
-__all__ = ["PanelSummary", "number", "probability", "summarize"]
+__all__ = ["PanelSummary", "number", "probability", "ratio", "report_parts", "summarize"]
 
 
 class PanelSummary(Summary):
@@ -88,6 +90,11 @@ def number(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}f}"
 
 
+def ratio(value: float) -> str:
+    """A t statistic with three decimals, scientific from 100 000."""
+    return f"{value:.3f}" if abs(value) < 1e5 or not np.isfinite(value) else f"{value:.3e}"
+
+
 def probability(value: float) -> str:
     """A p-value with three decimals."""
     return "" if np.isnan(value) else f"{value:.3f}"
@@ -98,37 +105,34 @@ def probability(value: float) -> str:
 
 def summarize(res: FactorResults, alpha: float) -> PanelSummary:
     """The report of a fit."""
-    grouped = hasattr(res, "penalized")
-    title = "Grouped Interactive Fixed Effects" if grouped else "Interactive Fixed Effects"
-    key = ("_summary_blocks", alpha)
-    blocks = res._cache.get(key)
-    if blocks is None:
-        blocks = (_information(res), _coefficients(res, alpha), _diagnostics(res), Notes(tuple(_notes(res))))
-        res._cache[key] = blocks
-    return PanelSummary(f"{title} Results", blocks)
+    if not 0 < alpha < 1:
+        raise SpecificationError(f"alpha is {alpha!r}.", "It must be between 0 and 1.", "alpha=0.05")
+    information, diagnostics, notes = res._report_parts
+    blocks = (information, _coefficients(res, alpha), diagnostics, notes)
+    return PanelSummary(res.report_title, tuple(block for block in blocks if block is not None))
+
+
+def report_parts(res: FactorResults) -> tuple[Pairs, Table | None, Notes]:
+    """Information, tests on residuals (None for a panel too small for them) and notes."""
+    return _information(res), _diagnostics(res), Notes(tuple(_notes(res)))
 
 
 def _information(res: Any) -> Pairs:
-    design, model = res.model.design, res.model
-    grouped = hasattr(res, "penalized")
+    sample = res.sample
     left = [
-        ("Dep. variable", design.endog_name),
-        ("Model", type(model).__name__),
-        ("Method", "penalised PC (Su-Ju 2018)" if grouped else "least squares (Bai 2009)"),
-        ("Absorbed", ", ".join(design.absorbed) or "none"),
+        ("Dep. variable", sample.endog_name),
+        ("Model", type(res.model).__name__),
+        ("Method", res._method),
+        ("Absorbed", ", ".join(sample.absorbed) or "none"),
         ("Factors", str(res.n_factors)),
+        *res._group_information(),
+        ("Covariance", _covariance(res)),
+        ("Bias correction", res.bias_correction_words),
     ]
-    if grouped:
-        left += [
-            ("Groups", f"{res.n_groups}"),
-            ("Classification", _classification(res)),
-            ("Penalty kappa", _kappa(res)),
-        ]
-    left += [("Covariance", _covariance(res)), ("Bias correction", res.bias_correction_words)]
     right = [
         ("Observations", f"{int(res.nobs)}"),
-        (f"Entities ({design.index.entity_name})", f"{res.n_entities}"),
-        (f"Periods ({design.index.time_name})", f"{res.n_times}"),
+        (f"Entities ({sample.entity_name})", f"{res.n_entities}"),
+        (f"Periods ({sample.time_name})", f"{res.n_times}"),
         ("Df residuals", f"{int(res.df_resid)}"),
         ("R-squared", f"{res.rsquared:.4f}"),
         ("R-squared within", f"{res.rsquared_within:.4f}"),
@@ -140,130 +144,99 @@ def _information(res: Any) -> Pairs:
     return Pairs(tuple(left), tuple(right))
 
 
-def _classification(res: Any) -> str:
-    words = {"refined": "nearest, refined by LS", "nearest": f"nearest ({res.metric})"}
-    return words[res.classify]
-
-
-def _kappa(res: Any) -> str:
-    penalized = res.penalized
-    if np.isnan(penalized.kappa_scale):
-        return f"{penalized.kappa:.4g} (given)"
-    return f"{penalized.kappa:.4g} (c = {penalized.kappa_scale:g})"
-
-
 def _covariance(res: Any) -> str:
+    found = res._covariance
+    ways = ", ".join(f"{name} ({n})" for name, n in zip(res._cluster_names, found.n_groups, strict=False))
     kinds = {
         "nonrobust": "nonrobust (iid)",
         "HC0": "HC0 (heteroskedastic)",
         "HC1": "HC1 (heteroskedastic)",
-        "HAC": f"HAC, {res._covariance.maxlags} lags",
-        "driscoll-kraay": f"Driscoll-Kraay, {res._covariance.maxlags} lags",
-        "cluster": f"clustered by {', '.join(map(str, res._cluster_names))}",
+        "HAC": f"HAC, {found.kernel}, {found.maxlags} lags",
+        "driscoll-kraay": f"Driscoll-Kraay, {found.kernel}, {found.maxlags} lags",
+        "cluster": f"clustered by {ways}",
     }
     return kinds[res.cov_type]
 
 
 def _coefficients(res: Any, alpha: float) -> Table:
     letter = "t" if res.use_t else "z"
-    header = ("", "coef", "std err", letter, f"P>|{letter}|", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]")
-    bounds = np.asarray(res.conf_int(alpha))
+    header = ("", "coef", "std err", letter, f"P>|{letter}|", f"[{alpha / 2:.3g}", f"{1 - alpha / 2:.3g}]")
+    values = (res.params, res.bse, res.tvalues, res.pvalues)
     rows: list[tuple[str, ...]] = [
-        (
-            name,
-            number(coef),
-            number(se),
-            f"{t:.3f}",
-            probability(p),
-            number(low),
-            number(high),
-        )
+        (name, number(coef), number(se), ratio(t), probability(p), number(low), number(high))
         for name, coef, se, t, p, (low, high) in zip(
-            res._names,
-            np.asarray(res.params),
-            np.asarray(res.bse),
-            np.asarray(res.tvalues),
-            np.asarray(res.pvalues),
-            bounds,
-            strict=True,
+            res._names, *map(np.asarray, values), np.asarray(res.conf_int(alpha)), strict=True
         )
     ]
-    if not hasattr(res, "penalized"):
-        return Table(header, (("", tuple(rows)),))
-    return Table(header, tuple(_group_sections(res, rows)))
+    return Table(header, tuple(res._sections(rows)))
 
 
-def _group_sections(res: Any, rows: list[tuple[str, ...]]) -> list[tuple[str, tuple[tuple[str, ...], ...]]]:
-    slots, names = res._slots, res._regressors
-    sections = []
-    common = list(res.model._common)
-    if common:
-        sections.append(("All groups", tuple(rows[slots[0, j]] for j in common)))
-    for k, size in enumerate(res.group_sizes):
-        title = f"Group {k + 1}: {size} of {res.n_entities} entities ({100 * size / res.n_entities:.0f}%)"
-        lines = tuple((f"  {names[j]}", *rows[slots[k, j]][1:]) for j in range(len(names)) if j not in common)
-        sections.append((title, lines))
-    return sections
-
-
-def _diagnostics(res: Any) -> Table:
-    frame = res._diagnostics
-    rows = tuple(
-        (
-            str(name),
-            number(row.statistic if abs(row.statistic) > 1e-12 else 0.0, 3),
-            probability(row.pvalue),
-            str(row.null),
+def _diagnostics(res: Any) -> Table | None:
+    if res._diagnostics.empty:
+        return None
+    rows = []
+    for name, row in res._diagnostics.iterrows():
+        by_construction = abs(row.statistic) < 1e-8 * np.sqrt(res.mse_resid) and np.isnan(row.pvalue)
+        rows.append(
+            (
+                str(name),
+                number(0.0 if by_construction else row.statistic, 3),
+                probability(row.pvalue) or "-",
+                "zero by construction" if by_construction else str(row.null),
+            )
         )
-        for name, row in frame.iterrows()
-    )
-    return Table(("Residuals", "statistic", "p-value", "null hypothesis"), (("", rows),), text_last=True)
+    return Table(("Residual test", "statistic", "p-value", "null hypothesis"), (("", tuple(rows)),), text_last=True)
 
 
 def _notes(res: Any) -> list[str]:
+    parts = [part for part, there in (("effects", res.sample.absorbed), ("factors", res.n_factors)) if there]
+    with_slopes = _and(["slopes", *parts])
     notes = [
-        "R-squared counts slopes, effects and factors; R-squared within is the share the slopes explain of what "
-        "effects, factors and loadings leave."
+        f"R-squared counts {with_slopes}"
+        + (f"; R-squared within is the share the slopes explain of what {_and(parts)} leave." if parts else ".")
     ]
     if res.n_factors:
-        shares = ", ".join(f"{100 * share:.1f}%" for share in res.factor_shares)
-        notes.append(f"The factors take up {shares} of the variance of y less slopes and additive effects.")
-    if hasattr(res, "penalized"):
-        notes += _group_notes(res)
-    if res.bias_correction == "dynamic":
-        notes.append(
-            "A lag of the outcome is among the regressors: the bias of predetermined regressors (B1 of Moon and "
-            "Weidner 2017) was corrected without being asked for; bias_correction=False leaves it in."
-        )
-    elif res.bias_correction != "none":
-        notes.append(f"Coefficients are corrected for bias: {res.bias_correction_words}.")
-    if res.model.dropped:
-        notes.append(f"Dropped as absorbed or collinear: {', '.join(res.model.dropped)}.")
-    if res.model.design.n_dropped:
-        notes.append(f"{res.model.design.n_dropped} rows with missing values (lags included) were left out.")
+        shares = _and([f"{100 * share:.1f}%" for share in res.factor_shares])
+        verb = "factor explains" if res.n_factors == 1 else "factors explain"
+        effects = " and additive effects" if res.sample.absorbed else ""
+        notes.append(f"The {verb} {shares} of what slopes{effects} leave of the outcome.")
+    notes += res._group_notes()
+    notes += _notes_on_inference(res)
+    notes += _notes_on_sample(res)
     minima = res.minima
     if len(minima) > 1:
         notes.append(
-            f"Local minima: {len(minima)} found from {minima['n_starts'].sum()} starts; the next best has a sum of "
-            f"squares {minima['excess_percent'].iloc[1]:.3g}% higher (see .minima)."
+            f"Least squares with factors has local minima: {len(minima)} found from {minima['n_starts'].sum()} "
+            f"starts. The best is reported; the next has a sum of squares {minima['excess_percent'].iloc[1]:.3g}% "
+            "higher (see .minima)."
         )
     if not res.converged:
-        notes.append("NOT CONVERGED: see .converged, and raise max_iter or lower the number of factors or groups.")
+        notes.append("NOT CONVERGED: raise max_iter, or lower the number of factors or groups.")
     return notes
 
 
-def _group_notes(res: Any) -> list[str]:
-    penalized = res.penalized
-    fused = 100 * float(penalized.fused.mean())
-    text = (
-        f"Penalised stage: {fused:.0f}% of the entities sit on a centre; criterion {penalized.criterion:.6g} after "
-        f"{penalized.n_sweeps} sweeps and {penalized.n_iter} descent steps."
-    )
-    if res.classify == "refined":
-        text += f" Refinement by least squares moved {res.moved_by_refinement} of {res.n_entities} entities."
-    names = [name for name in res._names if name.endswith(("[1]", "[2]"))]
-    pair = (names[0], names[len(names) // 2]) if len(names) > 1 else (res._names[0], res._names[0])
-    notes = [text, "Standard errors take the groups as known."]
-    if res.n_groups > 1:
-        notes.append(f'In hypotheses write "{pair[0]} = {pair[1]}".')
+def _and(parts: Sequence[str]) -> str:
+    return " and ".join([*([", ".join(parts[:-1])] if len(parts) > 1 else []), *parts[-1:]])
+
+
+def _notes_on_inference(res: Any) -> list[str]:
+    notes = []
+    if res.bias_correction == "dynamic":
+        why = "A lag of the outcome is among the regressors" if res.model._lags else "Regressors are predetermined"
+        asked = ", without being asked for; bias_correction=False leaves it in." if res.model._lags else "."
+        notes.append(f"{why}: their bias of order 1/T was corrected (B1 of Moon and Weidner 2017){asked}")
+    elif res.bias_correction != "none":
+        notes.append(f"Coefficients are corrected for bias: {res.bias_correction_words}.")
+    if not res.cov_kwds["ssc"]:
+        notes.append("The covariance has no small-sample factor (ssc=False).")
+    return notes
+
+
+def _notes_on_sample(res: Any) -> list[str]:
+    sample, notes = res.sample, []
+    if sample.dropped:
+        notes.append(f"Dropped, since effects or other regressors span them: {', '.join(sample.dropped)}.")
+    if sample.n_incomplete:
+        lost = ", ".join(f"{name} in {count}" for name, count in sample.incomplete.items())
+        notes.append(f"{sample.n_incomplete} rows were left out for missing values or lags: {lost}.")
     return notes

@@ -138,19 +138,27 @@ def principal_components(resid: Array, n_factors: int, *, time_effects: bool = F
     if n_factors == 0:
         flat = resid.ravel()
         return Components(np.empty((t, 0)), np.empty((n, 0)), effect, float(flat @ flat))
-    gram = resid.T @ resid if t <= n else resid @ resid.T
-    total = float(np.trace(gram))
-    values, vectors = _top(gram, n_factors)
+    vectors, ssr = _leading(resid if t <= n else resid.T, n_factors)
     if t > n:
         # orthogonal by themselves, but for factors whose eigenvalue is rounding
         vectors = np.linalg.qr(resid.T @ vectors)[0]
     factors = vectors * np.sqrt(t)
-    loadings = resid @ factors / t
+    return Components(factors, resid @ factors / t, effect, ssr)
+
+
+def _leading(tall: Array, n: int) -> tuple[Array, float]:
+    """The `n` leading right singular vectors of a tall matrix and the sum of squares they leave.
+
+    From the Gram matrix, unless the leading ones are so large that what they leave has lost its digits there.
+    """
+    gram = tall.T @ tall
+    total = float(np.trace(gram))
+    values, vectors = _top(gram, n)
     ssr = total - float(values.sum())
-    if ssr < _CANCELLED * total:
-        rest = resid - loadings @ factors.T
-        ssr = float(np.vdot(rest, rest))
-    return Components(factors, loadings, effect, ssr)
+    if ssr >= _CANCELLED * total:
+        return vectors, ssr
+    _, singular, rows = np.linalg.svd(np.linalg.qr(tall, mode="r"))
+    return np.ascontiguousarray(rows[:n].T), float(singular[n:] @ singular[n:])
 
 
 def _top(gram: Array, n: int) -> tuple[Array, Array]:

@@ -28,6 +28,9 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _ARMIJO = 1e-4
 _HALVINGS = 30
 _EXACT = 1e-13
+_COLLINEAR = 1e-12
+_WINDOW, _STALLED = 50, 1e-9
+_ALIKE = 2e-5
 
 
 @dataclass(frozen=True)
@@ -168,18 +171,30 @@ def _evaluate(data: PanelArrays, slopes: SlopeMap, n_factors: int, theta: Array)
     return _Point(theta, comp, resid, -2.0 * slopes.gather(gradient_pass(data.xt, resid)))
 
 
-def _solve(matrix: Array, rhs: Array) -> Array:
+def _solve(matrix: Array, rhs: Array, size: Array) -> Array:
     """Least-norm solution of a positive semidefinite system that may be singular."""
-    scale = np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
-    scaled = matrix / scale / scale[:, None]
-    solution = lstsq(scaled, rhs / scale, cond=1e-12, check_finite=False)[0]
-    return solution / scale
+    scale = _scaling(matrix, size)
+    solution = lstsq(matrix * scale * scale[:, None], rhs * scale, cond=1e-12, check_finite=False)[0]
+    return np.asarray(solution * scale)
+
+
+def _scaling(matrix: Array, size: Array) -> Array:
+    """One over the lengths of the projected regressors; 0 for one that `size`, its raw length, shows to be rounding."""
+    diagonal = np.diag(matrix)
+    left = diagonal > _COLLINEAR * size
+    return np.where(left, 1.0 / np.sqrt(np.where(left, diagonal, 1.0)), 0.0)
 
 
 def _monotone_step(data: PanelArrays, slopes: SlopeMap, n_factors: int, point: _Point) -> _Point:
     """theta given F (Bai 2009, eq. 11): never raises the objective."""
     gram = projected_gram(data, slopes, point.components.factors, np.empty((data.y.shape[0], 0)))
-    return _evaluate(data, slopes, n_factors, point.theta - _solve(gram, 0.5 * point.gradient))
+    step = _solve(gram, 0.5 * point.gradient, _raw_size(data, slopes))
+    return _evaluate(data, slopes, n_factors, point.theta - step)
+
+
+def _raw_size(data: PanelArrays, slopes: SlopeMap) -> Array:
+    """Sums of squares of the regressors that belong to the free parameters (q,)."""
+    return slopes.gather(np.einsum("npp->np", data.xx))
 
 
 def fit_interactive(
@@ -209,9 +224,10 @@ def fit_interactive(
     if slopes.size == 0 or max_iter == 0:
         return InteractiveFit(point.theta, point.components, point.resid, point.value, slopes.size == 0, 0, 0.0)
     gram = _metric(data, slopes, point)
-    inverse = 0.5 * _pseudo_inverse(gram)
+    inverse = 0.5 * _pseudo_inverse(gram, _raw_size(data, slopes))
     measure = np.inf
     floor = _resolution(data)
+    path = [point.value]
     for iteration in range(1, max_iter + 1):
         direction = -inverse @ point.gradient
         slope = float(direction @ point.gradient)
@@ -223,10 +239,14 @@ def fit_interactive(
             new = _monotone_step(data, slopes, n_factors, point)
             if not new.value < point.value * (1.0 - 1e-14):
                 return _finish(point, measure <= 1e3 * tol, iteration, measure)
-            inverse = 0.5 * _pseudo_inverse(_metric(data, slopes, new))
+            inverse = 0.5 * _pseudo_inverse(_metric(data, slopes, new), _raw_size(data, slopes))
         else:
             inverse = _update(inverse, new.theta - point.theta, new.gradient - point.gradient)
         point = new
+        path.append(point.value)
+        if iteration >= _WINDOW and path[-1 - _WINDOW] - path[-1] <= _STALLED * path[-1]:
+            # the infimum is at infinity: loadings, and a slope on something like them, grow without bound
+            return _finish(point, False, iteration, measure)
     return _finish(point, False, max_iter, measure)
 
 
@@ -246,8 +266,8 @@ def _measure(slope: float, point: _Point, floor: float) -> float:
     return float(np.sqrt(max(-slope, 0.0) / (2.0 * point.value)))
 
 
-def _pseudo_inverse(gram: Array) -> Array:
-    scale = 1.0 / np.sqrt(np.maximum(np.diag(gram), np.finfo(float).tiny))
+def _pseudo_inverse(gram: Array, size: Array) -> Array:
+    scale = _scaling(gram, size)
     inverse = np.linalg.pinv(gram * scale * scale[:, None], rcond=1e-10, hermitian=True)
     return inverse * scale * scale[:, None]
 
@@ -294,21 +314,31 @@ def fit_interactive_multistart(
     max_iter: int = 500,
 ) -> InteractiveFit:
     """The best minimum over named starts, with the audit of all minima found."""
-    best: InteractiveFit | None = None
-    found: list[LocalMinimum] = []
+    found: list[tuple[InteractiveFit, tuple[str, ...]]] = []
     for name, theta in starts:
         fit = fit_interactive(data, slopes, n_factors, theta, tol=tol, max_iter=max_iter)
-        found = _record(found, fit, name, _resolution(data))
-        if best is None or fit.ssr < best.ssr:
-            best = fit
-    if best is None:
+        _record(found, fit, name, _resolution(data))
+    if not found:
         raise ValueError("no starts given")
-    return replace(best, minima=tuple(sorted(found, key=lambda m: m.ssr)))
+    found.sort(key=lambda entry: entry[0].ssr)
+    return replace(found[0][0], minima=tuple(LocalMinimum(fit.ssr, fit.theta, names) for fit, names in found))
 
 
-def _record(found: list[LocalMinimum], fit: InteractiveFit, name: str, floor: float) -> list[LocalMinimum]:
-    for j, known in enumerate(found):
-        if abs(known.ssr - fit.ssr) <= max(1e-7 * max(known.ssr, fit.ssr), floor):
-            merged = LocalMinimum(min(known.ssr, fit.ssr), known.theta, (*known.starts, name))
-            return [*found[:j], merged, *found[j + 1 :]]
-    return [*found, LocalMinimum(fit.ssr, fit.theta, (name,))]
+def _record(found: list[tuple[InteractiveFit, tuple[str, ...]]], fit: InteractiveFit, name: str, floor: float) -> None:
+    """Add `fit`, or put it together with the same minimum, of which the lower fit is kept."""
+    for j, (known, names) in enumerate(found):
+        if _same_minimum(known, fit, floor):
+            found[j] = (fit if fit.ssr < known.ssr else known, (*names, name))
+            return
+    found.append((fit, (name,)))
+
+
+def _same_minimum(a: InteractiveFit, b: InteractiveFit, floor: float) -> bool:
+    """Equal sums of squares, or residuals that nearly agree: points on the way to one infimum at infinity."""
+    gap, size = abs(a.ssr - b.ssr), max(a.ssr, b.ssr)
+    if gap <= max(1e-7 * size, floor):
+        return True
+    if gap > _ALIKE * size:
+        return False
+    difference = a.resid - b.resid
+    return float(np.vdot(difference, difference)) <= _ALIKE * size

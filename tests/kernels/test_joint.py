@@ -170,8 +170,10 @@ def test_profile_is_a_lower_envelope_of_a_generic_minimiser():
         return total, (force + (c / gap)[:, None] * (b - a)).ravel()
 
     best = min(
-        (minimize(smooth, start, jac=True, method="BFGS", options={"gtol": 1e-7}) for start in
-         (problem.free.ravel(), np.tile(a + 0.01, 4), beta.ravel() + 0.01)),
+        (
+            minimize(smooth, start, jac=True, method="BFGS", options={"gtol": 1e-7})
+            for start in (problem.free.ravel(), np.tile(a + 0.01, 4), beta.ravel() + 0.01)
+        ),
         key=lambda done: done.fun,
     )
     assert value == pytest.approx(best.fun, rel=1e-7)

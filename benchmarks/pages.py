@@ -1,0 +1,90 @@
+"""Write docs/accuracy.md and docs/performance.md from the stored results.
+
+    python benchmarks/pages.py [--check]
+
+``--check`` writes nothing and fails where a page is not what the results give.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from common import RESULTS
+
+__all__ = ["PAGES", "page"]
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES: Mapping[str, Sequence[str]] = {"accuracy": ("montecarlo",), "performance": ("scaling", "peer")}
+_TITLES = {
+    "accuracy": "# Accuracy",
+    "performance": "# Performance",
+    "scaling": "## Time and memory",
+    "peer": "## Beside groupedpaneldatamodels",
+}
+_INTRODUCTIONS = {
+    "accuracy": """\
+A Monte Carlo study of {{py:class}}`gifepanel.GroupedIFE` on the designs of {{py:func}}`gifepanel.datasets.simulate`,
+through the public interface and with its default options: S (static, two factors), D (dynamic, two factors), P (entity
+effects and no factor) and G (a factor for each group). `refined` and `nearest` are the two values of `classify`. Every
+draw has a random stream of its own and can be run again by itself; `{command}` runs them all.""",
+    "performance": """\
+Times with one thread, compiled code warm, all starts, the refit and, for the whole call, inference included.""",
+    "scaling": "`{command}` measures this.",
+    "peer": """\
+[groupedpaneldatamodels](https://pypi.org/project/groupedpaneldatamodels/) has an implementation of the same estimator,
+Su & Ju's (2018) penalised principal components. Both packages run in one process on the same panels at the same raw κ;
+`{command}` does it.""",
+}
+
+
+def page(name: str) -> str:
+    """The text of one page."""
+    parts = [_TITLES[name]]
+    if name not in PAGES[name]:
+        parts.append(_INTRODUCTIONS[name].format(command=_command(PAGES[name][0])))
+    for result in PAGES[name]:
+        text = (RESULTS / f"{result}.md").read_text("utf-8").strip()
+        if result in _TITLES:
+            parts += [_TITLES[result], _INTRODUCTIONS[result].format(command=_command(result))]
+        parts += [text, _machine(json.loads((RESULTS / f"{result}.json").read_text("utf-8")))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _command(result: str) -> str:
+    return f"python benchmarks/bench_{result}.py"
+
+
+def _machine(facts: Mapping[str, Any]) -> str:
+    machine = facts["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (
+        f"Measured with {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}; "
+        f"Python {machine['python']}, {versions}; BLAS: {machine['blas']}."
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args(arguments)
+    stale = []
+    for name in PAGES:
+        path = DOCS / f"{name}.md"
+        text = page(name)
+        if options.check:
+            if not path.exists() or path.read_text("utf-8") != text:
+                stale.append(path.name)
+        else:
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        sys.exit(f"not up to date: {', '.join(stale)}; run python benchmarks/pages.py")
+
+
+if __name__ == "__main__":
+    main()

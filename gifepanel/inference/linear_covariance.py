@@ -1,0 +1,400 @@
+"""Covariance of least squares after a nuisance part was projected out, with the inference of the full regression.
+
+Notation: x~ (n, k) and u (n,) are regressors and residuals with fixed effects and controls taken out (under the
+weights, where there are any), w the weights (1 without), A = sum_i w_i x~_i x~_i', s_i = w_i x~_i u_i the scores. By
+the theorem of Frisch, Waugh & Lovell the rows of (Z'WZ)^-1 Z'W that belong to the regressors of the full design Z are
+A^-1 x~'W, so
+
+    cov = factor * A^-1 meat A^-1
+
+is the block of the full regression's covariance, provided that leverages, degrees of freedom and leave-one-out fits are
+those of the full design: what each kind does about that is in :func:`linear_covariance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from gifepanel.exceptions import SpecificationError
+from gifepanel.inference.cluster_adjusted import bell_mccaffrey, cluster_jackknife
+from gifepanel.inference.clusters import ClusterWay, cluster_terms, cluster_ways
+from gifepanel.inference.kernel_sums import TimeRows, kernel_weights, lagged_products, time_rows
+from gifepanel.inference.linear_sample import (
+    LinearSample,
+    clip_negative,
+    full_leverage,
+    leverage_scale,
+    linear_sample,
+    nuisance_in_root_weights,
+)
+from gifepanel.inference.small_sample import Correction, SampleCounts, SmallSample, small_sample_factor
+from gifepanel.inference.space import FloatArray
+
+__all__ = ["LinearCovariance", "LinearKind", "full_leverage", "linear_covariance"]
+
+LinearKind = Literal[
+    "nonrobust",
+    "HC0",
+    "HC1",
+    "HC2",
+    "HC3",
+    "CR0",
+    "cluster",
+    "CR2",
+    "cluster-crv3",
+    "cluster-jk",
+    "HAC",
+    "hac-panel",
+    "hac-groupsum",
+]
+_KINDS: tuple[str, ...] = get_args(LinearKind)
+_ALIASES = {
+    "CR1": "cluster",
+    "CR3": "cluster-crv3",
+    "HAC-Panel": "hac-panel",
+    "nw-panel": "hac-panel",
+    "HAC-Groupsum": "hac-groupsum",
+    "nw-groupsum": "hac-groupsum",
+}
+_CLUSTERED = ("CR0", "cluster", "CR2", "cluster-crv3", "cluster-jk")
+_TIMED = ("HAC", "hac-panel", "hac-groupsum")
+
+
+@dataclass(frozen=True)
+class LinearCovariance:
+    """A covariance of regression coefficients and how it came about.
+
+    Attributes
+    ----------
+    cov : ndarray, shape (k, k)
+    bread : ndarray, shape (k, k)
+        A = x~'W x~.
+    meat : ndarray, shape (k, k)
+        Sum of score products, without factor where all terms share one (otherwise with it); A u'Wu/n for
+        ``"nonrobust"``. For the jackknife kinds A (sum of coefficient changes) A.
+    factor : tuple of float
+        Small-sample factors: one, or one per term of a multi-way covariance.
+    kind : str
+    description : str
+        One line for a summary.
+    df_params : int
+        Parameters counted in the factor: K, or K' where nested effects are not counted.
+    df_resid : int
+        n - K, with everything counted.
+    df_inference : ndarray, shape (k,)
+        Degrees of freedom for t statistics of the coefficients: n - K; smallest G - 1 for clusters; T - 1 or the like
+        for sums over time; Satterthwaite's for CR2.
+    n_groups : tuple of int
+        Clusters in each way.
+    maxlags : int or None
+    kernel : str or None
+    ssc : str
+    exact : bool
+        Equal to the full regression's; False where CR2 or CR3 ran on the absorbed regression although parts of the
+        nuisance are not nested in the clusters.
+    clipped : bool
+        Negative eigenvalues were set to zero.
+    min_eigenvalue : float
+        Smallest eigenvalue before that, in units where all regressors x~ have length one, relative to the largest.
+    n_fitted : int
+        Rows with leverage one, left out by HC2 and HC3.
+    """
+
+    cov: FloatArray
+    bread: FloatArray
+    meat: FloatArray
+    factor: tuple[float, ...]
+    kind: str
+    description: str
+    df_params: int
+    df_resid: int
+    df_inference: FloatArray
+    n_groups: tuple[int, ...] = ()
+    maxlags: int | None = None
+    kernel: str | None = None
+    ssc: str = "fixest"
+    exact: bool = True
+    clipped: bool = False
+    min_eigenvalue: float = 0.0
+    n_fitted: int = 0
+
+    @property
+    def bse(self) -> FloatArray:
+        """Standard errors, shape (k,)."""
+        return np.sqrt(np.diag(self.cov))
+
+
+def linear_covariance(
+    x_tilde: npt.ArrayLike,
+    resid: npt.ArrayLike,
+    *,
+    df_absorbed: int,
+    kind: str = "nonrobust",
+    weights: npt.ArrayLike | None = None,
+    leverage: npt.ArrayLike | None = None,
+    clusters: Sequence[npt.ArrayLike] | None = None,
+    df_nested: int = 0,
+    nuisance: npt.ArrayLike | None = None,
+    entity: npt.ArrayLike | None = None,
+    time: npt.ArrayLike | None = None,
+    maxlags: int | None = None,
+    kernel: str = "bartlett",
+    ssc: SmallSample = "fixest",
+    use_correction: Correction | None = None,
+    psd: Literal["clip", "clip-raw", "keep"] = "clip",
+) -> LinearCovariance:
+    """Covariance of least-squares coefficients after partialling out, equal to the full regression's.
+
+    Parameters
+    ----------
+    x_tilde : array_like, shape (n, k)
+        Regressors residualised on the nuisance part (by weighted least squares with weights), in their own units.
+    resid : array_like, shape (n,)
+        Residuals of the full regression.
+    df_absorbed : int
+        Rank of the nuisance part: effects, controls and constant together.
+    kind : str
+        statsmodels' names where it has one.
+
+        - ``"nonrobust"``: sigma^2 A^-1.
+        - ``"HC0"`` .. ``"HC3"``: u_i^2 as it is, times n/(n-K), over 1 - h_i, over (1 - h_i)^2 (MacKinnon & White
+          1985). h_i is the leverage in the full regression.
+        - ``"CR0"``, ``"cluster"`` (CR1): cluster sums of scores, without and with small-sample factor; several ways by
+          inclusion and exclusion (Cameron, Gelbach & Miller 2011).
+        - ``"CR2"``: Bell & McCaffrey, with Satterthwaite degrees of freedom; see
+          :func:`~gifepanel.inference.cluster_adjusted.bell_mccaffrey`.
+        - ``"cluster-crv3"`` (CR3), ``"cluster-jk"``: leave-one-cluster-out jackknife around the estimate, and around
+          the mean of the leave-one-out estimates (MacKinnon, Nielsen & Webb 2023, J. Applied Econometrics 38).
+        - ``"HAC"``: rows are one time series in order, or by `time` (Newey & West 1987).
+        - ``"hac-panel"``: Newey-West within `entity`.
+        - ``"hac-groupsum"``: Driscoll & Kraay (1998), over sums by `time`.
+
+        ``"CR1"``, ``"CR3"``, ``"nw-panel"`` and ``"nw-groupsum"`` are taken as well.
+    weights : array_like, shape (n,), optional
+        Analytic weights, not negative: Var(e_i) proportional to 1/w_i is the working model.
+    leverage : array_like, shape (n,), optional
+        For HC2 and HC3: full leverages, see :func:`full_leverage`. May be left out when nothing is absorbed.
+    clusters : sequence of array_like of int, each shape (n,)
+        One array of codes per way.
+    df_nested : int
+        Dimensions that effects nested in clusters take beyond a constant, see
+        :func:`~gifepanel.inference.clusters.nested_dimensions`; ``"fixest"`` and ``"stata"`` don't count them.
+    nuisance : array_like, shape (n, r), optional
+        For CR2 and CR3: columns of the nuisance part not nested in clusters, see
+        :func:`~gifepanel.inference.cluster_adjusted.nuisance_columns`. Without them, and with such a part, the absorbed
+        regression is adjusted in place of the full one, and ``exact`` is False.
+    entity, time : array_like of int, shape (n,), optional
+        Entity codes, and time in periods: lags are differences in time, so gaps count.
+    maxlags : int, optional
+        Default floor(4 (T/100)^(2/9)), T the number of periods from first to last.
+    kernel : {"bartlett", "uniform"}
+        1 - l / (maxlags + 1), or 1, at lag l.
+    ssc : {"fixest", "stata", "statsmodels", "none"}
+        Small-sample convention, see :mod:`gifepanel.inference.small_sample`.
+    use_correction : bool or {"hac", "cluster"}, optional
+        statsmodels' option of that name, in place of the convention's default.
+    psd : {"clip", "clip-raw", "keep"}
+        A multi-way covariance, or one with the uniform kernel, may have negative eigenvalues. They are set to zero, as
+        Cameron, Gelbach & Miller (2011) propose, in units where all x~ have length one, so that units of measurement do
+        not matter; in the raw units; or kept (an error where a variance is negative).
+
+    Returns
+    -------
+    LinearCovariance
+
+    Raises
+    ------
+    DataError
+        If shapes disagree, values are missing, weights negative, regressors collinear, leverages don't sum to K, or an
+        (entity, time) pair occurs twice.
+    SpecificationError
+        If an option is unknown, missing, or doesn't go with the kind.
+
+    Warns
+    -----
+    SpecificationWarning
+        If eigenvalues were clipped, or kept although negative.
+    """
+    kind = _ALIASES.get(kind, kind)
+    _check_options(kind, clusters, nuisance, leverage, entity, time, maxlags, kernel, psd)
+    sample = linear_sample(x_tilde, resid, weights)
+    n, k = sample.x.shape
+    ways = cluster_ways(clusters, n) if clusters is not None else ()
+    if kind in ("CR2", "cluster-crv3", "cluster-jk") and len(ways) > 1:
+        raise SpecificationError(
+            f"cov_type={kind!r} came with {len(ways)} ways of clustering.", "It takes one.", "Use cov_type='cluster'."
+        )
+    rows = time_rows(kind, n, entity, time, maxlags) if kind in _TIMED else None
+    counts = SampleCounts(
+        n,
+        k + df_absorbed,
+        df_nested,
+        tuple(way.n_groups for way in ways),
+        0 if rows is None else rows.n_periods,
+        0 if rows is None else rows.n_entities,
+    )
+    if leverage is None:
+        leverage = full_leverage(x_tilde, weights=weights) if kind in ("HC2", "HC3") else None
+    meat, factor, extra = _meat(
+        kind, sample, counts, ways, rows, leverage, nuisance, weights, kernel, ssc, use_correction
+    )
+    cov = sample.sandwich(meat) * (factor[0] if len(factor) == 1 else 1.0)
+    cov, clipped, smallest = clip_negative(cov, sample.length, psd, _describe(kind, counts, rows, kernel))
+    counted = counts.df_clustered if kind == "cluster" and ssc in ("fixest", "stata") else counts.df_params
+    return LinearCovariance(
+        cov,
+        sample.bread,
+        meat,
+        factor,
+        kind,
+        _describe(kind, counts, rows, kernel),
+        counted,
+        counts.df_resid,
+        extra.get("df", _degrees(kind, counts, ssc, k)),
+        counts.n_groups,
+        None if rows is None else rows.maxlags,
+        None if rows is None else kernel,
+        ssc,
+        _exact(kind, nuisance, df_absorbed, df_nested),
+        clipped,
+        smallest,
+        extra.get("fitted", 0),
+    )
+
+
+def _meat(
+    kind: str,
+    sample: LinearSample,
+    counts: SampleCounts,
+    ways: tuple[ClusterWay, ...],
+    rows: TimeRows | None,
+    leverage: npt.ArrayLike | None,
+    nuisance: npt.ArrayLike | None,
+    weights: npt.ArrayLike | None,
+    kernel: str,
+    ssc: SmallSample,
+    use_correction: Correction | None,
+) -> tuple[FloatArray, tuple[float, ...], dict[str, Any]]:
+    """Meat, factors, and what else came out: "df" of CR2, "fitted" rows of HC2 and HC3."""
+
+    def factor(own: int | None = None) -> float:
+        return small_sample_factor(kind, counts, ssc=ssc, use_correction=use_correction, own=own)
+
+    if kind == "nonrobust":
+        return sample.bread * float(sample.u @ sample.u) / counts.nobs, (factor(),), {}
+    if kind in ("HC0", "HC1", "HC2", "HC3"):
+        scores, fitted = sample.scores, 0
+        if leverage is not None:
+            scale, fitted = leverage_scale(np.asarray(leverage, dtype=np.float64), kind, counts)
+            scores *= scale[:, None]
+        return scores.T @ scores, (factor(),), {"fitted": fitted}
+    if rows is not None:
+        weight = kernel_weights(kernel, rows.maxlags)
+        return lagged_products(sample.scores, rows, weight), (factor(),), {}
+    if kind in ("CR0", "cluster"):
+        return _clustered(sample.scores, ways, factor if kind == "cluster" else lambda own=None: 1.0)
+    columns = nuisance_in_root_weights(nuisance, weights, counts.nobs)
+    if kind == "CR2":
+        adjusted = bell_mccaffrey(sample.x, sample.u, ways[0], nuisance=columns)
+        return adjusted.meat, (factor(),), {"df": adjusted.df}
+    change = cluster_jackknife(sample.x, sample.u, ways[0], nuisance=columns)
+    if kind == "cluster-jk":
+        change = change - change.mean(axis=0)
+    shifted = change @ sample.bread
+    return shifted.T @ shifted, (factor(),), {}
+
+
+def _clustered(
+    scores: FloatArray, ways: tuple[ClusterWay, ...], factor: Any
+) -> tuple[FloatArray, tuple[float, ...], dict[str, Any]]:
+    factors = []
+    meat = np.zeros((scores.shape[1],) * 2)
+    terms = cluster_terms(ways)
+    for sign, way in terms:
+        sums = way.sums(scores)
+        factors.append(factor(way.n_groups))
+        meat += sign * factors[-1] * (sums.T @ sums)
+    if len(set(factors)) == 1:
+        return meat / factors[0], (factors[0],), {}
+    return meat, tuple(factors), {}
+
+
+def _degrees(kind: str, counts: SampleCounts, ssc: str, k: int) -> FloatArray:
+    df = counts.df_resid
+    if kind in _CLUSTERED:
+        df = min(counts.n_groups) - 1
+    elif kind == "hac-groupsum" or (kind == "hac-panel" and ssc == "fixest"):
+        df = counts.n_periods - 1
+    elif kind == "hac-panel" and ssc != "stata":
+        df = counts.n_entities - 1
+    return np.full(k, float(df))
+
+
+def _exact(kind: str, nuisance: npt.ArrayLike | None, df_absorbed: int, df_nested: int) -> bool:
+    if kind not in ("CR2", "cluster-crv3", "cluster-jk") or nuisance is not None:
+        return True
+    return df_absorbed == (df_nested + 1 if df_nested else 0)
+
+
+def _check_options(
+    kind: str,
+    clusters: object,
+    nuisance: object,
+    leverage: object,
+    entity: object,
+    time: object,
+    maxlags: object,
+    kernel: str,
+    psd: str,
+) -> None:
+    if kind not in _KINDS:
+        raise SpecificationError(
+            f"Unknown covariance type {kind!r}.", f"Known are {', '.join(_KINDS)}.", "Use 'HC1', say."
+        )
+    for name, value, allowed in (
+        ("kernel", kernel, ("bartlett", "uniform")),
+        ("psd", psd, ("clip", "clip-raw", "keep")),
+    ):
+        if value not in allowed:
+            raise SpecificationError(
+                f"{name}={value!r} is unknown.", f"Known are {', '.join(allowed)}.", f"Use {name}={allowed[0]!r}."
+            )
+    needs = (
+        ("clusters", clusters, kind in _CLUSTERED, _CLUSTERED),
+        ("entity", entity, kind == "hac-panel", ("hac-panel",)),
+        ("time", time, kind in ("hac-panel", "hac-groupsum"), _TIMED),
+        ("maxlags", maxlags, False, _TIMED),
+        ("leverage", leverage, False, ("HC2", "HC3")),
+        ("nuisance", nuisance, False, ("CR2", "cluster-crv3", "cluster-jk")),
+    )
+    for name, given, required, takers in needs:
+        if given is None and required:
+            raise SpecificationError(f"cov_type={kind!r} came without {name}.", "It is needed.", f"Pass {name}=....")
+        if given is not None and kind not in takers:
+            raise SpecificationError(
+                f"{name} came with cov_type={kind!r}.",
+                f"It belongs to {', '.join(takers)}.",
+                f"Leave {name} out, or use cov_type={takers[0]!r}.",
+            )
+
+
+def _describe(kind: str, counts: SampleCounts, rows: TimeRows | None, kernel: str) -> str:
+    ways = " x ".join(str(g) for g in counts.n_groups)
+    lags = "" if rows is None else f"{kernel} kernel, {rows.maxlags} lags"
+    names = {
+        "nonrobust": "homoskedastic",
+        "CR0": f"clustered (CR0, {ways} clusters)",
+        "cluster": f"clustered ({ways} clusters)",
+        "CR2": f"clustered (CR2, Bell-McCaffrey, {ways} clusters)",
+        "cluster-crv3": f"clustered (CR3, {ways} clusters)",
+        "cluster-jk": f"clustered (jackknife around its mean, {ways} clusters)",
+        "HAC": f"HAC ({lags})",
+        "hac-panel": f"Newey-West within entities ({lags})",
+        "hac-groupsum": f"Driscoll-Kraay ({lags})",
+    }
+    return names.get(kind, f"heteroskedasticity-robust ({kind})")

@@ -1,0 +1,78 @@
+"""What results are made of: the sample in words and counts, and the inference on the slopes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gifepanel.inference.bias import BiasResult
+from gifepanel.inference.covariance import CovarianceResult
+from gifepanel.inference.estimate import FactorEstimate
+
+__all__ = ["Inference", "Sample"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Names and counts of the data a model was fitted to.
+
+    Attributes
+    ----------
+    endog_name : str
+    absorbed : tuple of str
+    entity_name, time_name : str
+    n_entities, n_times : int
+    regressors : tuple of str
+        Without those that were dropped.
+    dropped : tuple of str
+        Regressors that effects or other regressors span.
+    n_incomplete : int
+        Rows left out.
+    incomplete : dict of str to int
+        How many rows each variable or lag cost.
+    """
+
+    endog_name: str
+    absorbed: tuple[str, ...]
+    entity_name: str
+    time_name: str
+    n_entities: int
+    n_times: int
+    regressors: tuple[str, ...]
+    dropped: tuple[str, ...]
+    n_incomplete: int
+    incomplete: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What is known about the slopes.
+
+    Attributes
+    ----------
+    estimate : FactorEstimate
+        Least squares.
+    final : FactorEstimate
+        At the reported slopes.
+    params : ndarray, shape (q,)
+        Corrected for bias where that was asked for.
+    bias : BiasResult or None
+    correction : {"none", "dynamic", "analytic", "jackknife"}
+    covariance : CovarianceResult
+    cluster_names : tuple of str
+    ssc, use_t : bool
+    """
+
+    estimate: FactorEstimate
+    final: FactorEstimate
+    params: Array
+    bias: BiasResult | None
+    correction: str
+    covariance: CovarianceResult
+    cluster_names: tuple[str, ...]
+    ssc: bool
+    use_t: bool

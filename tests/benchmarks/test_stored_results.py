@@ -1,0 +1,111 @@
+"""The stored tables are whole, belong together, and can be computed again."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+from bench_montecarlo import compare, stored_draws, summarize
+from common import RESULTS, read_csv
+from draws import CELLS, Cell, one_draw
+from pages import DOCS, PAGES, page
+
+TEXT = {"design", "fit", "correction", "varied", "size", "view", "way", "part", "what"}
+
+
+def stored(name: str) -> list[dict[str, Any]]:
+    """A stored table, numbers as numbers and empty cells left out."""
+    rows = []
+    for row in read_csv(RESULTS / f"{name}.csv"):
+        full = {key: value for key, value in row.items() if value != ""}
+        rows.append({key: value if key in TEXT else _number(value) for key, value in full.items()})
+    return rows
+
+
+def _number(value: str) -> float | int:
+    return int(value) if re.fullmatch(r"-?\d+", value) else float(value)
+
+
+@pytest.fixture(scope="module")
+def draws() -> list[dict[str, Any]]:
+    return stored_draws()
+
+
+def test_every_cell_has_every_draw_once(draws: list[dict[str, Any]]) -> None:
+    counts = Counter((r["design"], r["n"], r["t"], r["fit"], r["correction"], r["kappa_scale"]) for r in draws)
+    assert len(set(counts.values())) == 1
+    number = next(iter(counts.values()))
+    assert number >= 100
+    assert {key[:3] for key in counts} == {(cell.design, cell.n, cell.t) for cell in CELLS}
+    seen = {(r["design"], r["n"], r["t"], r["fit"], r["correction"], r["kappa_scale"], r["draw"]) for r in draws}
+    assert len(seen) == len(draws)
+    assert {row["draw"] for row in draws} == set(range(number))
+
+
+def test_draws_are_sound(draws: list[dict[str, Any]]) -> None:
+    for row in draws:
+        assert all(math.isfinite(value) for key, value in row.items() if key not in TEXT)
+        shares = [row[name] for name in ("accuracy", "cover", "cover_hc1")]
+        assert all(0 <= share <= 1 for share in shares)
+        assert row["accuracy"] == 1 or row["fit"] != "oracle"
+        # a misclassified entity is at least as far from its slopes as the coefficients are from theirs
+        assert row["rmse_unit"] > 0 and row["rmse_coef"] > 0
+    # no two panels are the same
+    sums = [row["ssr"] for row in draws if row["fit"] == "oracle" and row["correction"] == "none"]
+    assert len(set(sums)) == len(sums)
+
+
+def test_means_are_those_of_the_draws(draws: list[dict[str, Any]]) -> None:
+    again, kept = summarize(draws), stored("montecarlo")
+    assert len(again) == len(kept)
+    for new, old in zip(again, kept, strict=True):
+        for key, value in new.items():
+            if isinstance(value, float) and not math.isnan(value):
+                assert value == pytest.approx(float(old[key]), rel=1e-8, abs=1e-9), key
+            elif value is not None and not isinstance(value, float):
+                assert value == old[key]
+
+
+@pytest.mark.parametrize(("cell", "draw"), [(CELLS[0], 3), (CELLS[3], 42), (CELLS[7], 99), (CELLS[9], 17)])
+def test_stored_draws_come_out_again(cell: Cell, draw: int, draws: list[dict[str, Any]]) -> None:
+    kept = [r for r in draws if (r["design"], r["n"], r["t"], r["draw"]) == (cell.design, cell.n, cell.t, draw)]
+    again = one_draw(cell, draw)
+    assert len(again) == len(kept)
+    for new, old in zip(again, kept, strict=True):
+        for key, value in new.items():
+            if key in TEXT:
+                assert value == old[key]
+            else:
+                # sums of squares run into the thousands; everything else is of order one
+                assert value == pytest.approx(old[key], rel=1e-9, abs=1e-8), (cell.name, key)
+
+
+def test_nothing_falls_short_of_the_known_figures() -> None:
+    rows = [{**row, "kappa_scale": float(row["kappa_scale"])} for row in stored("montecarlo")]
+    compared = compare(rows)
+    assert len(compared) > 30
+    assert {row["verdict"] for row in compared} <= {"better", "level", "short, as the oracle"}
+
+
+def test_criterion_is_never_above_the_peers() -> None:
+    rows = stored("peer")
+    assert {row["kappa"] for row in rows if row["n"] == 100} == {0.01, 0.1, 1, 10}
+    assert all(row["q_ours"] <= row["q_peer"] * (1 + 1e-10) for row in rows)
+
+
+@pytest.mark.parametrize("name", ["montecarlo", "peer", "scaling"])
+def test_facts_say_how_it_was_run_and_not_where(name: str) -> None:
+    text = (RESULTS / f"{name}.json").read_text("utf-8")
+    facts = json.loads(text)
+    assert facts["complete"] and facts["threads"] == 1
+    assert {"gifepanel", "numpy", "scipy", "numba"} <= set(facts["machine"]["versions"])
+    assert not re.search(r"(^|[\"\s])/\w+/|[A-Z]:\\", text)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_are_those_of_the_results(name: str) -> None:
+    assert (DOCS / f"{name}.md").read_text("utf-8") == page(name)

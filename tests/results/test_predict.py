@@ -1,0 +1,130 @@
+"""Prediction in the sample, on new rows, and refused where nothing is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from gifepanel import GroupedIFE, InteractiveFE
+from gifepanel.datasets import load_cigar, simulate
+from gifepanel.exceptions import DataError, FormulaError
+
+
+@pytest.fixture(scope="module")
+def panel() -> pd.DataFrame:
+    return simulate("S", 24, 20, random_state=2).data
+
+
+@pytest.fixture(scope="module")
+def fitted(panel: pd.DataFrame) -> Any:
+    return GroupedIFE.from_formula("y ~ 0 + x1 + x2 | entity", panel, n_groups=3, n_factors=2).fit()
+
+
+def test_in_sample(res: Any) -> None:
+    pd.testing.assert_series_equal(res.predict(), res.fittedvalues, check_names=False)
+    assert res.predict().name == "predicted"
+    linear = res.predict(effects=False)
+    expected = pd.Series(np.asarray(res.model.predict(res.params)), index=res.resid.index)
+    pd.testing.assert_series_equal(linear, expected, check_names=False)
+
+
+def test_linear_part_by_hand(fitted: Any, panel: pd.DataFrame) -> None:
+    slopes = fitted.params_by_group.loc[fitted.groups[panel.index.get_level_values("entity")]].to_numpy()
+    expected = (panel[["x1", "x2"]].to_numpy() * slopes).sum(axis=1)
+    np.testing.assert_allclose(fitted.predict(effects=False), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", ["index", "flat", "polars", "shuffled"])
+def test_new_rows_of_known_entities(fitted: Any, panel: pd.DataFrame, form: str) -> None:
+    rows = panel.iloc[[5, 47, 130, 131]]
+    new: Any = {
+        "index": rows,
+        "flat": rows.reset_index(),
+        "polars": pl.from_pandas(rows.reset_index()),
+        "shuffled": rows.iloc[::-1],
+    }[form]
+    found = fitted.predict(new)
+    expected = fitted.fittedvalues.loc[rows.index]
+    if form == "shuffled":
+        found = found.iloc[::-1]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    if form in ("index", "flat"):
+        assert found.index.equals(new.index)
+
+
+def test_changed_regressors_move_by_the_slopes(fitted: Any, panel: pd.DataFrame) -> None:
+    moved = fitted.predict(panel.assign(x1=panel["x1"] + 1)) - fitted.predict(panel)
+    slopes = fitted.params_by_group["x1"].loc[fitted.groups[panel.index.get_level_values("entity")]]
+    np.testing.assert_allclose(moved, slopes, atol=1e-10)
+
+
+def test_rows_that_miss_a_regressor(fitted: Any, panel: pd.DataFrame) -> None:
+    new = panel.iloc[5:9].copy()
+    new.iloc[1, new.columns.get_loc("x1")] = np.nan
+    found = fitted.predict(new)
+    assert found.isna().tolist() == [False, True, False, False] and found.index.equals(new.index)
+
+
+def test_unknown_entities_and_periods(fitted: Any, panel: pd.DataFrame) -> None:
+    flat = panel.iloc[5:9].reset_index()
+    with pytest.raises(DataError, match="entities that are not in the sample: 99"):
+        fitted.predict(flat.assign(entity=99))
+    with pytest.raises(DataError, match="entities that are not in the sample: 99"):
+        fitted.predict(flat.assign(entity=99), effects=False)
+    with pytest.raises(DataError, match="periods that are not in the sample: 98, 99") as caught:
+        fitted.predict(flat.assign(time=[98, 99, 98, 99]))
+    later = flat.assign(time=99)
+    assert caught.value.fix == "res.predict(data, effects=False)"
+    np.testing.assert_allclose(fitted.predict(later, effects=False), fitted.predict(flat, effects=False))
+    many = pd.concat([flat] * 3).assign(entity=np.arange(100, 112))
+    with pytest.raises(DataError, match="100, 101, 102, 103, 104 and 7 more"):
+        fitted.predict(many)
+
+
+def test_rows_without_ids(fitted: Any, panel: pd.DataFrame) -> None:
+    bare = panel[["x1", "x2"]].head().reset_index(drop=True)
+    for effects in (True, False):
+        with pytest.raises(DataError, match="which entity and period") as caught:
+            fitted.predict(bare, effects=effects)
+        assert "set_index" in str(caught.value.fix)
+    single = InteractiveFE.from_formula("y ~ x1 + x2", panel, n_factors=2).fit()
+    expected = single.params["Intercept"] + bare @ single.params[["x1", "x2"]]
+    np.testing.assert_allclose(single.predict(bare, effects=False), expected)
+    np.testing.assert_allclose(single.predict({"x1": [1.0], "x2": [2.0]}, effects=False), single.params @ [1, 1, 2])
+    with pytest.raises(FormulaError, match="'x2'"):
+        single.predict(bare[["x1"]], effects=False)
+    # somebody out of the sample has slopes where they are the same for all
+    stranger = panel.head(2).rename(index={1: 77}, level="entity")
+    assert single.predict(stranger, effects=False).notna().all()
+
+
+def test_lags_look_within_the_new_data(mixed: Any) -> None:
+    data = load_cigar()
+    found = mixed.predict(data)
+    first = data.index.get_level_values("year") == 1963
+    assert found[first].isna().all()
+    np.testing.assert_allclose(found[~first], mixed.fittedvalues, atol=1e-12)
+    shuffled = data.sample(frac=1, random_state=0)
+    pd.testing.assert_series_equal(mixed.predict(shuffled).loc[data.index], found)
+
+
+def test_models_from_frames_and_arrays(panel: pd.DataFrame) -> None:
+    frames = GroupedIFE(panel["y"], panel[["x1", "x2"]], n_groups=3, n_factors=2).fit()
+    np.testing.assert_allclose(frames.predict(panel.iloc[7:9]), frames.fittedvalues.iloc[7:9], atol=1e-12)
+    y, x = panel["y"].to_numpy().reshape(24, 20), panel[["x1", "x2"]].to_numpy().reshape(24, 20, 2)
+    arrays = GroupedIFE(y, x, n_groups=3, n_factors=2).fit()
+    np.testing.assert_allclose(arrays.predict(), arrays.fittedvalues, atol=1e-12)
+    with pytest.raises(DataError, match="made from arrays"):
+        arrays.predict(x)
+
+
+def test_options_are_not_swallowed(fitted: Any) -> None:
+    for options in ({"efects": False}, {"transform": True}):
+        with pytest.raises(TypeError, match=next(iter(options))):
+            fitted.predict(**options)
+    with pytest.raises(TypeError, match="title"):
+        fitted.summary(title="Mine")
