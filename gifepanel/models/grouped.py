@@ -114,7 +114,7 @@ class GroupedIFE(FactorModel):
         tol: float = 1e-7,
         max_iter: int = 300,
         max_sweeps: int = 20,
-        sweep_tol: float = 1e-4,
+        sweep_tol: float = 1e-2,
         **unknown: Any,
     ) -> GroupedIFEResults:
         """Fit the model: penalised principal components, classification, joint least squares, inference.
@@ -189,7 +189,7 @@ class GroupedIFE(FactorModel):
             common=self._common,
             tol=check_number("tol", tol, 1e-7, positive=True),
             max_iter=check_count("max_iter", max_iter, 1, usual=300),
-            sweep_tol=check_number("sweep_tol", sweep_tol, 1e-4, positive=True),
+            sweep_tol=check_number("sweep_tol", sweep_tol, 1e-2, positive=True),
             max_sweeps=check_count("max_sweeps", max_sweeps, 1, usual=20),
         )
 

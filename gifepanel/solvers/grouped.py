@@ -80,7 +80,7 @@ class GroupedOptions:
     common: Sequence[int] = ()
     tol: float = 1e-7
     max_iter: int = 300
-    sweep_tol: float = 1e-4
+    sweep_tol: float = 1e-2
     max_sweeps: int = 20
 
 
