@@ -79,13 +79,13 @@ TARGETS = {"cover": 0.95, "lag_cover": 0.95, "lag_bias": 0.0, "accuracy": 1.0, "
 # draws taken to stand behind a figure of others
 FIGURE_DRAWS = 100
 NOTES = """\
-Means over draws. *accuracy*: share of entities in their group after the best relabelling. *rmse unit*: root mean
-square over entities and regressors of slope less true slope, so a misclassified entity counts with the distance between
-groups. *rmse coef*: the same over groups and regressors. *oracle*: least squares with factors that is told the groups.
-*bound*: accuracy of least squares that knows slopes and factors. *cover*, *HC1*: coverage of nominal 95 % intervals.
-Intervals take the groups as given: where many entities are misclassified, they cover less than those of the oracle.
-Design D is with the default bias correction. *missed*: share of draws where the oracle's sum of squares is below ours: a better partition exists that the search did
-not find.
+Means over draws. *accuracy*: share of entities in their group after the best relabelling. *bound*: the same for least
+squares that knows slopes and factors. *rmse unit*: root mean square over entities and regressors of slope less true
+slope, so a misclassified entity counts with the distance between groups. *rmse coef*: the same over groups and
+regressors. *oracle*: least squares with factors that is told the groups. *cover*, *HC1*: coverage of nominal 95 %
+intervals. They take the groups as given: where entities are misclassified, they cover less than those of the oracle.
+*missed*: share of draws where the oracle's sum of squares is below ours: a better partition exists that the search did
+not find. Design D is with the default bias correction.
 """
 COMPARISON = f"""\
 Beside figures of a prototype of the same methods and published ones. *se*: Monte Carlo standard error of the

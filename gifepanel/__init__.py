@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gifepanel import datasets, diagnostics, exceptions, formula
     from gifepanel.models import GroupedIFE, InteractiveFE
+    from gifepanel.models.selection import select
 
 __version__ = "0.1.0.dev0"
 
@@ -28,9 +29,10 @@ __all__ = [
     "diagnostics",
     "exceptions",
     "formula",
+    "select",
 ]
 
-_CLASSES = {"GroupedIFE": "gifepanel.models", "InteractiveFE": "gifepanel.models"}
+_CLASSES = {"GroupedIFE": "gifepanel.models", "InteractiveFE": "gifepanel.models", "select": "gifepanel.models.selection"}
 
 
 def __getattr__(name: str) -> Any:

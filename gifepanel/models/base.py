@@ -14,11 +14,24 @@ from gifepanel.exceptions import SpecificationError
 from gifepanel.inference.dof import degrees_of_freedom
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.space import project
-from gifepanel.models.checks import absorbed_effects, check_outcome, reject_unknown, usable_columns
+from gifepanel.models.checks import (
+    absorbed_effects,
+    check_choice,
+    check_number,
+    check_outcome,
+    check_seed,
+    reject_unknown,
+    usable_columns,
+)
 from gifepanel.models.estimation import estimate_at
 from gifepanel.models.reading import positions, read_design
+from gifepanel.models.selection import candidates, select_counts
 from gifepanel.panel.design import PanelDesign, design_from_formula
+from gifepanel.parallel import Progress
 from gifepanel.results.inputs import Sample
+from gifepanel.results.selection import Selection
+from gifepanel.solvers.arrays import prepare
+from gifepanel.solvers.grouped import GroupedOptions
 
 __all__ = ["FactorModel"]
 
@@ -59,7 +72,7 @@ class FactorModel(OLS):
             entity=entity,
             time=time,
             absorb=absorb,
-            common=options.get("common", ()),
+            common=options.get("common") or (),
             missing=missing,
         )
         self._set_up(design, positions(design, predetermined), exog, **options)
@@ -113,7 +126,7 @@ class FactorModel(OLS):
             data,
             entity=entity,
             time=time,
-            common=options.get("common", ()),
+            common=options.get("common") or (),
             context=context + 1 if isinstance(context, int) else context,
             missing=missing,
         )
@@ -152,6 +165,84 @@ class FactorModel(OLS):
 
     def _read_options(self, **options: Any) -> None:
         raise NotImplementedError
+
+    # ---- numbers of factors and groups left open ----
+
+    def _read_counts(self, n_factors: Any, n_groups: Any) -> bool:
+        """Take the numbers where they are given; otherwise keep the candidates for :meth:`select`. True if given."""
+        limit = self._largest_n_factors()
+        factors = candidates("n_factors", n_factors, range(0, min(8, limit) + 1))
+        groups = candidates("n_groups", n_groups, range(1, max(1, min(6, self.n_entities // 4)) + 1))
+        self._candidates = None if isinstance(factors, int) and isinstance(groups, int) else (factors, groups)
+        self.n_factors = factors if isinstance(factors, int) else max(factors)
+        self.n_groups = groups if isinstance(groups, int) else max(groups)
+        return self._candidates is None
+
+    def _largest_n_factors(self) -> int:
+        """The largest R for which every entity identifies its own slopes, with a few periods to spare."""
+        n, t = self.n_entities - self.time_effects, self.n_times - self.entity_effects
+        return max(0, min(n - 2, t - len(self._names) - 3))
+
+    def select(
+        self,
+        *,
+        n_factors: Any = None,
+        n_groups: Any = None,
+        rule: str = "ic2",
+        kappa_scale: float = 1.0,
+        random_state: Any = 0,
+        n_jobs: int | None = None,
+        progress: Progress = None,
+    ) -> Selection:
+        """Choose the numbers of factors and groups that were left open; see :func:`gifepanel.select`.
+
+        Parameters
+        ----------
+        n_factors, n_groups : int, iterable of int or "auto", optional
+            Candidates; by default those of the model.
+        rule : {"ic2", "ic1", "er", "gr", "ed"}
+        kappa_scale : float
+        random_state : int or Generator
+        n_jobs : int, optional
+        progress : bool or callable, optional
+
+        Returns
+        -------
+        Selection
+        """
+        check_choice("rule", rule, ("ic2", "ic1", "er", "gr", "ed"))
+        open_model = copy.copy(self)
+        own = self._candidates or (self.n_factors, self.n_groups)
+        open_model._read_counts(own[0] if n_factors is None else n_factors, own[1] if n_groups is None else n_groups)
+        open_model._check_counts()
+        factors, groups = open_model._candidates or (open_model.n_factors, open_model.n_groups)
+        data = prepare(
+            self._y, self._x, entity_effects=self.entity_effects, time_effects=self.time_effects, standardize=True
+        )
+        options = GroupedOptions(
+            kappa_scale=check_number("kappa_scale", kappa_scale, 1.0),
+            common=self._common,
+            seed=check_seed(random_state),
+        )
+        return select_counts(data, factors, groups, options, rule=rule, n_jobs=n_jobs, progress=progress)
+
+    def _check_counts(self) -> None:
+        """The numbers of factors and groups must fit the data."""
+        raise NotImplementedError
+
+    def _fit_selected(self, arguments: dict[str, Any]) -> Any:
+        """Choose the numbers that were left open, then fit with them; the choice is kept as ``selection``."""
+        workers = {name: arguments[name] for name in ("n_jobs", "progress")}
+        selection = self.select(
+            kappa_scale=arguments.get("kappa_scale", 1.0), random_state=arguments["random_state"], **workers
+        )
+        chosen = copy.copy(self)
+        chosen._candidates = None
+        chosen.n_factors, chosen.n_groups = selection.n_factors, selection.n_groups
+        chosen._check_counts()
+        results = chosen.fit(**arguments)
+        results._results.selection = selection
+        return results
 
     def _check_degrees_of_freedom(self, n_slopes: int) -> None:
         """Something must be left for the residuals."""

@@ -24,6 +24,7 @@ from gifepanel.models.checks import (
 from gifepanel.models.estimation import estimate_from_fit, slope_scale
 from gifepanel.models.inference import infer, read_bias_correction, read_covariance
 from gifepanel.panel.text import caller_level, first_of
+from gifepanel.parallel import Progress
 from gifepanel.results.grouped import coefficient_names, grouped_results
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedFit, GroupedOptions, fit_grouped
@@ -46,12 +47,14 @@ class GroupedIFE(FactorModel):
     endog, exog : array_like
         Arrays (N, T) and (N, T, p), or an outcome and a frame of regressors with a two-level index (entity, time) or
         with `entity` and `time`.
-    n_groups : int
-        Number of groups K.
-    n_factors : int
-        Number of common factors R; 0 is the C-Lasso of Su, Shi & Phillips (2016).
-    common : sequence of str
-        Regressors whose slope is the same in all groups.
+    n_groups : int, iterable of int or "auto"
+        Number of groups K, or the numbers to choose from; "auto" is 1 to 6.
+    n_factors : int, iterable of int or "auto"
+        Number of common factors R, or the numbers to choose from; "auto" is 0 to 8. 0 is the C-Lasso of Su, Shi &
+        Phillips (2016).
+    common : sequence of str, optional
+        Regressors whose slope is the same in all groups; by default the intercept, where the formula has one. ``[]``
+        gives every group its own.
     entity, time : str or sequence, optional
         Columns that say who and when; for arrays, their labels.
     absorb : str or sequence of str
@@ -76,18 +79,23 @@ class GroupedIFE(FactorModel):
 
     _options = ("n_groups", "n_factors", "common")
 
-    def _read_options(self, *, n_groups: Any = None, n_factors: Any = None, common: Any = (), **_: Any) -> None:
-        self.n_groups = check_count("n_groups", n_groups, 1)
-        self.n_factors = check_count("n_factors", n_factors, 0)
+    def _read_options(self, *, n_groups: Any = None, n_factors: Any = None, common: Any = None, **_: Any) -> None:
+        if common is None and "Intercept" in self._names:
+            self._common = (self._names.index("Intercept"),)
+        given = self._read_counts(n_factors, n_groups)
         if len(self._common) == len(self._names):
             raise SpecificationError(
                 "All regressors are in common.",
                 "At least one slope must differ across groups.",
                 "Take InteractiveFE for one slope vector.",
             )
+        self._check_counts()
+        if given:
+            self._check_degrees_of_freedom(self._n_slopes)
+
+    def _check_counts(self) -> None:
         check_counts_fit(self.design, self.n_groups, self.n_factors, self.entity_effects, self.time_effects)
         check_unit_periods(self.design, len(self._names), self.n_factors, self.entity_effects)
-        self._check_degrees_of_freedom(self._n_slopes)
 
     @property
     def _n_slopes(self) -> int:
@@ -115,6 +123,8 @@ class GroupedIFE(FactorModel):
         max_iter: int = 300,
         max_sweeps: int = 20,
         sweep_tol: float = 1e-2,
+        n_jobs: int | None = None,
+        progress: Progress = None,
         **unknown: Any,
     ) -> GroupedIFEResults:
         """Fit the model: penalised principal components, classification, joint least squares, inference.
@@ -159,6 +169,11 @@ class GroupedIFE(FactorModel):
             Of the descent.
         sweep_tol, max_sweeps : float, int
             Of the sweep.
+        n_jobs : int, optional
+            Workers for numbers left open ("auto", ranges); None is one unless a ``joblib.parallel_config`` says
+            otherwise. Results do not depend on it.
+        progress : bool or callable, optional
+            Progress bar of that search: None shows it on a terminal after two seconds.
 
         Raises
         ------
@@ -173,7 +188,10 @@ class GroupedIFE(FactorModel):
             If a group has one entity.
         """
         # checks
+        arguments = {name: value for name, value in locals().items() if name not in ("self", "unknown")}
         reject_unknown(unknown, GroupedIFE.fit.__kwdefaults__ or (), "fit")
+        if self._candidates is not None:
+            return self._fit_selected(arguments)
         covariance = read_covariance(self, cov_type, cov_kwds, ssc, use_t)
         bias = read_bias_correction(self, bias_correction, self._n_slopes, m1, m2)
         options = GroupedOptions(

@@ -18,6 +18,7 @@ from gifepanel.models.checks import (
 )
 from gifepanel.models.estimation import estimate_from_fit, slope_scale
 from gifepanel.models.inference import infer, read_bias_correction, read_covariance
+from gifepanel.parallel import Progress
 from gifepanel.results.interactive import interactive_results
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.interactive import SlopeMap, fit_interactive_multistart
@@ -39,8 +40,9 @@ class InteractiveFE(FactorModel):
     endog, exog : array_like
         Arrays (N, T) and (N, T, p), or an outcome and a frame of regressors with a two-level index (entity, time) or
         with `entity` and `time`.
-    n_factors : int
-        Number of common factors R; 0 is least squares with additive effects.
+    n_factors : int, iterable of int or "auto"
+        Number of common factors R, or the numbers to choose from; "auto" is 0 to 8. 0 is least squares with additive
+        effects.
     entity, time : str or sequence, optional
         Columns that say who and when; for arrays, their labels.
     absorb : str or sequence of str
@@ -68,10 +70,13 @@ class InteractiveFE(FactorModel):
     _options = ("n_factors",)
 
     def _read_options(self, *, n_factors: Any = None, **_: Any) -> None:
-        self.n_factors = check_count("n_factors", n_factors, 0)
-        self.n_groups = 1
+        given = self._read_counts(n_factors, 1)
+        self._check_counts()
+        if given:
+            self._check_degrees_of_freedom(len(self._names))
+
+    def _check_counts(self) -> None:
         check_counts_fit(self.design, 1, self.n_factors, self.entity_effects, self.time_effects)
-        self._check_degrees_of_freedom(len(self._names))
 
     def fit(
         self,
@@ -87,6 +92,8 @@ class InteractiveFE(FactorModel):
         m2: int | None = None,
         tol: float = 1e-10,
         max_iter: int = 1000,
+        n_jobs: int | None = None,
+        progress: Progress = None,
         **unknown: Any,
     ) -> InteractiveFEResults:
         """Fit the model.
@@ -115,6 +122,11 @@ class InteractiveFE(FactorModel):
         tol : float
             Relative size of the last step.
         max_iter : int
+        n_jobs : int, optional
+            Workers for a number of factors left open ("auto", a range); None is one unless a ``joblib.parallel_config``
+            says otherwise. Results do not depend on it.
+        progress : bool or callable, optional
+            Progress bar of that search: None shows it on a terminal after two seconds.
 
         Raises
         ------
@@ -127,7 +139,10 @@ class InteractiveFE(FactorModel):
             If the best minimum did not reach `tol`.
         """
         # checks
+        arguments = {name: value for name, value in locals().items() if name not in ("self", "unknown")}
         reject_unknown(unknown, InteractiveFE.fit.__kwdefaults__ or (), "fit")
+        if self._candidates is not None:
+            return self._fit_selected(arguments)
         covariance = read_covariance(self, cov_type, cov_kwds, ssc, use_t)
         bias = read_bias_correction(self, bias_correction, len(self._names), m1, m2)
         n_starts = check_count("n_starts", self._default_starts() if n_starts is None else n_starts, 1)

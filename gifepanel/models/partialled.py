@@ -297,7 +297,9 @@ class PartialledOLS(OLS):
             triangle = np.linalg.qr(x[:, left] / after[left], mode="r")
             collinear = [left[int(j)] for j in np.flatnonzero(np.abs(np.diag(triangle)) <= _SPANNED)]
         kept = [j for j in left if j not in collinear]
-        nuisance = " and ".join([*self.design.absorbed, *(["the controls"] if self.design.controls is not None else [])])
+        nuisance = " and ".join(
+            [*self.design.absorbed, *(["the controls"] if self.design.controls is not None else [])]
+        )
         for j in absorbed:
             _warn_dropped(names[j], f"is spanned by {nuisance}" if before[j] > 0 and nuisance else "is zero throughout")
         for j in collinear:
@@ -316,9 +318,7 @@ class PartialledOLS(OLS):
         fitted = copy.copy(self)
         fitted._fit = fit
         names = [self.design.exog_names[j] for j in fit.kept]
-        exog = pd.DataFrame(
-            self.design.exog[:, list(fit.kept)], index=self.design.row_index, columns=names, copy=False
-        )
+        exog = pd.DataFrame(self.design.exog[:, list(fit.kept)], index=self.design.row_index, columns=names, copy=False)
         fitted._initialise(exog)
         fitted.rank = len(names)
         fitted.df_model = float(len(names))

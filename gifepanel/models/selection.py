@@ -33,16 +33,18 @@ def candidates(name: str, given: Any, automatic: range) -> int | list[int]:
     """
     minimum = automatic.start
     if isinstance(given, str):
-        if given != "auto":
-            raise SpecificationError(
-                f"{name} is {given!r}.", 'It must be a whole number, a range of them, or "auto".', f'{name}="auto"'
-            )
-        return list(automatic)
+        if given == "auto":
+            return list(automatic)
+        raise SpecificationError(
+            f"{name} is {given!r}.",
+            'It must be a whole number, a range of them, or "auto".',
+            f"{name}={given.strip()}" if given.strip().isdigit() and int(given) >= minimum else f'{name}="auto"',
+        )
     single = not isinstance(given, Iterable)
     numbers: list[Any] = [given] if single else list(given)
     if not numbers or not all(_is_count(n, minimum) for n in numbers):
         raise SpecificationError(
-            f"{name} is {given!r}.",
+            f"{name} was not given." if given is None else f"{name} is {given!r}.",
             f'It must be a whole number from {minimum}, a range of such numbers, or "auto".',
             f"{name}={max(minimum, 2)}",
         )

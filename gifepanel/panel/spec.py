@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -27,6 +28,15 @@ __all__ = ["DesignSpec", "NewExog", "capture_context"]
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+
+class _Module(NamedTuple):
+    """A module, by name."""
+
+    name: str
+
+    def load(self) -> ModuleType:
+        return import_module(self.name)
 
 
 class NewExog(NamedTuple):
@@ -109,6 +119,15 @@ class DesignSpec:
     model_spec: Any = None
     context: dict[str, Any] = field(default_factory=dict)
     keep: tuple[int, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Modules (``np`` of ``np.log(x)``) go by name: they can't be pickled themselves."""
+        context = {name: _Module(v.__name__) if isinstance(v, ModuleType) else v for name, v in self.context.items()}
+        return {**self.__dict__, "context": context}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        context = {name: v.load() if isinstance(v, _Module) else v for name, v in state["context"].items()}
+        self.__dict__.update({**state, "context": context})
 
     def exog_for(self, data: Any, *, missing: str = "drop") -> NewExog:
         """Build the regressors on new data.

@@ -21,6 +21,7 @@ from gifepanel.results.inputs import Inference, Sample
 from gifepanel.results.measures import FitMeasures
 from gifepanel.results.prediction import predict
 from gifepanel.results.refused import RefusedMethods
+from gifepanel.results.selection import Selection
 from gifepanel.solvers.interactive import LocalMinimum
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class FactorResults(RefusedMethods, FitMeasures, RegressionResults):
     """
 
     report_title = "Interactive Fixed Effects Results"
+
+    selection: Selection | None = None
 
     def __init__(self, model: FactorModel, inference: Inference) -> None:
         self._inference: Inference | None = inference

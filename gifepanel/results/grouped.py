@@ -97,7 +97,6 @@ class GroupedIFEResults(FactorResults):
     classify: str
     metric: str
     moved_by_refinement: int
-    selection: Any = None
     _slots: Any
     _common: tuple[int, ...]
     _unit_ssr: Array

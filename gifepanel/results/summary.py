@@ -14,6 +14,7 @@ from gifepanel.results.blocks import Block, Notes, Pairs, Table, render
 
 if TYPE_CHECKING:
     from gifepanel.results.base import FactorResults
+    from gifepanel.results.selection import Selection
 
 __all__ = ["PanelSummary", "number", "probability", "ratio", "report_parts", "summarize"]
 
@@ -200,6 +201,8 @@ def _notes(res: Any) -> list[str]:
         verb = "factor explains" if res.n_factors == 1 else "factors explain"
         effects = " and additive effects" if res.sample.absorbed else ""
         notes.append(f"The {verb} {shares} of what slopes{effects} leave of the outcome.")
+    if res.selection is not None:
+        notes.append(_note_on_selection(res.selection))
     notes += res._group_notes()
     notes += _notes_on_inference(res)
     notes += _notes_on_sample(res)
@@ -213,6 +216,17 @@ def _notes(res: Any) -> list[str]:
     if not res.converged:
         notes.append("NOT CONVERGED: raise max_iter, or lower the number of factors or groups.")
     return notes
+
+
+def _note_on_selection(selection: Selection) -> str:
+    chosen = []
+    if len(selection.factors):
+        span = f"{selection.factors.index[0]} to {selection.factors.index[-1]}"
+        chosen.append(f"the number of factors ({span}) by {selection.rule.upper()}")
+    if len(selection.groups):
+        span = f"{selection.groups.index[0]} to {selection.groups.index[-1]}"
+        chosen.append(f"the number of groups ({span}) by an information criterion")
+    return f"Chosen from the data: {_and(chosen)} (see .selection); inference takes it as given."
 
 
 def _and(parts: Sequence[str]) -> str:

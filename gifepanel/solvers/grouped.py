@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gifepanel.kernels.passes import cross_moments
 from gifepanel.solvers.arrays import (
     Array,
     Components,
@@ -60,7 +61,8 @@ class GroupedOptions:
     classify : {"refined", "nearest"}
     metric : {"absolute", "relative", "mahalanobis"}
     common : sequence of int
-        Regressors whose slope is the same in all groups after classification.
+        Regressors whose slope is the same in all groups. The penalised stage takes it from the start (unit slopes of the
+        others, this one shared); the least squares after classification estimates it jointly.
     tol : float
     max_iter : int
     sweep_tol, max_sweeps : float, int
@@ -171,12 +173,13 @@ def fit_grouped(data: PanelArrays, n_groups: int, n_factors: int, options: Group
     options : GroupedOptions, optional
     """
     options = options or GroupedOptions()
-    start = heterogeneous_slopes(data, n_factors)
+    start = heterogeneous_slopes(data, n_factors, common=options.common)
     if options.standardize:
         data, start = _standardized(data, start)
+    part = _grouped_part(data, start, options.common)
     fits = [
-        _from_centres(data, n_groups, n_factors, options, start, centres)
-        for centres in _starting_centres(start, n_groups, options, data.scale)
+        _from_centres(data, part, n_groups, n_factors, options, start, centres)
+        for centres in _starting_centres(part, n_groups, options)
     ]
     best = min(fits, key=lambda fit: fit.classification.fit.ssr)
     best = replace(best, minima=_distinct(fits))
@@ -194,27 +197,79 @@ def _standardized(data: PanelArrays, start: HeterogeneousFit) -> tuple[PanelArra
     return data, replace(start, beta=start.beta * rms, quadratics=q)
 
 
-def _starting_centres(start: HeterogeneousFit, n_groups: int, options: GroupedOptions, scale: Array) -> list[Centres]:
+@dataclass(frozen=True)
+class _GroupedPart:
+    """The problem in the regressors whose slopes differ across groups, the common ones taken out at their start.
+
+    Attributes
+    ----------
+    data : PanelArrays
+    start : HeterogeneousFit
+    free, common : ndarray of int64
+        Columns.
+    gamma : ndarray
+        Slopes of the common columns.
+    """
+
+    data: PanelArrays
+    start: HeterogeneousFit
+    free: IntArray
+    common: IntArray
+    gamma: Array
+
+    def with_common(self, slopes: Array) -> Array:
+        """Slopes (m, p) of all regressors from those of the free ones."""
+        if not self.common.size:
+            return slopes
+        out = np.empty((len(slopes), self.free.size + self.common.size))
+        out[:, self.free] = slopes
+        out[:, self.common] = self.gamma
+        return out
+
+
+def _grouped_part(data: PanelArrays, start: HeterogeneousFit, common: Sequence[int]) -> _GroupedPart:
+    w = np.asarray(sorted(common), dtype=np.int64)
+    x = np.setdiff1d(np.arange(data.shape[2]), w)
+    if not w.size:
+        return _GroupedPart(data, start, x, w, np.empty(0))
+    gamma = start.beta[0, w]
+    y = data.y - np.einsum("nwt,w->nt", data.xt[:, w], gamma)
+    xt = np.ascontiguousarray(data.xt[:, x])
+    xx, xy, yy = cross_moments(y, xt)
+    part = replace(data, y=y, xt=xt, xx=xx, xy=xy, yy=yy, scale=data.scale[x])
+    quadratics = unit_quadratics(part, start.components.factors, start.components.time_effect)
+    return _GroupedPart(
+        part, replace(start, beta=np.ascontiguousarray(start.beta[:, x]), quadratics=quadratics), x, w, gamma
+    )
+
+
+def _starting_centres(part: _GroupedPart, n_groups: int, options: GroupedOptions) -> list[Centres]:
+    start = part.start
     p = start.beta.shape[1]
     if isinstance(options.start, str) and options.start == "kmeans":
         rng = np.random.default_rng(options.seed)
         found = kmeans_centres(start, n_groups, rng, n_restarts=max(options.n_restarts, 2 * options.n_starts))
         return found[: options.n_starts]
-    alpha = (
-        np.zeros((n_groups, p)) if isinstance(options.start, str) else np.asarray(options.start, dtype=float) * scale
-    )
+    if isinstance(options.start, str):
+        alpha = np.zeros((n_groups, p))
+    else:
+        alpha = np.asarray(options.start, dtype=float)[:, part.free] * part.data.scale
     return [Centres(alpha.copy(), np.zeros(len(start.beta), dtype=np.int64), np.nan, 1, 1)]
 
 
 def _from_centres(
     data: PanelArrays,
+    part: _GroupedPart,
     n_groups: int,
     n_factors: int,
     options: GroupedOptions,
     start: HeterogeneousFit,
     centres: Centres,
 ) -> GroupedFit:
-    penalized, components = _penalized(data, n_factors, options, start, centres)
+    penalized, components = _penalized(part.data, n_factors, options, part.start, centres)
+    penalized = replace(
+        penalized, unit_params=part.with_common(penalized.unit_params), centers=part.with_common(penalized.centers)
+    )
     q = unit_quadratics(data, components.factors, components.time_effect)
     groups = nearest_centre(penalized.distances)
     theta = _initial_theta(q.a, q.c, groups, n_groups, data.shape[2], options.common)

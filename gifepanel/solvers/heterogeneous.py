@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,17 +60,24 @@ def unit_minimisers(quadratics: UnitQuadratics) -> tuple[Array, np.ndarray[Any, 
 
 
 def heterogeneous_slopes(
-    data: PanelArrays, n_factors: int, *, tol: float = 1e-4, max_iter: int = 40, beta: Array | None = None
+    data: PanelArrays,
+    n_factors: int,
+    *,
+    tol: float = 1e-4,
+    max_iter: int = 40,
+    beta: Array | None = None,
+    common: Sequence[int] = (),
 ) -> HeterogeneousFit:
     """Minimise the first term of the criterion alone, alternating factors and unit regressions.
 
     The penalty-free problem of Su & Ju (2018, eq. 2.7 at kappa = 0), from unit least squares (or `beta`). It stops
-    when the sum of squares falls by less than `tol` of itself in a round, or after `max_iter` rounds.
+    when the sum of squares falls by less than `tol` of itself in a round, or after `max_iter` rounds. The slopes of the
+    regressors in `common` are the same for all units.
     """
     n, t, _ = data.shape
     none = Components(np.empty((t, 0)), np.empty((n, 0)), np.zeros(t), np.inf)
     if beta is None:
-        beta, singular = unit_minimisers(unit_quadratics(data, none.factors, none.time_effect))
+        beta, singular = _slopes(unit_quadratics(data, none.factors, none.time_effect), common)
     else:
         singular = np.zeros(n, dtype=bool)
     work = np.empty_like(data.y)
@@ -81,10 +89,39 @@ def heterogeneous_slopes(
         if rounds >= max_iter or not previous - comp.ssr > tol * comp.ssr:
             return HeterogeneousFit(beta, comp, quadratics, comp.ssr, rounds, singular)
         previous = comp.ssr
-        beta, singular = unit_minimisers(quadratics)
+        beta, singular = _slopes(quadratics, common)
         if n_factors == 0 and not data.time_effects:
             max_iter = 0
         rounds += 1
+
+
+def _slopes(
+    quadratics: UnitQuadratics, common: Sequence[int]
+) -> tuple[Array, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Unit slopes at given factors, some of them common: jointly least squares.
+
+    With x the free and w the common regressors of a unit, g solves sum_i (A_ww - A_wx A_xx^-1 A_xw) g = sum_i (c_w -
+    A_wx A_xx^-1 c_x), and b_i = A_xx^-1 (c_x - A_xw g).
+    """
+    if not len(common):
+        return unit_minimisers(quadratics)
+    n, p = quadratics.c.shape
+    w = np.asarray(common)
+    x = np.setdiff1d(np.arange(p), w)
+    inner = np.ascontiguousarray(quadratics.a[:, x[:, None], x])
+    cross = quadratics.a[:, w[:, None], x]
+    gain = np.empty((n, len(w), len(x)))
+    singular = np.zeros(n, dtype=np.bool_)
+    for j in range(len(w)):
+        gain[:, j], singular = solve_batch(inner, np.ascontiguousarray(cross[:, j]), np.zeros((n, len(x))))
+    left = quadratics.a[:, w[:, None], w] - np.einsum("njx,nkx->njk", gain, cross)
+    right = quadratics.c[:, w] - np.einsum("njx,nx->nj", gain, quadratics.c[:, x])
+    gamma = np.linalg.lstsq(left.sum(axis=0), right.sum(axis=0), rcond=1e-12)[0]
+    beta = np.empty((n, p))
+    beta[:, w] = gamma
+    rest = np.ascontiguousarray(quadratics.c[:, x] - np.einsum("njx,j->nx", cross, gamma))
+    beta[:, x], singular = unit_minimisers(UnitQuadratics(inner, rest, quadratics.s))
+    return beta, singular
 
 
 @dataclass(frozen=True)

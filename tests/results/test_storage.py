@@ -23,8 +23,6 @@ from gifepanel import GroupedIFE, InteractiveFE
 from gifepanel.datasets import load_cigar
 from gifepanel.exceptions import DataError, SpecificationError
 
-modules_stay = pytest.mark.xfail(reason="a formula that says np.log keeps the module, which can't be pickled")
-
 
 def assert_same(one: Any, two: Any) -> None:
     pd.testing.assert_series_equal(one.params, two.params)
@@ -75,7 +73,7 @@ def test_models_before_the_fit_can_be_copied_and_sent_elsewhere() -> None:
 
 @pytest.mark.parametrize(
     "term",
-    ["squeeze(real_income) + bs(pimin, 4) + L(ndi)", pytest.param("np.log(real_income)", marks=modules_stay)],
+    ["squeeze(real_income) + bs(pimin, 4) + L(ndi)", pytest.param("np.log(real_income)")],
 )
 def test_another_process(tmp_path: Path, term: str) -> None:
     """A formula with an importable function, a lag and a spline is predicted from by a process that knows neither."""

@@ -304,7 +304,7 @@ def test_one_group_is_bai(polish, common):
 
 
 def test_a_common_slope_is_common():
-    panel = grouped_panel(60, 30, seed=18)
+    panel = grouped_panel(60, 60, seed=18)
     y = panel.y + panel.x[:, :, 0] * (0.7 - panel.alpha[panel.groups, 0])[:, None]
     fit = fitted(replace(panel, y=y), 3, 2, GroupedOptions(common=(0,)))
     alpha = slopes_of(fit)

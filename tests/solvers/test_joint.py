@@ -160,6 +160,7 @@ def test_weights_over_twenty_powers_of_ten(seed):
     c = 10.0 ** np.linspace(-20, 1, 40)[rng.permutation(40)]
     step = joint_step(v, hessians, free, c, np.zeros(3))
     assert np.abs(step.beta).max() < 20.0
+    np.testing.assert_allclose((step.beta - step.centre)[:20] @ np.array([1.0, 1.0, -1.0]), 0.0, atol=1e-7)
     by_unit, by_centre = certificate(v, hessians, c, step)
     assert by_unit <= 1e-10
     assert by_centre <= 1e-9
