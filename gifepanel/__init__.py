@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gifepanel import datasets, diagnostics, exceptions, formula
-    from gifepanel.models import GroupedIFE, InteractiveFE
+    from gifepanel.models import GroupedIFE, InteractiveFE, PartialledOLS
     from gifepanel.models.selection import select
 
 __version__ = "0.1.0.dev0"
@@ -24,6 +24,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "GroupedIFE",
     "InteractiveFE",
+    "PartialledOLS",
     "__version__",
     "datasets",
     "diagnostics",
@@ -32,7 +33,12 @@ __all__ = [
     "select",
 ]
 
-_CLASSES = {"GroupedIFE": "gifepanel.models", "InteractiveFE": "gifepanel.models", "select": "gifepanel.models.selection"}
+_CLASSES = {
+    "GroupedIFE": "gifepanel.models",
+    "InteractiveFE": "gifepanel.models",
+    "PartialledOLS": "gifepanel.models",
+    "select": "gifepanel.models.selection",
+}
 
 
 def __getattr__(name: str) -> Any:

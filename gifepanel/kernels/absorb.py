@@ -192,7 +192,7 @@ def schur_rows(codes, values, weights, starts, first, last, unknown, out):
 
 @jit
 def reduced_diagonal(codes, values, weights, starts, size, out):
-    """Diagonal of S (M,), exactly: sum w z^2 less, over base levels, the squared sums of w z over their total weight."""
+    """Diagonal of S (M,), exactly: sum w z^2 less, over base levels, squared sums of w z over their total weight."""
     terms = codes.shape[0]
     weighted = weights.shape[0] > 0
     sloped = values.shape[0] > 0

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from gifepanel.models.grouped import GroupedIFE
 from gifepanel.models.interactive import InteractiveFE
+from gifepanel.models.partialled import PartialledOLS
 
-__all__ = ["GroupedIFE", "InteractiveFE"]
+__all__ = ["GroupedIFE", "InteractiveFE", "PartialledOLS"]

@@ -106,7 +106,7 @@ def read_linear_covariance(
     if kind in _TIMED:
         allowed |= {"maxlags", "kernel", "time"} | ({"groups", "entity"} if kind == "hac-panel" else set())
     reject_unknown({k: v for k, v in keywords.items() if k not in allowed}, allowed, f"cov_type={cov_type!r}")
-    options = {k: keywords[k] for k in ("maxlags", "kernel", "use_correction") if k in keywords}
+    options: dict[str, Any] = {k: keywords[k] for k in ("maxlags", "kernel", "use_correction") if k in keywords}
     clusters, names = _clusters(model, keywords.get("groups")) if kind in _CLUSTERED else ((), ())
     entity, time = _ids(model, kind, keywords)
     return LinearChoice(kind, clusters, names, entity, time, options, ssc)

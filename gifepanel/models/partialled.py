@@ -14,6 +14,7 @@ import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
 from gifepanel.exceptions import CollinearityWarning, ConvergenceError, ConvergenceWarning, DataError
+from gifepanel.inference.linear_covariance import LinearCovariance
 from gifepanel.kernels.absorb import drop_singletons
 from gifepanel.models.checks import check_choice, reject_unknown
 from gifepanel.panel.design import PanelDesign, design_from_formula, design_from_frames
@@ -118,7 +119,7 @@ class PartialledOLS(OLS):
         self._set_up(design, exog, entity, time, singletons)
 
     @classmethod
-    def from_formula(  # type: ignore[override]
+    def from_formula(
         cls,
         formula: str,
         data: Any,
@@ -210,8 +211,8 @@ class PartialledOLS(OLS):
 
     def panel_index(self, entity: Any = None, time: Any = None, *, required: bool = True) -> PanelIndex | None:
         """Who and when on the rows of the sample, from the data's own index or from columns."""
-        if self.design.index is not None and entity is None and time is None:
-            return self.design.index
+        if self.design.panel is not None and entity is None and time is None:
+            return self.design.panel
         try:
             frame = read_frame(self._source, entity=entity, time=time)
         except DataError:
@@ -222,7 +223,7 @@ class PartialledOLS(OLS):
 
     # ---- the fit ----
 
-    def fit(  # type: ignore[override]
+    def fit(
         self,
         *,
         cov_type: str = "nonrobust",
@@ -243,7 +244,7 @@ class PartialledOLS(OLS):
         cov_kwds : dict, optional
             ``{"groups": "firm"}``, a list of names for several ways; ``{"maxlags": 3}``; ``{"time": "year"}``.
         use_t : bool, optional
-            t distribution; by default for all but heteroskedastic and HAC covariances of one series, as in fixest always.
+            t rather than normal distribution; by default for "nonrobust", CR2 and CR3 only, as in statsmodels.
         ssc : {"fixest", "stata", "statsmodels", "none"}
             Small-sample convention.
         tol : float
@@ -312,6 +313,19 @@ class PartialledOLS(OLS):
                 f"Absorb less than {nuisance or 'nothing'}, or add a regressor.",
             )
         return kept, absorbed, collinear
+
+    def _covariance_for(self, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: str) -> LinearCovariance:
+        """Another covariance of the fit this model carries."""
+        from gifepanel.models.linear_inference import read_linear_covariance
+
+        assert self._fit is not None
+        return read_linear_covariance(self, cov_type, cov_kwds, ssc)(self, self._fit)
+
+    @property
+    def _constants(self) -> list[int]:
+        """Positions of the coefficients that belong to a constant."""
+        exog = np.asarray(self.exog)
+        return [j for j in range(exog.shape[1]) if exog.size and np.ptp(exog[:, j]) == 0]
 
     def _at(self, fit: PartialledFit) -> Self:
         """This model with the columns that have coefficients, whitened by the projection."""

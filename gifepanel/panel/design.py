@@ -202,6 +202,7 @@ class _FormulaBuild:
             encoded.spec,
             self.context,
             tuple(kept),
+            tuple(controls),
         )
         endog, endog_name = self._outcome(encoded.endog)
         return PanelDesign(
@@ -211,7 +212,7 @@ class _FormulaBuild:
             else encoded.exog.values,
             endog_name=endog_name,
             exog_names=exog_names,
-            index=sample,  # type: ignore[arg-type]
+            panel=sample,
             row_index=frame.row_index if keep.all() else frame.row_index[keep],
             esample=keep,
             absorbed=tuple(codes),
@@ -434,7 +435,7 @@ def design_from_frames(
         exog=np.ascontiguousarray(numeric_matrix(columns, exog_names)[keep]) if columns else np.empty((keep.sum(), 0)),
         endog_name=endog_name,
         exog_names=exog_names,
-        index=sample,  # type: ignore[arg-type]
+        panel=sample,
         row_index=frame.row_index[keep],
         esample=keep,
         absorbed=tuple(codes),
@@ -534,7 +535,7 @@ def design_from_arrays(
         exog=np.ascontiguousarray(regressors.reshape(-1, p)[keep]),
         endog_name=endog_name,
         exog_names=names,
-        index=replace(frame.panel_index(), source="cubes").subset(keep),
+        panel=replace(frame.panel_index(), source="cubes").subset(keep),
         row_index=rows[keep],
         esample=keep,
         common=common_columns(common, names),

@@ -35,8 +35,8 @@ class PanelDesign:
     exog : (n, p) float64, C-ordered
     endog_name : str
     exog_names : tuple of str
-    index : PanelIndex
-        Of the n rows.
+    panel : PanelIndex or None
+        Who and when on the n rows; None where no ids were asked for.
     row_index : (n,) pandas.Index
         The caller's row labels.
     esample : (n_rows,) bool
@@ -75,7 +75,7 @@ class PanelDesign:
     exog: FloatArray
     endog_name: str
     exog_names: tuple[str, ...]
-    index: PanelIndex
+    panel: PanelIndex | None
     row_index: pd.Index
     esample: BoolArray
     absorbed: tuple[str, ...] = ()
@@ -100,6 +100,13 @@ class PanelDesign:
         """Number of complete rows, n."""
         return int(self.endog.size)
 
+    @property
+    def index(self) -> PanelIndex:
+        """Who and when on the n rows."""
+        if self.panel is None:
+            raise DataError("the rows have no entity and time", "both are needed", 'entity="firm", time="year"')
+        return self.panel
+
     def take(self, rows: BoolArray) -> PanelDesign:
         """The design of some of the rows (n,), levels of absorbed effects that lost all theirs left out."""
         esample = self.esample.copy()
@@ -112,7 +119,7 @@ class PanelDesign:
             self,
             endog=self.endog[rows],
             exog=np.ascontiguousarray(self.exog[rows]),
-            index=None if self.index is None else self.index.subset(rows),
+            panel=None if self.panel is None else self.panel.subset(rows),
             row_index=self.row_index[rows],
             esample=esample,
             absorbed_codes=codes,
@@ -152,10 +159,10 @@ class PanelDesign:
         """
         if name in self.absorbed_codes:
             return self.absorbed_codes[name]
-        if self.index is not None and name == self.index.entity_name:
-            return self.index.entity_codes, self.index.entities
-        if self.index is not None and name == self.index.time_name:
-            return self.index.time_codes, self.index.times
+        if self.panel is not None and name == self.panel.entity_name:
+            return self.panel.entity_codes, self.panel.entities
+        if self.panel is not None and name == self.panel.time_name:
+            return self.panel.time_codes, self.panel.times
         frame = read_frame(data, require_ids=False)
         if frame.n_rows != self.esample.size:
             raise DataError(

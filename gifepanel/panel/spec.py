@@ -51,12 +51,15 @@ class NewExog(NamedTuple):
     row_index : (m,) pandas.Index
     esample : (n_rows,) bool
         Which rows of the new data are complete.
+    controls : (m, k) float64
+        Columns that are partialled out.
     """
 
     exog: FloatArray
     panel: PanelIndex | None
     row_index: pd.Index
     esample: BoolArray
+    controls: FloatArray
 
 
 def capture_context(context: int | Mapping[str, Any] | None, depth: int = 1) -> Mapping[str, Any]:
@@ -105,6 +108,8 @@ class DesignSpec:
         The caller's names that the formula used (functions by reference).
     keep : tuple of int
         Columns of the model spec's matrix that are regressors (all but an absorbed intercept).
+    controls : tuple of int
+        Columns that are controls.
     """
 
     formula: str | None
@@ -119,6 +124,7 @@ class DesignSpec:
     model_spec: Any = None
     context: dict[str, Any] = field(default_factory=dict)
     keep: tuple[int, ...] = ()
+    controls: tuple[int, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         """Modules (``np`` of ``np.log(x)``) go by name: they can't be pickled themselves."""
@@ -157,11 +163,13 @@ class DesignSpec:
             for rows in found.values():
                 keep &= ~rows
             exog = numeric_matrix(columns, self.exog_names)[keep]
+            controls = np.empty((len(exog), 0))
         else:
-            exog, keep = self._from_formula(frame, columns, found)
+            matrix, keep = self._from_formula(frame, columns, found)
+            exog, controls = matrix[:, self.keep], matrix[:, self.controls]
         if frame.entity is not None:
             index = frame.panel_index(allow_duplicates=True).subset(keep)
-        return NewExog(exog, index, frame.row_index[keep], keep)
+        return NewExog(exog, index, frame.row_index[keep], keep, controls)
 
     def absorbed_codes_for(self, data: Any, esample: BoolArray) -> dict[str, IntArray]:
         """Position of each row's level among those of the estimation sample, by effect; −1 where unseen.
@@ -228,7 +236,7 @@ class DesignSpec:
                 "leave those rows out of the new data, or merge the categories before estimation",
             )
         keep, _ = keep_rows(frame, evaluation, self.expressions(), found, functions, self.context)
-        return evaluation.encode(keep).exog.values[:, self.keep], keep
+        return evaluation.encode(keep).exog.values, keep
 
 
 # --- shared with design.py ----------------------------------------------------------------------------------

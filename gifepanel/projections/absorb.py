@@ -2,9 +2,9 @@
 
 One effect is a demeaning. For more, the largest is eliminated and the rest is a positive semidefinite system S (see
 :mod:`gifepanel.projections.system`). Small systems are factorised (pivoted Cholesky, which also gives the exact rank);
-larger ones are solved by preconditioned conjugate gradients, first without forming S, then, where the graph of the effects
-mixes slowly, on S itself, and in the end with a sparse factor of S as the preconditioner: the graphs on which conjugate
-gradients stall (chains, rings, few movers) have almost no fill-in.
+larger ones are solved by preconditioned conjugate gradients, first without forming S, then, where the graph of the
+effects mixes slowly, on S itself, and in the end with a sparse factor of S as the preconditioner: the graphs on which
+conjugate gradients stall (chains, rings, few movers) have almost no fill-in.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -297,7 +298,7 @@ class _PivotedCholesky:
     def rank_by_block(self, offsets: Any) -> list[int]:
         """How many pivots fell in each block."""
         chosen = self.pivots[: self.rank]
-        return [int(((chosen >= a) & (chosen < b)).sum()) for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+        return [int(((chosen >= a) & (chosen < b)).sum()) for a, b in pairwise(offsets)]
 
     def solve(self, right: Array) -> Array:
         from scipy.linalg import solve_triangular

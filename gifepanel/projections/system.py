@@ -1,7 +1,7 @@
 """Fixed effects as a reduced system: the largest effect eliminated exactly, the others as one vector of unknowns.
 
-With A the dummies of the largest effect and B those of the others (times their slope variables), the normal equations of
-v on [A, B] reduce to S c = B'W M_A v, S = B'W M_A B, where M_A takes (weighted) means of the largest effect's levels out.
+With A the dummies of the largest effect and B those of the others (times their slope variables), the normal equations
+of v on [A, B] reduce to S c = B'W M_A v, S = B'W M_A B, where M_A takes (weighted) means over A's levels out.
 """
 
 from __future__ import annotations
@@ -218,10 +218,10 @@ class EffectSystem:
             key = (self.codes[j] - self.offsets[j]) * np.int64(cols) + (self.codes[k] - self.offsets[k])
             dense = np.bincount(key, weights=values, minlength=rows * cols).reshape(rows, cols)
             r, c = np.nonzero(dense)
-            entries = (dense[r, c], (r + self.offsets[j], c + self.offsets[k]))
+            cells = sparse.coo_matrix((dense[r, c], (r + self.offsets[j], c + self.offsets[k])), (self.size, self.size))
         else:
-            entries = (values, (self.codes[j], self.codes[k]))
-        return sparse.coo_matrix(entries, shape=(self.size, self.size)).tocsr()
+            cells = sparse.coo_matrix((values, (self.codes[j], self.codes[k])), (self.size, self.size))
+        return cells.tocsr()
 
     # ---- chunks: fixed by the data, so that sums do not depend on the number of threads ----
 
@@ -234,19 +234,17 @@ class EffectSystem:
 
     def _over_chunks(self, work: Callable[[int, int], None], bounds: list[int] | None = None) -> None:
         bounds = bounds or self._bounds
-        pairs = list(zip(bounds[:-1], bounds[1:], strict=True))
-        if len(pairs) == 1:
-            work(*pairs[0])
+        if len(bounds) == 2:
+            work(*bounds)
             return
         with ThreadPoolExecutor(_threads()) as pool:
             list(pool.map(work, bounds[:-1], bounds[1:]))
 
     def _reduce(self, m: int, work: Callable[[int, int, Array], None]) -> Array:
         bounds = self._bounds
-        pairs = list(zip(bounds[:-1], bounds[1:], strict=True))
-        parts = [np.zeros((self.size, m)) for _ in pairs]
-        if len(pairs) == 1:
-            work(*pairs[0], parts[0])
+        parts = [np.zeros((self.size, m)) for _ in bounds[1:]]
+        if len(bounds) == 2:
+            work(bounds[0], bounds[1], parts[0])
             return parts[0]
         with ThreadPoolExecutor(_threads()) as pool:
             list(pool.map(work, bounds[:-1], bounds[1:], parts))

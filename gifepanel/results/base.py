@@ -16,11 +16,11 @@ from gifepanel.exceptions import DataError
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.diagnostics import residual_diagnostics
 from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.results.hypotheses import read_hypothesis
 from gifepanel.results.inputs import Inference, Sample
 from gifepanel.results.measures import FitMeasures
 from gifepanel.results.prediction import predict
 from gifepanel.results.refused import RefusedMethods
+from gifepanel.results.reported import ReportedResults
 from gifepanel.results.selection import Selection
 from gifepanel.solvers.interactive import LocalMinimum
 
@@ -40,7 +40,7 @@ _BIAS_WORDS = {
 }
 
 
-class FactorResults(RefusedMethods, FitMeasures, RegressionResults):
+class FactorResults(RefusedMethods, ReportedResults, FitMeasures, RegressionResults):
     """What the results of models with factors have in common.
 
     Everything of statsmodels' regression results is here, computed on the projected regression: coefficients, standard
@@ -125,10 +125,6 @@ class FactorResults(RefusedMethods, FitMeasures, RegressionResults):
         """Least-squares slopes, before bias correction."""
         return pd.Series(self._least_squares, index=self._names)
 
-    @property
-    def _names(self) -> list[str]:
-        return list(self.model.data.param_names)
-
     @cached_property
     def factors(self) -> pd.DataFrame:
         """Common factors, time by R, F'F/T = I, by decreasing share of variance."""
@@ -190,19 +186,6 @@ class FactorResults(RefusedMethods, FitMeasures, RegressionResults):
         return self.resid
 
     # ---- inference ----
-
-    def t_test(self, r_matrix: Any, cov_p: Any = None, use_t: Any = None) -> Any:
-        """t tests of linear hypotheses: ``"x1[1] = x1[2]"``, a matrix, or a pair (R, q)."""
-        return super().t_test(read_hypothesis(r_matrix, self._names), cov_p=cov_p, use_t=use_t)
-
-    def f_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None) -> Any:
-        """Joint F test of linear hypotheses: ``"x1[1] = x1[2] = 0"``, a matrix, or a pair (R, q)."""
-        return super().f_test(read_hypothesis(r_matrix, self._names), cov_p=cov_p, invcov=invcov)
-
-    def wald_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None, **options: Any) -> Any:
-        """Joint Wald test of linear hypotheses; ``use_f`` chooses F or chi-squared, ``scalar=True`` is the default."""
-        options.setdefault("scalar", True)
-        return super().wald_test(read_hypothesis(r_matrix, self._names), cov_p=cov_p, invcov=invcov, **options)
 
     def get_robustcov_results(
         self, cov_type: str = "HC1", use_t: bool | None = None, *, ssc: bool = True, **cov_kwds: Any
@@ -341,31 +324,12 @@ class FactorResults(RefusedMethods, FitMeasures, RegressionResults):
     def _group_notes(self) -> list[str]:
         return []
 
-    def _sections(self, rows: list[tuple[str, ...]]) -> list[tuple[str, tuple[tuple[str, ...], ...]]]:
-        """Titles and rows of the table of coefficients."""
-        return [("", tuple(rows))]
-
     @cached_property
     def _report_parts(self) -> Any:
         """What of the report does not depend on the level of the intervals."""
         from gifepanel.results.summary import report_parts
 
         return report_parts(self)
-
-    def to_html(self) -> str:
-        """The summary as HTML."""
-        return self.summary().as_html()
-
-    def to_latex(self) -> str:
-        """The summary as LaTeX (booktabs)."""
-        return self.summary().as_latex()
-
-    def to_markdown(self) -> str:
-        """The summary as Markdown."""
-        return self.summary().as_markdown()
-
-    def _repr_html_(self) -> str:
-        return self.summary().as_html()
 
     def remove_data(self) -> None:
         """Drop everything of the size of the sample; what doesn't need it is computed first and kept."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gifepanel.results.base import FactorResults
     from gifepanel.results.selection import Selection
 
-__all__ = ["PanelSummary", "number", "probability", "ratio", "report_parts", "summarize"]
+__all__ = ["PanelSummary", "coefficient_table", "number", "probability", "ratio", "report_parts", "summarize"]
 
 
 class PanelSummary(Summary):
@@ -109,7 +109,7 @@ def summarize(res: FactorResults, alpha: float) -> PanelSummary:
     if not 0 < alpha < 1:
         raise SpecificationError(f"alpha is {alpha!r}.", "It must be between 0 and 1.", "alpha=0.05")
     information, diagnostics, notes = res._report_parts
-    blocks = (information, _coefficients(res, alpha), diagnostics, notes)
+    blocks = (information, coefficient_table(res, alpha), diagnostics, notes)
     return PanelSummary(res.report_title, tuple(block for block in blocks if block is not None))
 
 
@@ -159,7 +159,8 @@ def _covariance(res: Any) -> str:
     return kinds[res.cov_type]
 
 
-def _coefficients(res: Any, alpha: float) -> Table:
+def coefficient_table(res: Any, alpha: float) -> Table:
+    """Coefficients, standard errors, statistics, intervals."""
     letter = "t" if res.use_t else "z"
     header = ("", "coef", "std err", letter, f"P>|{letter}|", f"[{alpha / 2:.3g}", f"{1 - alpha / 2:.3g}]")
     values = (res.params, res.bse, res.tvalues, res.pvalues)

@@ -61,8 +61,8 @@ class GroupedOptions:
     classify : {"refined", "nearest"}
     metric : {"absolute", "relative", "mahalanobis"}
     common : sequence of int
-        Regressors whose slope is the same in all groups. The penalised stage takes it from the start (unit slopes of the
-        others, this one shared); the least squares after classification estimates it jointly.
+        Regressors whose slope is the same in all groups. The penalised stage takes it from the start (unit slopes of
+        the others, this one shared); the least squares after classification estimates it jointly.
     tol : float
     max_iter : int
     sweep_tol, max_sweeps : float, int

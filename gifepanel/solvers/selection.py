@@ -76,8 +76,8 @@ def factor_criteria(data: PanelArrays, candidates: Sequence[int], ssr: Sequence[
 
     Notes
     -----
-    With m = NT/(N+T), g is ln(m)/m for IC1 and ln(min(N, T))/m for IC2. The penalties are on ln V, so they do not depend
-    on the scale of the data. Additive effects take one off the dimension that they demean.
+    With m = NT/(N+T), g is ln(m)/m for IC1 and ln(min(N, T))/m for IC2. The penalties are on ln V, so they do not
+    depend on the scale of the data. Additive effects take one off the dimension that they demean.
     """
     n, t, _ = data.shape
     rows, cols = n - data.time_effects, t - data.entity_effects

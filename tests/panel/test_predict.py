@@ -66,7 +66,7 @@ def test_new_data_need_neither_outcome_nor_ids_without_lags(indexed, flat):
 def test_lags_look_within_the_new_data(flat):
     design = design_from_formula("y ~ L(x1)", flat, entity="firm", time="year")
     new = pd.DataFrame({"firm": ["z", "z", "z"], "year": [2030, 2031, 2033], "x1": [1.0, 2.0, 3.0]})
-    exog, panel, row_index, esample = design.spec.exog_for(new)
+    exog, panel, row_index, esample, _ = design.spec.exog_for(new)
     assert exog.tolist() == [[1.0, 1.0]]
     assert row_index.tolist() == [1]
     assert esample.tolist() == [False, True, False]
