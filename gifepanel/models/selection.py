@@ -40,6 +40,10 @@ def candidates(name: str, given: Any, automatic: range) -> int | list[int]:
             'It must be a whole number, a range of them, or "auto".',
             f"{name}={given.strip()}" if given.strip().isdigit() and int(given) >= minimum else f'{name}="auto"',
         )
+    if isinstance(given, float) and given == int(given):
+        raise SpecificationError(
+            f"{name} is {given!r}.", f"It must be a whole number from {minimum}.", f"{name}={max(minimum, int(given))}"
+        )
     single = not isinstance(given, Iterable)
     numbers: list[Any] = [given] if single else list(given)
     if not numbers or not all(_is_count(n, minimum) for n in numbers):

@@ -4,21 +4,21 @@ The partially linear model (Robinson 1988; Chernozhukov et al. 2018, eq. 1.1-1.2
 
     y = d theta + g(Z) + e,      d = m(Z) + v
 
-has nuisance functions l(Z) = E[y | Z] and m(Z) = E[d | Z], learned on rows outside of a fold and predicted inside. What is
-left, y - l(Z) and d - m(Z), are residualised columns as any other projection gives them;
+has nuisance functions l(Z) = E[y | Z] and m(Z) = E[d | Z], learned on rows outside of a fold and predicted inside.
+What is left, y - l(Z) and d - m(Z), are residualised columns as any other projection gives them;
 :func:`gifepanel.inference.orthogonal.orthogonal_estimate` makes estimates of them.
 
-Fixed effects come first (:func:`after_effects`): y, d and Z are residualised on the effects, and learners work on what is
-left. For linear l and m that is exact. For others it is an approximation: a function of Z less its mean over an entity is
-not a function of Z less its own mean (Clarke & Polselli 2025, who call it the within-group approximation). Features that
-make it closer (squares, interactions, lags, entity means of Z where there are no entity effects) may be put in Z before.
-Effects that cross folds (of time, if folds are of entities) are estimated on all rows, with an error of the order of one
-over the number of rows per level.
+Fixed effects come first (:func:`after_effects`): y, d and Z are residualised on the effects, and learners work on
+what is left. For linear l and m that is exact. For others it is an approximation: a function of Z less its mean over
+an entity is not a function of Z less its own mean (Clarke & Polselli 2025, who call it the within-group
+approximation). Powers and interactions that matter can be put in Z beforehand, so that they are residualised
+themselves. Effects that cross folds (of time, if folds are of entities) are estimated on all rows, with an error of
+the order of one over the number of rows per level.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -30,14 +30,8 @@ from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.parallel import Progress, run_tasks, spawn_seeds
 from gifepanel.projections.base import Certificate, Projection
 from gifepanel.projections.folds import Folds, check_folds, draw_folds, read_folds
-from gifepanel.projections.learners import (
-    Learners,
-    describe,
-    predict_fold,
-    probe,
-    read_learners,
-    warn_unweighted,
-)
+from gifepanel.projections.learners import describe, predict_fold, read_learners
+from gifepanel.projections.nuisance import Nuisance, NuisanceData
 
 __all__ = ["AfterEffects", "CrossFit", "NuisanceQuality", "after_effects", "cross_fit"]
 
@@ -211,9 +205,9 @@ def cross_fit(
     z : array_like, shape (n, k)
         Features of the nuisance functions.
     learner : estimator or dict
-        A scikit-learn regressor or pipeline, or several by name (:func:`~gifepanel.projections.learners.read_learners`).
-        They are cloned; random states left open are set from `random_state`, per repeat, fold and column. Classifiers
-        predict the probability of a treatment of 0 and 1.
+        A scikit-learn regressor or pipeline, or several by name
+        (:func:`~gifepanel.projections.learners.read_learners`). They are cloned; random states left open are set from
+        `random_state`, per repeat, fold and column. Classifiers predict the probability of a treatment of 0 and 1.
     groups : array_like, shape (n,), or one or two of them
         Rows of a group (entity) stay in one fold. Two ways give product folds, `n_folds` squared of them. None: plain
         K-fold on rows.
@@ -268,7 +262,7 @@ def cross_fit(
     _check_choice("score", score, SCORES)
     _check_choice("treatments", treatments, TREATMENTS)
     _check_choice("unseen", unseen, ("raise", "warn"))
-    data = _Data.read(y, d, z, weights, (outcome_name, treatment_names, feature_names), treatments)
+    data = NuisanceData.read(y, d, z, weights, (outcome_name, treatment_names, feature_names), treatments)
     learners = read_learners(learner, outcome_name, data.treatment_names, structural=score == "IV-type")
     ways = _ways(groups)
     seeds = spawn_seeds(random_state, 2)
@@ -283,17 +277,16 @@ def cross_fit(
     data.probe(learners, division[0])
 
     runner = partial(run_tasks, n_jobs=n_jobs, progress=progress, description="cross-fitting")
-    first = _Stage(data, division, data.first_stage(learners), seeds[1], 0)
-    outcome_hat, treatment_hat = np.split(first.run(runner), [data.n_outcomes], axis=2)
+    functions = data.first_stage(learners)
+    predictions = _predict(data, functions, division, seeds[1], 0, runner)
+    outcome_hat, treatment_hat = np.split(predictions, [data.n_outcomes], axis=2)
+    _check_left(data, treatment_hat)
     preliminary = structural_hat = None
-    stages = [first]
     if score == "IV-type":
-        preliminary = np.stack(
-            [_preliminary(data, a, b) for a, b in zip(outcome_hat, treatment_hat, strict=True)]
-        )
-        second = _Stage(data, division, data.second_stage(learners, preliminary), seeds[1], 1)
-        structural_hat = second.run(runner)
-        stages.append(second)
+        preliminary = np.stack([_preliminary(data, *hats) for hats in zip(outcome_hat, treatment_hat, strict=True)])
+        second = data.second_stage(learners, preliminary)
+        structural_hat = _predict(data, second, division, seeds[1], 1, runner)
+        functions, predictions = [*functions, *second], np.concatenate([predictions, structural_hat], axis=2)
     return CrossFit(
         data.y,
         data.d,
@@ -307,131 +300,8 @@ def cross_fit(
         treatments,
         outcome_name,
         data.treatment_names,
-        _quality(stages, data.weights),
+        _quality(functions, predictions, data.weights),
     )
-
-
-# ---- the data
-
-
-@dataclass(frozen=True, eq=False)
-class _Nuisance:
-    """One function to learn: its target (R or 1, n), what it is learned from, and by what."""
-
-    name: str
-    targets: Array
-    features: Array
-    learner: Any
-
-
-@dataclass(frozen=True, eq=False)
-class _Data:
-    """Checked arrays and their names."""
-
-    y: Array
-    d: Array
-    z: Array
-    weights: Array | None
-    outcome_name: str
-    treatment_names: tuple[str, ...]
-    feature_names: tuple[str, ...]
-    separate: bool
-
-    @classmethod
-    def read(cls, y: Any, d: Any, z: Any, weights: Any, names: tuple[Any, ...], treatments: str) -> _Data:
-        y = np.asarray(y, dtype=np.float64)
-        d = np.asarray(d, dtype=np.float64)
-        z = np.asarray(z, dtype=np.float64)
-        d = d[:, None] if d.ndim == 1 else d
-        n = y.shape[0] if y.ndim == 1 else -1
-        if d.ndim != 2 or z.ndim != 2 or d.shape[0] != n or z.shape[0] != n or 0 in (n, d.shape[1]):
-            raise DataError(
-                f"Outcome, treatments and features have shapes {y.shape}, {d.shape} and {z.shape}.",
-                "(n,), (n, p) and (n, k) are needed.",
-                None,
-            )
-        if z.shape[1] == 0:
-            raise SpecificationError(
-                "There are no features for the learners.", "At least one control is needed.", 'partial="z1 + z2"'
-            )
-        outcome, given_d, given_z = names
-        d_names = _names(given_d, d.shape[1], "d", "treatment_names")
-        z_names = _names(given_z, z.shape[1], "z", "feature_names")
-        for name, column in zip((outcome, *d_names, *z_names), np.column_stack([y, d, z]).T, strict=True):
-            if not np.isfinite(column).all():
-                bad = int((~np.isfinite(column)).sum())
-                raise DataError(f"{name} is NaN or infinite in {bad} rows.", "Learners need numbers.", "Drop these rows.")
-        return cls(y, d, z, _weights(weights, n), outcome, d_names, z_names, treatments == "one at a time")
-
-    @property
-    def n_outcomes(self) -> int:
-        """q."""
-        return self.d.shape[1] if self.separate else 1
-
-    def features(self, j: int) -> Array:
-        """What treatment j is learned from: Z, and the other treatments where they are taken one at a time."""
-        if not self.separate or self.d.shape[1] == 1:
-            return self.z
-        return np.column_stack([self.z, np.delete(self.d, j, axis=1)])
-
-    def first_stage(self, learners: Learners) -> list[_Nuisance]:
-        """E[y | Z] (one, or one per treatment), then E[d_j | Z]."""
-        features = [self.features(j) for j in range(self.d.shape[1])]
-        out = []
-        for j in range(self.n_outcomes):
-            suffix = f" (for {self.treatment_names[j]})" if self.n_outcomes > 1 else ""
-            out.append(_Nuisance(self.outcome_name + suffix, self.y[None], features[j], learners.outcome))
-        for j, name in enumerate(self.treatment_names):
-            target = np.ascontiguousarray(self.d[:, j])[None]
-            out.append(_Nuisance(name, target, features[j], learners.treatments[j]))
-        return out
-
-    def second_stage(self, learners: Learners, preliminary: Array) -> list[_Nuisance]:
-        """E[y - d theta_0 | Z], at each repeat's theta_0 (R, p)."""
-        if not self.separate:
-            name = f"{self.outcome_name} - {' - '.join(f'{d} theta' for d in self.treatment_names)}"
-            return [_Nuisance(name, self.y - preliminary @ self.d.T, self.z, learners.structural)]
-        return [
-            _Nuisance(
-                f"{self.outcome_name} - {name} theta",
-                self.y - np.outer(preliminary[:, j], self.d[:, j]),
-                self.features(j),
-                learners.structural,
-            )
-            for j, name in enumerate(self.treatment_names)
-        ]
-
-    def probe(self, learners: Learners, folds: Folds) -> None:
-        """Try every learner on a few rows."""
-        used = {own.name: own.learner for own in self.first_stage(learners)}
-        if self.weights is not None:
-            warn_unweighted(used)
-        for own in self.first_stage(learners):
-            probe(own.features, own.targets[0], self.weights, folds, own.learner, own.name)
-        if learners.structural is not learners.outcome:
-            probe(self.z, self.y, self.weights, folds, learners.structural, f"{self.outcome_name} - d theta")
-
-
-def _names(given: Sequence[str] | None, count: int, letter: str, option: str) -> tuple[str, ...]:
-    names = tuple(given) if given is not None else tuple(f"{letter}{j + 1}" for j in range(count))
-    if len(names) != count:
-        raise SpecificationError(
-            f"{option} has {len(names)} names.", f"{count} are needed, one per column.", f"{option}=None"
-        )
-    return names
-
-
-def _weights(given: Any, n: int) -> Array | None:
-    if given is None:
-        return None
-    weights = np.asarray(given, dtype=np.float64)
-    if weights.shape != (n,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise DataError(
-            f"The weights have shape {weights.shape}, or hold NaN, negative values or nothing but zeros.",
-            f"{n} numbers that are not negative are needed.",
-            "weights=None",
-        )
-    return weights
 
 
 def _ways(groups: Any) -> tuple[Any, ...]:
@@ -449,63 +319,64 @@ def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
         )
 
 
-# ---- the work
-
-
-@dataclass(frozen=True, eq=False)
-class _Stage(Sequence[tuple[Any, ...]]):
-    """All (repeat, fold, function) tasks of functions that can be learned at the same time."""
-
-    data: _Data
-    folds: tuple[Folds, ...]
-    functions: list[_Nuisance]
-    seed: np.random.SeedSequence
-    number: int
-
-    @property
-    def keys(self) -> list[tuple[int, int, int]]:
-        """(repeat, fold, function) of the tasks."""
-        return list(self._keys())
-
-    def _keys(self) -> Iterator[tuple[int, int, int]]:
-        for r, division in enumerate(self.folds):
-            present = np.unique(division.labels)  # two ways of grouping can leave cells empty
-            for k in present.tolist():
-                for j in range(len(self.functions)):
-                    yield r, k, j
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def __getitem__(self, index: Any) -> Any:
-        r, k, j = self.keys[index]
-        own = self.functions[j]
-        # by place, so that a column's stream doesn't depend on how many others there are
-        key = (*self.seed.spawn_key, r, k, self.number, j)
-        seed = np.random.SeedSequence(self.seed.entropy, spawn_key=key)
-        target = own.targets[r % len(own.targets)]
+def _predict(
+    data: NuisanceData,
+    functions: Sequence[Nuisance],
+    folds: Sequence[Folds],
+    seed: np.random.SeedSequence,
+    stage: int,
+    runner: Any,
+) -> Array:
+    """Out-of-fold predictions (R, n, functions), one task per repeat, fold and function."""
+    keys = [
+        (r, k, j)
+        for r, division in enumerate(folds)
+        for k in np.unique(division.labels).tolist()  # two ways of grouping can leave folds empty
+        for j in range(len(functions))
+    ]
+    tasks = []
+    for r, k, j in keys:
+        own = functions[j]
+        stream = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, r, k, stage, j))
         what = f"{own.name} (repeat {r + 1}, fold {k + 1})"
-        return own.features, target, self.data.weights, self.folds[r], k, own.learner, seed, what
-
-    def run(self, runner: Any) -> Array:
-        """Predictions (R, n, functions)."""
-        keys = self.keys
-        tasks = [self[i] for i in range(len(keys))]
-        out = np.full((len(self.folds), self.data.y.size, len(self.functions)), np.nan)
-        for (r, k, j), values in zip(keys, runner(predict_fold, tasks), strict=True):
-            out[r, self.folds[r].test(k), j] = values
-        object.__setattr__(self, "predictions", out)
-        return out
+        tasks.append((own.features, own.target(r), data.weights, folds[r], k, own.learner, stream, what))
+    out = np.full((len(folds), data.y.size, len(functions)), np.nan)
+    for (r, k, j), values in zip(keys, runner(predict_fold, tasks), strict=True):
+        out[r, folds[r].test(k), j] = values
+    return out
 
 
-def _preliminary(data: _Data, outcome_hat: Array, treatment_hat: Array) -> Array:
+def _check_left(data: NuisanceData, treatment_hat: Array) -> None:
+    """Raise where a learner leaves nothing of a treatment."""
+    left = np.linalg.norm(data.d - treatment_hat, axis=1).min(axis=0)
+    for name, size, before in zip(data.treatment_names, left, np.linalg.norm(data.d, axis=0), strict=True):
+        if size <= _SPANNED * before:
+            raise DataError(
+                f"Nothing is left of {name}: its learner predicts it perfectly.",
+                "A treatment must vary beyond what the features say.",
+                f"Leave {name} out, or take the feature that determines it out of the controls.",
+            )
+
+
+def _preliminary(data: NuisanceData, outcome_hat: Array, treatment_hat: Array) -> Array:
     """theta_0 of the partialling-out score (p,)."""
     u, v = data.y[:, None] - outcome_hat, data.d - treatment_hat
     weighted = v if data.weights is None else v * data.weights[:, None]
     if data.separate:
         return np.asarray((weighted * u).sum(axis=0) / (weighted * v).sum(axis=0))
-    return np.linalg.lstsq(weighted.T @ v, weighted.T @ u[:, 0], rcond=None)[0]
+    return np.asarray(np.linalg.lstsq(weighted.T @ v, weighted.T @ u[:, 0], rcond=None)[0])
 
 
-def _quality(stages: Sequence[_Stage], weights: Array | None) -> NuisanceQuality:
-    raise NotImplementedError
+def _quality(functions: Sequence[Nuisance], predictions: Array, weights: Array | None) -> NuisanceQuality:
+    repeats = predictions.shape[0]
+    r2, rmse = np.empty((2, repeats, len(functions)))
+    for r in range(repeats):
+        for j, own in enumerate(functions):
+            target = own.target(r)
+            square = np.average((target - predictions[r, :, j]) ** 2, weights=weights)
+            total = np.average((target - np.average(target, weights=weights)) ** 2, weights=weights)
+            r2[r, j] = 1.0 - square / total if total > 0 else np.nan
+            rmse[r, j] = np.sqrt(square)
+    return NuisanceQuality(
+        tuple(own.name for own in functions), r2, rmse, tuple(describe(own.learner) for own in functions)
+    )

@@ -141,7 +141,9 @@ def _draw(coded: Sequence[IntArray], n_folds: int, seed: Any) -> Folds:
 def group_codes(groups: Sequence[npt.ArrayLike], n_rows: int) -> tuple[IntArray, ...]:
     """Labels of each way of grouping as codes 0..G-1, checked."""
     if len(groups) > 2:
-        raise SpecificationError(f"Folds by {len(groups)} ways of grouping.", "One or two are possible.", "groups=[firm]")
+        raise SpecificationError(
+            f"Folds by {len(groups)} ways of grouping.", "One or two are possible.", "groups=[firm]"
+        )
     coded = []
     for given in groups:
         values = np.asarray(given)
@@ -256,7 +258,7 @@ def _from_pairs(pairs: Sequence[Any], n_rows: int) -> Folds:
     if wrong:
         never, row = int((times == 0).sum()), int(np.flatnonzero(times != 1)[0])
         raise SpecificationError(
-            f"Of {n_rows} rows {never} are predicted in no fold and {wrong - never} in several (row {row} is the first).",
+            f"Of {n_rows} rows {never} are predicted in no fold and {wrong - never} in several, row {row} first.",
             "Every row must be predicted exactly once.",
             "folds=list(KFold(5).split(z))",
         )
@@ -371,6 +373,6 @@ def _warn_split(folds: Sequence[Folds], codes: IntArray) -> None:
 
 
 def _count(name: str, value: Any, usual: int) -> int:
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 1:
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1:
         return int(value)
     raise SpecificationError(f"{name} is {value!r}.", "It must be a whole number, 1 or more.", f"{name}={usual}")

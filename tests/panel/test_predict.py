@@ -32,7 +32,8 @@ FORMULAS = [
 def test_the_same_data_give_the_same_matrix(indexed, formula):
     design = design_from_formula(formula, indexed)
     new = design.spec.exog_for(indexed)
-    exog, panel, row_index, esample = new
+    exog, panel, row_index, esample, controls = new
+    assert controls.shape == (len(exog), 0)
     np.testing.assert_array_equal(exog, design.exog)
     assert row_index.equals(design.row_index)
     assert np.array_equal(esample, design.esample)

@@ -1,0 +1,364 @@
+"""Estimates from orthogonal scores: theta, its influence-function covariance, and repeats put together.
+
+Partially linear regression (Chernozhukov et al. 2018, eq. 4.3 and 4.4): with residuals u = y - l(Z), v = d - m(Z) of
+out-of-fold predictions, theta solves sum_i w_i psi_i(theta) = 0 for
+
+    "partialling out"   psi = v (u - v'theta)
+    "IV-type"           psi = v (y - g(Z) - d'theta)
+
+so that theta = A^-1 b with A = sum w v v' or sum w v d'. Row i moves it by phi_i = A^-1 w_i psi_i, its influence, and
+the covariance is the sum of the outer products of phi, of its sums over clusters where there are any. With treatments
+one at a time A is diagonal.
+
+All rows count alike (``fold_weights="rows"``). The package doubleml gives clustered data other weights
+(``fold_weights="clusters"``; Chiang, Kato, Ma & Sasaki 2022): sums over the rows of a fold are divided by its number
+of clusters |I_k| (of pairs, |I_k| |J_l|, for two ways), then averaged over folds, in theta as in the covariance. With
+one way the two are equal where all folds have equally many clusters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gifepanel.exceptions import DataError, SpecificationError
+from gifepanel.inference.clusters import ClusterWay, cluster_terms, cluster_ways
+from gifepanel.inference.linear_sample import clip_negative
+from gifepanel.inference.small_sample import SampleCounts, SmallSample, small_sample_factor
+from gifepanel.projections.crossfit import CrossFit
+from gifepanel.projections.folds import Folds
+
+__all__ = ["OrthogonalEstimate", "aggregate_repeats", "orthogonal_estimate"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_KINDS = ("HC0", "HC1", "CR0", "cluster")
+_AGGREGATIONS = ("median", "mean", "bounds")
+_SINGULAR = 1e-10
+_BOUND = 1.96  # doubleml's, not the exact quantile
+
+
+@dataclass(frozen=True, eq=False)
+class OrthogonalEstimate:
+    """Coefficients of treatments from cross-fitted learners.
+
+    Attributes
+    ----------
+    params : ndarray, shape (p,)
+    cov : ndarray, shape (p, p)
+    thetas : ndarray, shape (R, p)
+        Of each repeat.
+    covs : ndarray, shape (R, p, p)
+    aggregation : {"median", "mean", "bounds"}
+    representative : int
+        The repeat whose estimates are nearest to `params`, in standard errors; the columns below are its.
+    y_tilde : ndarray, shape (n, q)
+        Residualised outcome; q is 1, or p with treatments one at a time.
+    d_tilde : ndarray, shape (n, p)
+        Residualised treatments.
+    resid : ndarray, shape (n, q)
+        y_tilde - d_tilde theta (one at a time: of each treatment by itself), or y - g(Z) - d theta, at the theta of
+        the repeat.
+    scores : ndarray, shape (n, p)
+        psi, without weights; weighted by rows (and folds) they sum to zero.
+    influence : ndarray, shape (n, p)
+        phi; its outer products, summed in clusters, are the repeat's covariance before the factor.
+    kind : str
+    description : str
+        One line for a summary.
+    fold_weights : {"rows", "clusters"}
+    factor : tuple of float
+        Small-sample factors, one per term.
+    n_groups : tuple of int
+        Clusters of each way.
+    clipped : bool
+        Negative eigenvalues of a two-way covariance were set to zero in some repeat.
+    """
+
+    params: FloatArray
+    cov: FloatArray
+    thetas: FloatArray
+    covs: FloatArray
+    aggregation: str
+    representative: int
+    y_tilde: FloatArray
+    d_tilde: FloatArray
+    resid: FloatArray
+    scores: FloatArray
+    influence: FloatArray
+    kind: str
+    description: str
+    fold_weights: str
+    factor: tuple[float, ...]
+    n_groups: tuple[int, ...]
+    clipped: bool
+
+    @property
+    def bse(self) -> FloatArray:
+        """Standard errors (p,)."""
+        return np.sqrt(np.diag(self.cov))
+
+    @property
+    def ses(self) -> FloatArray:
+        """Standard errors of each repeat (R, p)."""
+        return np.sqrt(np.diagonal(self.covs, axis1=1, axis2=2))
+
+
+def orthogonal_estimate(
+    fit: CrossFit,
+    *,
+    kind: str = "HC0",
+    clusters: Sequence[npt.ArrayLike] = (),
+    fold_weights: str = "rows",
+    aggregation: str = "median",
+    ssc: SmallSample = "none",
+    df_absorbed: int = 0,
+    df_nested: int = 0,
+) -> OrthogonalEstimate:
+    """Solve the scores of every repeat and put the repeats together.
+
+    Parameters
+    ----------
+    fit : CrossFit
+    kind : {"HC0", "HC1", "CR0", "cluster"}
+    clusters : sequence of array_like of int, each shape (n,)
+        Codes, for the clustered kinds: one way or several. Several ways are added and intersections taken off
+        (Cameron, Gelbach & Miller 2011), negative eigenvalues set to zero; with ``fold_weights="clusters"`` two ways
+        are added within folds and nothing is taken off.
+    fold_weights : {"rows", "clusters"}
+        "clusters": as doubleml weighs clustered data; theta depends on the clusters then.
+    aggregation : {"median", "mean", "bounds"}
+        See :func:`aggregate_repeats`.
+    ssc : {"none", "fixest", "stata", "statsmodels"}
+        Small-sample convention for HC1 and cluster (:mod:`gifepanel.inference.small_sample`). Theory knows none for
+        learners, whose degrees of freedom aren't defined; treatments and absorbed effects are what is counted.
+    df_absorbed, df_nested : int
+        Rank of absorbed effects, and their dimensions nested in clusters.
+
+    Returns
+    -------
+    OrthogonalEstimate
+
+    Raises
+    ------
+    SpecificationError
+        For options that don't go together.
+    DataError
+        If residualised treatments are collinear.
+    """
+    for name, value, known in (
+        ("kind", kind, _KINDS),
+        ("fold_weights", fold_weights, ("rows", "clusters")),
+        ("aggregation", aggregation, _AGGREGATIONS),
+    ):
+        if value not in known:
+            raise SpecificationError(
+                f"{name} is {value!r}.", f"It must be one of {', '.join(map(repr, known))}.", f"{name}={known[0]!r}"
+            )
+    n, p = fit.d.shape
+    ways = _ways(kind, clusters, fold_weights, n)
+    counts = SampleCounts(n, p + df_absorbed, df_nested, tuple(way.n_groups for way in ways))
+    solved = [_solve(fit, r, ways, fold_weights) for r in range(fit.n_repeats)]
+    covs, factors, clipped = zip(*(_covariance(own, ways, kind, counts, ssc) for own in solved), strict=True)
+    thetas = np.stack([own.theta for own in solved])
+    params, cov = aggregate_repeats(thetas, np.stack(covs), aggregation)
+    variances = np.where(np.diag(cov) > 0, np.diag(cov), 1.0)
+    nearest = int(np.argmin(((thetas - params) ** 2 / variances).sum(axis=1)))
+    best = solved[nearest]
+    return OrthogonalEstimate(
+        params,
+        cov,
+        thetas,
+        np.stack(covs),
+        aggregation,
+        nearest,
+        fit.y_tilde(nearest),
+        fit.d_tilde(nearest),
+        best.resid,
+        best.scores,
+        best.influence,
+        kind,
+        _describe(kind, counts, fold_weights),
+        fold_weights,
+        factors[0],
+        counts.n_groups,
+        any(clipped),
+    )
+
+
+def aggregate_repeats(
+    thetas: FloatArray, covs: FloatArray, aggregation: str = "median"
+) -> tuple[FloatArray, FloatArray]:
+    """Estimate and covariance over repeated cross-fitting (Chernozhukov et al. 2018, definition 3.3).
+
+    Parameters
+    ----------
+    thetas : ndarray, shape (R, p)
+    covs : ndarray, shape (R, p, p)
+    aggregation : {"median", "mean", "bounds"}
+        "median": medians of estimates; variances are the medians of ``var_r + (theta_r - theta)^2``, coefficient by
+        coefficient. "mean": means of the same. "bounds": medians of estimates; standard errors from the medians of
+        the upper bounds ``theta_r + 1.96 se_r``, as doubleml 0.11 has them; they carry less of the variation over
+        repeats.
+
+    Returns
+    -------
+    params : ndarray, shape (p,)
+    cov : ndarray, shape (p, p)
+        For "mean" the mean of ``cov_r + (theta_r - theta)(theta_r - theta)'``. Otherwise the variances above with the
+        mean of the correlations of these matrices: positive semidefinite, and free of the units of the treatments, as
+        the definition's median by operator norm is not.
+    """
+    if thetas.shape[0] == 1:
+        return thetas[0].copy(), covs[0].copy()
+    params = np.asarray(np.mean(thetas, axis=0) if aggregation == "mean" else np.median(thetas, axis=0))
+    gap = thetas - params
+    spread = covs + gap[:, :, None] * gap[:, None, :]
+    if aggregation == "mean":
+        return params, np.asarray(spread.mean(axis=0))
+    variances = np.diagonal(spread, axis1=1, axis2=2)
+    roots = np.sqrt(np.where(variances > 0, variances, 1.0))
+    correlation = (spread / (roots[:, :, None] * roots[:, None, :])).mean(axis=0)
+    if aggregation == "bounds":
+        ses = np.sqrt(np.diagonal(covs, axis1=1, axis2=2))
+        length = (np.median(thetas + _BOUND * ses, axis=0) - params) / _BOUND
+    else:
+        length = np.sqrt(np.median(variances, axis=0))
+    cov = correlation * np.outer(length, length)
+    np.fill_diagonal(cov, length**2)
+    return params, cov
+
+
+# ---- one repeat
+
+
+@dataclass(frozen=True, eq=False)
+class _Solved:
+    """Solution of one repeat's scores; `influence` is scaled so that its sums over `terms` give the covariance."""
+
+    theta: FloatArray
+    resid: FloatArray
+    scores: FloatArray
+    influence: FloatArray
+    terms: list[tuple[int, ClusterWay]]
+
+
+def _solve(fit: CrossFit, repeat: int, ways: Sequence[ClusterWay], fold_weights: str) -> _Solved:
+    v = fit.d_tilde(repeat)
+    if fit.structural_hat is None:
+        u, x = fit.y_tilde(repeat), v
+    else:
+        u, x = fit.y[:, None] - fit.structural_hat[repeat], fit.d
+    n = v.shape[0]
+    terms = cluster_terms(ways) if ways else []
+    share: FloatArray = np.ones(n)
+    scale: FloatArray = share
+    if fold_weights == "clusters":
+        share, scale, terms = _fold_scales(fit.folds[repeat], ways)
+    if fit.weights is not None:
+        share, scale = share * fit.weights, scale * fit.weights
+    weighted = v * share[:, None]
+    separate = fit.treatments == "one at a time"
+    matrix = np.diag((weighted * x).sum(axis=0)) if separate else weighted.T @ x
+    right = (weighted * u).sum(axis=0)
+    _check_rank(weighted, x, matrix, fit.treatment_names)
+    theta = np.linalg.solve(matrix, right)
+    resid = u - (x * theta if separate else (x @ theta)[:, None])
+    scores = v * resid
+    influence = np.asarray(np.linalg.solve(matrix, (scores * scale[:, None]).T).T, dtype=np.float64)
+    return _Solved(theta, resid, scores, influence, terms)
+
+
+def _check_rank(v: FloatArray, x: FloatArray, matrix: FloatArray, names: Sequence[str]) -> None:
+    scaled = matrix / np.outer(np.linalg.norm(v, axis=0), np.linalg.norm(x, axis=0))
+    smallest = np.linalg.svd(scaled, compute_uv=False)[-1]
+    if not smallest > _SINGULAR:
+        raise DataError(
+            f"What the learners leave of {', '.join(names)} is collinear, or unrelated to the treatments themselves.",
+            "Each treatment must vary by itself beyond the features.",
+            "Leave one of them out.",
+        )
+
+
+def _fold_scales(
+    folds: Folds, ways: Sequence[ClusterWay]
+) -> tuple[FloatArray, FloatArray, list[tuple[int, ClusterWay]]]:
+    """Weights of rows in theta, in influences, and the terms of the covariance, with clusters weighted within folds.
+
+    With c_k clusters (one way) or c_k = |I_k| |J_l| (two) in fold k of K, rows have weight 1/(K c_k) in A and b. The
+    middle of the covariance is sum_k (1/K) m_k / c_k^2 sum_clusters (sum psi)^2 / G, with m_k = |I_k| (one way) or
+    min(|I_k|, |J_l|) and G the number of clusters of the smaller way.
+    """
+    counts = np.stack([_clusters_by_fold(folds, way, w) for w, way in enumerate(ways)], axis=1)
+    present = np.bincount(folds.labels, minlength=folds.n_folds) > 0
+    size = np.where(present, counts.prod(axis=1), 1).astype(np.float64)
+    smaller = counts.min(axis=1)
+    total = min(way.n_groups for way in ways)
+    share = 1.0 / (folds.n_folds * size)
+    scale = np.sqrt(smaller / (folds.n_folds * total)) / size
+    terms = []
+    for way in ways:
+        codes = np.unique(way.codes * folds.n_folds + folds.labels, return_inverse=True)[1].astype(np.int64)
+        terms.append((1, ClusterWay(codes, int(codes.max()) + 1)))
+    return share[folds.labels], scale[folds.labels], terms
+
+
+def _clusters_by_fold(folds: Folds, way: ClusterWay, number: int) -> IntArray:
+    """How many clusters of a way are predicted in each fold (K,)."""
+    product = len(folds.ways) == 2
+    labels = folds.ways[number] if product else folds.labels
+    pairs = np.unique(np.column_stack([labels, way.codes]), axis=0)
+    found = np.bincount(pairs[:, 0], minlength=int(labels.max()) + 1)
+    if not product:
+        return found
+    return np.asarray([found[folds.place(k)[number]] for k in range(folds.n_folds)])
+
+
+def _covariance(
+    solved: _Solved, ways: Sequence[ClusterWay], kind: str, counts: SampleCounts, ssc: SmallSample
+) -> tuple[FloatArray, tuple[float, ...], bool]:
+    phi = solved.influence
+    if not ways:
+        factor = small_sample_factor(kind, counts, ssc=ssc)
+        return factor * (phi.T @ phi), (factor,), False
+    cov = np.zeros((phi.shape[1],) * 2)
+    factors = []
+    for sign, way in solved.terms:
+        sums = way.sums(phi)
+        factors.append(small_sample_factor(kind, counts, ssc=ssc, own=way.n_groups))
+        cov += sign * factors[-1] * (sums.T @ sums)
+    if len(ways) == 1:
+        return cov, tuple(factors), False
+    roots = np.sqrt(np.einsum("ij,ij->j", phi, phi))
+    cov, clipped, _ = clip_negative(cov, 1.0 / np.where(roots > 0, roots, 1.0), "clip", _describe(kind, counts, "rows"))
+    return cov, tuple(factors), clipped
+
+
+def _ways(kind: str, clusters: Sequence[Any], fold_weights: str, n: int) -> tuple[ClusterWay, ...]:
+    clustered = kind in ("CR0", "cluster")
+    if clustered != bool(len(clusters)):
+        raise SpecificationError(
+            f"kind={kind!r} came {'without' if clustered else 'with'} clusters.",
+            "The clustered kinds need them, the others take none.",
+            'kind="cluster", clusters=[codes]',
+        )
+    if fold_weights == "clusters" and len(clusters) not in (1, 2):
+        raise SpecificationError(
+            f'fold_weights="clusters" came with {len(clusters)} ways of clustering.',
+            "It takes one or two.",
+            'fold_weights="rows"',
+        )
+    return cluster_ways(clusters, n) if clustered else ()
+
+
+def _describe(kind: str, counts: SampleCounts, fold_weights: str) -> str:
+    if not counts.n_groups:
+        return f"heteroskedasticity-robust ({kind})"
+    ways = " x ".join(str(g) for g in counts.n_groups)
+    extra = ", weighted within folds" if fold_weights == "clusters" else ""
+    return f"clustered ({'CR0, ' if kind == 'CR0' else ''}{ways} clusters{extra})"
