@@ -24,6 +24,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.clusters import ClusterWay, cluster_terms, cluster_ways
@@ -294,13 +296,20 @@ def _fold_scales(
     middle of the covariance is sum_k (1/K) m_k / c_k^2 sum_clusters (sum psi)^2 / G, with m_k = |I_k| (one way) or
     min(|I_k|, |J_l|) and G the number of clusters of the smaller way.
     """
-    counts = np.stack([_clusters_by_fold(folds, way, w) for w, way in enumerate(ways)], axis=1)
-    present = np.bincount(folds.labels, minlength=folds.n_folds) > 0
-    size = np.where(present, counts.prod(axis=1), 1).astype(np.float64)
-    smaller = counts.min(axis=1)
+    places = [_places(folds, way, number) for number, way in enumerate(ways)]
+    n_cells = int(np.prod([place.max() + 1 for place, _ in places]))
+    present = np.unique(folds.labels)
+    if n_cells != folds.n_folds and not (len(ways) == 2 and present.size < n_cells and folds.own_train is not None):
+        raise SpecificationError(
+            f'fold_weights="clusters" came with {folds.n_folds} folds that are not made of whole clusters.',
+            "Clusters must lie in one fold; two ways need the products of folds of each way.",
+            'fold_weights="rows", or groups= the clusters.',
+        )
+    counts = np.stack([found[place] for place, found in places], axis=1)  # (K, ways)
+    size = np.where(counts.min(axis=1) > 0, counts.prod(axis=1), 1).astype(np.float64)
     total = min(way.n_groups for way in ways)
-    share = 1.0 / (folds.n_folds * size)
-    scale = np.sqrt(smaller / (folds.n_folds * total)) / size
+    share = 1.0 / (n_cells * size)
+    scale = np.sqrt(counts.min(axis=1) / (n_cells * total)) / size
     terms = []
     for way in ways:
         codes = np.unique(way.codes * folds.n_folds + folds.labels, return_inverse=True)[1].astype(np.int64)
@@ -308,15 +317,22 @@ def _fold_scales(
     return share[folds.labels], scale[folds.labels], terms
 
 
-def _clusters_by_fold(folds: Folds, way: ClusterWay, number: int) -> IntArray:
-    """How many clusters of a way are predicted in each fold (K,)."""
-    product = len(folds.ways) == 2
-    labels = folds.ways[number] if product else folds.labels
-    pairs = np.unique(np.column_stack([labels, way.codes]), axis=0)
-    found = np.bincount(pairs[:, 0], minlength=int(labels.max()) + 1)
-    if not product:
-        return found
-    return np.asarray([found[folds.place(k)[number]] for k in range(folds.n_folds)])
+def _places(folds: Folds, way: ClusterWay, number: int) -> tuple[IntArray, IntArray]:
+    """Which part of a way's clusters each fold predicts (K,), and how many clusters that part has.
+
+    Folds that were drawn know. Of the caller's, those that share a cluster predict the same part of them.
+    """
+    if folds.own_train is None and len(folds.ways) == 2:
+        place = np.asarray([folds.place(k)[number] for k in range(folds.n_folds)], dtype=np.int64)
+        labels = folds.ways[number]
+    else:
+        pairs = np.unique(np.column_stack([folds.labels, way.codes]), axis=0)
+        k = folds.n_folds
+        links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1] + k)), shape=(k + way.n_groups,) * 2)
+        _, place = np.unique(connected_components(links, directed=False)[1][:k], return_inverse=True)
+        labels = place[folds.labels]
+    found = np.unique(np.column_stack([labels, way.codes]), axis=0)[:, 0]
+    return place, np.bincount(found, minlength=int(place.max()) + 1)
 
 
 def _covariance(

@@ -362,8 +362,10 @@ def _preliminary(data: NuisanceData, outcome_hat: Array, treatment_hat: Array) -
     """theta_0 of the partialling-out score (p,)."""
     u, v = data.y[:, None] - outcome_hat, data.d - treatment_hat
     weighted = v if data.weights is None else v * data.weights[:, None]
-    if data.separate:
-        return np.asarray((weighted * u).sum(axis=0) / (weighted * v).sum(axis=0))
+    if data.separate or v.shape[1] == 1:
+        # means, column by column: the last bits decide between equal splits of a tree
+        over, under = (np.ascontiguousarray((weighted * other).T).mean(axis=1) for other in (u, v))
+        return np.asarray(over / under)
     return np.asarray(np.linalg.lstsq(weighted.T @ v, weighted.T @ u[:, 0], rcond=None)[0])
 
 

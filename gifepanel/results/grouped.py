@@ -40,6 +40,8 @@ class Penalized:
         In the metric of classification.
     path : tuple of float
         Q after the sweep and after each iteration of the descent.
+    sweep_path : tuple of float
+        Q after every sweep; the sweep is not a descent, so it may rise.
     fused_share : tuple of float
         Share of entities on a centre, by sweep.
     n_sweeps, n_iter : int
@@ -56,6 +58,7 @@ class Penalized:
     kappa_scale: float
     distances: pd.DataFrame
     path: tuple[float, ...]
+    sweep_path: tuple[float, ...]
     fused_share: tuple[float, ...]
     n_sweeps: int
     n_iter: int
@@ -268,6 +271,7 @@ def _penalized(model: GroupedIFE, results: GroupedIFEResults, grouped: GroupedFi
         fit.kappa_scale,
         pd.DataFrame(fit.distances, index=results._entities, columns=labels),
         fit.path,
+        fit.sweep_path,
         fit.fused_share,
         fit.n_sweeps,
         fit.n_iter,

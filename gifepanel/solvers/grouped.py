@@ -102,6 +102,8 @@ class PenalizedFit:
         `kappa_scale` is NaN where a raw kappa was given.
     path : tuple of float
         Q after the sweep and after every iteration of the descent.
+    sweep_path : tuple of float
+        Q after every sweep, at the slopes of its last step; the sweep is not a descent, so it may rise.
     fused_share : tuple of float
         By sweep.
     n_sweeps, n_iter : int
@@ -117,6 +119,7 @@ class PenalizedFit:
     kappa: float
     kappa_scale: float
     path: tuple[float, ...]
+    sweep_path: tuple[float, ...]
     fused_share: tuple[float, ...]
     n_sweeps: int
     n_iter: int
@@ -343,6 +346,7 @@ def _penalized(
         kappa,
         scale,
         done.path,
+        (*swept.path, done.path[0]),
         swept.fused_share,
         swept.n_iter,
         done.n_iter,
@@ -371,6 +375,7 @@ def _unpolished(
         kappa,
         scale,
         (value,),
+        (*swept.path, value),
         swept.fused_share,
         swept.n_iter,
         0,

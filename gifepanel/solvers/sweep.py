@@ -10,6 +10,7 @@ import numpy as np
 from gifepanel.solvers.arrays import Array, Components, PanelArrays, principal_components, residuals, unit_quadratics
 from gifepanel.solvers.heterogeneous import unit_minimisers
 from gifepanel.solvers.joint import joint_step
+from gifepanel.solvers.penalty import product_penalty
 
 __all__ = ["SweepResult", "sweep"]
 
@@ -31,6 +32,8 @@ class SweepResult:
         Whether the centres moved by less than `tol` in the last sweep, relative to their size.
     fused_share : tuple of float
         Share of the units that sit on some centre, by sweep.
+    path : tuple of float
+        Q at the slopes of the last group's step and the centres, after every sweep but the last.
     """
 
     alpha: Array
@@ -40,6 +43,7 @@ class SweepResult:
     n_iter: int
     converged: bool
     fused_share: tuple[float, ...]
+    path: tuple[float, ...]
 
 
 def sweep(
@@ -65,6 +69,8 @@ def sweep(
     distance = np.linalg.norm(copies - alpha[:, None, :], axis=2)
     work = np.empty_like(data.y)
     shares: list[float] = []
+    path: list[float] = []
+    penalty = ssr = 0.0
     converged = False
     comp = principal_components(residuals(data, copies[-1], work), n_factors, time_effects=data.time_effects)
     problem = None
@@ -74,6 +80,8 @@ def sweep(
             if problem is not None and (n_factors or data.time_effects):
                 comp = principal_components(residuals(data, copies[k], work), n_factors, time_effects=data.time_effects)
                 problem = None
+                if k == n_groups - 1 and shares:  # these are the slopes that the sweep before ended at
+                    path.append(comp.ssr / data.y.size + kappa * penalty)
             if problem is None:
                 quadratics = unit_quadratics(data, comp.factors, comp.time_effect)
                 problem = (2.0 / t * quadratics.c, 2.0 / t * quadratics.a, unit_minimisers(quadratics)[0])
@@ -81,7 +89,11 @@ def sweep(
             step = joint_step(*problem, kappa * weight, alpha[k], tol=1e-2 * tol)
             alpha[k], copies[k], fused[k] = step.centre, step.beta, step.fused
             distance[k] = np.linalg.norm(step.beta - step.centre, axis=1)
+        if shares and not (n_factors or data.time_effects):
+            path.append(ssr / data.y.size + kappa * penalty)
+        ssr = 0.0 if n_factors or data.time_effects else float(np.square(residuals(data, copies[-1], work)).sum())
         shares.append(float(fused.any(axis=0).mean()))
+        penalty = product_penalty(copies[-1], alpha) / len(beta)
         moved = np.linalg.norm(alpha - before)
         converged = bool(moved <= tol * max(np.linalg.norm(before), np.finfo(float).tiny))
-    return SweepResult(alpha, copies, fused, comp, len(shares), converged, tuple(shares))
+    return SweepResult(alpha, copies, fused, comp, len(shares), converged, tuple(shares), tuple(path))
