@@ -298,8 +298,7 @@ def _fold_scales(
     """
     places = [_places(folds, way, number) for number, way in enumerate(ways)]
     n_cells = int(np.prod([place.max() + 1 for place, _ in places]))
-    present = np.unique(folds.labels)
-    if n_cells != folds.n_folds and not (len(ways) == 2 and present.size < n_cells and folds.own_train is not None):
+    if n_cells != folds.n_folds:
         raise SpecificationError(
             f'fold_weights="clusters" came with {folds.n_folds} folds that are not made of whole clusters.',
             "Clusters must lie in one fold; two ways need the products of folds of each way.",

@@ -143,10 +143,16 @@ _LOAD: dict[str, Callable[[], pd.DataFrame]] = {
 
 
 @cache
+def load(name: str) -> pd.DataFrame:
+    """The data of a case, with missing values; not to be changed."""
+    return _LOAD[name]()
+
+
+@cache
 def case(name: str) -> Case:
     """Load a case."""
     spec = CASES[name]
-    frame = _LOAD[name]()
+    frame = load(name)
     ways = {way for kind in spec["vcov"] if ":" in kind for way in kind.split(":")[1].split("+")}
     used = [spec["y"], *spec["x"], *spec["w"], *spec["fe"], *sorted(ways - set(spec["fe"]))]
     frame = frame[used].dropna()
