@@ -306,8 +306,8 @@ def _audited(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedO
     for _ in range(_AUDIT_ROUNDS):
         done = best.classification
         rng = np.random.default_rng(options.seed if not isinstance(options.seed, np.random.Generator) else 0)
-        starts = interactive_starts(data, done.slopes, n_factors, options.n_audit, rng)
-        other = fit_interactive_multistart(data, done.slopes, n_factors, starts, tol=_AUDIT_TOL)
+        starts = interactive_starts(data, done.slopes, n_factors, options.n_audit, rng, unit_slopes=fit.unit_params)
+        other = fit_interactive_multistart(data, done.slopes, n_factors, starts, tol=_AUDIT_TOL, known=done.fit)
         minima = _merged(minima, other.minima)
         if not other.ssr < done.fit.ssr * (1.0 - _SAME):
             break

@@ -95,9 +95,7 @@ def heterogeneous_slopes(
         rounds += 1
 
 
-def _slopes(
-    quadratics: UnitQuadratics, common: Sequence[int]
-) -> tuple[Array, np.ndarray[Any, np.dtype[np.bool_]]]:
+def _slopes(quadratics: UnitQuadratics, common: Sequence[int]) -> tuple[Array, np.ndarray[Any, np.dtype[np.bool_]]]:
     """Unit slopes at given factors, some of them common: jointly least squares.
 
     With x the free and w the common regressors of a unit, g solves sum_i (A_ww - A_wx A_xx^-1 A_xw) g = sum_i (c_w -

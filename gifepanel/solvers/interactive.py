@@ -30,6 +30,7 @@ _HALVINGS = 30
 _EXACT = 1e-13
 _COLLINEAR = 1e-12
 _WINDOW, _STALLED = 50, 1e-9
+_NEAR = 1e-4
 _ALIKE = 2e-5
 
 
@@ -205,6 +206,7 @@ def fit_interactive(
     *,
     tol: float = 1e-9,
     max_iter: int = 500,
+    known: InteractiveFit | None = None,
 ) -> InteractiveFit:
     """Descend to a minimum from `theta`.
 
@@ -219,6 +221,8 @@ def fit_interactive(
     tol : float
         Stop when the next step, in the metric of W, is below `tol` times the norm of the residual.
     max_iter : int
+    known : InteractiveFit, optional
+        A minimum; a descent that comes within 1 % of its residuals from above is taken to lead there.
     """
     point = _evaluate(data, slopes, n_factors, np.asarray(theta, dtype=float))
     if slopes.size == 0 or max_iter == 0:
@@ -244,10 +248,19 @@ def fit_interactive(
             inverse = _update(inverse, new.theta - point.theta, new.gradient - point.gradient)
         point = new
         path.append(point.value)
+        if known is not None and _leads_to(known, point):
+            return known
         if iteration >= _WINDOW and path[-1 - _WINDOW] - path[-1] <= _STALLED * path[-1]:
             # the infimum is at infinity: loadings, and a slope on something like them, grow without bound
             return _finish(point, False, iteration, measure)
     return _finish(point, False, max_iter, measure)
+
+
+def _leads_to(known: InteractiveFit, point: _Point) -> bool:
+    if not 0.0 <= point.value - known.ssr <= _NEAR * known.ssr:
+        return False
+    difference = point.resid - known.resid
+    return float(np.vdot(difference, difference)) <= _NEAR * known.ssr
 
 
 def _metric(data: PanelArrays, slopes: SlopeMap, point: _Point) -> Array:
@@ -312,11 +325,15 @@ def fit_interactive_multistart(
     *,
     tol: float = 1e-9,
     max_iter: int = 500,
+    known: InteractiveFit | None = None,
 ) -> InteractiveFit:
-    """The best minimum over named starts, with the audit of all minima found."""
+    """The best minimum over named starts, with the audit of all minima found.
+
+    Starts that lead to `known` end early, see :func:`fit_interactive`.
+    """
     found: list[tuple[InteractiveFit, tuple[str, ...]]] = []
     for name, theta in starts:
-        fit = fit_interactive(data, slopes, n_factors, theta, tol=tol, max_iter=max_iter)
+        fit = fit_interactive(data, slopes, n_factors, theta, tol=tol, max_iter=max_iter, known=known)
         _record(found, fit, name, _resolution(data))
     if not found:
         raise ValueError("no starts given")

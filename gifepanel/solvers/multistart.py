@@ -20,6 +20,7 @@ def interactive_starts(
     n_starts: int,
     rng: np.random.Generator,
     first: Array | None = None,
+    unit_slopes: Array | None = None,
 ) -> Iterator[tuple[str, Array]]:
     """Named starts theta (q,): zero, pooled, heterogeneous, random.
 
@@ -33,6 +34,8 @@ def interactive_starts(
     rng : Generator
     first : ndarray, shape (q,), optional
         A start of one's own.
+    unit_slopes : ndarray, shape (N, p), optional
+        Slopes of the units under the factors, where they are known already.
 
     Notes
     -----
@@ -48,8 +51,8 @@ def interactive_starts(
     pooled = fit_interactive(data, slopes, 0, np.zeros(slopes.size))
     named = [("pooled", pooled.theta), ("zero", np.zeros(slopes.size))]
     if n_starts > 2:
-        start = heterogeneous_slopes(data, n_factors)
-        named.append(("heterogeneous", _group_means(slopes, start.beta)))
+        beta = heterogeneous_slopes(data, n_factors).beta if unit_slopes is None else unit_slopes
+        named.append(("heterogeneous", _group_means(slopes, beta)))
     yield from named[:n_starts]
     spread = _spread(data, slopes, pooled.ssr)
     for number in range(n_starts - len(named)):
