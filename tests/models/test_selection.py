@@ -81,7 +81,12 @@ def test_rules_can_be_chosen(panel):
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [("many", 'a range of them, or "auto"'), ([0, "x"], "range of such numbers"), ([], "range of such numbers"), ([-1], "0")],
+    [
+        ("many", 'a range of them, or "auto"'),
+        ([0, "x"], "range of such numbers"),
+        ([], "range of such numbers"),
+        ([-1], "a whole number from 0"),
+    ],
 )
 def test_bad_candidates(panel, given, message):
     with pytest.raises(SpecificationError, match=message):
