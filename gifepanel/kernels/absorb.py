@@ -20,6 +20,7 @@ __all__ = [
     "drop_singletons",
     "reduced_diagonal",
     "reduced_sums",
+    "sampled_degree",
     "schur_rows",
     "subtract_terms",
     "union_components",
@@ -93,25 +94,30 @@ def counting_order(codes, n_levels, order, starts):
 
 @jit
 def base_demean(data, weights, starts, first, last):
-    """Take (weighted) means of the base levels first..last-1 out of `data` (n, m), in place."""
+    """Take (weighted) means of the base levels first..last-1 out of `data` (n, m), in place.
+
+    Sums are of differences from a level's first row: a large constant costs no digits.
+    """
     m = data.shape[1]
     mean = np.empty(m)
+    anchor = np.empty(m)
     weighted = weights.shape[0] > 0
     for a in range(first, last):
         lo, hi = starts[a], starts[a + 1]
         total = 0.0
         mean[:] = 0.0
+        anchor[:] = data[lo]
         for i in range(lo, hi):
             w = weights[i] if weighted else 1.0
             total += w
             for c in range(m):
-                mean[c] += w * data[i, c]
+                mean[c] += w * (data[i, c] - anchor[c])
         if total > 0.0:
             for c in range(m):
                 mean[c] /= total
             for i in range(lo, hi):
                 for c in range(m):
-                    data[i, c] -= mean[c]
+                    data[i, c] = (data[i, c] - anchor[c]) - mean[c]
 
 
 @jit
@@ -188,6 +194,54 @@ def schur_rows(codes, values, weights, starts, first, last, unknown, out):
                 z = w * values[j, i] if sloped else w
                 for c in range(m):
                     out[b, c] += z * row[c]
+
+
+@jit
+def sampled_degree(codes, starts, size, sample):
+    """Mean number of different unknowns that share a base level with a sampled one.
+
+    Parameters
+    ----------
+    codes, starts
+        As above.
+    size : int
+        M.
+    sample : ndarray of int64
+        Unknowns.
+    """
+    terms = codes.shape[0]
+    slot = np.full(size, -1, dtype=np.int64)
+    for k in range(sample.shape[0]):
+        slot[sample[k]] = k
+    # base levels of the sampled unknowns, as pairs
+    pairs = 0
+    for i in range(codes.shape[1]):
+        for j in range(terms):
+            if slot[codes[j, i]] >= 0:
+                pairs += 1
+    level = np.empty(pairs, dtype=np.int64)
+    owner = np.empty(pairs, dtype=np.int64)
+    at = 0
+    for a in range(starts.shape[0] - 1):
+        for i in range(starts[a], starts[a + 1]):
+            for j in range(terms):
+                k = slot[codes[j, i]]
+                if k >= 0:
+                    level[at] = a
+                    owner[at] = k
+                    at += 1
+    order = np.argsort(owner)
+    stamp = np.full(size, -1, dtype=np.int64)
+    total = 0
+    for p in range(pairs):
+        a = level[order[p]]
+        k = owner[order[p]]
+        for i in range(starts[a], starts[a + 1]):
+            for j in range(terms):
+                if stamp[codes[j, i]] != k:
+                    stamp[codes[j, i]] = k
+                    total += 1
+    return total / max(sample.shape[0], 1)
 
 
 @jit

@@ -12,27 +12,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.linalg import lapack
-from scipy.sparse.linalg import splu
 
 from gifepanel.exceptions import SpecificationError
 from gifepanel.kernels.absorb import absorbed_leverage, union_components
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
-from gifepanel.projections.pcg import PcgState, pcg
+from gifepanel.projections.reduced import DENSE, ReducedSolver
 from gifepanel.projections.system import Effect, EffectSystem
 
 __all__ = ["Absorption"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
-_DENSE = 1_000
-_PROBE = 6
-_SPARSE_PROBE = 40
-_PATIENCE = 250
 _INVERTIBLE = 4_000
 _REFINEMENTS = 4
 
@@ -98,13 +91,13 @@ class Absorption:
         # a column is judged against itself; one that the base effect spans is nothing but rounding
         size = np.maximum(np.linalg.norm(work, axis=0), 1e-13 * scale)
         size = np.where(size > 0, size, 1.0)
-        iterations, method, residual = 0, self._method, np.inf
+        iterations, method, residual = 0, self._solver.name, np.inf
         for _ in range(_REFINEMENTS):
             right = system.sums(work)
             residual = float(self._norm(right, size).max(initial=0.0))
             if residual <= self.tol:
                 break
-            step, method, used = self._correct(right, size)
+            step, method, used = self._solver.solve(right, lambda r: self._norm(r, size))
             iterations += used
             unknown += step
             system.subtract(work, step)
@@ -120,75 +113,9 @@ class Absorption:
         squares = np.add.reduceat(r * r / lengths[:, None], system.offsets[:-1], axis=0)
         return np.sqrt(squares.max(axis=0)) / size
 
-    # ---- the reduced system ----
-
     @cached_property
-    def _method(self) -> str:
-        return "Cholesky" if self.system.size <= _DENSE else "conjugate gradients"
-
-    def _correct(self, right: Array, size: Array) -> tuple[Array, str, int]:
-        """S^-1 right, by the method that suits the graph."""
-        if self._method == "Cholesky":
-            return self._dense.solve(right), "Cholesky", 0
-        system = self.system
-        state = PcgState(np.zeros_like(right), right, 0, self._norm(right, size))
-
-        def norm(r: Array) -> Array:
-            return self._norm(r, size)
-
-        jacobi = _inverse_diagonal(system.diagonal)
-
-        def scaled(r: Array) -> Array:
-            return jacobi * r
-
-        tol = 0.3 * self.tol
-        if "_sparse" not in self.__dict__ and self._schur_passes > _PROBE:
-            state = pcg(system.apply, scaled, norm, state, tol=tol, max_iter=_PROBE)
-            remaining = _remaining(state, tol)
-            if remaining < 2 * self._schur_passes:
-                state = pcg(system.apply, scaled, norm, state, tol=tol, max_iter=int(2 * remaining) + 5)
-            if state.residual.max() <= tol:
-                return state.x, "conjugate gradients", state.iterations
-        matrix = self._sparse
-        if "_factor" not in self.__dict__:
-            state = pcg(matrix.__matmul__, scaled, norm, state, tol=tol, max_iter=_SPARSE_PROBE)
-            remaining = _remaining(state, tol)
-            if remaining < _PATIENCE:
-                state = pcg(matrix.__matmul__, scaled, norm, state, tol=tol, max_iter=int(2 * remaining) + 5)
-            if state.residual.max() <= tol:
-                return state.x, "conjugate gradients (sparse)", state.iterations
-        state = pcg(matrix.__matmul__, self._factor, norm, state, tol=tol, max_iter=self.max_iter)
-        return state.x, "sparse factorisation", state.iterations
-
-    @cached_property
-    def _schur_passes(self) -> float:
-        """What forming S costs, in passes over the rows: the pairs of cells within base levels."""
-        counts = np.diff(self.system.cells.indptr).astype(np.float64)
-        return float(counts @ counts) / self.system.codes.size
-
-    @cached_property
-    def _sparse(self) -> Any:
-        return self.system.schur()
-
-    @cached_property
-    def _factor(self) -> Any:
-        """A sparse factor of S, lifted slightly off singularity, as a preconditioner."""
-        matrix = self._sparse.tocsc()
-        diagonal = self.system.diagonal
-        lift = np.where(diagonal > 0, 1e-9 * diagonal, 1.0)
-        lifted = matrix.copy()
-        lifted.setdiag(matrix.diagonal() + lift)
-        lu = splu(
-            lifted,
-            permc_spec="MMD_AT_PLUS_A",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True, "Equil": False},
-        )
-        return lu.solve
-
-    @cached_property
-    def _dense(self) -> _PivotedCholesky:
-        return _PivotedCholesky.of(self.system.apply(np.eye(self.system.size)), self.system.lengths)
+    def _solver(self) -> ReducedSolver:
+        return ReducedSolver(self.system, 0.3 * self.tol, self.max_iter)
 
     def leverage(self) -> Array:
         """Diagonal of the projection on the effects (n,), exactly.
@@ -206,7 +133,7 @@ class Absorption:
                 'cov_type="HC1", or a clustered covariance.',
             )
         out = np.empty(system.n)
-        inverse = self._dense.solve(np.eye(system.size)) if system.size else np.empty((0, 0))
+        inverse = self._solver.dense.solve(np.eye(system.size)) if system.size else np.empty((0, 0))
         cells = system.cells
         absorbed_leverage(
             system.codes,
@@ -235,9 +162,10 @@ class Absorption:
         base = effects[system.base].n_levels
         if not system.others:
             return DegreesAbsorbed(base, True, (base,))
-        if system.size <= _DENSE:
-            rank = self._dense.rank
-            return DegreesAbsorbed(base + rank, True, self._in_order(base, self._dense.rank_by_block(system.offsets)))
+        if system.size <= DENSE:
+            dense = self._solver.dense
+            blocks = self._in_order(base, dense.rank_by_block(system.offsets))
+            return DegreesAbsorbed(base + dense.rank, True, blocks)
         first = effects[system.others[0]]
         if len(effects) == 2 and first.values is None:
             a, b = effects[system.base], first
@@ -264,49 +192,3 @@ class Absorption:
         for j, g in enumerate(self.system.others):
             out[g] = int(blocks[j])
         return tuple(out)
-
-
-def _remaining(state: PcgState, tol: float) -> float:
-    """Iterations to go at the rate so far."""
-    left = state.residual.max()
-    if left <= tol:
-        return 0.0
-    return float(np.log(tol / left) / np.log(min(state.rate, 1.0 - 1e-9)))
-
-
-def _inverse_diagonal(diagonal: Array) -> Array:
-    floor = 1e-12 * diagonal.max(initial=0.0)
-    return np.where(diagonal > floor, 1.0 / np.maximum(diagonal, np.finfo(float).tiny), 0.0)[:, None]
-
-
-@dataclass(frozen=True, eq=False)
-class _PivotedCholesky:
-    """P'SP = LL' of a scaled positive semidefinite matrix, cut at its rank."""
-
-    lower: Array
-    pivots: Any
-    rank: int
-    root: Array
-
-    @classmethod
-    def of(cls, matrix: Array, lengths: Array) -> _PivotedCholesky:
-        root = np.sqrt(np.where(lengths > 0, lengths, 1.0))
-        scaled = matrix / root / root[:, None]
-        lower, pivots, rank, _ = lapack.dpstrf(0.5 * (scaled + scaled.T), tol=1e-10, lower=1)
-        return cls(np.tril(lower)[:, :rank], pivots - 1, int(rank), root)
-
-    def rank_by_block(self, offsets: Any) -> list[int]:
-        """How many pivots fell in each block."""
-        chosen = self.pivots[: self.rank]
-        return [int(((chosen >= a) & (chosen < b)).sum()) for a, b in pairwise(offsets)]
-
-    def solve(self, right: Array) -> Array:
-        from scipy.linalg import solve_triangular
-
-        scaled = (right / self.root[:, None])[self.pivots][: self.rank]
-        head = self.lower[: self.rank]
-        inner = solve_triangular(head, scaled, lower=True, check_finite=False)
-        inner = solve_triangular(head, inner, lower=True, trans=1, check_finite=False)
-        out = np.zeros_like(right)
-        out[self.pivots[: self.rank]] = inner
-        return out / self.root[:, None]

@@ -272,7 +272,15 @@ def cross_fit(
         if folds is None
         else read_folds(folds, n, groups=ways)
     )
-    observed = np.column_stack([data.d, data.z]) if as_observed is None else as_observed
+    observed = np.column_stack([data.d, data.z])
+    if as_observed is not None:
+        if np.shape(as_observed) != observed.shape:
+            raise DataError(
+                f"as_observed has shape {np.shape(as_observed)}.",
+                f"Treatments and features side by side are needed, {observed.shape}.",
+                "np.column_stack([d, z])",
+            )
+        observed = np.asarray(as_observed)
     check_folds(division, observed, (*data.treatment_names, *data.feature_names), groups=ways, unseen=unseen)
     data.probe(learners, division[0])
 

@@ -1,7 +1,8 @@
 """Fixed effects as a reduced system: the largest effect eliminated exactly, the others as one vector of unknowns.
 
 With A the dummies of the largest effect and B those of the others (times their slope variables), the normal equations
-of v on [A, B] reduce to S c = B'W M_A v, S = B'W M_A B, where M_A takes (weighted) means over A's levels out.
+of v on [A, B] reduce to S c = B'W M_A v, S = B'W M_A B, where M_A takes (weighted) means over A's levels out. Where all
+effects are slopes there is no A: nothing is eliminated, and S = B'WB.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _CHUNKS = 4
 _SERIAL = 200_000
+_BLOCK = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +61,13 @@ class EffectSystem:
     Attributes
     ----------
     base : int
-        Position of the eliminated effect among the effects given.
+        Position of the eliminated effect among the effects given; -1 where all are slopes.
     others : tuple of int
         Positions of the terms.
     order : ndarray of int64, shape (n,), or None
         Sorts the rows by the base effect; None where they are sorted.
     starts : ndarray of int64, shape (L + 1,)
+        First row of each base level; without a base, cuts of the rows into equal pieces.
     codes : ndarray of int32, shape (J, n)
         In sorted order, shifted by `offsets`.
     values : ndarray, shape (J, n) or (0, 0)
@@ -85,15 +88,12 @@ class EffectSystem:
     def build(cls, effects: Sequence[Effect], weights: Array | None = None) -> EffectSystem:
         """Choose the base, sort, shift."""
         plain = [g for g, effect in enumerate(effects) if effect.values is None]
-        base = max(plain, key=lambda g: effects[g].n_levels)
+        base = max(plain, key=lambda g: effects[g].n_levels, default=-1)
         others = tuple(g for g in range(len(effects)) if g != base)
-        codes = np.asarray(effects[base].codes)
-        n = codes.shape[0]
-        order: IntArray | None = np.empty(n, dtype=np.int64)
-        starts = np.empty(effects[base].n_levels + 1, dtype=np.int64)
-        counting_order(codes, effects[base].n_levels, order, starts)
-        if bool((codes[1:] >= codes[:-1]).all()):
-            order = None
+        n = np.asarray(effects[0].codes).shape[0]
+        order, starts = None, np.unique(np.arange(_CHUNKS + 1) * n // _CHUNKS)
+        if base >= 0:
+            order, starts = _by_level(np.asarray(effects[base].codes), effects[base].n_levels)
         offsets = np.cumsum([0, *(effects[g].n_levels for g in others)])
         terms = np.empty((len(others), n), dtype=np.int32)
         for j, g in enumerate(others):
@@ -131,6 +131,8 @@ class EffectSystem:
 
     def demean(self, columns: Array) -> None:
         """M_A, in place."""
+        if self.base < 0:
+            return
         self._over_chunks(lambda a, b: base_demean(columns, self.weights, self.starts, a, b))
 
     def subtract(self, columns: Array, unknown: Array) -> None:
@@ -152,6 +154,10 @@ class EffectSystem:
 
     def apply(self, unknown: Array) -> Array:
         """S unknown, by one pass over the rows: (M, m)."""
+        if self.base < 0:
+            rows = np.zeros((self.n, unknown.shape[1]))
+            self.subtract(rows, -unknown)
+            return self.sums(rows)
         return self._reduce(
             unknown.shape[1],
             lambda a, b, out: schur_rows(self.codes, self.values, self.weights, self.starts, a, b, unknown, out),
@@ -160,6 +166,8 @@ class EffectSystem:
     @cached_property
     def diagonal(self) -> Array:
         """Diagonal of S (M,)."""
+        if self.base < 0:
+            return self.lengths
         out = np.empty(self.size)
         reduced_diagonal(self.codes, self.values, self.weights, self.starts, self.size, out)
         return np.maximum(out, 0.0)
@@ -199,14 +207,38 @@ class EffectSystem:
 
     def schur(self) -> Any:
         """S as a sparse matrix (M, M)."""
+        gram = self._gram()
+        if self.base < 0:
+            return gram
+        cells = self.cells
+        return (gram - cells.T.tocsr() @ (sparse.diags(self._inverse_weights) @ cells)).tocsr()
+
+    def schur_dense(self) -> Array:
+        """S as an array (M, M); blocks of base levels are multiplied densely where their cells are."""
+        cells = self.cells if self.base >= 0 else None
+        if cells is None or cells.nnz < 0.05 * cells.shape[0] * cells.shape[1]:
+            return np.asarray(self.schur().toarray())
+        out = np.asarray(self._gram().toarray())
+        scaled = sparse.diags(np.sqrt(self._inverse_weights)) @ cells
+        step = max(1, _BLOCK // max(1, self.size))
+        for first in range(0, cells.shape[0], step):
+            block = scaled[first : first + step].toarray()
+            out -= block.T @ block
+        return out
+
+    @property
+    def _inverse_weights(self) -> Array:
+        total = self.base_weights
+        return np.where(total > 0, 1.0 / np.maximum(total, np.finfo(float).tiny), 0.0)
+
+    def _gram(self) -> Any:
+        """B'WB as a sparse matrix (M, M)."""
         gram = sparse.diags(self.lengths).tocsr()
         for j in range(self.codes.shape[0]):
             for k in range(j):
                 cross = self._crossed(j, k)
                 gram = gram + cross + cross.T
-        scale = np.where(self.base_weights > 0, 1.0 / np.maximum(self.base_weights, 1e-300), 0.0)
-        cells = self.cells
-        return (gram - cells.T.tocsr() @ (sparse.diags(scale) @ cells)).tocsr()
+        return gram
 
     def _crossed(self, j: int, k: int) -> Any:
         """The block of B'WB between two terms, (M, M)."""
@@ -252,6 +284,14 @@ class EffectSystem:
         for part in parts[1:]:
             total += part
         return total
+
+
+def _by_level(codes: Any, n_levels: int) -> tuple[IntArray | None, IntArray]:
+    """Order of the rows by level, None where they are in order, and where each level starts."""
+    order = np.empty(codes.shape[0], dtype=np.int64)
+    starts = np.empty(n_levels + 1, dtype=np.int64)
+    counting_order(codes, n_levels, order, starts)
+    return (None if bool((codes[1:] >= codes[:-1]).all()) else order), starts
 
 
 def _threads() -> int:

@@ -242,7 +242,7 @@ def test_classifiers_predict_probabilities(sample: dict[str, np.ndarray]) -> Non
         LogisticRegression(), sample["z"], treated.astype(int), cv=folds, method="predict_proba"
     )[:, 1]
     assert np.allclose(fit.treatment_hat[0, :, 0], expected, rtol=0, atol=1e-12)
-    with pytest.raises(SpecificationError, match="d1 is a classifier.*other than 0 and 1"):
+    with pytest.raises(SpecificationError, match=r"d1 is a classifier.*other than 0 and 1"):
         cross_fit(sample["y"], sample["d"], sample["z"], learner, folds=folds)
 
 
@@ -397,6 +397,7 @@ def test_a_learner_that_needs_many_rows_is_tried_on_them(sample: dict[str, np.nd
         ({"d": np.full(N, np.inf)}, "d1 is NaN or infinite in 120 rows"),
         ({"z": np.full((N, 1), np.nan)}, "z1 is NaN or infinite"),
         ({"weights": -np.ones(N)}, "weights have shape"),
+        ({"as_observed": np.ones((N, 3))}, "as_observed has shape"),
         ({"groups": np.full(N, np.nan)}, "groups of the folds hold NaN"),
     ],
 )
