@@ -13,7 +13,13 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
-from gifepanel.exceptions import CollinearityWarning, ConvergenceError, ConvergenceWarning, DataError
+from gifepanel.exceptions import (
+    CollinearityWarning,
+    ConvergenceError,
+    ConvergenceWarning,
+    DataError,
+    SpecificationError,
+)
 from gifepanel.inference.linear_covariance import LinearCovariance
 from gifepanel.kernels.absorb import drop_singletons
 from gifepanel.models.checks import check_choice, reject_unknown
@@ -21,6 +27,7 @@ from gifepanel.panel.design import PanelDesign, design_from_formula, design_from
 from gifepanel.panel.frames import read_frame
 from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.text import caller_level
+from gifepanel.parallel import Progress
 from gifepanel.projections.base import Certificate
 from gifepanel.projections.composite import EffectsAndControls
 from gifepanel.projections.system import Effect
@@ -130,6 +137,7 @@ class PartialledOLS(OLS):
         time: Any = None,
         singletons: str = "drop",
         missing: str = "drop",
+        learner: Any = None,
         context: int | Mapping[str, Any] | None = 0,
         **unknown: Any,
     ) -> Self:
@@ -147,6 +155,10 @@ class PartialledOLS(OLS):
         entity, time : str, optional
         singletons : {"drop", "keep"}
         missing : {"drop", "raise"}
+        learner : scikit-learn regressor or pipeline, or dict of them by name, optional
+            Learns outcome and regressors from the variables in `partial` (not linearly in its terms, then), by
+            cross-fitting: double/debiased machine learning (Chernozhukov et al. 2018). Keys of a dict are column names,
+            ``"outcome"`` or ``"treatment"``.
         context : int, mapping or None
             Where functions used in the formula are looked up.
         """
@@ -163,12 +175,15 @@ class PartialledOLS(OLS):
             panel=False,
         )
         model = cls.__new__(cls)
-        model._set_up(design, data, entity, time, singletons)
+        model._set_up(design, data, entity, time, singletons, learner)
         return model
 
     # ---- set-up ----
 
-    def _set_up(self, design: PanelDesign, source: Any, entity: Any, time: Any, singletons: str) -> None:
+    def _set_up(
+        self, design: PanelDesign, source: Any, entity: Any, time: Any, singletons: str, learner: Any = None
+    ) -> None:
+        self.learner = learner
         check_choice("singletons", singletons, ("drop", "keep"))
         rows = np.ones(design.nobs, dtype=bool)
         self.n_zero_weights = 0
@@ -229,9 +244,18 @@ class PartialledOLS(OLS):
         cov_type: str = "nonrobust",
         cov_kwds: Mapping[str, Any] | None = None,
         use_t: bool | None = None,
-        ssc: str = "fixest",
+        ssc: str | None = None,
         tol: float = 1e-11,
         nonconvergence: str = "raise",
+        n_folds: int = 5,
+        n_repeats: int = 1,
+        folds: Any = None,
+        score: str = "partialling out",
+        treatments: str = "jointly",
+        aggregation: str = "median",
+        random_state: Any = 0,
+        n_jobs: int | None = None,
+        progress: Progress = None,
         **unknown: Any,
     ) -> PartialledOLSResults:
         """Fit the model.
@@ -251,13 +275,31 @@ class PartialledOLS(OLS):
             Of the absorption; see :class:`gifepanel.projections.absorb.Absorption`.
         nonconvergence : {"raise", "warn"}
             What to do if the absorption does not reach its tolerance.
+        n_folds, n_repeats : int
+            With a learner: folds, of entities where the data have them, and how often they are drawn anew.
+        folds : array of labels, list of (train, test) or scikit-learn splitter, optional
+            With a learner: folds of your own.
+        score : {"partialling out", "IV-type"}
+            With a learner: the orthogonal score.
+        treatments : {"jointly", "one at a time"}
+            With a learner and several regressors: all residualised on the controls, or each on controls and the others.
+        aggregation : {"median", "mean", "bounds"}
+            With a learner: how repeats are put together.
+        random_state : int or Generator
+            With a learner: of folds and of learners whose own is None.
+        n_jobs, progress
+            With a learner: workers and progress bar.
         """
         # checks
         from gifepanel.models.linear_inference import read_linear_covariance
 
         reject_unknown(unknown, PartialledOLS.fit.__kwdefaults__ or (), "fit")
         check_choice("nonconvergence", nonconvergence, ("raise", "warn"))
-        covariance = read_linear_covariance(self, cov_type, cov_kwds, ssc)
+        options = {name: value for name, value in locals().items() if name in _CROSS_FITTING}
+        if self.learner is not None:
+            return self._fit_learner(options, cov_type, cov_kwds, use_t, ssc, tol)
+        _refuse_without_learner(options)
+        covariance = read_linear_covariance(self, cov_type, cov_kwds, ssc or "fixest")
 
         # partial out, then least squares
         fit = self._partial_out(tol, nonconvergence)
@@ -266,6 +308,21 @@ class PartialledOLS(OLS):
         from gifepanel.results.partialled import partialled_results
 
         return partialled_results(self, fit, covariance(self, fit), use_t=use_t)
+
+    def _fit_learner(
+        self,
+        options: dict[str, Any],
+        cov_type: str,
+        cov_kwds: Mapping[str, Any] | None,
+        use_t: bool | None,
+        ssc: str | None,
+        tol: float,
+    ) -> PartialledOLSResults:
+        from gifepanel.models.crossfitted import CrossFitOptions, fit_cross_fitted
+        from gifepanel.results.crossfitted import cross_fitted_results
+
+        done = fit_cross_fitted(self, self.learner, CrossFitOptions(**options), cov_type, cov_kwds, ssc, tol)
+        return cross_fitted_results(self, done, use_t=use_t)
 
     def _partial_out(self, tol: float, nonconvergence: str) -> PartialledFit:
         design = self.design
@@ -356,6 +413,31 @@ class PartialledOLS(OLS):
             return out
         root = np.sqrt(self.design.weights)
         return out * (root if out.ndim == 1 else root[:, None])
+
+
+_CROSS_FITTING = {
+    "n_folds": 5,
+    "n_repeats": 1,
+    "folds": None,
+    "score": "partialling out",
+    "treatments": "jointly",
+    "aggregation": "median",
+    "random_state": 0,
+    "n_jobs": None,
+    "progress": None,
+}
+
+
+def _refuse_without_learner(options: Mapping[str, Any]) -> None:
+    """Options of cross-fitting mean nothing without a learner."""
+    usual = _CROSS_FITTING
+    given = [name for name, value in options.items() if value is not usual[name] and value != usual[name]]
+    if given:
+        raise SpecificationError(
+            f"fit got {', '.join(given)} and the model has no learner.",
+            "These options are for cross-fitting.",
+            'PartialledOLS.from_formula(formula, data, partial="z1 + z2", learner=...)',
+        )
 
 
 def _drop_singletons(design: PanelDesign, rows: np.ndarray[Any, np.dtype[np.bool_]]) -> int:

@@ -19,7 +19,7 @@ import numpy as np
 from gifepanel.exceptions import SpecificationError
 from gifepanel.kernels.absorb import absorbed_leverage, union_components
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
-from gifepanel.projections.reduced import DENSE, ReducedSolver
+from gifepanel.projections.reduced import DENSE, EMPTY, ReducedSolver
 from gifepanel.projections.system import Effect, EffectSystem
 
 __all__ = ["Absorption"]
@@ -37,7 +37,7 @@ class Absorption:
     Parameters
     ----------
     effects : sequence of Effect
-        At least one without slope variable.
+        At least one.
     weights : ndarray, shape (n,), optional
     tol : float
         Largest norm of a residual column in the span of any level's dummies, relative to the column.
@@ -71,10 +71,9 @@ class Absorption:
         rest = system.sort(columns) - work
         if system.size:
             system.subtract(rest, unknown)
-        base = np.empty((len(system.starts) - 1, columns.shape[1]))
-        base[:] = rest[system.starts[:-1]]
         out: list[Array] = [np.empty(0)] * len(self.effects)
-        out[system.base] = base
+        if system.base >= 0:
+            out[system.base] = rest[system.starts[:-1]]
         for j, g in enumerate(system.others):
             out[g] = unknown[system.offsets[j] : system.offsets[j + 1]]
         return out
@@ -83,13 +82,13 @@ class Absorption:
         """Residuals in sorted order, unknowns (M, m), certificate."""
         system = self.system
         work = system.sort(columns)
-        scale = np.linalg.norm(work, axis=0)
+        scale = self._length(work)
         system.demean(work)
         unknown = np.zeros((system.size, columns.shape[1]))
         if system.size == 0:
             return work, unknown, Certificate("demeaning", 0, 0.0, True)
         # a column is judged against itself; one that the base effect spans is nothing but rounding
-        size = np.maximum(np.linalg.norm(work, axis=0), 1e-13 * scale)
+        size = np.maximum(self._length(work), 1e-13 * scale)
         size = np.where(size > 0, size, 1.0)
         iterations, method, residual = 0, self._solver.name, np.inf
         for _ in range(_REFINEMENTS):
@@ -106,6 +105,11 @@ class Absorption:
             residual = float(self._norm(system.sums(work), size).max(initial=0.0))
         return work, unknown, Certificate(method, iterations, residual, residual <= 10 * self.tol)
 
+    def _length(self, work: Array) -> Array:
+        """Norm of sorted columns (m,), under the weights."""
+        weights = self.system.weights
+        return np.sqrt(weights @ work**2) if weights.size else np.asarray(np.linalg.norm(work, axis=0))
+
     def _norm(self, r: Array, size: Array) -> Array:
         """Largest norm over effects of the projection of a residual on their dummies, relative: (m,)."""
         system = self.system
@@ -115,7 +119,18 @@ class Absorption:
 
     @cached_property
     def _solver(self) -> ReducedSolver:
+        """Of the reduced system."""
         return ReducedSolver(self.system, 0.3 * self.tol, self.max_iter)
+
+    def inverse(self, right: Array) -> Array:
+        """S^- right (M, m), once refined."""
+        size = self._norm(right, np.ones(right.shape[1]))
+        size = np.where(size > 0, size, 1.0)
+        unknown = np.zeros_like(right)
+        for _ in range(2):
+            left = right - self.system.apply(unknown)
+            unknown = unknown + self._solver.solve(left, lambda r: self._norm(r, size))[0]
+        return unknown
 
     def leverage(self) -> Array:
         """Diagonal of the projection on the effects (n,), exactly.
@@ -132,8 +147,10 @@ class Absorption:
                 f"It is formed up to {_INVERTIBLE}.",
                 'cov_type="HC1", or a clustered covariance.',
             )
-        out = np.empty(system.n)
         inverse = self._solver.dense.solve(np.eye(system.size)) if system.size else np.empty((0, 0))
+        if system.base < 0:
+            return system.unsort(self._slope_leverage(inverse))
+        out = np.empty(system.n)
         cells = system.cells
         absorbed_leverage(
             system.codes,
@@ -148,47 +165,71 @@ class Absorption:
         )
         return system.unsort(out)
 
+    def _slope_leverage(self, inverse: Array) -> Array:
+        """Leverages in sorted order where nothing was eliminated."""
+        codes, values, weights = self.system.codes, self.system.values, self.system.weights
+        out = np.zeros(self.system.n)
+        for j in range(codes.shape[0]):
+            for k in range(codes.shape[0]):
+                out += values[j] * values[k] * inverse[codes[j], codes[k]]
+        return out * weights if weights.size else out
+
     # ---- degrees of freedom ----
 
     @cached_property
     def degrees(self) -> DegreesAbsorbed:
         """Rank of all dummies and slopes together.
 
-        Exact for one effect and for two without slopes (levels less connected components), and wherever the reduced
-        system is small enough for pivoted Cholesky; otherwise every further block counts one redundancy, a bound.
+        Exact for one effect, for two without slopes (levels less connected components), for an effect with one slope of
+        its own, and wherever the reduced system is small enough for pivoted Cholesky; otherwise every further block
+        counts as if it were alone with the largest effect, a bound.
         """
-        effects = self.effects
         system = self.system
-        base = effects[system.base].n_levels
+        base = int((system.base_weights > 0).sum()) if system.base >= 0 else 0
         if not system.others:
             return DegreesAbsorbed(base, True, (base,))
         if system.size <= DENSE:
             dense = self._solver.dense
             blocks = self._in_order(base, dense.rank_by_block(system.offsets))
             return DegreesAbsorbed(base + dense.rank, True, blocks)
-        first = effects[system.others[0]]
-        if len(effects) == 2 and first.values is None:
-            a, b = effects[system.base], first
-            count, _ = union_components(np.asarray(a.codes), np.asarray(b.codes), a.n_levels, b.n_levels)
-            return DegreesAbsorbed(base + b.n_levels - count, True, self._in_order(base, [b.n_levels - count]))
         return self._bound(base)
 
     def _bound(self, base: int) -> DegreesAbsorbed:
+        system = self.system
+        varies = system.diagonal > EMPTY * system.lengths
         blocks = []
-        a = self.effects[self.system.base]
-        for g in self.system.others:
-            effect = self.effects[g]
-            if effect.values is None:
-                count, _ = union_components(np.asarray(a.codes), np.asarray(effect.codes), a.n_levels, effect.n_levels)
-                blocks.append(effect.n_levels - count)
-            else:
-                blocks.append(effect.n_levels)
-        exact = len(blocks) == 1 and self.effects[self.system.others[0]].values is None
+        exact = len(system.others) == 1
+        for j, g in enumerate(system.others):
+            if self.effects[g].values is None:
+                blocks.append(self._beyond_base(g))
+            else:  # S is diagonal for a slope whose levels contain the base's
+                blocks.append(int(varies[system.offsets[j] : system.offsets[j + 1]].sum()))
+                exact = exact and self._contains_base(g)
         return DegreesAbsorbed(base + sum(blocks), exact, self._in_order(base, blocks))
+
+    def _beyond_base(self, g: int) -> int:
+        """Levels of an effect less the connected components of its graph with the base, rows without weight aside."""
+        base, effect = self.effects[self.system.base], self.effects[g]
+        a, b = np.asarray(base.codes), np.asarray(effect.codes)
+        if self.weights is not None and not self.weights.all():
+            a, b = a[self.weights > 0], b[self.weights > 0]
+        count, component = union_components(a, b, base.n_levels, effect.n_levels)
+        return int((component[base.n_levels :] >= 0).sum()) - int(count)
+
+    def _contains_base(self, g: int) -> bool:
+        """Whether all rows of a base level are in one level of the effect."""
+        if self.system.base < 0:
+            return True
+        base = self.effects[self.system.base]
+        a, b = np.asarray(base.codes), np.asarray(self.effects[g].codes)
+        home = np.zeros(base.n_levels, dtype=np.int64)
+        home[a] = b
+        return bool((home[a] == b).all())
 
     def _in_order(self, base: int, blocks: Sequence[int]) -> tuple[int, ...]:
         out = [0] * len(self.effects)
-        out[self.system.base] = int(base)
+        if self.system.base >= 0:
+            out[self.system.base] = int(base)
         for j, g in enumerate(self.system.others):
             out[g] = int(blocks[j])
         return tuple(out)

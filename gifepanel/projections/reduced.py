@@ -22,7 +22,7 @@ from gifepanel.kernels.absorb import sampled_degree
 from gifepanel.projections.pcg import PcgState, pcg
 from gifepanel.projections.system import EffectSystem
 
-__all__ = ["DENSE", "PivotedCholesky", "ReducedSolver"]
+__all__ = ["DENSE", "EMPTY", "PivotedCholesky", "ReducedSolver"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Norm = Callable[[Array], Array]
@@ -34,6 +34,7 @@ _PROBE = 20
 _SLOW = 0.8
 _BORDER = 64
 _LIFT = 1e-9
+EMPTY = 1e-12  # share of an unknown's length B'WB that must be left after the base effect
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,8 @@ class ReducedSolver:
     @cached_property
     def _is_sparse(self) -> bool:
         """Whether levels of the effects meet few others."""
+        if self.system.base < 0:
+            return True
         rng = np.random.default_rng(0)
         sample = rng.choice(self.system.offsets[1], min(_SAMPLE, int(self.system.offsets[1])), replace=False)
         degree = sampled_degree(self.system.codes, self.system.starts, self.system.size, sample)
@@ -99,8 +102,8 @@ class ReducedSolver:
     @cached_property
     def _inverse_diagonal(self) -> Array:
         diagonal = self.system.diagonal
-        floor = 1e-12 * diagonal.max(initial=0.0)
-        return np.where(diagonal > floor, 1.0 / np.maximum(diagonal, np.finfo(float).tiny), 0.0)[:, None]
+        usable = diagonal > EMPTY * self.system.lengths
+        return np.where(usable, 1.0 / np.maximum(diagonal, np.finfo(float).tiny), 0.0)[:, None]
 
     @cached_property
     def matrix(self) -> Any:
@@ -110,7 +113,7 @@ class ReducedSolver:
     @cached_property
     def dense(self) -> PivotedCholesky:
         """S, factorised with its rank."""
-        return PivotedCholesky.of(self.system.apply(np.eye(self.system.size)), self.system.lengths)
+        return PivotedCholesky.of(self.system.schur_dense(), self.system.lengths)
 
     @cached_property
     def factor(self) -> Callable[[Array], Array]:
@@ -125,16 +128,17 @@ class ReducedSolver:
         border = np.concatenate([np.arange(offsets[j], offsets[j + 1]) for j in small]) if small else np.empty(0, int)
         inner = np.setdiff1d(np.arange(self.system.size), border)
         matrix = self.matrix.tocsr()
-        solve = _lifted_factor(matrix[inner][:, inner])
+        solve = _lifted_factor(matrix[inner][:, inner], self.system.lengths[inner])
         if not border.size:
             return solve
         return _Bordered.of(solve, matrix, inner, border)
 
 
-def _lifted_factor(matrix: Any) -> Callable[[Array], Array]:
+def _lifted_factor(matrix: Any, lengths: Array) -> Callable[[Array], Array]:
     diagonal = matrix.diagonal()
     lifted = matrix.tocsc(copy=True)
-    lifted.setdiag(diagonal + np.where(diagonal > 0, _LIFT * diagonal, 1.0))
+    own = np.where(lengths > 0, lengths, 1.0)  # what the base effect spans is left with rounding
+    lifted.setdiag(np.where(diagonal > EMPTY * lengths, (1 + _LIFT) * diagonal, own))
     return splu(
         lifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True, "Equil": False}
     ).solve

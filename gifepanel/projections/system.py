@@ -211,7 +211,7 @@ class EffectSystem:
         if self.base < 0:
             return gram
         cells = self.cells
-        return (gram - cells.T.tocsr() @ (sparse.diags(self._inverse_weights) @ cells)).tocsr()
+        return (gram - cells.T.tocsr() @ (sparse.diags(self.inverse_weights) @ cells)).tocsr()
 
     def schur_dense(self) -> Array:
         """S as an array (M, M); blocks of base levels are multiplied densely where their cells are."""
@@ -219,15 +219,16 @@ class EffectSystem:
         if cells is None or cells.nnz < 0.05 * cells.shape[0] * cells.shape[1]:
             return np.asarray(self.schur().toarray())
         out = np.asarray(self._gram().toarray())
-        scaled = sparse.diags(np.sqrt(self._inverse_weights)) @ cells
+        scaled = sparse.diags(np.sqrt(self.inverse_weights)) @ cells
         step = max(1, _BLOCK // max(1, self.size))
         for first in range(0, cells.shape[0], step):
             block = scaled[first : first + step].toarray()
             out -= block.T @ block
         return out
 
-    @property
-    def _inverse_weights(self) -> Array:
+    @cached_property
+    def inverse_weights(self) -> Array:
+        """One over the total weight of every base level (L,); zero where it has none."""
         total = self.base_weights
         return np.where(total > 0, 1.0 / np.maximum(total, np.finfo(float).tiny), 0.0)
 

@@ -1,0 +1,162 @@
+"""Results of partialled-out least squares with learners (double/debiased machine learning)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+import pandas as pd
+from statsmodels.base import wrapper as wrap
+
+from gifepanel.exceptions import SpecificationError
+from gifepanel.results.blocks import Notes, Pairs, Table
+from gifepanel.results.partialled import PartialledOLSResults, PartialledOLSResultsWrapper
+from gifepanel.results.summary import PanelSummary, coefficient_table, number
+
+if TYPE_CHECKING:
+    from gifepanel.models.crossfitted import CrossFittedFit
+    from gifepanel.models.partialled import PartialledOLS
+
+__all__ = ["CrossFittedResults", "cross_fitted_results"]
+
+
+class CrossFittedResults(PartialledOLSResults):
+    """Results of :class:`gifepanel.PartialledOLS` with a learner.
+
+    Attributes
+    ----------
+    nuisance : DataFrame
+        Learner, R² and root mean squared error out of fold, by nuisance function (medians over repeats).
+    repeats : DataFrame
+        Estimates and standard errors of every repeat.
+    crossfit : CrossFit
+        Folds and out-of-fold predictions.
+    orthogonal : OrthogonalEstimate
+        Scores, influences, and how repeats were put together.
+    """
+
+    report_title = "Double Machine Learning Results"
+
+    def __init__(self, model: PartialledOLS, done: CrossFittedFit, use_t: bool | None) -> None:
+        self.crossfit, self.orthogonal, self._grouped_by = done.crossfit, done.estimate, done.grouped_by
+        super().__init__(model, done.fit, done.covariance, bool(use_t))
+
+    @cached_property
+    def nuisance(self) -> pd.DataFrame:
+        """Quality of the nuisance functions, out of fold."""
+        quality = self.crossfit.quality
+        return pd.DataFrame(
+            {
+                "learner": list(quality.learners),
+                "r2": np.median(quality.r2, axis=0),
+                "rmse": np.median(quality.rmse, axis=0),
+            },
+            index=pd.Index(quality.names, name="nuisance"),
+        )
+
+    @cached_property
+    def repeats(self) -> pd.DataFrame:
+        """Estimates and standard errors, repeat by coefficient."""
+        parts = {"estimate": self.orthogonal.thetas, "std err": self.orthogonal.ses}
+        frames = {key: pd.DataFrame(values, columns=self._names) for key, values in parts.items()}
+        return pd.concat(frames, axis=1).rename_axis("repeat")
+
+    def effects(self) -> NoReturn:
+        """Refused: with learners the outcome is not a sum of effects and a linear part."""
+        raise SpecificationError(
+            "Effects are not recovered with a learner.", "They mix with the nuisance functions.", "Leave learner= out."
+        )
+
+    def predict(self, data: Any = None, *, effects: bool = True) -> pd.Series:
+        """In the sample, with effects and nuisance functions: the outcome less the residuals; linear part otherwise.
+
+        Parameters
+        ----------
+        data : DataFrame, optional
+            New rows, for ``effects=False`` alone: learners are fitted by fold and not kept.
+        effects : bool
+        """
+        if data is not None and effects:
+            raise SpecificationError(
+                "Nuisance functions are not predicted for new data.",
+                "They were fitted once per fold, for residuals only.",
+                "res.predict(data, effects=False)",
+            )
+        return super().predict(data, effects=effects)
+
+    def get_robustcov_results(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: fit again with another ``cov_type``; equal seeds give equal folds."""
+        raise SpecificationError(
+            "get_robustcov_results is not available with a learner.",
+            "The covariance comes from the orthogonal score.",
+            'model.fit(cov_type="cluster", cov_kwds={"groups": "firm"})',
+        )
+
+    @cached_property
+    def _report_parts(self) -> Any:
+        design, fit = self.model.design, self.crossfit
+        folds = f"{fit.folds[0].n_folds} x {fit.n_repeats}" if fit.n_repeats > 1 else f"{fit.folds[0].n_folds}"
+        left = (
+            ("Dep. variable", str(design.endog_name)),
+            ("Model", type(self.model).__name__),
+            ("Method", "cross-fitted partialling out"),
+            ("Score", fit.score),
+            ("Absorbed", ", ".join(design.absorbed) or "none"),
+            ("Covariance", self.orthogonal.description if len(self.orthogonal.description) < 40 else self.cov_type),
+        )
+        right = (
+            ("Observations", f"{int(self.nobs)}"),
+            ("Features", f"{len([n for n in design.control_names if n != 'Intercept'])}"),
+            ("Folds", folds + (f", by {self._grouped_by}" if self._grouped_by else "")),
+            ("Df absorbed", f"{self.degrees.total}"),
+            ("R-squared within", f"{self.rsquared_within:.4f}"),
+            ("Residual std. dev.", number(float(np.sqrt(self.mse_resid)))),
+        )
+        rows = tuple(
+            (str(name), number(row.r2, 3), number(row.rmse), str(row.learner)) for name, row in self.nuisance.iterrows()
+        )
+        table = Table(("Nuisance function", "R2", "RMSE", "learner"), (("", rows),), text_last=True)
+        return Pairs(left, right), table, Notes(tuple(self._notes()))
+
+    def _notes(self) -> list[str]:
+        notes = [
+            "Outcome and regressors are residuals from out-of-fold predictions; standard errors are those of the "
+            "orthogonal score (Chernozhukov et al. 2018)."
+        ]
+        if self.model.design.absorbed:
+            notes.append(
+                "Effects were taken out first: learners see within-transformed columns, which is exact for linear "
+                "nuisance functions and an approximation for others."
+            )
+        if self.crossfit.n_repeats > 1:
+            low, high = self.orthogonal.thetas.min(axis=0), self.orthogonal.thetas.max(axis=0)
+            spans = ", ".join(f"{name} {a:.4g} to {b:.4g}" for name, a, b in zip(self._names, low, high, strict=True))
+            notes.append(f"Medians over {self.crossfit.n_repeats} repeats; estimates ranged: {spans}.")
+        if (self.nuisance["r2"] < 0).any():
+            worse = ", ".join(map(str, self.nuisance.index[self.nuisance["r2"] < 0]))
+            notes.append(f"Negative R2 ({worse}): the learner predicts worse than the mean.")
+        if self.spanned:
+            notes.append(f"Absorbed regressors, left out: {', '.join(self.spanned)}.")
+        if self.n_singletons:
+            notes.append(f"{self.n_singletons} rows were dropped: each alone in a level of an effect.")
+        return notes
+
+    def summary(self, alpha: float = 0.05) -> PanelSummary:
+        """The printed report: score, folds, coefficients, and how well the nuisance functions were learned."""
+        if not 0 < alpha < 1:
+            raise SpecificationError(f"alpha is {alpha!r}.", "It must be between 0 and 1.", "alpha=0.05")
+        information, nuisance, notes = self._report_parts
+        return PanelSummary(self.report_title, (information, coefficient_table(self, alpha), nuisance, notes))
+
+
+class CrossFittedResultsWrapper(PartialledOLSResultsWrapper):
+    """Attaches names and the caller's index to arrays, as in statsmodels."""
+
+
+wrap.populate_wrapper(CrossFittedResultsWrapper, CrossFittedResults)
+
+
+def cross_fitted_results(model: Any, done: CrossFittedFit, *, use_t: bool | None) -> Any:
+    """Wrapped results of a fit."""
+    return CrossFittedResultsWrapper(CrossFittedResults(model._at(done.fit), done, use_t))
