@@ -151,6 +151,42 @@ def subtract_terms(data, codes, values, unknown, first, last):
 
 
 @jit
+def _schur_pairs(codes, starts, first, last, unknown, out):
+    """:func:`schur_rows` for two columns, no weights and no slopes: one regressor and the outcome."""
+    terms = codes.shape[0]
+    longest = 0
+    for a in range(first, last):
+        longest = max(longest, starts[a + 1] - starts[a])
+    rows = np.empty((longest, 2))
+    for a in range(first, last):
+        lo, hi = starts[a], starts[a + 1]
+        if hi - lo < 2:
+            continue
+        mean0 = 0.0
+        mean1 = 0.0
+        for i in range(lo, hi):
+            s0 = 0.0
+            s1 = 0.0
+            for j in range(terms):
+                b = codes[j, i]
+                s0 += unknown[b, 0]
+                s1 += unknown[b, 1]
+            rows[i - lo, 0] = s0
+            rows[i - lo, 1] = s1
+            mean0 += s0
+            mean1 += s1
+        mean0 /= hi - lo
+        mean1 /= hi - lo
+        for i in range(lo, hi):
+            s0 = rows[i - lo, 0] - mean0
+            s1 = rows[i - lo, 1] - mean1
+            for j in range(terms):
+                b = codes[j, i]
+                out[b, 0] += s0
+                out[b, 1] += s1
+
+
+@jit
 def schur_rows(codes, values, weights, starts, first, last, unknown, out):
     """out += S unknown over the base levels first..last-1, with S = B'W M_A B of the terms B and the base effect A.
 
@@ -160,6 +196,9 @@ def schur_rows(codes, values, weights, starts, first, last, unknown, out):
     terms = codes.shape[0]
     weighted = weights.shape[0] > 0
     sloped = values.shape[0] > 0
+    if m == 2 and not weighted and not sloped:
+        _schur_pairs(codes, starts, first, last, unknown, out)
+        return
     mean = np.empty(m)
     row = np.empty(m)
     for a in range(first, last):

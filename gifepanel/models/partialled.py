@@ -28,7 +28,7 @@ from gifepanel.panel.frames import read_frame
 from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.text import caller_level
 from gifepanel.parallel import Progress
-from gifepanel.projections.base import Certificate
+from gifepanel.projections.base import Certificate, column_norms
 from gifepanel.projections.composite import EffectsAndControls
 from gifepanel.projections.system import Effect
 
@@ -346,12 +346,12 @@ class PartialledOLS(OLS):
     def _usable(self, x: Array) -> tuple[list[int], list[int], list[int]]:
         """Columns to keep, those the nuisance part spans, those other regressors span; the latter two in a warning."""
         raw, names = self.design.exog, self.design.exog_names
-        before = np.linalg.norm(raw, axis=0)
-        after = np.linalg.norm(x, axis=0)
+        before = column_norms(raw)
+        after = column_norms(x)
         absorbed = [j for j in range(x.shape[1]) if after[j] <= _SPANNED * before[j] or before[j] == 0]
         left = [j for j in range(x.shape[1]) if j not in absorbed]
         collinear = []
-        if left:
+        if len(left) > 1:
             triangle = np.linalg.qr(x[:, left] / after[left], mode="r")
             collinear = [left[int(j)] for j in np.flatnonzero(np.abs(np.diag(triangle)) <= _SPANNED)]
         kept = [j for j in left if j not in collinear]
@@ -452,7 +452,9 @@ def _drop_singletons(design: PanelDesign, rows: np.ndarray[Any, np.dtype[np.bool
 
 def _least_squares(x: Array, y: Array) -> Array:
     """Coefficients by QR, columns scaled to length one."""
-    length = np.linalg.norm(x, axis=0)
+    length = column_norms(x)
+    if x.shape[1] == 1:
+        return np.asarray(x.T @ y / length**2)
     q, r = np.linalg.qr(x / length)
     from scipy.linalg import solve_triangular
 

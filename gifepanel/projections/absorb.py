@@ -18,7 +18,7 @@ import numpy as np
 
 from gifepanel.exceptions import SpecificationError
 from gifepanel.kernels.absorb import absorbed_leverage, union_components
-from gifepanel.projections.base import Certificate, DegreesAbsorbed
+from gifepanel.projections.base import Certificate, DegreesAbsorbed, column_norms
 from gifepanel.projections.reduced import DENSE, EMPTY, ReducedSolver
 from gifepanel.projections.system import Effect, EffectSystem
 
@@ -108,7 +108,7 @@ class Absorption:
     def _length(self, work: Array) -> Array:
         """Norm of sorted columns (m,), under the weights."""
         weights = self.system.weights
-        return np.sqrt(weights @ work**2) if weights.size else np.asarray(np.linalg.norm(work, axis=0))
+        return np.sqrt(weights @ work**2) if weights.size else np.asarray(column_norms(work))
 
     def _norm(self, r: Array, size: Array) -> Array:
         """Largest norm over effects of the projection of a residual on their dummies, relative: (m,)."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["Certificate", "DegreesAbsorbed", "Projection"]
+__all__ = ["Certificate", "DegreesAbsorbed", "Projection", "column_norms"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -48,6 +48,11 @@ class DegreesAbsorbed:
     total: int
     exact: bool
     by_block: tuple[int, ...]
+
+
+def column_norms(columns: Array) -> Array:
+    """Euclidean norms of columns (n, m), in one pass along the rows."""
+    return np.sqrt(np.einsum("nm,nm->m", columns, columns))
 
 
 class Projection(Protocol):

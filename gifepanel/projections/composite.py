@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gifepanel.projections.absorb import Absorption
-from gifepanel.projections.base import Certificate, DegreesAbsorbed
+from gifepanel.projections.base import Certificate, DegreesAbsorbed, column_norms
 from gifepanel.projections.controls import Controls
 from gifepanel.projections.system import Effect
 
@@ -55,8 +55,8 @@ class EffectsAndControls:
 
     def _basis_of(self, residualised: Array) -> Controls:
         assert self.controls is not None
-        before = np.linalg.norm(self.controls, axis=0)
-        after = np.linalg.norm(residualised, axis=0)
+        before = column_norms(self.controls)
+        after = column_norms(residualised)
         # a control that the effects span is left with rounding: it must not become a direction of its own
         residualised = np.where(after > 1e-9 * before, 1.0, 0.0) * residualised
         return Controls.from_columns(residualised, self.weights)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import qr, solve_triangular
 
-from gifepanel.projections.base import Certificate, DegreesAbsorbed
+from gifepanel.projections.base import Certificate, DegreesAbsorbed, column_norms
 
 __all__ = ["Controls"]
 
@@ -50,7 +50,7 @@ class Controls:
         """
         root = None if weights is None else np.sqrt(weights)
         scaled = columns if root is None else columns * root[:, None]
-        norms = np.linalg.norm(scaled, axis=0)
+        norms = column_norms(scaled)
         scaled = scaled / np.where(norms > 0, norms, 1.0)
         basis, triangle, pivots = qr(scaled, mode="economic", pivoting=True, check_finite=False)
         rank = int((np.abs(np.diag(triangle)) > rtol).sum()) if triangle.size else 0
@@ -75,7 +75,7 @@ class Controls:
         for _ in range(2):
             out -= self.q @ (self.q.T @ out)
         left = np.abs(self.q.T @ out).max(initial=0.0)
-        size = max(float(np.linalg.norm(columns, axis=0).max(initial=0.0)), np.finfo(float).tiny)
+        size = max(float(column_norms(columns).max(initial=0.0)), np.finfo(float).tiny)
         if self.root is not None:
             out /= np.where(self.root > 0, self.root, 1.0)[:, None]
         return out, Certificate("pivoted QR", 0, float(left / size), True)

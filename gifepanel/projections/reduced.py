@@ -28,12 +28,13 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 Norm = Callable[[Array], Array]
 
 DENSE = 1_000
-_SAMPLE = 128
+_SAMPLE = 32
 _SPARSE_DEGREE = 80
 _PROBE = 20
 _SLOW = 0.8
 _BORDER = 64
 _LIFT = 1e-9
+_RANK = 1e-10
 EMPTY = 1e-12  # share of an unknown's length B'WB that must be left after the base effect
 
 
@@ -52,6 +53,10 @@ class ReducedSolver:
     system: EffectSystem
     tol: float
     max_iter: int
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the sparse factor, which can't be pickled: it is made again when it is needed."""
+        return {name: value for name, value in self.__dict__.items() if name != "factor"}
 
     @property
     def name(self) -> str:
@@ -185,7 +190,9 @@ class PivotedCholesky:
     def of(cls, matrix: Array, lengths: Array) -> PivotedCholesky:
         root = np.sqrt(np.where(lengths > 0, lengths, 1.0))
         scaled = matrix / root / root[:, None]
-        lower, pivots, rank, _ = lapack.dpstrf(0.5 * (scaled + scaled.T), tol=1e-10, lower=1)
+        if np.diag(scaled).max(initial=0.0) <= _RANK:  # LAPACK takes the first pivot whatever its size
+            return cls(np.empty((len(root), 0)), np.arange(len(root)), 0, root)
+        lower, pivots, rank, _ = lapack.dpstrf(0.5 * (scaled + scaled.T), tol=_RANK, lower=1)
         return cls(np.tril(lower)[:, :rank], pivots - 1, int(rank), root)
 
     def rank_by_block(self, offsets: Any) -> list[int]:

@@ -29,7 +29,9 @@ def model_of(data, learner, formula=FORMULA, partial=CONTROLS, **options):
     return gife.PartialledOLS.from_formula(formula, data, partial=partial, learner=learner, **options)
 
 
-@pytest.mark.parametrize("formula", [FORMULA, "log(sales) ~ log(real_price)", "log(sales) ~ log(real_price) + pop | state"])
+@pytest.mark.parametrize(
+    "formula", [FORMULA, "log(sales) ~ log(real_price)", "log(sales) ~ log(real_price) + pop | state"]
+)
 @pytest.mark.parametrize("weights", [None, "pop16"])
 def test_one_fold_of_least_squares_is_the_linear_model(cigar, formula, weights):
     with pytest.warns(SpecificationWarning, match="n_folds is 1"):
@@ -46,7 +48,8 @@ def test_out_of_fold_by_hand(cigar):
     """Two folds of states, a ridge fitted by hand on one and predicted on the other."""
     flat = cigar.reset_index()
     label = (flat["state"].astype("category").cat.codes % 2).to_numpy()
-    learned = model_of(flat, Ridge(alpha=0.1), "sales ~ price", "pop + ndi", entity="state", time="year").fit(folds=label)
+    model = model_of(flat, Ridge(alpha=0.1), "sales ~ price", "pop + ndi", entity="state", time="year")
+    learned = model.fit(folds=label)
     z = flat[["pop", "ndi"]].to_numpy()
     left = {}
     for name in ("sales", "price"):
@@ -57,7 +60,8 @@ def test_out_of_fold_by_hand(cigar):
     theta = left["price"] @ left["sales"] / (left["price"] @ left["price"])
     assert learned.params["price"] == pytest.approx(theta, rel=1e-10)
     scores = pd.Series(left["price"] * (left["sales"] - theta * left["price"])).groupby(flat["state"]).sum()
-    assert learned.bse["price"] == pytest.approx(np.sqrt((scores**2).sum()) / (left["price"] @ left["price"]), rel=1e-10)
+    error = np.sqrt((scores**2).sum()) / (left["price"] @ left["price"])
+    assert learned.bse["price"] == pytest.approx(error, rel=1e-10)
 
 
 def test_report_and_records(cigar):

@@ -57,7 +57,7 @@ def test_residuals_are_those_of_all_dummies(
     got, certificate = absorption.residualize(data.columns)
     assert_array_equal(data.columns, before)
     assert certificate.converged
-    if absorption.system.size:
+    if kind in ("two", "disconnected", "three", "four", "slope and another"):  # others are solved at once
         assert certificate.method == method
     assert_allclose(got * data.root[:, None], data.residuals(), atol=2e-10)
     assert span_share(data, got) <= max(certificate.residual * 1.01, 1e-13)

@@ -1,0 +1,116 @@
+"""Kernels of the absorption against their NumPy twins, and without compilation."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from gifepanel.kernels import absorb as kernels
+
+
+def test_recursive_singletons() -> None:
+    """A chain: dropping one row makes the next one single; against repeated counting."""
+    a = np.array([0, 0, 1, 1, 2, 2, 3, 3, 3])
+    b = np.array([0, 1, 1, 2, 2, 3, 4, 4, 5])
+    keep = np.ones(9, dtype=bool)
+    dropped = kernels.drop_singletons(np.stack([a, b]).astype(np.int32), np.array([4, 6]), keep)
+    assert keep.tolist() == [False] * 6 + [True, True, False]
+    assert dropped == 7
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_singletons_against_repeated_counting(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 40, (3, 90)).astype(np.int32)
+    keep = rng.random(90) < 0.9
+    frame, alive = pd.DataFrame(codes.T), keep.copy()
+    while True:
+        counts = [frame[g][alive].map(frame[g][alive].value_counts()) for g in range(3)]
+        alone = np.any([count == 1 for count in counts], axis=0)
+        if not alone.any():
+            break
+        alive[np.flatnonzero(alive)[alone]] = False
+    before = keep.sum()
+    dropped = kernels.drop_singletons(codes, np.array([40, 40, 40]), keep)
+    assert_array_equal(keep, alive)
+    assert dropped == before - alive.sum()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_components_against_scipy(seed: int) -> None:
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    rng = np.random.default_rng(seed)
+    left, right = rng.integers(0, 50, 60), rng.integers(0, 40, 60)
+    count, component = kernels.union_components(left, right, 50, 40)
+    graph = coo_matrix((np.ones(60), (left, 50 + right)), shape=(90, 90))
+    _, labels = connected_components(graph, directed=False)
+    seen = np.unique(np.concatenate([left, 50 + right]))
+    assert count == len(np.unique(labels[seen]))
+    assert (component[np.setdiff1d(np.arange(90), seen)] == -1).all()
+    pairs = pd.Series(labels[seen]).groupby(component[seen]).nunique()
+    assert (pairs == 1).all()
+
+
+def test_counting_order() -> None:
+    codes = np.array([2, 0, 2, 1, 0])
+    order, starts = np.empty(5, dtype=np.int64), np.empty(4, dtype=np.int64)
+    kernels.counting_order(codes, 3, order, starts)
+    assert_array_equal(order, np.argsort(codes, kind="stable"))
+    assert_array_equal(starts, [0, 2, 3, 5])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_demeaning(weighted: bool) -> None:
+    rng = np.random.default_rng(0)
+    starts = np.array([0, 3, 4, 9])
+    level = np.repeat(np.arange(3), np.diff(starts))
+    weights = rng.uniform(0.5, 2, 9) if weighted else np.empty(0)
+    w = weights if weighted else np.ones(9)
+    data = rng.normal(size=(9, 2)) + 1e6
+    expected = data - (np.stack([np.bincount(level, w * c) for c in data.T], 1) / np.bincount(level, w)[:, None])[level]
+    kernels.base_demean(data, weights, starts, 0, 3)
+    assert_allclose(data, expected, atol=1e-9)
+
+
+def test_sampled_degree() -> None:
+    """Levels met by a sampled one, itself among them."""
+    base = np.array([0, 0, 1, 1, 1, 2])
+    codes = np.array([[0, 1, 1, 2, 3, 3]], dtype=np.int32)
+    starts = np.searchsorted(base, np.arange(4))
+    assert kernels.sampled_degree(codes, starts, 4, np.array([0])) == 2
+    assert kernels.sampled_degree(codes, starts, 4, np.array([1])) == 4
+    assert kernels.sampled_degree(codes, starts, 4, np.array([0, 1, 3])) == pytest.approx((2 + 4 + 3) / 3)
+
+
+def test_without_compilation() -> None:
+    """Every kernel as plain Python gives what the compiled one does."""
+    code = (
+        "import numpy as np\n"
+        "from gifepanel.projections.absorb import Absorption\n"
+        "from gifepanel.kernels.absorb import drop_singletons\n"
+        "from gifepanel.projections.system import Effect\n"
+        "rng = np.random.default_rng(0)\n"
+        "a, b, z = rng.integers(0, 6, 60), rng.integers(0, 4, 60), rng.normal(size=60)\n"
+        "effects = (Effect('a', a, 6), Effect('b', b, 4), Effect('b[z]', b, 4, z))\n"
+        "absorption = Absorption(effects, rng.uniform(1, 2, 60))\n"
+        "y = rng.normal(size=(60, 2))\n"
+        "out = absorption.residualize(y)[0]\n"
+        "keep = np.ones(60, dtype=bool)\n"
+        "n = drop_singletons(np.stack([a, b]).astype(np.int32), np.array([6, 4]), keep)\n"
+        "print(repr(out.sum(0).tolist()), repr((out**2).sum()), repr(absorption.leverage().sum()), n)\n"
+    )
+    outputs = []
+    for disabled in ("0", "1"):
+        env = {**os.environ, "NUMBA_DISABLE_JIT": disabled}
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+        outputs.append(np.array(eval(f"[{done.stdout.strip().replace(' ', ',').replace(',,', ',')}]", {}), dtype=object))
+    for one, two in zip(*outputs, strict=True):
+        assert_allclose(one, two, atol=1e-12)
