@@ -18,8 +18,7 @@ from common import Runner, markdown_table, median_time, one_thread, parser, writ
 
 import gifepanel as gife
 from gifepanel.solvers.arrays import prepare
-from gifepanel.solvers.grouped import GroupedOptions, _penalized, _starting_centres, fit_grouped
-from gifepanel.solvers.heterogeneous import heterogeneous_slopes
+from gifepanel.solvers.grouped import GroupedOptions, fit_grouped, fit_penalized
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Row = dict[str, Any]
@@ -80,14 +79,7 @@ def solver(data: gife.datasets.SimulatedPanel, kappa: float, **options: Any) -> 
 def estimates(data: gife.datasets.SimulatedPanel, kappa: float) -> Callable[[], Any]:
     """Start, sweep and descent, up to the penalised slopes and centres and no further."""
     options = GroupedOptions(kappa=kappa, standardize=False)
-
-    def call() -> Any:
-        arrays = prepare(data.y, data.x)
-        start = heterogeneous_slopes(arrays, R)
-        centres = _starting_centres(start, K, options, arrays.scale)[0]
-        return _penalized(arrays, R, options, start, centres)
-
-    return call
+    return lambda: fit_penalized(prepare(data.y, data.x), K, R, options)
 
 
 def compare_once(n: int, t: int, draw: int, kappa: float, repeats: int) -> Row:

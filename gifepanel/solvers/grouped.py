@@ -27,7 +27,7 @@ from gifepanel.solvers.multistart import interactive_starts
 from gifepanel.solvers.penalty import scale_free_kappa
 from gifepanel.solvers.sweep import SweepResult, sweep
 
-__all__ = ["GroupedFit", "GroupedOptions", "PenalizedFit", "fit_grouped"]
+__all__ = ["GroupedFit", "GroupedOptions", "PenalizedFit", "fit_grouped", "fit_penalized"]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _AUDIT_TOL = 1e-5
@@ -187,6 +187,18 @@ def fit_grouped(data: PanelArrays, n_groups: int, n_factors: int, options: Group
     best = min(fits, key=lambda fit: fit.classification.fit.ssr)
     best = replace(best, minima=_distinct(fits))
     return _relabel(_audited(data, n_groups, n_factors, options, best), n_groups)
+
+
+def fit_penalized(
+    data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptions | None = None
+) -> PenalizedFit:
+    """Start, sweep and descent alone: the penalised slopes and centres of Su & Ju (2018, eq. 2.7), nothing after."""
+    options = options or GroupedOptions()
+    start = heterogeneous_slopes(data, n_factors, common=options.common)
+    if options.standardize:
+        data, start = _standardized(data, start)
+    part = _grouped_part(data, start, options.common)
+    return _penalized(part.data, n_factors, options, part.start, _starting_centres(part, n_groups, options)[0])[0]
 
 
 def _standardized(data: PanelArrays, start: HeterogeneousFit) -> tuple[PanelArrays, HeterogeneousFit]:
