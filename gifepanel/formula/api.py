@@ -8,13 +8,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from gifepanel.models import GroupedIFE, InteractiveFE
+    from gifepanel.models import GroupedIFE, InteractiveFE, PartialledOLS
 
-__all__ = ["gife", "ife"]
+__all__ = ["gife", "ife", "pols"]
 
 Count = int | Iterable[int] | Literal["auto"]
 
@@ -106,6 +106,64 @@ def ife(
         entity=entity,
         time=time,
         n_factors=n_factors,
+        context=context + 1 if isinstance(context, int) else context,
+        **options,
+    )
+
+
+def pols(
+    formula: str,
+    data: Any,
+    *,
+    partial: str | Sequence[str] = "",
+    weights: Any = None,
+    entity: str | None = None,
+    time: str | None = None,
+    context: int | Mapping[str, Any] | None = 0,
+    **options: Any,
+) -> PartialledOLS:
+    """Least squares after partialling out: :meth:`gifepanel.PartialledOLS.from_formula`.
+
+    Parameters
+    ----------
+    formula : str
+        ``"y ~ x1 + x2 | firm + year"``; the part after ``|`` names absorbed effects, ``firm^year`` and ``firm[trend]``
+        among them.
+    data : DataFrame
+        Of any kind narwhals reads; an index (entity, time) is not needed.
+    partial : str or sequence of str
+        Controls to be partialled out.
+    weights : str or array_like, optional
+        Analytic weights.
+    entity, time : str, optional
+        Names of the columns that say who and when, for lags and for covariances over time.
+    context : int, mapping or None
+        Where functions used in the formula are looked up: frames above the caller, or names.
+    **options
+        Further arguments of :meth:`gifepanel.PartialledOLS.from_formula`.
+
+    Returns
+    -------
+    PartialledOLS
+        The model, not fitted yet: call ``.fit()``.
+
+    Examples
+    --------
+    >>> import gifepanel.formula.api as gfa
+    >>> from gifepanel.datasets import load_cigar
+    >>> res = gfa.pols("sales ~ price | state", load_cigar(), partial="pop").fit(cov_type="cluster")
+    >>> res.params.index.tolist()
+    ['price']
+    """
+    from gifepanel.models import PartialledOLS
+
+    return PartialledOLS.from_formula(
+        formula,
+        data,
+        partial=partial,
+        weights=weights,
+        entity=entity,
+        time=time,
         context=context + 1 if isinstance(context, int) else context,
         **options,
     )

@@ -21,7 +21,8 @@ from gifepanel.projections.composite import EffectsAndControls
 from gifepanel.projections.crossfit import AfterEffects, CrossFit, after_effects, cross_fit
 
 if TYPE_CHECKING:
-    from gifepanel.models.partialled import PartialledFit, PartialledOLS
+    from gifepanel.models.partialled import PartialledOLS
+    from gifepanel.models.partialling import PartialledFit
 
 __all__ = ["CrossFitOptions", "CrossFittedFit", "fit_cross_fitted"]
 
@@ -190,7 +191,7 @@ def _assembled(
     ssc: str | None,
     entity_name: str | None,
 ) -> CrossFittedFit:
-    from gifepanel.models.partialled import PartialledFit
+    from gifepanel.models.partialling import PartialledFit
 
     design = model.design
     kept, absorbed, collinear = positions

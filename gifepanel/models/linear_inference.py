@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gifepanel.exceptions import DataError, SpecificationError
+from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning
 from gifepanel.inference.cluster_adjusted import nuisance_columns
 from gifepanel.inference.clusters import cluster_ways, nested_dimensions
 from gifepanel.inference.linear_covariance import LinearCovariance, linear_covariance
 from gifepanel.inference.linear_sample import full_leverage
 from gifepanel.models.checks import check_choice, reject_unknown
+from gifepanel.panel.index import code_labels, sort_codes
+from gifepanel.panel.text import caller_level
 
 if TYPE_CHECKING:
-    from gifepanel.models.partialled import PartialledFit, PartialledOLS
+    from gifepanel.models.partialled import PartialledOLS
+    from gifepanel.models.partialling import PartialledFit
 
 __all__ = ["LinearChoice", "read_linear_covariance"]
 
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 _KINDS = {
@@ -63,6 +68,23 @@ class LinearChoice:
 
     def __call__(self, model: PartialledOLS, fit: PartialledFit) -> LinearCovariance:
         """The covariance of the coefficients of `fit`."""
+        return linear_covariance(fit.x_tilde, fit.resid, **self._arguments(model, fit))
+
+    def contrast_degrees(self, model: PartialledOLS, fit: PartialledFit, matrix: FloatArray) -> FloatArray:
+        """Degrees of freedom (q,) of t tests of the rows of `matrix` (q, k).
+
+        Regressors are turned so that the combination is a coefficient: b' = M b, x' = x M^-1, M's first row r.
+        """
+        arguments = self._arguments(model, fit)
+        length = np.linalg.norm(fit.x_tilde, axis=0)
+        out = np.empty(len(matrix))
+        for i, row in enumerate(matrix / length):
+            turn = np.linalg.qr(np.column_stack([row, np.eye(len(row))]))[0]  # first column along r, orthogonal
+            out[i] = linear_covariance(fit.x_tilde / length @ turn, fit.resid, **arguments).df_inference[0]
+        return out
+
+    def _arguments(self, model: PartialledOLS, fit: PartialledFit) -> dict[str, Any]:
+        """What the covariance needs besides regressors and residuals."""
         weights = model.design.weights
         arguments: dict[str, Any] = {}
         projection = fit.projection
@@ -78,18 +100,16 @@ class LinearChoice:
                 arguments["nuisance"] = nuisance_columns(
                     ways[:1], effects=model.effects, controls=projection.controls, weights=weights
                 )
-        return linear_covariance(
-            fit.x_tilde,
-            fit.resid,
-            df_absorbed=projection.degrees.total,
-            kind=self.kind,
-            weights=weights,
-            entity=self.entity,
-            time=self.time,
-            ssc=self.ssc,  # type: ignore[arg-type]
+        return {
+            "df_absorbed": projection.degrees.total,
+            "kind": self.kind,
+            "weights": weights,
+            "entity": self.entity,
+            "time": self.time,
+            "ssc": self.ssc,
             **arguments,
             **self.options,
-        )
+        }
 
 
 def read_linear_covariance(
@@ -109,6 +129,7 @@ def read_linear_covariance(
     options: dict[str, Any] = {k: keywords[k] for k in ("maxlags", "kernel", "use_correction") if k in keywords}
     clusters, names = _clusters(model, keywords.get("groups")) if kind in _CLUSTERED else ((), ())
     entity, time = _ids(model, kind, keywords)
+    _warn_of_rank(model, kind, clusters, time)
     return LinearChoice(kind, clusters, names, entity, time, options, ssc)
 
 
@@ -122,6 +143,8 @@ def _clusters(model: PartialledOLS, wanted: Any) -> tuple[tuple[IntArray, ...], 
                 'cov_kwds={"groups": "firm"}',
             )
         wanted = effects[0].factors[0]
+    if not isinstance(wanted, (str, list, tuple)) and np.ndim(wanted) == 2:  # a frame or matrix, a column for each way
+        wanted = [wanted[name] for name in wanted] if hasattr(wanted, "columns") else list(np.asarray(wanted).T)
     several = isinstance(wanted, (list, tuple)) and all(isinstance(w, str) or np.ndim(w) == 1 for w in wanted)
     ways = list(wanted) if several else [wanted]
     codes = tuple(row_codes(model, way, "clusters") for way in ways)
@@ -149,9 +172,37 @@ def row_codes(model: PartialledOLS, way: Any, what: str) -> IntArray:
             f"One label is needed for each of the {design.nobs} observations.",
             'The name of a column, {"groups": "firm"}',
         )
-    if values.dtype.kind == "f" and np.isnan(values).any():
+    coded = code_labels(values)
+    if (coded.codes < 0).any():
         raise DataError(f"The {what} hold NaN.", "Every observation needs one.", "Fill or drop those rows.")
-    return np.unique(values, return_inverse=True)[1].astype(np.int64)
+    return np.asarray(sort_codes(coded)[0], dtype=np.int64)
+
+
+def _warn_of_rank(model: PartialledOLS, kind: str, clusters: tuple[IntArray, ...], time: IntArray | None) -> None:
+    """Sums over few clusters or periods give a covariance of low rank: some Wald tests do not exist."""
+    if len(clusters) == 1:
+        count, what = len(np.unique(clusters[0])), "clusters"
+    elif kind == "hac-groupsum" and time is not None:
+        count, what = len(np.unique(time)), "periods"
+    else:
+        return
+    bound = count if kind in ("CR2", "cluster-crv3") else count - 1
+    slopes = len(model.design.exog_names)
+    if slopes <= bound:
+        return
+    impossible = (
+        f"F and Wald tests of more than {bound} restrictions at once are impossible"
+        if bound > 1
+        else ("F and Wald tests of several restrictions are impossible")
+    )
+    warnings.warn(
+        SpecificationWarning(
+            f"There are {slopes} coefficients and {count} {what}: the covariance has rank {bound} at most.",
+            f"{impossible}, the F test of all slopes among them; tests of single coefficients are not affected.",
+            "Test fewer restrictions at once, or use finer clusters.",
+        ),
+        stacklevel=caller_level(),
+    )
 
 
 def _ids(model: PartialledOLS, kind: str, keywords: Mapping[str, Any]) -> tuple[IntArray | None, IntArray | None]:
@@ -162,6 +213,12 @@ def _ids(model: PartialledOLS, kind: str, keywords: Mapping[str, Any]) -> tuple[
     time = keywords.get("time", model._time)
     if time is not None and kind == "hac-groupsum":
         return None, row_codes(model, time, "times")
+    if kind == "hac-groupsum" and model.panel_index(entity, time, required=False) is None:
+        raise SpecificationError(
+            "Driscoll-Kraay standard errors were asked for, and the data do not say what time is.",
+            "The name of a column is needed.",
+            'cov_kwds={"time": "year"}',
+        )
     index = model.panel_index(entity, time, required=kind != "HAC")
     if index is None:
         return None, None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,75 +11,45 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
-from gifepanel.exceptions import (
-    CollinearityWarning,
-    ConvergenceError,
-    ConvergenceWarning,
-    DataError,
-    SpecificationError,
+from gifepanel.exceptions import DataError, SpecificationError
+from gifepanel.models.checks import check_choice, check_flag, check_number, reject_unknown
+from gifepanel.models.linear_likelihood import PartialledLikelihood
+from gifepanel.models.partialling import (
+    EffectPart,
+    PartialledFit,
+    effect_parts,
+    mark_singletons,
+    partial_out,
+    usable_columns,
 )
-from gifepanel.inference.linear_covariance import LinearCovariance
-from gifepanel.kernels.absorb import drop_singletons
-from gifepanel.models.checks import check_choice, reject_unknown
 from gifepanel.panel.design import PanelDesign, design_from_formula, design_from_frames
 from gifepanel.panel.frames import read_frame
+from gifepanel.panel.grammar import split_top
 from gifepanel.panel.index import PanelIndex
-from gifepanel.panel.text import caller_level
 from gifepanel.parallel import Progress
-from gifepanel.projections.base import Certificate, column_norms
-from gifepanel.projections.composite import EffectsAndControls
+from gifepanel.projections.base import column_norms
 from gifepanel.projections.system import Effect
 
 if TYPE_CHECKING:
+    from gifepanel.models.linear_inference import LinearChoice
     from gifepanel.results.partialled import PartialledOLSResults
 
 __all__ = ["PartialledFit", "PartialledOLS"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-_SPANNED = 1e-9
 
 
-@dataclass(frozen=True, eq=False)
-class PartialledFit:
-    """The partialled-out regression.
-
-    Attributes
-    ----------
-    projection : EffectsAndControls
-    certificate : Certificate
-    y_tilde : ndarray, shape (n,)
-    x_tilde : ndarray, shape (n, k)
-    kept : tuple of int
-        Columns of the design that vary beyond the nuisance part and each other.
-    absorbed : tuple of int
-        Columns that the nuisance part spans.
-    collinear : tuple of int
-        Columns that other regressors span.
-    params : ndarray, shape (k,)
-    resid : ndarray, shape (n,)
-        Of the full regression.
-    """
-
-    projection: EffectsAndControls
-    certificate: Certificate
-    y_tilde: Array
-    x_tilde: Array
-    kept: tuple[int, ...]
-    absorbed: tuple[int, ...]
-    collinear: tuple[int, ...]
-    params: Array
-    resid: Array
-
-
-class PartialledOLS(OLS):
+class PartialledOLS(PartialledLikelihood, OLS):
     """Least squares with fixed effects and controls partialled out, and the inference of the full regression.
 
     Parameters
     ----------
     endog, exog : array_like
-        An outcome and a frame of regressors.
+        An outcome and a frame of regressors; or arrays (n,) and (n, p), or (N, T) and (N, T, p) with effects named
+        ``"entity"`` and ``"time"``.
     absorb : str or sequence of str
-        Effects, as after ``|`` in a formula: ``"firm"``, ``"firm^year"``, ``"firm[trend]"``.
+        Effects, as after ``|`` in a formula: ``"firm"``, ``"firm^year"``, ``"firm[trend]"``. Columns of `exog` that are
+        named here are not regressors.
     weights : str or array_like, optional
         Analytic weights: a column or one value per row.
     entity, time : str, optional
@@ -120,6 +88,7 @@ class PartialledOLS(OLS):
         **unknown: Any,
     ) -> None:
         reject_unknown(unknown, PartialledOLS.__init__.__kwdefaults__ or (), "PartialledOLS")
+        endog, exog = _as_frames(endog, exog)
         design = design_from_frames(
             endog, exog, entity=entity, time=time, absorbed=absorb, missing=missing, weights=weights, panel=False
         )
@@ -131,7 +100,7 @@ class PartialledOLS(OLS):
         formula: str,
         data: Any,
         *,
-        partial: str = "",
+        partial: str | Sequence[str] = "",
         weights: Any = None,
         entity: Any = None,
         time: Any = None,
@@ -149,7 +118,7 @@ class PartialledOLS(OLS):
             ``"y ~ x1 + x2 | firm + year"``; the part after ``|`` names effects (an integer column is a category there),
             ``firm^year`` an effect of pairs, ``firm[trend]`` an effect and slopes of `trend` by firm.
         data : DataFrame
-        partial : str
+        partial : str or sequence of str
             Controls to be partialled out, ``"z1 + bs(z2, 4)"``; the intercept goes with them.
         weights : str or array_like, optional
         entity, time : str, optional
@@ -170,7 +139,7 @@ class PartialledOLS(OLS):
             time=time,
             context=context + 1 if isinstance(context, int) else context,
             missing=missing,
-            partial=partial,
+            partial=_joined(partial),
             weights=weights,
             panel=False,
         )
@@ -190,7 +159,7 @@ class PartialledOLS(OLS):
         if design.weights is not None:
             rows = design.weights > 0
             self.n_zero_weights = int((~rows).sum())
-        self.n_singletons = _drop_singletons(design, rows) if singletons == "drop" else 0
+        self.n_singletons = mark_singletons(design, rows) if singletons == "drop" else 0
         if not rows.any():
             raise DataError(
                 f"No row is left of {design.nobs}: {self.n_singletons} are alone in a level of an effect"
@@ -212,17 +181,14 @@ class PartialledOLS(OLS):
         self._data_attr.extend(["design", "_source", "_fit"])
 
     @cached_property
+    def effect_parts(self) -> tuple[EffectPart, ...]:
+        """Absorbed effects as blocks, with where they come from."""
+        return effect_parts(self.design)
+
+    @property
     def effects(self) -> tuple[Effect, ...]:
         """Absorbed effects as blocks of codes and values."""
-        out = []
-        for effect in self.design.absorbed_effects:
-            codes, levels = self.design.absorbed_codes[effect.name]
-            if effect.intercept:
-                out.append(Effect(effect.name, codes, len(levels)))
-            for slope in effect.slopes:
-                name = f"{effect.name}[{slope}]" if effect.intercept else effect.name
-                out.append(Effect(name, codes, len(levels), self.design.absorbed_slopes[slope]))
-        return tuple(out)
+        return tuple(part.block for part in self.effect_parts)
 
     def panel_index(self, entity: Any = None, time: Any = None, *, required: bool = True) -> PanelIndex | None:
         """Who and when on the rows of the sample, from the data's own index or from columns."""
@@ -295,19 +261,22 @@ class PartialledOLS(OLS):
 
         reject_unknown(unknown, PartialledOLS.fit.__kwdefaults__ or (), "fit")
         check_choice("nonconvergence", nonconvergence, ("raise", "warn"))
+        tol = check_number("tol", tol, 1e-11, positive=True)
+        if use_t is not None:
+            check_flag("use_t", use_t)
         options = {name: value for name, value in locals().items() if name in _CROSS_FITTING}
         if self.learner is not None:
             return self._fit_learner(options, cov_type, cov_kwds, use_t, ssc, tol)
         _refuse_without_learner(options)
-        covariance = read_linear_covariance(self, cov_type, cov_kwds, ssc or "fixest")
+        choice = read_linear_covariance(self, cov_type, cov_kwds, ssc or "fixest")
 
         # partial out, then least squares
-        fit = self._partial_out(tol, nonconvergence)
+        fit = partial_out(self.design, self.effects, tol, nonconvergence)
 
         # inference and results
         from gifepanel.results.partialled import partialled_results
 
-        return partialled_results(self, fit, covariance(self, fit), use_t=use_t)
+        return partialled_results(self, fit, choice, use_t=use_t)
 
     def _fit_learner(
         self,
@@ -324,65 +293,46 @@ class PartialledOLS(OLS):
         done = fit_cross_fitted(self, self.learner, CrossFitOptions(**options), cov_type, cov_kwds, ssc, tol)
         return cross_fitted_results(self, done, use_t=use_t)
 
-    def _partial_out(self, tol: float, nonconvergence: str) -> PartialledFit:
-        design = self.design
-        projection = EffectsAndControls(self.effects, design.controls, design.weights, tol)
-        columns = np.column_stack([design.endog, design.exog])
-        residual, certificate = projection.residualize(columns)
-        if not certificate.converged:
-            message = f"The absorption stopped at {certificate.residual:.1e} after {certificate.iterations} iterations"
-            if nonconvergence == "raise":
-                raise ConvergenceError(message + ".", f"The tolerance is {tol:.0e}.", 'nonconvergence="warn"')
-            warnings.warn(ConvergenceWarning(message + ".", None, "tol=1e-9"), stacklevel=caller_level())
-        y, x = residual[:, 0], residual[:, 1:]
-        kept, absorbed, collinear = self._usable(x)
-        x = np.ascontiguousarray(x[:, kept])
-        root = None if design.weights is None else np.sqrt(design.weights)
-        params = _least_squares(x if root is None else x * root[:, None], y if root is None else y * root)
-        return PartialledFit(
-            projection, certificate, y, x, tuple(kept), tuple(absorbed), tuple(collinear), params, y - x @ params
-        )
-
     def _usable(self, x: Array) -> tuple[list[int], list[int], list[int]]:
-        """Columns to keep, those the nuisance part spans, those other regressors span; the latter two in a warning."""
-        raw, names = self.design.exog, self.design.exog_names
-        before = column_norms(raw)
-        after = column_norms(x)
-        absorbed = [j for j in range(x.shape[1]) if after[j] <= _SPANNED * before[j] or before[j] == 0]
-        left = [j for j in range(x.shape[1]) if j not in absorbed]
-        collinear = []
-        if len(left) > 1:
-            triangle = np.linalg.qr(x[:, left] / after[left], mode="r")
-            collinear = [left[int(j)] for j in np.flatnonzero(np.abs(np.diag(triangle)) <= _SPANNED)]
-        kept = [j for j in left if j not in collinear]
-        nuisance = " and ".join(
-            [*self.design.absorbed, *(["the controls"] if self.design.controls is not None else [])]
-        )
-        for j in absorbed:
-            _warn_dropped(names[j], f"is spanned by {nuisance}" if before[j] > 0 and nuisance else "is zero throughout")
-        for j in collinear:
-            others = ", ".join(names[i] for i in kept if i < j)
-            _warn_dropped(names[j], f"is a linear combination of {others}")
-        if not kept:
-            raise DataError(
-                f"No regressor is left: {', '.join(names) or 'the formula has none'}.",
-                "At least one must vary beyond what is partialled out.",
-                f"Absorb less than {nuisance or 'nothing'}, or add a regressor.",
-            )
-        return kept, absorbed, collinear
+        return usable_columns(self.design, x)
 
-    def _covariance_for(self, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: str) -> LinearCovariance:
-        """Another covariance of the fit this model carries."""
+    # ---- for results ----
+
+    def _covariance_choice(self, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: str) -> LinearChoice:
+        """Another covariance estimator for the same fit."""
         from gifepanel.models.linear_inference import read_linear_covariance
 
-        assert self._fit is not None
-        return read_linear_covariance(self, cov_type, cov_kwds, ssc)(self, self._fit)
+        return read_linear_covariance(self, cov_type, cov_kwds, ssc)
+
+    def _clustered_choice(self, current: LinearChoice | None, groups: Any, ssc: str) -> LinearChoice:
+        """One way of clustering: `groups`, or that of the current covariance, or the first absorbed effect."""
+        if groups is None and current is not None and current.clusters:
+            if len(current.clusters) > 1:
+                raise SpecificationError(
+                    f"The covariance has {len(current.clusters)} ways of clustering.",
+                    "The wild bootstrap takes one.",
+                    f'groups="{current.cluster_names[0]}"',
+                )
+            groups = current.clusters[0]
+        return self._covariance_choice("cluster", None if groups is None else {"groups": groups}, ssc)
+
+    def _bootstrap_nuisance(self, fit: PartialledFit, ways: Any) -> tuple[tuple[Effect, ...], Any]:
+        """Effects and controls, the latter residualised on the former, as the wild bootstrap takes them."""
+        from gifepanel.inference.cluster_adjusted import nuisance_columns
+
+        weights, projection = self.design.weights, fit.projection
+        if self.effects and all(effect.values is not None for effect in self.effects):
+            own = nuisance_columns(ways, effects=self.effects, controls=projection.controls, weights=weights)
+            return (), own
+        if projection.basis is None:
+            return self.effects, None
+        q = projection.basis.q
+        return self.effects, q if weights is None else q / np.sqrt(weights)[:, None]
 
     @property
     def _constants(self) -> list[int]:
         """Positions of the coefficients that belong to a constant."""
-        exog = np.asarray(self.exog)
-        return [j for j in range(exog.shape[1]) if exog.size and np.ptp(exog[:, j]) == 0]
+        return [] if self._fit is None else self._fit.constants(self.design.exog)
 
     def _at(self, fit: PartialledFit) -> Self:
         """This model with the columns that have coefficients, whitened by the projection."""
@@ -392,9 +342,21 @@ class PartialledOLS(OLS):
         exog = pd.DataFrame(self.design.exog[:, list(fit.kept)], index=self.design.row_index, columns=names, copy=False)
         fitted._initialise(exog)
         fitted.rank = len(names)
-        fitted.df_model = float(len(names))
-        fitted.df_resid = float(self.design.nobs - len(names) - fit.projection.degrees.total)
+        fitted.k_constant = int(self._spans_constant(fit))
+        estimated = len(names) + fit.projection.degrees.total
+        fitted.df_model = float(estimated - fitted.k_constant)
+        fitted.df_resid = float(self.design.nobs - estimated)
         return fitted
+
+    def _spans_constant(self, fit: PartialledFit) -> bool:
+        """Whether a constant is in the span of effects, controls and regressors."""
+        if any(effect.intercept for effect in self.design.absorbed_effects) or fit.constants(self.design.exog):
+            return True
+        left = fit.projection.residualize(np.ones((self.design.nobs, 1)))[0][:, 0]
+        root = np.ones(self.design.nobs) if self.design.weights is None else np.sqrt(self.design.weights)
+        x = fit.x_tilde / column_norms(fit.x_tilde) * root[:, None]
+        rest = left * root - x @ np.linalg.lstsq(x, left * root, rcond=None)[0]
+        return bool(rest @ rest <= 1e-16 * (root @ root))
 
     def whiten(self, x: Any) -> Any:
         """Residuals of `x`, (n,) or (n, m), on effects and controls, times the root of the weights."""
@@ -440,29 +402,40 @@ def _refuse_without_learner(options: Mapping[str, Any]) -> None:
         )
 
 
-def _drop_singletons(design: PanelDesign, rows: np.ndarray[Any, np.dtype[np.bool_]]) -> int:
-    """Mark rows alone in a level of an effect with an intercept, again and again; how many."""
-    plain = [effect.name for effect in design.absorbed_effects if effect.intercept]
-    if not plain:
-        return 0
-    codes = [design.absorbed_codes[name] for name in plain]
-    stacked = np.stack([own.astype(np.int32) for own, _ in codes])
-    return int(drop_singletons(stacked, np.array([len(levels) for _, levels in codes]), rows))
+def _joined(partial: Any) -> str:
+    """Controls as one text; a list of terms is a sum."""
+    if partial is None:
+        return ""
+    terms = [partial] if isinstance(partial, str) else partial
+    if not (isinstance(terms, Sequence) and all(isinstance(term, str) for term in terms)):
+        raise SpecificationError(
+            f"partial is {partial!r}.", "It must be text, or a list of terms.", 'partial="z1 + z2"'
+        )
+    text = " + ".join(terms)
+    wrong = next((sign for sign in "~|" if len(split_top(text, sign)) > 1), None)
+    if wrong:
+        raise SpecificationError(
+            f"partial is {partial!r}.", f"It holds terms joined by +, no {wrong!r}.", 'partial="z1 + bs(z2, 4)"'
+        )
+    return text
 
 
-def _least_squares(x: Array, y: Array) -> Array:
-    """Coefficients by QR, columns scaled to length one."""
-    length = column_norms(x)
-    if x.shape[1] == 1:
-        return np.asarray(x.T @ y / length**2)
-    q, r = np.linalg.qr(x / length)
-    from scipy.linalg import solve_triangular
-
-    return np.asarray(solve_triangular(r, q.T @ y) / length)
-
-
-def _warn_dropped(name: str, why: str) -> None:
-    warnings.warn(
-        CollinearityWarning(f"{name} was dropped: it {why}.", None, "Leave it out of the formula to silence this."),
-        stacklevel=caller_level(),
-    )
+def _as_frames(endog: Any, exog: Any) -> tuple[Any, Any]:
+    """Arrays as frames: regressors x1, x2, ...; cubes with an index (entity, time)."""
+    if exog is None:
+        raise SpecificationError("There are no regressors.", "exog is needed.", 'PartialledOLS(data["y"], data[["x"]])')
+    if not isinstance(exog, (np.ndarray, list, tuple)):
+        return endog, exog
+    x, y, index = np.asarray(exog, dtype=np.float64), np.asarray(endog, dtype=np.float64), None
+    if y.ndim == 2 and x.ndim in (2, 3) and x.shape[:2] == y.shape:
+        index = pd.MultiIndex.from_product([range(y.shape[0]), range(y.shape[1])], names=["entity", "time"])
+        x, y = x.reshape(y.size, -1), y.ravel()
+    x = x[:, None] if x.ndim == 1 else x
+    if x.ndim != 2 or y.shape != x.shape[:1]:
+        raise DataError(
+            f"endog has the shape {np.shape(endog)}, exog {np.shape(exog)}.",
+            "Shapes (n,) and (n, p), or (N, T) and (N, T, p), are needed.",
+            "PartialledOLS(y, x)",
+        )
+    frame = pd.DataFrame(x, index=index, columns=[f"x{j + 1}" for j in range(x.shape[1])])
+    return pd.Series(y, index=frame.index, name="y"), frame

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,9 +14,53 @@ from gifepanel.projections.base import Certificate, DegreesAbsorbed, column_norm
 from gifepanel.projections.controls import Controls
 from gifepanel.projections.system import Effect
 
-__all__ = ["EffectsAndControls"]
+__all__ = ["EffectsAndControls", "spanned_columns"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+_SPANNED = 1e-9
+_ROUNDING = 1e-12
+_DOUBTFUL = 1e-4
+
+
+def spanned_columns(
+    columns: Array, residuals: Array, project: Callable[[Array], Array], weights: Array | None = None
+) -> tuple[Array, BoolArray]:
+    """Which columns (n, m) a nuisance part spans, by what is left of them.
+
+    A column is spanned where no more than 1e-9 of its variation is left, or 1e-12 of its length (a constant column has
+    no variation, a large constant is no variation). Where little is left it is projected once more: what remains of an
+    iterative solution's error shrinks, what is truly there does not, and is more exact for it.
+
+    Parameters
+    ----------
+    columns, residuals : ndarray, shape (n, m)
+    project : callable
+        Residuals of columns (n, k): (n, k).
+    weights : ndarray, shape (n,), optional
+
+    Returns
+    -------
+    residuals : ndarray, shape (n, m)
+    spanned : ndarray of bool, shape (m,)
+    """
+
+    def norms(values: Array) -> Array:
+        return column_norms(values) if weights is None else np.sqrt(weights @ values**2)
+
+    raw, left = norms(columns), norms(residuals)
+    variation = raw
+    if (left <= _DOUBTFUL * raw).any():
+        variation = norms(columns - np.average(columns, axis=0, weights=weights))
+    spanned = (left <= _SPANNED * variation) | (left <= _ROUNDING * raw)
+    doubtful = np.flatnonzero(~spanned & (left <= _DOUBTFUL * variation))
+    if doubtful.size:
+        again = project(np.ascontiguousarray(residuals[:, doubtful]))
+        residuals = residuals.copy()
+        residuals[:, doubtful] = again
+        spanned[doubtful] = norms(again) <= 0.5 * left[doubtful]
+    return residuals, np.asarray(spanned)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +99,17 @@ class EffectsAndControls:
 
     def _basis_of(self, residualised: Array) -> Controls:
         assert self.controls is not None
-        before = column_norms(self.controls)
-        after = column_norms(residualised)
-        # a control that the effects span is left with rounding: it must not become a direction of its own
-        residualised = np.where(after > 1e-9 * before, 1.0, 0.0) * residualised
+        if self.absorption is not None:
+            # a control that the effects span is left with rounding: it must not become a direction of its own
+            residualised, spanned = spanned_columns(
+                self.controls, residualised, lambda left: self._without_effects(left)[0], self.weights
+            )
+            residualised[:, spanned] = 0.0
         return Controls.from_columns(residualised, self.weights)
+
+    def check(self, columns: Array, residuals: Array) -> tuple[Array, BoolArray]:
+        """Residuals, refined where little is left, and which of the columns effects and controls span (m,)."""
+        return spanned_columns(columns, residuals, lambda left: self.residualize(left)[0], self.weights)
 
     def _without_effects(self, columns: Array) -> tuple[Array, Certificate]:
         if self.absorption is None:

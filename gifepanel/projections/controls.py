@@ -74,11 +74,12 @@ class Controls:
         out = columns.copy() if self.root is None else columns * self.root[:, None]
         for _ in range(2):
             out -= self.q @ (self.q.T @ out)
-        left = np.abs(self.q.T @ out).max(initial=0.0)
-        size = max(float(column_norms(columns).max(initial=0.0)), np.finfo(float).tiny)
+        left = np.abs(self.q.T @ out).max(axis=0, initial=0.0)
+        scaled = columns if self.root is None else columns * self.root[:, None]
+        size = np.maximum(column_norms(scaled), np.finfo(float).tiny)
         if self.root is not None:
             out /= np.where(self.root > 0, self.root, 1.0)[:, None]
-        return out, Certificate("pivoted QR", 0, float(left / size), True)
+        return out, Certificate("pivoted QR", 0, float((left / size).max(initial=0.0)), True)
 
     def coefficients(self, columns: Array) -> Array:
         """Least-squares coefficients (k, m) of columns (n, m) on the controls, zero for aliased ones."""

@@ -136,17 +136,22 @@ class ReducedSolver:
         solve = _lifted_factor(matrix[inner][:, inner], self.system.lengths[inner])
         if not border.size:
             return solve
-        return _Bordered.of(solve, matrix, inner, border)
+        return _Bordered.of(solve, matrix, inner, border, self.system.lengths)
 
 
 def _lifted_factor(matrix: Any, lengths: Array) -> Callable[[Array], Array]:
     diagonal = matrix.diagonal()
     lifted = matrix.tocsc(copy=True)
-    own = np.where(lengths > 0, lengths, 1.0)  # what the base effect spans is left with rounding
-    lifted.setdiag(np.where(diagonal > EMPTY * lengths, (1 + _LIFT) * diagonal, own))
+    size = _own_size(diagonal, lengths)
+    lifted.setdiag(np.where(size == diagonal, (1 + _LIFT) * diagonal, size))
     return splu(
         lifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True, "Equil": False}
     ).solve
+
+
+def _own_size(diagonal: Array, lengths: Array) -> Array:
+    """The diagonal of S; where the base effect spans an unknown, its length, since nothing but rounding is left."""
+    return np.where(diagonal > EMPTY * lengths, diagonal, np.where(lengths > 0, lengths, 1.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,11 +166,11 @@ class _Bordered:
     complement: Array
 
     @classmethod
-    def of(cls, solve: Callable[[Array], Array], matrix: Any, inner: Any, border: Any) -> _Bordered:
+    def of(cls, solve: Callable[[Array], Array], matrix: Any, inner: Any, border: Any, lengths: Array) -> _Bordered:
         cross = matrix[inner][:, border]
         reach = solve(np.ascontiguousarray(cross.toarray()))
         schur = matrix[border][:, border].toarray() - cross.T @ reach
-        scale = np.sqrt(np.maximum(matrix.diagonal()[border], np.finfo(float).tiny))
+        scale = np.sqrt(_own_size(matrix.diagonal()[border], lengths[border]))
         inverse = np.linalg.pinv(0.5 * (schur + schur.T) / scale / scale[:, None], rcond=_LIFT, hermitian=True)
         return cls(solve, inner, border, cross, reach, inverse / scale / scale[:, None])
 

@@ -12,6 +12,7 @@ from statsmodels.base import wrapper as wrap
 from gifepanel.exceptions import SpecificationError
 from gifepanel.results.blocks import Notes, Pairs, Table
 from gifepanel.results.partialled import PartialledOLSResults, PartialledOLSResultsWrapper
+from gifepanel.results.refused import RefusedWithLearner
 from gifepanel.results.summary import PanelSummary, coefficient_table, number
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["CrossFittedResults", "cross_fitted_results"]
 
 
-class CrossFittedResults(PartialledOLSResults):
+class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
     """Results of :class:`gifepanel.PartialledOLS` with a learner.
 
     Attributes

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from gifepanel.models.partialled import PartialledFit, PartialledOLS
+    from gifepanel.models.partialled import PartialledOLS
+    from gifepanel.models.partialling import PartialledFit
 
 __all__ = ["FwlCheck", "fwl_check"]
 

@@ -1,88 +1,134 @@
-"""Absorbed effects and predictions of partialled-out least squares."""
+"""Absorbed effects, and predictions of partialled-out least squares for rows in the sample and new ones."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import DataError
+from gifepanel.projections.hat import identified
 
 if TYPE_CHECKING:
-    from gifepanel.models.partialled import PartialledFit, PartialledOLS
+    from gifepanel.models.partialled import PartialledOLS
+    from gifepanel.models.partialling import PartialledFit
 
-__all__ = ["absorbed_coefficients", "predict_linear"]
+__all__ = ["NewRows", "absorbed_effects", "new_rows", "predict_linear"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def absorbed_coefficients(model: PartialledOLS, fit: PartialledFit) -> tuple[dict[str, pd.Series], Array]:
-    """Effects by level, and the coefficients of the controls (k,)."""
+def _solved(model: PartialledOLS, fit: PartialledFit) -> tuple[list[Array], Array]:
+    """Coefficients of every block of effects (L_g,), and of the controls (q,)."""
     design, projection = model.design, fit.projection
     rest = (design.endog - fit.resid - design.exog[:, list(fit.kept)] @ fit.params)[:, None]
     gamma = np.zeros(0)
-    if design.controls is not None:
-        assert projection.basis is not None
+    if design.controls is not None and projection.basis is not None:
         without = projection.absorption.residualize(rest)[0] if projection.absorption is not None else rest
         gamma = projection.basis.coefficients(without)[:, 0]
         rest = rest - design.controls @ gamma[:, None]
+    if projection.absorption is None:
+        return [], gamma
+    return [own[:, 0] for own in projection.absorption.coefficients(rest)], gamma
+
+
+def absorbed_effects(model: PartialledOLS, fit: PartialledFit) -> dict[str, pd.Series]:
+    """Effects by level, slopes in the units of their variables."""
+    found, _ = _solved(model, fit)
     out: dict[str, pd.Series] = {}
-    if projection.absorption is not None:
-        for effect, values in zip(model.effects, projection.absorption.coefficients(rest), strict=True):
-            base = effect.name.split("[")[0] if effect.values is not None else effect.name
-            levels = _levels(model, effect.name, base)
-            out[effect.name] = pd.Series(values[:, 0], index=levels, name=effect.name)
-    return out, gamma
+    for part, values in zip(model.effect_parts, found, strict=True):
+        levels = model.design.absorbed_codes[part.source][1]
+        out[part.block.name] = pd.Series(values, index=levels, name=part.block.name)
+    for part, values in zip(model.effect_parts, found, strict=True):
+        if part.shift:
+            out[part.block.name.partition("[")[0]] -= part.shift * values
+    return out
 
 
-def _levels(model: PartialledOLS, name: str, base: str) -> pd.Index:
-    for own in model.design.absorbed_effects:
-        if own.name in (name, base) or name.startswith(f"{own.name}["):
-            return model.design.absorbed_codes[own.name][1]
-    raise KeyError(name)
+@dataclass(frozen=True, eq=False)
+class NewRows:
+    """Rows to predict for, m of them complete.
+
+    Attributes
+    ----------
+    x : ndarray, shape (m, k)
+        Regressors with a coefficient.
+    controls : ndarray, shape (m, q)
+    codes : list of ndarray of int, each shape (m,)
+        Levels by block of effects; zero where not `identified`.
+    values : list of ndarray, each shape (m,), or None
+        Slope variables by block.
+    identified : ndarray of bool, shape (m,)
+        Whether the sample says what the effects of the row are.
+    complete : ndarray of bool, shape (n_rows,)
+    index : pandas.Index
+    """
+
+    x: Array
+    controls: Array
+    codes: list[Any]
+    values: list[Array | None]
+    identified: BoolArray
+    complete: BoolArray
+    index: pd.Index
+
+    def series(self, values: Array) -> pd.Series:
+        """Values (m,) on the index of the data, NaN in incomplete rows."""
+        out = np.full(len(self.complete), np.nan)
+        out[self.complete] = values
+        return pd.Series(out, index=self.index, name="predicted")
+
+
+def new_rows(model: PartialledOLS, fit: PartialledFit, data: Any, effects: bool) -> NewRows:
+    """Read new data as the sample was read; levels only with `effects`."""
+    spec, kept = model.design.spec, list(fit.kept)
+    if spec is None:
+        raise DataError("The model was made from arrays.", "New data need a formula or frames.", "res.predict()")
+    new = spec.exog_for(data)
+    index = data.index if isinstance(data, pd.DataFrame) else pd.RangeIndex(len(new.esample))
+    x, m = new.exog[:, kept], len(new.exog)
+    parts = model.effect_parts if effects else ()
+    if not parts:
+        return NewRows(x, new.controls, [], [], np.ones(m, dtype=bool), new.esample, index)
+    frame = spec.read(data)
+    wanted = {name for effect in spec.absorbed for name in (*effect.factors, *effect.slopes)}
+    lost = sorted(wanted - set(frame.names))
+    if lost:
+        raise DataError(
+            f"The new data lack {', '.join(map(repr, lost))}.",
+            "The absorbed effects are looked up there.",
+            "res.predict(data, effects=False)",
+        )
+    positions = spec.absorbed_codes_for(data, new.esample)
+    for effect in spec.absorbed:
+        for name in effect.factors:  # a missing label is no level
+            positions[effect.name] = np.where(frame.codes(name).codes[new.esample] < 0, -1, positions[effect.name])
+    slopes = {p.slope: frame.column(p.slope).to_numpy(dtype=float)[new.esample] for p in parts if p.slope is not None}
+    known = np.all([positions[part.source] >= 0 for part in parts], axis=0)
+    known &= np.all([np.isfinite(values) for values in slopes.values()] or [known], axis=0)
+    codes = [np.where(known, positions[part.source], 0) for part in parts]
+    values = [None if p.slope is None else np.where(known, slopes[p.slope], p.shift) - p.shift for p in parts]
+    assert fit.projection.absorption is not None
+    known &= identified(fit.projection.absorption, codes, values)
+    return NewRows(x, new.controls, codes, values, known, new.esample, index)
 
 
 def predict_linear(model: PartialledOLS, fit: PartialledFit, data: Any, effects: bool) -> pd.Series:
     """Linear part, plus controls and effects where asked for."""
-    design, kept = model.design, list(fit.kept)
+    design = model.design
     if data is None:
-        values = design.exog[:, kept] @ fit.params
-        if effects:
-            values = design.endog - fit.resid
+        values = design.endog - fit.resid if effects else design.exog[:, list(fit.kept)] @ fit.params
         return pd.Series(values, index=design.row_index, name="predicted")
-    if design.spec is None:
-        raise DataError("The model was made from arrays.", "New data need a formula or frames.", "res.predict()")
-    new = design.spec.exog_for(data)
-    values = new.exog[:, kept] @ fit.params
+    rows = new_rows(model, fit, data, effects)
+    values = rows.x @ fit.params
     if effects:
-        found, gamma = absorbed_coefficients(model, fit)
+        found, gamma = _solved(model, fit)
         if gamma.size:
-            values = values + new.controls @ gamma
-        values = values + _effects_of(model, data, new.esample, found, len(values))
-    out = np.full(len(new.esample), np.nan)
-    out[new.esample] = values
-    index = data.index if isinstance(data, pd.DataFrame) else pd.RangeIndex(len(out))
-    return pd.Series(out, index=index, name="predicted")
-
-
-def _effects_of(model: PartialledOLS, data: Any, esample: Any, found: dict[str, pd.Series], n: int) -> Array:
-    """Sum of the effects of new rows; NaN where a level is not in the sample."""
-    spec = model.design.spec
-    assert spec is not None
-    total = np.zeros(n)
-    codes = spec.absorbed_codes_for(data, esample)
-    for effect in model.design.absorbed_effects:
-        for name, values in found.items():
-            slope = name[len(effect.name) + 1 : -1] if name.startswith(f"{effect.name}[") else None
-            if name != effect.name and slope is None:
-                continue
-            if not effect.intercept and name == effect.name:
-                slope = effect.slopes[0]
-            own = values.reindex(model.design.absorbed_codes[effect.name][1]).to_numpy()
-            position = codes[effect.name]
-            part = np.where(position >= 0, own[np.maximum(position, 0)], np.nan)
-            if slope is not None:
-                part = part * spec.read(data).column(slope).to_numpy(dtype=float)[esample]
-            total += part
-    return total
+            values = values + rows.controls @ gamma
+        for own, codes, factor in zip(found, rows.codes, rows.values, strict=True):
+            values = values + (own[codes] if factor is None else own[codes] * factor)
+        values = np.where(rows.identified, values, np.nan)
+    return rows.series(values)

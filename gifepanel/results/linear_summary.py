@@ -44,7 +44,7 @@ def linear_report_parts(res: PartialledOLSResults) -> tuple[Pairs, Notes]:
         ("R-squared", f"{res.rsquared:.4f}"),
         ("R-squared within", f"{res.rsquared_within:.4f}" if res.degrees.total else "-"),
         ("Residual std. dev.", number(float(np.sqrt(res.mse_resid)))),
-        ("F, slopes", f"{res.fvalue:.4g} (p = {res.f_pvalue:.3f})"),
+        ("F, slopes", "-" if np.isnan(res.fvalue) else f"{res.fvalue:.4g} (p = {res.f_pvalue:.3f})"),
         ("Log-likelihood", f"{res.llf:.2f}"),
         ("AIC", f"{res.aic:.1f}"),
         ("BIC", f"{res.bic:.1f}"),

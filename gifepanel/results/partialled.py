@@ -16,12 +16,17 @@ from gifepanel.exceptions import DataError
 from gifepanel.inference.linear_covariance import LinearCovariance
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
 from gifepanel.results.fwl import FwlCheck, fwl_check
-from gifepanel.results.linear_prediction import absorbed_coefficients, predict_linear
+from gifepanel.results.linear_prediction import absorbed_effects, predict_linear
+from gifepanel.results.linear_tests import LinearTests
 from gifepanel.results.measures import FitMeasures
-from gifepanel.results.reported import ReportedResults
 
 if TYPE_CHECKING:
-    from gifepanel.models.partialled import PartialledFit, PartialledOLS
+    from statsmodels.regression._prediction import PredictionResults
+
+    from gifepanel.models.linear_inference import LinearChoice
+    from gifepanel.models.partialled import PartialledOLS
+    from gifepanel.models.partialling import PartialledFit
+    from gifepanel.results.linear_influence import PartialledInfluence
     from gifepanel.results.summary import PanelSummary
 
 __all__ = ["PartialledOLSResults", "partialled_results"]
@@ -29,7 +34,7 @@ __all__ = ["PartialledOLSResults", "partialled_results"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
-class PartialledOLSResults(ReportedResults, FitMeasures, RegressionResults):
+class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
     """Results of :class:`gifepanel.PartialledOLS`.
 
     Coefficients, covariances and degrees of freedom are those of the regression with all dummies and controls in it.
@@ -53,8 +58,14 @@ class PartialledOLSResults(ReportedResults, FitMeasures, RegressionResults):
     n_factors = 0
 
     def __init__(
-        self, model: PartialledOLS, fit: PartialledFit, covariance: LinearCovariance, use_t: bool | None
+        self,
+        model: PartialledOLS,
+        fit: PartialledFit,
+        covariance: LinearCovariance,
+        use_t: bool | None,
+        choice: LinearChoice | None = None,
     ) -> None:
+        self._choice = choice
         self.absorption: Certificate = fit.certificate
         self.degrees: DegreesAbsorbed = fit.projection.degrees
         names = model.design.exog_names
@@ -104,7 +115,8 @@ class PartialledOLSResults(ReportedResults, FitMeasures, RegressionResults):
     @cached_property
     def fittedvalues(self) -> Array:
         """The outcome less the residuals: regressors, controls and effects."""
-        return self.model.design.endog - self._fit.resid
+        resid = self._fit.resid
+        return self.model.design.endog - resid
 
     @cached_property
     def wresid(self) -> Array:
@@ -133,15 +145,10 @@ class PartialledOLSResults(ReportedResults, FitMeasures, RegressionResults):
         """(Weighted) sum of squares of the outcome residualised on effects and controls."""
         return _ssr(self._fit.y_tilde, self.model.design.weights)
 
-    @cached_property
+    @property
     def _centered(self) -> bool:
         """Whether a constant is in the span of effects, controls and regressors."""
-        design = self.model.design
-        return (
-            any(effect.intercept for effect in design.absorbed_effects)
-            or "Intercept" in design.control_names
-            or bool(self.model._constants)
-        )
+        return bool(self.k_constant)
 
     @cached_property
     def llf(self) -> float:
@@ -171,33 +178,99 @@ class PartialledOLSResults(ReportedResults, FitMeasures, RegressionResults):
     def get_robustcov_results(
         self, cov_type: str = "HC1", use_t: bool | None = None, *, ssc: str = "fixest", **cov_kwds: Any
     ) -> PartialledOLSResultsWrapper:
-        """The same estimates with another covariance; arguments as of ``fit``."""
+        """The same estimates with another covariance.
+
+        Parameters
+        ----------
+        cov_type : str
+            As of ``fit``.
+        use_t : bool, optional
+            By default as of ``fit`` with this `cov_type`.
+        ssc : {"fixest", "stata", "statsmodels", "none"}
+        **cov_kwds
+            ``groups="firm"``, ``maxlags=3``, ``time="year"``.
+        """
+        fit = self._fit
+        choice = self.model._covariance_choice(cov_type, cov_kwds, ssc)
         other = copy(self)
         other._cache = {}
-        for name in ("_overall", "bse", "tvalues", "pvalues"):
+        for name in ("_overall", "_report_parts", "bse", "tvalues", "pvalues"):
             other.__dict__.pop(name, None)
-        other._use_covariance(self.model._covariance_for(cov_type, cov_kwds, ssc), use_t)
+        other._choice = choice
+        other._use_covariance(choice(self.model, fit), cov_kwds.get("use_t") if use_t is None else use_t)
         return PartialledOLSResultsWrapper(other)
 
-    def test_absorbed(self) -> tuple[float, float, tuple[int, int]]:
-        """F test that all absorbed effects are zero, given controls and a constant: statistic, p-value, df.
+    def _heteroskedastic(self, kind: str) -> Array:
+        return np.asarray(self.model._covariance_choice(kind, None, "fixest")(self.model, self._fit).cov)
 
-        Valid under homoskedastic errors, like the F test that statsmodels prints.
+    @cached_property
+    def cov_HC0(self) -> Array:
+        """Covariance robust to heteroskedasticity (White), without correction."""
+        return self._heteroskedastic("HC0")
+
+    @cached_property
+    def cov_HC1(self) -> Array:
+        """The same times n / (n - K), K counting effects and controls."""
+        return self._heteroskedastic("HC1")
+
+    @cached_property
+    def cov_HC2(self) -> Array:
+        """Squared residuals over one less the leverage in the full regression (MacKinnon & White 1985)."""
+        return self._heteroskedastic("HC2")
+
+    @cached_property
+    def cov_HC3(self) -> Array:
+        """Squared residuals over the square of one less the leverage in the full regression."""
+        return self._heteroskedastic("HC3")
+
+    @cached_property
+    def HC0_se(self) -> Array:
+        """Standard errors of `cov_HC0`."""
+        return np.sqrt(np.diag(self.cov_HC0))
+
+    @cached_property
+    def HC1_se(self) -> Array:
+        """Standard errors of `cov_HC1`."""
+        return np.sqrt(np.diag(self.cov_HC1))
+
+    @cached_property
+    def HC2_se(self) -> Array:
+        """Standard errors of `cov_HC2`."""
+        return np.sqrt(np.diag(self.cov_HC2))
+
+    @cached_property
+    def HC3_se(self) -> Array:
+        """Standard errors of `cov_HC3`."""
+        return np.sqrt(np.diag(self.cov_HC3))
+
+    @cached_property
+    def eigenvals(self) -> Array:
+        """Eigenvalues of x~'Wx~, decreasing: of the regressors residualised on effects and controls."""
+        return np.sort(np.linalg.eigvalsh(self._covariance.bread))[::-1]
+
+    @property
+    def mse_total(self) -> float:
+        """Total sum of squares over its degrees of freedom."""
+        total = self.centered_tss if self._centered else self.uncentered_tss
+        return total / (self.nobs - self._centered)
+
+    def get_influence(self) -> PartialledInfluence:
+        """Influence measures of the full regression: leverages, studentised residuals, Cook's distance, dfbetas."""
+        from gifepanel.results.linear_influence import PartialledInfluence
+
+        return PartialledInfluence(self)
+
+    def outlier_test(self, method: str = "bonf", alpha: float = 0.05, **options: Any) -> Any:
+        """Outliers by externally studentised residuals of the full regression; arguments as in statsmodels.
+
+        Returns
+        -------
+        DataFrame
+            Studentised residual, p-value, and p-value corrected for the number of observations.
         """
-        design = self.model.design
-        blocks = [np.ones((design.nobs, 1)), design.exog[:, list(self._fit.kept)]]
-        if design.controls is not None:
-            blocks.append(design.controls)
-        columns = np.hstack(blocks)
-        root = np.ones(design.nobs) if design.weights is None else np.sqrt(design.weights)
-        left = columns * root[:, None]
-        length = np.linalg.norm(left, axis=0)
-        left = left / np.where(length > 0, length, 1.0)
-        coefficients, _, rank, _ = np.linalg.lstsq(left, design.endog * root, rcond=1e-10)
-        restricted = float(((design.endog * root - left @ coefficients) ** 2).sum())
-        extra = int(self.nobs - self.df_resid) - int(rank)
-        statistic = (restricted - self.ssr) / extra / (self.ssr / self.df_resid)
-        return statistic, float(stats.f.sf(statistic, extra, self.df_resid)), (extra, int(self.df_resid))
+        from statsmodels.stats.outliers_influence import outlier_test
+
+        return outlier_test(self, method, alpha, **options)
 
     # ---- effects, prediction, pictures ----
 
@@ -207,7 +280,7 @@ class PartialledOLSResults(ReportedResults, FitMeasures, RegressionResults):
         Within a connected component of the effects only differences are identified; the effect with most levels carries
         the mean, the others are as the solver found them.
         """
-        return absorbed_coefficients(self.model, self._fit)[0]
+        return absorbed_effects(self.model, self._fit)
 
     def predict(self, data: Any = None, *, effects: bool = True) -> pd.Series:
         """Predict the outcome, absorbed effects and controls included unless ``effects=False``.
@@ -217,7 +290,8 @@ class PartialledOLSResults(ReportedResults, FitMeasures, RegressionResults):
         data : DataFrame, optional
             New rows; by default the sample.
         effects : bool
-            Add absorbed effects and controls; rows with a level out of the sample are NaN then.
+            Add absorbed effects and controls. Rows with a level out of the sample, or with levels whose sum the sample
+            does not identify (they are in different connected components), are NaN then.
 
         Returns
         -------
@@ -225,6 +299,41 @@ class PartialledOLSResults(ReportedResults, FitMeasures, RegressionResults):
             On the index of `data`.
         """
         return predict_linear(self.model, self._fit, data, effects)
+
+    def get_prediction(self, data: Any = None, *, effects: bool = True, weights: Any = None) -> PredictionResults:
+        """Predictions with standard errors and intervals, for the mean and for new observations.
+
+        The variances are those of the regression with all dummies and controls in it, which prediction counts among
+        what was estimated. Under clustered and time-series covariances, which say nothing of the effects' own
+        variation, they are available for the linear part (``effects=False``) alone.
+
+        Parameters
+        ----------
+        data : DataFrame, optional
+            New rows; by default the sample.
+        effects : bool
+            Add absorbed effects and controls. Without, there are no intervals for observations.
+        weights : array_like, optional
+            Of the new observations: their error variance is the residual variance over it.
+
+        Returns
+        -------
+        statsmodels PredictionResults
+            ``predicted_mean``, ``se_mean``, ``conf_int(obs=False)``, ``summary_frame()``; NaN where effects are not
+            identified.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price | state + year", cigar).fit()
+        >>> frame = res.get_prediction(cigar.head(2)).summary_frame()
+        >>> list(frame.columns)[:4]
+        ['mean', 'mean_se', 'mean_ci_lower', 'mean_ci_upper']
+        """
+        from gifepanel.results.linear_intervals import predict_with_intervals
+
+        return predict_with_intervals(self, data, effects, weights)
 
     def fwl(self) -> FwlCheck:
         """The theorem at work: residualised columns, and the regressions that give the same coefficients."""
@@ -251,14 +360,13 @@ class PartialledOLSResults(ReportedResults, FitMeasures, RegressionResults):
 
     def remove_data(self) -> None:
         """Drop everything of the size of the sample; what the summary prints is computed first and kept."""
-        for name in ("_report_parts", "nobs", "ssr", "centered_tss", "uncentered_tss", "within_tss", "llf", "ess"):
+        for name in _KEPT:
             getattr(self, name)
-        for name in ("rsquared", "rsquared_adj", "rsquared_within", "_overall", "_centered", "pvalues"):
-            getattr(self, name)
+        self.model.data.ynames  # noqa: B018 - statsmodels' summary_col asks for it later
         super().remove_data()
         for name in ("resid", "fittedvalues", "wresid"):
             self.__dict__.pop(name, None)
-        self.model._fit = None
+        self.model._fit = self._choice = None
 
     @property
     def default_model_infos(self) -> dict[str, Any]:
@@ -274,6 +382,28 @@ class PartialledOLSResults(ReportedResults, FitMeasures, RegressionResults):
         return tuple(self.model.design.absorbed)
 
 
+_KEPT = (
+    "_report_parts",
+    "_absorbed_names",
+    "nobs",
+    "ssr",
+    "centered_tss",
+    "uncentered_tss",
+    "within_tss",
+    "llf",
+    "ess",
+    "rsquared",
+    "rsquared_adj",
+    "rsquared_within",
+    "aic",
+    "bic",
+    "_overall",
+    "pvalues",
+    "HC0_se",
+    "HC1_se",
+)
+
+
 class PartialledOLSResultsWrapper(RegressionResultsWrapper):
     """Attaches names and the caller's index to arrays, as in statsmodels."""
 
@@ -285,6 +415,6 @@ def _ssr(values: Array, weights: Array | None) -> float:
     return float(values @ values) if weights is None else float((weights * values) @ values)
 
 
-def partialled_results(model: Any, fit: Any, covariance: LinearCovariance, *, use_t: bool | None) -> Any:
-    """Wrapped results of a fit."""
-    return PartialledOLSResultsWrapper(PartialledOLSResults(model._at(fit), fit, covariance, use_t))
+def partialled_results(model: Any, fit: Any, choice: LinearChoice, *, use_t: bool | None) -> Any:
+    """Wrapped results of a fit with the covariance that was chosen."""
+    return PartialledOLSResultsWrapper(PartialledOLSResults(model._at(fit), fit, choice(model, fit), use_t, choice))

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from gifepanel.exceptions import SpecificationError
 
-__all__ = ["RefusedMethods"]
+__all__ = ["RefusedMethods", "RefusedWithLearner"]
 
 
 def _refuse(name: str, why: str, instead: str) -> NoReturn:
@@ -35,3 +35,45 @@ class RefusedMethods:
     cov_HC3 = property(_no_leverage)
     HC2_se = property(_no_leverage)
     HC3_se = property(_no_leverage)
+
+
+_SCORE = "Coefficients and covariance come from an orthogonal score, not from least squares on one design."
+
+
+def _refuse_with_learner(name: str, instead: str) -> NoReturn:
+    raise SpecificationError(f"{name} is not available with a learner.", _SCORE, instead)
+
+
+class RefusedWithLearner:
+    """Mixed in before the results of partialled-out least squares: what only a linear nuisance part can answer."""
+
+    def get_prediction(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: learners have no sampling variances."""
+        _refuse_with_learner("get_prediction", "res.predict()")
+
+    def get_influence(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: learners have no leverages."""
+        _refuse_with_learner("get_influence", "res.orthogonal.influence")
+
+    def outlier_test(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: learners have no leverages."""
+        _refuse_with_learner("outlier_test", "res.resid")
+
+    def wild_bootstrap(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: it draws the outcome of a linear regression."""
+        _refuse_with_learner("wild_bootstrap", 'model.fit(cov_type="cluster")')
+
+    def test_absorbed(self) -> NoReturn:
+        """Refused: the model without effects has other nuisance functions."""
+        _refuse_with_learner("test_absorbed", 'res.f_test("x1 = 0")')
+
+    def compare_f_test(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: sums of squares of two fits with learners are not nested."""
+        _refuse_with_learner("compare_f_test", 'res.f_test("x1 = 0")')
+
+    def compare_lr_test(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: the likelihoods of two fits with learners are not nested."""
+        _refuse_with_learner("compare_lr_test", 'res.wald_test("x1 = 0")')
+
+    def _heteroskedastic(self, kind: str) -> NoReturn:
+        _refuse_with_learner(f"cov_{kind}", f'model.fit(cov_type="{kind}")')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -93,7 +94,7 @@ def test_sampled_degree() -> None:
 def test_without_compilation() -> None:
     """Every kernel as plain Python gives what the compiled one does."""
     code = (
-        "import numpy as np\n"
+        "import json\nimport numpy as np\n"
         "from gifepanel.projections.absorb import Absorption\n"
         "from gifepanel.kernels.absorb import drop_singletons\n"
         "from gifepanel.projections.system import Effect\n"
@@ -105,12 +106,11 @@ def test_without_compilation() -> None:
         "out = absorption.residualize(y)[0]\n"
         "keep = np.ones(60, dtype=bool)\n"
         "n = drop_singletons(np.stack([a, b]).astype(np.int32), np.array([6, 4]), keep)\n"
-        "print(repr(out.sum(0).tolist()), repr((out**2).sum()), repr(absorption.leverage().sum()), n)\n"
+        "print(json.dumps([*out.sum(0), float((out**2).sum()), float(absorption.leverage().sum()), n]))\n"
     )
     outputs = []
     for disabled in ("0", "1"):
         env = {**os.environ, "NUMBA_DISABLE_JIT": disabled}
         done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
-        outputs.append(np.array(eval(f"[{done.stdout.strip().replace(' ', ',').replace(',,', ',')}]", {}), dtype=object))
-    for one, two in zip(*outputs, strict=True):
-        assert_allclose(one, two, atol=1e-12)
+        outputs.append(json.loads(done.stdout))
+    assert_allclose(outputs[0], outputs[1], atol=1e-12)

@@ -25,9 +25,10 @@ def test_against_least_squares(weights: str) -> None:
     root = np.ones(60) if w is None else np.sqrt(w)
     controls = Controls.from_columns(z, w)
     length = np.where(np.linalg.norm(z, axis=0) > 0, np.linalg.norm(z, axis=0), 1.0)
-    expected = y * root[:, None] - (z / length * root[:, None]) @ np.linalg.lstsq(
-        z / length * root[:, None], y * root[:, None], rcond=1e-10
-    )[0]
+    expected = (
+        y * root[:, None]
+        - (z / length * root[:, None]) @ np.linalg.lstsq(z / length * root[:, None], y * root[:, None], rcond=1e-10)[0]
+    )
     got, certificate = controls.residualize(y)
     assert_allclose(got * root[:, None], expected, atol=1e-12)
     assert certificate.converged

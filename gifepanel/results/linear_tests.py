@@ -1,0 +1,274 @@
+"""Tests on a partialled-out regression: with the right degrees of freedom, and only where a test exists."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from scipy import stats
+
+from gifepanel.exceptions import SpecificationError
+from gifepanel.inference.clusters import cluster_ways
+from gifepanel.inference.wild_bootstrap import WildBootstrap, wild_cluster_bootstrap
+from gifepanel.results.hypotheses import read_hypothesis
+from gifepanel.results.reported import ReportedResults
+
+if TYPE_CHECKING:
+    from gifepanel.inference.linear_covariance import LinearCovariance
+    from gifepanel.models.partialling import PartialledFit
+
+__all__ = ["LinearTests", "rank_bound"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class LinearTests(ReportedResults):
+    """Mixed in before statsmodels' class."""
+
+    if TYPE_CHECKING:
+        _covariance: LinearCovariance
+        _choice: Any
+        params: Any
+        df_resid: float
+        df_resid_inference: Any
+
+        @property
+        def _fit(self) -> PartialledFit: ...
+        @property
+        def nobs(self) -> float: ...
+        @property
+        def ssr(self) -> float: ...
+
+    # ---- t, F and Wald tests ----
+
+    def t_test(self, r_matrix: Any, cov_p: Any = None, use_t: Any = None) -> Any:
+        """t tests of linear hypotheses: ``"x1 = x2"``, a matrix, or a pair (R, q).
+
+        With CR2 every restriction has Satterthwaite degrees of freedom of its own.
+        """
+        hypothesis = read_hypothesis(r_matrix, self._names)
+        if self._covariance.kind != "CR2" or cov_p is not None:
+            return super().t_test(hypothesis, use_t=use_t, cov_p=cov_p)
+        matrix = np.atleast_2d(np.asarray(hypothesis[0] if isinstance(hypothesis, tuple) else hypothesis, dtype=float))
+        usual = self.df_resid_inference
+        df = self._contrast_degrees(matrix)
+        self.df_resid_inference = df if len(df) > 1 else float(df[0])
+        try:
+            return super().t_test(hypothesis, use_t=use_t)
+        finally:
+            self.df_resid_inference = usual
+
+    def _contrast_degrees(self, matrix: Array) -> Array:
+        own = np.asarray(self._covariance.df_inference)
+        single = (matrix != 0).sum(axis=1) == 1
+        if single.all() or self.model._fit is None:
+            return np.where(single, own[np.abs(matrix).argmax(axis=1)], own.min())
+        return np.asarray(self._choice.contrast_degrees(self.model, self._fit, matrix))
+
+    def f_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None) -> Any:
+        """Joint F test of linear hypotheses: ``"x1 = x2 = 0"``, a matrix, or a pair (R, q).
+
+        Raises
+        ------
+        SpecificationError
+            If there are more restrictions than the covariance has rank, as with few clusters.
+        """
+        hypothesis = read_hypothesis(r_matrix, self._names)
+        self._check_rank(hypothesis, cov_p, invcov)
+        return super().f_test(hypothesis, cov_p=cov_p, invcov=invcov)
+
+    def wald_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None, **options: Any) -> Any:
+        """Joint Wald test of linear hypotheses; ``use_f`` chooses F or chi-squared, ``scalar=True`` is the default."""
+        hypothesis = read_hypothesis(r_matrix, self._names)
+        self._check_rank(hypothesis, cov_p, invcov)
+        return super().wald_test(hypothesis, cov_p=cov_p, invcov=invcov, **options)
+
+    def _check_rank(self, hypothesis: Any, cov_p: Any, invcov: Any) -> None:
+        bound = rank_bound(self._covariance)
+        if bound is None or cov_p is not None or invcov is not None:
+            return
+        matrix = np.atleast_2d(np.asarray(hypothesis[0] if isinstance(hypothesis, tuple) else hypothesis, dtype=float))
+        if len(matrix) > bound:
+            raise SpecificationError(
+                f"{len(matrix)} restrictions were to be tested at once.",
+                f"The covariance, {self._covariance.description}, allows {bound} at most.",
+                "Test fewer at once, or res.get_robustcov_results() with finer clusters.",
+            )
+
+    @cached_property
+    def _overall(self) -> tuple[float, float]:
+        """F test that all slopes but those of constants are zero; NaN where the covariance does not allow it."""
+        slopes = [j for j in range(len(self.params)) if j not in self.model._constants]
+        bound = rank_bound(self._covariance)
+        if not slopes or (bound is not None and len(slopes) > bound):
+            return np.nan, np.nan
+        test = self.f_test(np.eye(len(self.params))[slopes])
+        return float(np.squeeze(test.fvalue)), float(np.squeeze(test.pvalue))
+
+    # ---- the wild cluster bootstrap ----
+
+    def wild_bootstrap(
+        self,
+        hypothesis: str,
+        *,
+        groups: Any = None,
+        n_draws: int = 9999,
+        impose_null: bool = True,
+        distribution: str = "auto",
+        pvalue_type: str = "symmetric",
+        alpha: float | None = 0.05,
+        ssc: str = "fixest",
+        random_state: Any = 0,
+    ) -> WildBootstrap:
+        """Wild cluster bootstrap of one hypothesis: p-value and, by inversion, confidence interval.
+
+        Parameters
+        ----------
+        hypothesis : str
+            A coefficient, tested against zero, or one equation: ``"x1 = 0.5"``, ``"x1 = x2"``.
+        groups : str or array_like, optional
+            Clusters; by default those of the covariance, or the first absorbed effect.
+        n_draws : int
+        impose_null : bool
+            Residuals of the restricted fit (recommended), or of the unrestricted one.
+        distribution : {"auto", "rademacher", "webb", "mammen"}
+            Webb's six points below 12 clusters by default where there are too few sign patterns.
+        pvalue_type : {"symmetric", "equal-tailed"}
+        alpha : float or None
+            One less the level of the interval; None for no interval.
+        ssc : {"fixest", "stata", "statsmodels", "none"}
+            Of the standard error; p-value and interval do not depend on it.
+        random_state : int or Generator
+
+        Returns
+        -------
+        WildBootstrap
+
+        References
+        ----------
+        Roodman, D., J. G. MacKinnon, M. Ø. Nielsen and M. D. Webb (2019). Fast and wild: bootstrap inference in Stata
+        using boottest. *Stata Journal* 19, 4-60.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price | state + year", cigar).fit()
+        >>> boot = res.wild_bootstrap("price", groups="state", n_draws=999)
+        >>> boot.n_groups, boot.pvalue < 0.05
+        (46, True)
+        """
+        row, null = self._one_restriction(hypothesis)
+        fit, design = self._fit, self.model.design
+        choice = self.model._clustered_choice(self._choice, groups, ssc)
+        codes = choice.clusters[0]
+        effects, controls = self.model._bootstrap_nuisance(fit, cluster_ways([codes], design.nobs))
+        return wild_cluster_bootstrap(
+            fit.x_tilde,
+            fit.resid,
+            fit.params,
+            row,
+            clusters=codes,
+            null=null,
+            effects=effects,
+            controls=controls,
+            weights=design.weights,
+            impose_null=impose_null,
+            distribution=distribution,  # type: ignore[arg-type]
+            n_draws=n_draws,
+            pvalue_type=pvalue_type,  # type: ignore[arg-type]
+            alpha=alpha,
+            scale=choice(self.model, fit).factor[0],
+            random_state=random_state,
+        )
+
+    def _one_restriction(self, hypothesis: Any) -> tuple[Array, float]:
+        """r and c of r'b = c; a bare name is tested against zero."""
+        if isinstance(hypothesis, str) and hypothesis in self._names:
+            return np.eye(len(self._names))[self._names.index(hypothesis)], 0.0
+        read = read_hypothesis(hypothesis, self._names)
+        matrix, values = read if isinstance(read, tuple) else (read, 0.0)
+        matrix = np.atleast_2d(np.asarray(matrix, dtype=float))
+        if len(matrix) != 1:
+            raise SpecificationError(
+                f"The hypothesis {hypothesis!r} has {len(matrix)} restrictions.",
+                "The wild bootstrap tests one.",
+                f'res.wild_bootstrap("{self._names[0]}")',
+            )
+        return matrix[0], float(np.ravel(values)[0])
+
+    # ---- against smaller models ----
+
+    def test_absorbed(self) -> tuple[float, float, tuple[int, int]]:
+        """F test that all absorbed effects are zero, given controls and a constant: statistic, p-value, df.
+
+        Valid under homoskedastic errors, like the F test that statsmodels prints.
+        """
+        kept, design = list(self._fit.kept), self.model.design
+        if not design.absorbed:
+            raise SpecificationError(
+                "The model absorbs no effects.", "There is nothing to test.", 'res.f_test("x1 = x2 = 0")'
+            )
+        blocks = [np.ones((design.nobs, 1)), design.exog[:, kept]]
+        if design.controls is not None:
+            blocks.append(design.controls)
+        root = np.ones(design.nobs) if design.weights is None else np.sqrt(design.weights)
+        left = np.hstack(blocks) * root[:, None]
+        length = np.linalg.norm(left, axis=0)
+        left = left / np.where(length > 0, length, 1.0)
+        coefficients, _, rank, _ = np.linalg.lstsq(left, design.endog * root, rcond=1e-10)
+        restricted = float(((design.endog * root - left @ coefficients) ** 2).sum())
+        extra = int(self.nobs - self.df_resid) - int(rank)
+        if extra <= 0:
+            return np.nan, np.nan, (0, int(self.df_resid))
+        statistic = (restricted - self.ssr) / extra / (self.ssr / self.df_resid)
+        return statistic, float(stats.f.sf(statistic, extra, self.df_resid)), (extra, int(self.df_resid))
+
+    def compare_f_test(self, restricted: Any) -> tuple[float, float, float]:
+        """F test of a smaller model on the same rows: statistic, p-value, restrictions; homoskedastic errors only.
+
+        The smaller model may be one of this package or of statsmodels.
+        """
+        self._check_smaller(restricted)
+        return super().compare_f_test(restricted)  # type: ignore[misc]
+
+    def compare_lr_test(self, restricted: Any, large_sample: bool = False) -> Any:
+        """Likelihood ratio test of a smaller model on the same rows; homoskedastic normal errors only."""
+        self._check_smaller(restricted)
+        if large_sample:
+            self.compare_lm_test(restricted)
+        return super().compare_lr_test(restricted)  # type: ignore[misc]
+
+    def _check_smaller(self, restricted: Any) -> None:
+        if int(restricted.nobs) != int(self.nobs) or restricted.df_resid <= self.df_resid:
+            raise SpecificationError(
+                f"The other model has {int(restricted.nobs)} observations and {restricted.df_resid:g} degrees of "
+                f"freedom left, this one {int(self.nobs)} and {self.df_resid:g}.",
+                "It must be smaller, on the same observations.",
+                'singletons="keep" in both, where effects differ',
+            )
+
+    def compare_lm_test(self, restricted: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: scores of the nuisance coefficients, which it needs, are not at hand."""
+        _refuse("compare_lm_test", "Scores of effects and controls are not at hand.", "res.compare_f_test(restricted)")
+
+    def t_test_pairwise(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: it needs the coding of terms by patsy."""
+        _refuse("t_test_pairwise", "It needs terms coded by patsy.", 'res.t_test("a = b, a = c, b = c")')
+
+    def summary2(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: its tests on residuals are not those of panels."""
+        _refuse("summary2", "Its tests on residuals are wrong where effects are absorbed.", "res.summary()")
+
+
+def rank_bound(covariance: LinearCovariance) -> int | None:
+    """The largest rank of a covariance that sums over one set of clusters, or over periods; None for others."""
+    if len(covariance.n_groups) == 1:
+        spent = 0 if covariance.kind in ("CR2", "cluster-crv3") else 1  # scores, and centred changes, sum to zero
+        return covariance.n_groups[0] - spent
+    return int(np.min(covariance.df_inference)) if covariance.kind == "hac-groupsum" else None
+
+
+def _refuse(name: str, why: str, instead: str) -> NoReturn:
+    raise SpecificationError(f"{name} is not available for partialled-out least squares.", why, instead)
