@@ -172,7 +172,7 @@ class DesignSpec:
         return NewExog(exog, index, frame.row_index[keep], keep, controls)
 
     def absorbed_codes_for(self, data: Any, esample: BoolArray) -> dict[str, IntArray]:
-        """Position of each row's level among those of the estimation sample, by effect; −1 where unseen.
+        """Position of each row's level among those of the estimation sample, by effect; −1 where unseen or missing.
 
         Parameters
         ----------
@@ -187,7 +187,10 @@ class DesignSpec:
         out = {}
         for effect in self.absorbed:
             labels = effect_labels(frame, effect)[esample]
-            out[effect.name] = np.asarray(self.absorbed_levels[effect.name].get_indexer(labels), dtype=np.int64)
+            found = np.asarray(self.absorbed_levels[effect.name].get_indexer(labels), dtype=np.int64)
+            for name in effect.factors:
+                found[frame.codes(name).codes[esample] < 0] = -1
+            out[effect.name] = found
         return out
 
     def read(self, data: Any) -> PanelFrame:
@@ -390,7 +393,7 @@ def numeric_matrix(columns: Mapping[str, pd.Series], names: Iterable[str]) -> Fl
 
 
 def effect_labels(frame: PanelFrame, effect: AbsorbedEffect) -> pd.Index:
-    """Labels of an absorbed effect row by row; combinations as tuples in a MultiIndex."""
+    """Labels of an absorbed effect row by row (any where missing); combinations as tuples in a MultiIndex."""
     parts = []
     for name in effect.factors:
         coded = frame.codes(name)

@@ -16,6 +16,7 @@ from gifepanel.exceptions import DataError
 from gifepanel.inference.linear_covariance import LinearCovariance
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
 from gifepanel.results.fwl import FwlCheck, fwl_check
+from gifepanel.results.linear_plots import LinearPlots
 from gifepanel.results.linear_prediction import absorbed_effects, predict_linear
 from gifepanel.results.linear_tests import LinearTests
 from gifepanel.results.measures import FitMeasures
@@ -334,6 +335,11 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         from gifepanel.results.linear_intervals import predict_with_intervals
 
         return predict_with_intervals(self, data, effects, weights)
+
+    @property
+    def plot(self) -> LinearPlots:
+        """Pictures: ``added_variable``, ``component_plus_residual``, ``fwl`` (needs matplotlib)."""
+        return LinearPlots(self)
 
     def fwl(self) -> FwlCheck:
         """The theorem at work: residualised columns, and the regressions that give the same coefficients."""
