@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import functools
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from formulaic import Formula, ModelSpec
-from formulaic.errors import FormulaicError
+from formulaic.errors import DataMismatchWarning, FormulaicError
 from formulaic.materializers import PandasMaterializer
 from formulaic.materializers.types import FactorValues
 from formulaic.model_matrix import ModelMatrices
@@ -250,9 +251,17 @@ class Evaluation:
                 used = bare.cat.remove_unused_categories() if isinstance(bare, pd.Series) else bare
                 materializer.factor_cache[expr] = replace(factor, values=FactorValues(used, metadata=factor.metadata))
         try:
-            built = self._specs._map(
-                lambda spec: materializer._build_model_matrix(spec, drop_rows=[]), as_type=ModelMatrices
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", category=DataMismatchWarning)
+                built = self._specs._map(
+                    lambda spec: materializer._build_model_matrix(spec, drop_rows=[]), as_type=ModelMatrices
+                )
+        except DataMismatchWarning as found:
+            raise FormulaError(
+                clean(found).partition(". They")[0].partition(".  They")[0],
+                "levels= has to list each category of the sample",
+                "add them to levels=, or leave those rows out",
+            ) from None
         except (FormulaicError, ValueError, TypeError, Warning) as error:
             raise FormulaError(
                 f"the columns of the formula can't be built: {clean(error)}",
