@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import lapack
 
 from gifepanel.exceptions import ConvergenceError
 from gifepanel.inference.clusters import ClusterWay, nested_effects
 from gifepanel.inference.space import FloatArray
 from gifepanel.projections.absorb import Absorption
 from gifepanel.projections.controls import Controls
+from gifepanel.projections.reduced import PivotedCholesky
 from gifepanel.projections.system import Effect, EffectSystem
 
 __all__ = ["nuisance_product"]
@@ -94,7 +94,7 @@ def _add_by_cells(
     out[0] += (bases[0].multiply(scale) @ bases[1].T).toarray()
     out[1] += (bases[0].multiply(scale) @ bases[0].T).toarray()
     if system.size:
-        factor = _half_inverse(system)
+        factor = PivotedCholesky.of(system.schur().toarray(), system.lengths).half_inverse()
         left, right = others[0] @ factor, others[1] @ factor
         out[0] += left @ right.T
         out[1] += left @ left.T
@@ -107,18 +107,6 @@ def _other_cells(weighted: FloatArray, codes: np.ndarray, n_groups: int, system:
         part = weighted * system.values[j] if system.values.size else weighted
         total += np.bincount(codes * system.size + system.codes[j], weights=part, minlength=total.size)
     return total.reshape(n_groups, system.size)
-
-
-def _half_inverse(system: EffectSystem) -> FloatArray:
-    """F (M, rank) with F F' a generalised inverse of S, by pivoted Cholesky."""
-    lengths = np.sqrt(np.where(system.lengths > 0, system.lengths, 1.0))
-    scaled = system.schur().toarray() / np.outer(lengths, lengths)
-    lower, pivots, rank, _ = lapack.dpstrf(0.5 * (scaled + scaled.T), tol=1e-10, lower=1)
-    head, _ = lapack.dtrtri(np.tril(lower[:rank, :rank]), lower=1)
-    kept = pivots[:rank] - 1
-    out = np.zeros((system.size, rank))
-    out[kept] = head.T / lengths[kept, None]
-    return out
 
 
 def _add_by_columns(

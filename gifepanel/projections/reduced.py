@@ -205,6 +205,15 @@ class PivotedCholesky:
         chosen = self.pivots[: self.rank]
         return [int(((chosen >= a) & (chosen < b)).sum()) for a, b in pairwise(offsets)]
 
+    def half_inverse(self) -> Array:
+        """F (M, rank) with F F' a generalised inverse of the matrix."""
+        out = np.zeros((len(self.root), self.rank))
+        kept = self.pivots[: self.rank]
+        if self.rank:
+            inverse = solve_triangular(self.lower[: self.rank], np.eye(self.rank), lower=True, check_finite=False)
+            out[kept] = inverse.T / self.root[kept, None]
+        return out
+
     def solve(self, right: Array) -> Array:
         scaled = (right / self.root[:, None])[self.pivots][: self.rank]
         head = self.lower[: self.rank]
