@@ -12,8 +12,8 @@ import pandas as pd
 
 from gifepanel.exceptions import DataError, DataWarning
 from gifepanel.panel.index import Codes, PanelIndex, code_labels, level_codes
-from gifepanel.panel.text import caller_level, did_you_mean, first_of
-from gifepanel.panel.times import looks_like_dates
+from gifepanel.panel.text import caller_level, did_you_mean, first_of, show
+from gifepanel.panel.times import looks_like_dates, order_times
 
 __all__ = ["PanelFrame", "plain_column", "read_frame"]
 
@@ -280,7 +280,15 @@ def _check_swapped(entity: Codes, time: Codes, entity_name: str, time_name: str)
         and entity.labels.min() >= 1500
         and entity.labels.max() <= 2500
     )
-    if not second and (named or (years and pd.api.types.infer_dtype(time.labels) == "string" and not time.ordered)):
+    text = pd.api.types.infer_dtype(time.labels) == "string" and not time.ordered
+    if not second and years and text and not _has_order(time.labels, time_name):
+        raise DataError(
+            f"the first index level, {entity_name!r}, holds years and the second, {time_name!r}, text without an order"
+            f" in time ({show(time.labels[0])}, ...)",
+            "entity has to come first, time second",
+            fix,
+        )
+    if not second and (named or (years and text)):
         warnings.warn(
             DataWarning(
                 f"the first index level, {entity_name!r}, looks like time, but is taken as the entity",
@@ -289,6 +297,15 @@ def _check_swapped(entity: Codes, time: Codes, entity_name: str, time_name: str)
             ),
             stacklevel=caller_level(),
         )
+
+
+def _has_order(labels: pd.Index, name: str) -> bool:
+    """Whether labels can be put in order of time."""
+    try:
+        order_times(labels, name)
+    except DataError:
+        return False
+    return True
 
 
 def _ids_from_names(data: Any, names: tuple[str, ...], entity: Any, time: Any) -> _Ids:

@@ -146,6 +146,15 @@ def test_duplicates(flat, indexed):
     assert "index.duplicated()" in error.fix
 
 
+def test_years_first_and_names_second_are_swapped(flat):
+    years = flat.assign(year=2000 + flat["year"].rank(method="dense").astype(int))
+    names = dict(zip(years["firm"].unique(), ("oak", "elm", "ash", "fir", "yew", "box"), strict=True))
+    swapped = years.assign(firm=years["firm"].map(names)).set_index(["year", "firm"])
+    error = fails(DataError, "'year', holds years and the second, 'firm', text without an order", "y ~ x1", swapped)
+    assert error.fix == "data = data.swaplevel()"
+    assert design_from_formula("y ~ x1", swapped.swaplevel()).index.n_entities == 6
+
+
 def test_swapped_levels(flat):
     dated = flat.assign(date=pd.to_datetime(flat["year"].astype(str) + "-12-31"))
     for when in (dated["date"], dated["date"].dt.to_period("Y"), dated["date"].dt.date):
