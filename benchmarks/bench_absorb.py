@@ -127,7 +127,7 @@ def main() -> None:
     text = "Whole call, formula to results, standard errors included; two cores, medians in seconds.\n\n"
     complete = not given.quick and rows == 1_000_000
     text += markdown_table(table, list(table[0]))
-    write_results("absorb", {"": table}, text, options=given, complete=complete, notes={"threads": 2})
+    write_results("absorb", {"absorb": table}, text, options=given, complete=complete, notes={"threads": 2})
 
 
 if __name__ == "__main__":
