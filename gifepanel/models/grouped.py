@@ -168,7 +168,7 @@ class GroupedIFE(FactorModel):
         tol, max_iter : float, int
             Of the descent.
         sweep_tol, max_sweeps : float, int
-            Of the sweep.
+            Of the sweep; with ``polish=False`` it goes on to 1e-4 at least.
         n_jobs : int, optional
             Workers for numbers left open ("auto", ranges); None is one unless a ``joblib.parallel_config`` says
             otherwise. Results do not depend on it.

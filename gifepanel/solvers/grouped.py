@@ -32,6 +32,7 @@ __all__ = ["GroupedFit", "GroupedOptions", "PenalizedFit", "fit_grouped", "fit_p
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _AUDIT_TOL = 1e-5
 _AUDIT_ROUNDS = 3
+_UNPOLISHED = 1e-4
 _SAME = 1e-7
 
 
@@ -66,6 +67,7 @@ class GroupedOptions:
     tol : float
     max_iter : int
     sweep_tol, max_sweeps : float, int
+        Without the descent the sweep goes on to 1e-4 at least.
     """
 
     kappa: float | None = None
@@ -345,7 +347,8 @@ def _penalized(
     if kappa is None:
         scale = options.kappa_scale
         kappa = scale_free_kappa(scale, float(np.sqrt(start.ssr / (n * t))), t, centres.alpha)
-    swept = sweep(data, n_factors, kappa, centres.alpha, start.beta, tol=options.sweep_tol, max_iter=options.max_sweeps)
+    tol = options.sweep_tol if options.polish else min(options.sweep_tol, _UNPOLISHED)
+    swept = sweep(data, n_factors, kappa, centres.alpha, start.beta, tol=tol, max_iter=options.max_sweeps)
     if not options.polish:
         return _unpolished(data, n_factors, kappa, scale, swept, options)
     done = descend(data, n_factors, kappa, swept.alpha, swept.copies[-1], tol=options.tol, max_iter=options.max_iter)
