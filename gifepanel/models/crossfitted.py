@@ -92,7 +92,7 @@ def fit_cross_fitted(
     projection = EffectsAndControls(model.effects, None, design.weights, tol)
     features = [j for j, name in enumerate(design.control_names) if name != "Intercept"]
     controls = design.controls[:, features]
-    columns = _columns(model, projection, controls)
+    columns = after_effects(projection, design.endog, design.exog, controls)
     kept, absorbed, collinear = model._usable(columns.d)
     used = [j for j in range(columns.z.shape[1]) if j not in columns.spanned_features]
     crossfit = cross_fit(
@@ -128,11 +128,6 @@ def fit_cross_fitted(
         df_nested=nested,
     )
     return _assembled(model, projection, columns, crossfit, estimate, (kept, absorbed, collinear), ssc, entity_name)
-
-
-def _columns(model: PartialledOLS, projection: EffectsAndControls, controls: Array) -> AfterEffects:
-    design = model.design
-    return after_effects(projection, design.endog, design.exog, controls)
 
 
 def _entity(model: PartialledOLS) -> tuple[Any, str | None]:

@@ -220,26 +220,6 @@ class FactorResults(RefusedMethods, ReportedResults, FitMeasures, RegressionResu
         ).cov
 
     @cached_property
-    def cov_HC0(self) -> Array:
-        """Covariance robust to heteroskedasticity, without small-sample factor."""
-        return self._heteroskedastic("HC0")
-
-    @cached_property
-    def cov_HC1(self) -> Array:
-        """Covariance robust to heteroskedasticity, times NT over the residual degrees of freedom."""
-        return self._heteroskedastic("HC1")
-
-    @cached_property
-    def HC0_se(self) -> Array:
-        """Standard errors of `cov_HC0`."""
-        return np.sqrt(np.diag(self.cov_HC0))
-
-    @cached_property
-    def HC1_se(self) -> Array:
-        """Standard errors of `cov_HC1`."""
-        return np.sqrt(np.diag(self.cov_HC1))
-
-    @cached_property
     def _diagnostics(self) -> pd.DataFrame:
         estimate = self._estimate
         if self.n_entities < 2 or self.n_times < 3:  # too small for the tests

@@ -205,16 +205,6 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         return np.asarray(self.model._covariance_choice(kind, None, "fixest")(self.model, self._fit).cov)
 
     @cached_property
-    def cov_HC0(self) -> Array:
-        """Covariance robust to heteroskedasticity (White), without correction."""
-        return self._heteroskedastic("HC0")
-
-    @cached_property
-    def cov_HC1(self) -> Array:
-        """The same times n / (n - K), K counting effects and controls."""
-        return self._heteroskedastic("HC1")
-
-    @cached_property
     def cov_HC2(self) -> Array:
         """Squared residuals over one less the leverage in the full regression (MacKinnon & White 1985)."""
         return self._heteroskedastic("HC2")
@@ -223,16 +213,6 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
     def cov_HC3(self) -> Array:
         """Squared residuals over the square of one less the leverage in the full regression."""
         return self._heteroskedastic("HC3")
-
-    @cached_property
-    def HC0_se(self) -> Array:
-        """Standard errors of `cov_HC0`."""
-        return np.sqrt(np.diag(self.cov_HC0))
-
-    @cached_property
-    def HC1_se(self) -> Array:
-        """Standard errors of `cov_HC1`."""
-        return np.sqrt(np.diag(self.cov_HC1))
 
     @cached_property
     def HC2_se(self) -> Array:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gifepanel.results.hypotheses import read_hypothesis
 
@@ -21,6 +24,8 @@ else:
 
 __all__ = ["ReportedResults"]
 
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
 
 class ReportedResults(_Parent):
     """Mixed in before statsmodels' class."""
@@ -32,6 +37,31 @@ class ReportedResults(_Parent):
     def summary(self, alpha: float = 0.05) -> PanelSummary:
         """The printed report."""
         raise NotImplementedError
+
+    # ---- errors robust to heteroskedasticity ----
+
+    def _heteroskedastic(self, kind: Any) -> Array:
+        raise NotImplementedError
+
+    @cached_property
+    def cov_HC0(self) -> Array:
+        """Covariance robust to heteroskedasticity, without small-sample factor."""
+        return self._heteroskedastic("HC0")
+
+    @cached_property
+    def cov_HC1(self) -> Array:
+        """The same times n over the residual degrees of freedom, effects, controls and factors counted."""
+        return self._heteroskedastic("HC1")
+
+    @cached_property
+    def HC0_se(self) -> Array:
+        """Standard errors of `cov_HC0`."""
+        return np.sqrt(np.diag(self.cov_HC0))
+
+    @cached_property
+    def HC1_se(self) -> Array:
+        """Standard errors of `cov_HC1`."""
+        return np.sqrt(np.diag(self.cov_HC1))
 
     # ---- hypotheses ----
 
