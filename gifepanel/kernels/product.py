@@ -327,33 +327,24 @@ def solve_units(v, hmat, kappa, alpha, free, beta, at, explore):
             for j in range(p):
                 beta[i, j] = alpha[centre, j]
         at[i] = centre
-        if known:
-            value, smooth = smooth_minimum(
-                v[i], hmat[i], kappa, alpha, between, b, unit, dist, grad, hess, trial, 1e-12
-            )
-            settled = smooth
-            if smooth and value < best:
-                best = value
-                at[i] = -1
+        # starts of the smooth descent: where the unit was, its own minimiser, a centre that is no local minimum
+        for source in range(3):
+            if source == 0:
+                wanted = known
+            elif source == 1:
+                wanted = explore or not settled
+            else:
+                wanted = at[i] >= 0 and not _pinned(v[i], hmat[i], kappa, alpha, at[i], between)
+            if not wanted:
+                continue
+            if source > 0:
                 for j in range(p):
-                    beta[i, j] = b[j]
-        if explore or not settled:
-            for j in range(p):
-                b[j] = free[i, j]
+                    b[j] = free[i, j] if source == 1 else beta[i, j]
             value, smooth = smooth_minimum(
                 v[i], hmat[i], kappa, alpha, between, b, unit, dist, grad, hess, trial, 1e-12
             )
-            if smooth and value < best:
-                best = value
-                at[i] = -1
-                for j in range(p):
-                    beta[i, j] = b[j]
-        if at[i] >= 0 and not _pinned(v[i], hmat[i], kappa, alpha, at[i], between):
-            for j in range(p):
-                b[j] = beta[i, j]
-            value, smooth = smooth_minimum(
-                v[i], hmat[i], kappa, alpha, between, b, unit, dist, grad, hess, trial, 1e-12
-            )
+            if source == 0:
+                settled = smooth
             if smooth and value < best:
                 best = value
                 at[i] = -1
