@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import gc
 import importlib
+import json
+import os
 import statistics
+import subprocess
+import sys
+import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +24,9 @@ from common import markdown_table, parser, write_results
 import gifepanel as gife
 
 Frame = pd.DataFrame
+Call = Callable[[str, Frame], float]
+_LONG = 10.0  # seconds beyond which a package is asked once
+_AT_TEN_MILLIONS = ("gifepanel", "fereg")
 
 
 def _outcome(frame: dict[str, Any], rng: np.random.Generator, x: np.ndarray, *levels: np.ndarray) -> Frame:
@@ -78,56 +88,193 @@ DESIGNS: dict[str, tuple[Callable[[int], Frame], str]] = {
 }
 
 
-def ours(formula: str, data: Frame) -> float:
+def ours(accelerator: str | None = None) -> Call:
     """The slope by gifepanel."""
-    return float(gife.PartialledOLS.from_formula(formula, data).fit().params.iloc[0])
+    return lambda formula, data: float(
+        gife.PartialledOLS.from_formula(formula, data).fit(accelerator=accelerator).params.iloc[0]
+    )
 
 
-def peer(package: str) -> Callable[[str, Frame], float] | None:
-    """The slope by a package with pyfixest's interface; None where it is not installed."""
-    try:
-        module = importlib.import_module(package)
-    except ImportError:
-        return None
-    return lambda formula, data: float(module.feols(formula, data).coef().iloc[0])
+def by_feols(package: str, **options: Any) -> Call:
+    """The slope by a package with fixest's interface."""
+    module = importlib.import_module(package)
+    return lambda formula, data: float(module.feols(formula, data, **options).coef().iloc[0])
 
 
-def timed(call: Callable[[str, Frame], float], formula: str, data: Frame, repeats: int) -> tuple[float, float]:
-    """Median seconds and the slope, once warm."""
-    seconds, value = [], call(formula, data.head(len(data) // 10))
+def by_linearmodels(formula: str, data: Frame) -> float:
+    """The slope by linearmodels, which takes frames."""
+    from linearmodels.iv.absorbing import AbsorbingLS
+
+    effects = pd.DataFrame({name: pd.Categorical(data[name]) for name in _effects(formula)}, index=data.index)
+    return float(AbsorbingLS(data["y"], data[["x1"]], absorb=effects).fit(cov_type="unadjusted").params["x1"])
+
+
+def by_pyhdfe(formula: str, data: Frame) -> float:
+    """The slope by PyHDFE, which residualises arrays."""
+    import pyhdfe
+
+    algorithm = pyhdfe.create(data[_effects(formula)].to_numpy())
+    y, x = algorithm.residualize(data[["y", "x1"]].to_numpy()).T
+    return float(x @ y / (x @ x))
+
+
+def _effects(formula: str) -> list[str]:
+    return [name.strip() for name in formula.split("|")[1].split("+")]
+
+
+PACKAGES: dict[str, Callable[[], Call]] = {
+    "gifepanel": ours,
+    "gifepanel, within-py": lambda: ours("within"),
+    "fereg": lambda: by_feols("fereg"),
+    "pyfixest": lambda: by_feols("pyfixest"),
+    "pyfixest, within-py": lambda: by_feols("pyfixest", demeaner_backend="within"),
+    "linearmodels": lambda: by_linearmodels,
+    "PyHDFE": lambda: by_pyhdfe,
+}
+
+
+def resident() -> float:
+    """Memory of this process in megabytes, on Linux; NaN elsewhere."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if statm.exists() else float("nan")
+
+
+class Watched:
+    """Largest memory while a block runs, beyond what there was before."""
+
+    def __enter__(self) -> Watched:
+        gc.collect()
+        self.before = self.peak = resident()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.005):
+            self.peak = max(self.peak, resident())
+
+    def __exit__(self, *exc: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+
+def one(package: str, design: str, rows: int, repeats: int) -> dict[str, Any]:
+    """Seconds of whole calls once warm, the slope, and the memory of one more call."""
+    warnings.simplefilter("ignore")
+    make, effects = DESIGNS[design]
+    data, formula = make(rows), f"y ~ x1 | {effects}"
+    call = PACKAGES[package]()
+    call(formula, make(max(rows // 20, 1_000)))
+    seconds = []
     for _ in range(repeats):
         gc.collect()
         begin = time.perf_counter()
-        value = call(formula, data)
+        slope = call(formula, data)
         seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds), value
+    with Watched() as memory:
+        call(formula, data)
+    return {
+        "seconds": seconds,
+        "slope": slope,
+        "data": float(data.memory_usage(index=False).sum()) / 1e6,
+        "memory": memory.peak - memory.before,
+    }
+
+
+def in_a_process(package: str, design: str, rows: int, repeats: int, limit: float) -> dict[str, Any] | str:
+    """:func:`one` in a process of its own, or why there is no number."""
+    command = [sys.executable, __file__, "--one", package, design, str(rows), str(repeats)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
+    except subprocess.TimeoutExpired:
+        return f"> {limit:.0f}"
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["?"])[-1]
+        if "No module named" in last or "is not installed" in last:
+            return "not installed"
+        return "not converged" if "iterations" in last or "converge" in last else "failed"
+    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def measure(
+    design: str, rows: int, packages: list[str], repeats: int, rounds: int, limit: float
+) -> list[dict[str, Any]]:
+    """A row for each package, which take turns."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    reasons: dict[str, str] = {}
+    for _ in range(rounds):
+        for package in packages:
+            done = found.get(package)
+            if package not in reasons and not (done and max(done[0]["seconds"]) > _LONG):
+                outcome = in_a_process(package, design, rows, repeats, limit)
+                if isinstance(outcome, str):
+                    reasons[package] = outcome
+                else:
+                    found.setdefault(package, []).append(outcome)
+    own = found["gifepanel"][0]["slope"]
+    table = []
+    for package in packages:
+        row: dict[str, Any] = {"design": design, "rows": rows, "package": package}
+        if package in reasons:
+            row |= {"seconds": reasons[package], "extra memory / data": "", "slope differs by": ""}
+        else:
+            runs = found[package]
+            row["seconds"] = round(statistics.median(s for run in runs for s in run["seconds"]), 3)
+            row["extra memory / data"] = round(max(run["memory"] / run["data"] for run in runs), 1)
+            row["slope differs by"] = f"{abs(runs[0]['slope'] - own):.0e}"
+        print(row, flush=True)
+        table.append(row)
+    return table
+
+
+def report(table: Sequence[Mapping[str, Any]]) -> str:
+    """The stored rows as tables of designs by packages."""
+    text = (
+        "Seconds of a whole call, from formula to results with standard errors (PyHDFE: residuals and the slope "
+        "alone), compiled code warm, two cores, each package in a process of its own and by turns; medians.\n\n"
+    )
+    for rows in dict.fromkeys(row["rows"] for row in table):
+        some = [row for row in table if row["rows"] == rows]
+        text += f"### {float(rows):.0e} rows\n\n".replace("e+0", "e")
+        text += _pivoted(some, "seconds") + "\n\n"
+        text += "Largest memory beyond what there was before the call, in multiples of the data frame's own:\n\n"
+        text += _pivoted(some, "extra memory / data") + "\n\n"
+        text += "Slope, distance from gifepanel's:\n\n" + _pivoted(some, "slope differs by") + "\n\n"
+    return text
+
+
+def _pivoted(table: Sequence[Mapping[str, Any]], what: str) -> str:
+    designs = dict.fromkeys(row["design"] for row in table)
+    packages = list(dict.fromkeys(row["package"] for row in table))
+    cells = {(row["design"], row["package"]): row[what] for row in table}
+    rows = [{"design": design} | {name: cells[design, name] for name in packages} for design in designs]
+    return markdown_table(rows, ["design", *packages])
 
 
 def main() -> None:
     """Time every design."""
     options = parser(__doc__ or "", 3)
-    options.add_argument("--rows", type=float, default=1e6)
-    options.add_argument("--peers", default="fereg", help="packages with feols(), by comma")
+    options.add_argument("--rows", default="1e6,1e7", help="numbers of rows, by comma")
+    options.add_argument("--packages", default="", help=f"some of: {'; '.join(PACKAGES)}, by semicolon")
+    options.add_argument("--limit", type=float, default=180.0, help="seconds for a package on a design")
+    options.add_argument("--one", nargs=4, default=None, help=argparse.SUPPRESS)
     given = options.parse_args()
-    rows, repeats = int(1e4 if given.quick else given.rows), 1 if given.quick else given.draws
-    packages = {"gifepanel": ours} | {name: call for name in given.peers.split(",") if name and (call := peer(name))}
+    if given.one is not None:
+        package, design, rows, repeats = given.one
+        print(json.dumps(one(package, design, int(rows), int(repeats))))
+        return
+    packages = [name.strip() for name in given.packages.split(";") if name.strip()] or list(PACKAGES)
+    sizes = [10_000] if given.quick else [int(float(n)) for n in given.rows.split(",")]
     table = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name, (make, effects) in DESIGNS.items():
-            data, formula = make(rows), f"y ~ x1 | {effects}"
-            row: dict[str, Any] = {"design": name, "rows": rows}
-            slopes = {}
-            for package, call in packages.items():
-                row[f"{package}, s"], slopes[package] = timed(call, formula, data, repeats)
-            row["largest difference"] = max(abs(slope - slopes["gifepanel"]) for slope in slopes.values())
-            row = {k: round(v, 3) if k.endswith(", s") else v for k, v in row.items()}
-            print(row, flush=True)
-            table.append(row)
-    text = "Whole call, formula to results, standard errors included; two cores, medians in seconds.\n\n"
-    complete = not given.quick and rows == 1_000_000
-    text += markdown_table(table, list(table[0]))
-    write_results("absorb", {"absorb": table}, text, options=given, complete=complete, notes={"threads": 2})
+    for rows in sizes:
+        # packages that take minutes at a million rows are not asked for ten millions
+        some = packages if rows <= 1_000_000 else [name for name in packages if name in _AT_TEN_MILLIONS]
+        rounds, repeats = (1, 1) if given.quick or rows > 1_000_000 else (2, given.draws)
+        for design in DESIGNS:
+            table += measure(design, rows, some, repeats, rounds, given.limit)
+    complete = not given.quick and sizes == [1_000_000, 10_000_000] and packages == list(PACKAGES)
+    write_results("absorb", {"absorb": table}, report(table), options=given, complete=complete, notes={"threads": 2})
 
 
 if __name__ == "__main__":

@@ -32,7 +32,21 @@ __all__ = [
 RESULTS = Path(__file__).parent / "results"
 _NUMBER = re.compile(r"[-+−]?\d")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-_PACKAGES = ("gifepanel", "numpy", "scipy", "numba", "pandas", "statsmodels", "scikit-learn", "groupedpaneldatamodels")
+_PACKAGES = (
+    "gifepanel",
+    "numpy",
+    "scipy",
+    "numba",
+    "pandas",
+    "statsmodels",
+    "scikit-learn",
+    "groupedpaneldatamodels",
+    "fereg",
+    "pyfixest",
+    "within-py",
+    "linearmodels",
+    "pyhdfe",
+)
 
 
 def parser(description: str, draws: int | None = None) -> argparse.ArgumentParser:

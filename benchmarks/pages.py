@@ -19,12 +19,13 @@ from common import RESULTS
 __all__ = ["PAGES", "page"]
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES: Mapping[str, Sequence[str]] = {"accuracy": ("montecarlo",), "performance": ("scaling", "peer")}
+PAGES: Mapping[str, Sequence[str]] = {"accuracy": ("montecarlo",), "performance": ("scaling", "peer", "absorb")}
 _TITLES = {
     "accuracy": "# Accuracy",
     "performance": "# Performance",
     "scaling": "## Time and memory",
     "peer": "## Beside groupedpaneldatamodels",
+    "absorb": "## Absorbing fixed effects",
 }
 _INTRODUCTIONS = {
     "accuracy": """\
@@ -39,6 +40,10 @@ Times with one thread, compiled code warm, all starts, the refit and, for the wh
 [groupedpaneldatamodels](https://pypi.org/project/groupedpaneldatamodels/) has an implementation of the same estimator,
 Su & Ju's (2018) penalised principal components. Both packages run in one process on the same panels at the same raw κ;
 `{command}` does it.""",
+    "absorb": """\
+{{py:class}}`gifepanel.PartialledOLS` on one regressor and three or four effects: the easy and the difficult design of
+fixest's benchmarks, workers in firms who move rarely or very rarely, firms on a ring, and nested effects. `{command}`
+runs all packages; each stops at its own tolerance (gifepanel's is 1e-10 on the true residual).""",
 }
 
 

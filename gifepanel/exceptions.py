@@ -15,6 +15,7 @@ Examples
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "FormulaError",
     "GifepanelError",
     "GifepanelWarning",
+    "MissingPackageError",
     "SpecificationError",
     "SpecificationWarning",
 ]
@@ -38,6 +40,14 @@ def _sentences(*parts: str | None) -> str:
     given = [part.strip() for part in parts if part and part.strip()]
     closed = [part if part.endswith(_SENTENCE_ENDS) else part + "." for part in given[:-1]]
     return " ".join([*closed, *given[-1:]])
+
+
+def caller_level() -> int:
+    """The ``stacklevel`` at which a warning points at the first line outside of gifepanel."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "gifepanel":
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 class _Message(Exception):
@@ -88,6 +98,10 @@ class SpecificationError(GifepanelError, ValueError):
 
 class ConvergenceError(GifepanelError, RuntimeError):
     """An iteration ended without an answer that could be returned."""
+
+
+class MissingPackageError(GifepanelError, ImportError):
+    """A package that results are to be handed to is not installed."""
 
 
 class GifepanelWarning(_Message, UserWarning):

@@ -17,6 +17,7 @@ from gifepanel.exceptions import (
     FormulaError,
     GifepanelError,
     GifepanelWarning,
+    MissingPackageError,
     SpecificationError,
     SpecificationWarning,
 )
@@ -26,6 +27,7 @@ ERRORS = {
     FormulaError: ValueError,
     SpecificationError: ValueError,
     ConvergenceError: RuntimeError,
+    MissingPackageError: ImportError,
 }
 WARNINGS = [CollinearityWarning, ConvergenceWarning, DataWarning, SpecificationWarning]
 

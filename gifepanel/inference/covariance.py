@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning
+from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning, caller_level
 from gifepanel.inference.space import FloatArray, unit_blocks
 
 __all__ = ["CovarianceKind", "CovarianceResult", "Kernel", "default_maxlags", "factor_covariance"]
@@ -59,6 +59,9 @@ class CovarianceResult:
         Lags used by HAC and Driscoll-Kraay.
     kernel : str or None
         Kernel used by HAC and Driscoll-Kraay.
+    df_inference : float
+        Degrees of freedom for t and F: those of the residuals, smallest number of clusters less one, T - 1 for
+        Driscoll-Kraay.
     """
 
     cov: FloatArray
@@ -70,6 +73,7 @@ class CovarianceResult:
     n_groups: tuple[int, ...] = ()
     maxlags: int | None = None
     kernel: str | None = None
+    df_inference: float = np.inf
 
     @property
     def bse(self) -> FloatArray:
@@ -180,7 +184,8 @@ def factor_covariance(
     cov = scale * _sandwich(bread, meat) / (n * t)
     description = _describe(kind, n_groups, lags, kernel_used)
     _check_psd(cov, kind, description)
-    return CovarianceResult(cov, bread, meat, scale, kind, description, n_groups, lags, kernel_used)
+    df = min(n_groups) - 1 if n_groups else (t - 1 if kind == "driscoll-kraay" else df_resid)
+    return CovarianceResult(cov, bread, meat, scale, kind, description, n_groups, lags, kernel_used, float(df))
 
 
 def _check_arrays(z_proj: npt.ArrayLike, resid: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -370,7 +375,7 @@ def _check_psd(cov: FloatArray, kind: str, description: str) -> None:
                 "Single standard errors stand, joint tests may not.",
                 f"{fix}.",
             ),
-            stacklevel=3,
+            stacklevel=caller_level(),
         )
 
 

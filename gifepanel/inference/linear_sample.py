@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning
+from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning, caller_level
 from gifepanel.inference.small_sample import SampleCounts
 from gifepanel.inference.space import FloatArray
 
@@ -174,7 +174,7 @@ def clip_negative(cov: FloatArray, length: FloatArray, psd: str, description: st
             "Joint tests may not stand." if psd == "keep" else "Negative eigenvalues were set to zero.",
             "Cluster in one way only, or use kernel='bartlett'.",
         ),
-        stacklevel=3,
+        stacklevel=caller_level(),
     )
     if psd == "keep":
         return cov, False, smallest

@@ -262,7 +262,7 @@ def _draw(
             n_groups,
             n_draws,
             enumerated=enumerated,
-            rng=np.random.default_rng(random_state),
+            rng=_generator(random_state),
             block=max(1, _BLOCK // n_groups),
         )
     else:
@@ -295,6 +295,17 @@ def _draw(
             )
         first = last
     return Draws(t, distance, sums), name, enumerated
+
+
+def _generator(random_state: int | np.random.Generator | None) -> np.random.Generator:
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError):
+        raise SpecificationError(
+            f"random_state is {random_state!r}.",
+            "It must be a whole number that is not negative, a numpy.random.Generator, or None.",
+            "random_state=0",
+        ) from None
 
 
 def _ratio(numerator: FloatArray, squares: FloatArray, size: float) -> FloatArray:

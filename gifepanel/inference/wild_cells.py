@@ -78,21 +78,25 @@ def _add_by_cells(
     system: EffectSystem,
     root: FloatArray | None,
 ) -> None:
-    """The base effect's levels by their weights, the other effects through the reduced system S."""
+    """The base effect's levels by their weights, the other effects through the reduced system S.
+
+    Where all effects are slopes there is no base, and S is of them all.
+    """
     codes = way.codes if system.order is None else way.codes[system.order]
-    level = np.repeat(np.arange(len(system.starts) - 1), np.diff(system.starts))
-    scale = 1 / np.maximum(system.base_weights, np.finfo(float).tiny)
-    bases, others = [], []
+    columns = []
     for column in (direction, u):
         weighted = column if root is None else column * root
-        weighted = weighted if system.order is None else weighted[system.order]
-        base = sparse.csr_matrix((weighted, (codes, level)), shape=(way.n_groups, len(scale)))
-        bases.append(base)
+        columns.append(weighted if system.order is None else weighted[system.order])
+    others = [_other_cells(weighted, codes, way.n_groups, system) for weighted in columns] if system.size else []
+    if system.base >= 0:
+        level = np.repeat(np.arange(len(system.starts) - 1), np.diff(system.starts))
+        shape, scale = (way.n_groups, len(system.starts) - 1), system.inverse_weights
+        bases = [sparse.csr_matrix((weighted, (codes, level)), shape=shape) for weighted in columns]
+        scaled = [base.multiply(scale) for base in bases]
+        out[0] += (scaled[0] @ bases[1].T).toarray()
+        out[1] += (scaled[0] @ bases[0].T).toarray()
         if system.size:
-            rest = -(base.multiply(scale) @ system.cells).toarray()
-            others.append(rest + _other_cells(weighted, codes, way.n_groups, system))
-    out[0] += (bases[0].multiply(scale) @ bases[1].T).toarray()
-    out[1] += (bases[0].multiply(scale) @ bases[0].T).toarray()
+            others = [sums - (base @ system.cells).toarray() for sums, base in zip(others, scaled, strict=True)]
     if system.size:
         factor = PivotedCholesky.of(system.schur().toarray(), system.lengths).half_inverse()
         left, right = others[0] @ factor, others[1] @ factor

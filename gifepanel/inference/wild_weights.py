@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterator
 from math import sqrt
 from typing import Literal, get_args
@@ -52,9 +53,10 @@ def wild_scheme(distribution: str, n_groups: int, n_draws: int) -> tuple[str, bo
     >>> wild_scheme("auto", 8, 9999)
     ('webb', False, 9999)
     """
-    if distribution not in get_args(WildDistribution) or n_draws < 1:
+    whole = isinstance(n_draws, numbers.Integral) and not isinstance(n_draws, bool)
+    if distribution not in get_args(WildDistribution) or not whole or n_draws < 1:
         raise SpecificationError(
-            f"{n_draws} draws of distribution {distribution!r} were asked for.",
+            f"{n_draws!r} draws of distribution {distribution!r} were asked for.",
             f"Known are {', '.join(get_args(WildDistribution))}, with one draw or more.",
             "Use distribution='auto', n_draws=9999.",
         )

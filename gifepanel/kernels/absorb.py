@@ -14,25 +14,16 @@ from gifepanel.kernels._jit import jit
 
 __all__ = [
     "absorbed_leverage",
-    "base_demean",
-    "count_levels",
     "counting_order",
     "drop_singletons",
-    "reduced_diagonal",
+    "merged_levels",
+    "reduced_lengths",
     "reduced_sums",
     "sampled_degree",
     "schur_rows",
     "subtract_terms",
-    "union_components",
+    "sweep_rows",
 ]
-
-
-@jit
-def count_levels(codes, keep, counts):
-    """Add up the kept rows of every level into `counts`."""
-    for i in range(codes.shape[0]):
-        if keep[i]:
-            counts[codes[i]] += 1
 
 
 @jit
@@ -79,13 +70,16 @@ def drop_singletons(codes, n_levels, keep):
 @jit
 def counting_order(codes, n_levels, order, starts):
     """Stable order of the rows by level, and where each level starts (n_levels + 1)."""
-    starts[:] = 0
     n = codes.shape[0]
+    for a in range(n_levels + 1):
+        starts[a] = 0
     for i in range(n):
         starts[codes[i] + 1] += 1
     for a in range(n_levels):
         starts[a + 1] += starts[a]
-    position = starts[:-1].copy()
+    position = np.empty(n_levels, dtype=np.int64)
+    for a in range(n_levels):
+        position[a] = starts[a]
     for i in range(n):
         a = codes[i]
         order[position[a]] = i
@@ -93,31 +87,111 @@ def counting_order(codes, n_levels, order, starts):
 
 
 @jit
-def base_demean(data, weights, starts, first, last):
-    """Take (weighted) means of the base levels first..last-1 out of `data` (n, m), in place.
+def _sweep_pairs(data, codes, starts, first, last, unknown, out):
+    """:func:`sweep_rows` for two columns, no weights and no slopes: one regressor and the outcome."""
+    terms = codes.shape[0]
+    subtract = unknown.shape[0] > 0
+    size = out.shape[0] - 1
+    square0 = 0.0
+    square1 = 0.0
+    for a in range(first, last):
+        lo, hi = starts[a], starts[a + 1]
+        anchor0 = 0.0
+        anchor1 = 0.0
+        mean0 = 0.0
+        mean1 = 0.0
+        for i in range(lo, hi):
+            v0 = data[i, 0]
+            v1 = data[i, 1]
+            if subtract:
+                for j in range(terms):
+                    b = codes[j, i]
+                    v0 -= unknown[b, 0]
+                    v1 -= unknown[b, 1]
+                data[i, 0] = v0
+                data[i, 1] = v1
+            if i == lo:
+                anchor0 = v0
+                anchor1 = v1
+            mean0 += v0 - anchor0
+            mean1 += v1 - anchor1
+        mean0 /= hi - lo
+        mean1 /= hi - lo
+        for i in range(lo, hi):
+            v0 = (data[i, 0] - anchor0) - mean0
+            v1 = (data[i, 1] - anchor1) - mean1
+            data[i, 0] = v0
+            data[i, 1] = v1
+            square0 += v0 * v0
+            square1 += v1 * v1
+            for j in range(terms):
+                b = codes[j, i]
+                out[b, 0] += v0
+                out[b, 1] += v1
+    out[size, 0] += square0
+    out[size, 1] += square1
 
-    Sums are of differences from a level's first row: a large constant costs no digits.
+
+@jit
+def sweep_rows(data, weights, codes, values, starts, first, last, unknown, demean, out):
+    """Take terms and base means out of `data` (n, m), in place, and add up what is left: one pass over the rows.
+
+    data <- M_A (data - B unknown) and out += B'W data over the base levels first..last-1, M_A only where `demean`.
+    Means are of differences from a level's first row: a large constant costs no digits.
+
+    Parameters
+    ----------
+    unknown : ndarray, shape (M, m) or (0, m)
+    out : ndarray, shape (M + 1, m)
+        The last row takes the weighted sums of squares.
     """
     m = data.shape[1]
+    terms = codes.shape[0]
+    weighted = weights.shape[0] > 0
+    sloped = values.shape[0] > 0
+    subtract = unknown.shape[0] > 0
+    size = out.shape[0] - 1
+    if m == 2 and demean and not weighted and not sloped:
+        _sweep_pairs(data, codes, starts, first, last, unknown, out)
+        return
     mean = np.empty(m)
     anchor = np.empty(m)
-    weighted = weights.shape[0] > 0
+    square = np.zeros(m)
     for a in range(first, last):
         lo, hi = starts[a], starts[a + 1]
         total = 0.0
         mean[:] = 0.0
-        anchor[:] = data[lo]
         for i in range(lo, hi):
-            w = weights[i] if weighted else 1.0
-            total += w
-            for c in range(m):
-                mean[c] += w * (data[i, c] - anchor[c])
+            if subtract:
+                for j in range(terms):
+                    b = codes[j, i]
+                    z = values[j, i] if sloped else 1.0
+                    for c in range(m):
+                        data[i, c] -= z * unknown[b, c]
+            if demean:
+                if i == lo:
+                    for c in range(m):  # a slice would compile NumPy's broadcasting, seconds of it
+                        anchor[c] = data[i, c]
+                w = weights[i] if weighted else 1.0
+                total += w
+                for c in range(m):
+                    mean[c] += w * (data[i, c] - anchor[c])
         if total > 0.0:
             for c in range(m):
                 mean[c] /= total
-            for i in range(lo, hi):
-                for c in range(m):
+        for i in range(lo, hi):
+            w = weights[i] if weighted else 1.0
+            for c in range(m):
+                if total > 0.0:
                     data[i, c] = (data[i, c] - anchor[c]) - mean[c]
+                square[c] += w * data[i, c] * data[i, c]
+            for j in range(terms):
+                z = w * values[j, i] if sloped else w
+                b = codes[j, i]
+                for c in range(m):
+                    out[b, c] += z * data[i, c]
+    for c in range(m):
+        out[size, c] += square[c]
 
 
 @jit
@@ -246,29 +320,28 @@ def sampled_degree(codes, starts, size, sample):
     size : int
         M.
     sample : ndarray of int64
-        Unknowns.
+        Unknowns of the first term.
     """
     terms = codes.shape[0]
     slot = np.full(size, -1, dtype=np.int64)
     for k in range(sample.shape[0]):
         slot[sample[k]] = k
-    # base levels of the sampled unknowns, as pairs
     pairs = 0
     for i in range(codes.shape[1]):
-        for j in range(terms):
-            if slot[codes[j, i]] >= 0:
-                pairs += 1
+        if slot[codes[0, i]] >= 0:
+            pairs += 1
     level = np.empty(pairs, dtype=np.int64)
     owner = np.empty(pairs, dtype=np.int64)
     at = 0
-    for a in range(starts.shape[0] - 1):
-        for i in range(starts[a], starts[a + 1]):
-            for j in range(terms):
-                k = slot[codes[j, i]]
-                if k >= 0:
-                    level[at] = a
-                    owner[at] = k
-                    at += 1
+    a = 0
+    for i in range(codes.shape[1]):
+        k = slot[codes[0, i]]
+        if k >= 0:
+            while starts[a + 1] <= i:
+                a += 1
+            level[at] = a
+            owner[at] = k
+            at += 1
     order = np.argsort(owner)
     stamp = np.full(size, -1, dtype=np.int64)
     total = 0
@@ -284,14 +357,17 @@ def sampled_degree(codes, starts, size, sample):
 
 
 @jit
-def reduced_diagonal(codes, values, weights, starts, size, out):
-    """Diagonal of S (M,), exactly: sum w z^2 less, over base levels, squared sums of w z over their total weight."""
+def reduced_lengths(codes, values, weights, starts, first, last, out):
+    """Lengths of the terms and what the base effect takes of them, over the base levels first..last-1.
+
+    out[:, 0] += sum w z^2, the diagonal of B'WB; out[:, 1] += squared sums of w z over the level's total weight, the
+    diagonal of B'WB - S. `out` is (M, 2).
+    """
     terms = codes.shape[0]
     weighted = weights.shape[0] > 0
     sloped = values.shape[0] > 0
-    cell = np.zeros(size)
-    out[:] = 0.0
-    for a in range(starts.shape[0] - 1):
+    cell = np.zeros(out.shape[0])
+    for a in range(first, last):
         lo, hi = starts[a], starts[a + 1]
         total = 0.0
         for i in range(lo, hi):
@@ -299,15 +375,15 @@ def reduced_diagonal(codes, values, weights, starts, size, out):
             total += w
             for j in range(terms):
                 z = values[j, i] if sloped else 1.0
-                out[codes[j, i]] += w * z * z
+                out[codes[j, i], 0] += w * z * z
                 cell[codes[j, i]] += w * z
-        if total > 0.0:
-            for i in range(lo, hi):
-                for j in range(terms):
-                    b = codes[j, i]
-                    if cell[b] != 0.0:
-                        out[b] -= cell[b] * cell[b] / total
-                        cell[b] = 0.0
+        for i in range(lo, hi):
+            for j in range(terms):
+                b = codes[j, i]
+                if cell[b] != 0.0:
+                    if total > 0.0:
+                        out[b, 1] += cell[b] * cell[b] / total
+                    cell[b] = 0.0
 
 
 @jit
@@ -366,38 +442,34 @@ def _root(parent, i):
 
 
 @jit
-def union_components(left, right, n_left, n_right):
-    """Connected components of the bipartite graph of two effects (rows are edges), by union-find.
+def merged_levels(codes, starts, weights, n_levels):
+    """Levels of a term less the connected components of its graph with the base effect, by union-find.
 
-    Returns
-    -------
-    count : int
-        Components among the levels that occur.
-    component : ndarray of int64, shape (n_left + n_right,)
-        0..count-1, or -1 for a level without rows; left levels first.
+    That is how many levels become connected to an earlier one; rows without weight are left out.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n,)
+        0..n_levels-1, rows sorted by base level.
+    starts, weights
+        As above.
     """
-    size = n_left + n_right
-    parent = np.arange(size)
-    seen = np.zeros(size, dtype=np.bool_)
-    for i in range(left.shape[0]):
-        a = left[i]
-        b = n_left + right[i]
-        seen[a] = True
-        seen[b] = True
-        a = _root(parent, a)
-        b = _root(parent, b)
-        if a != b:
-            if a < b:
-                parent[b] = a
-            else:
-                parent[a] = b
-    component = np.full(size, -1, dtype=np.int64)
-    count = 0
-    for i in range(size):
-        if seen[i]:
-            r = _root(parent, i)
-            if component[r] < 0:
-                component[r] = count
-                count += 1
-            component[i] = component[r]
-    return count, component
+    parent = np.arange(n_levels)
+    weighted = weights.shape[0] > 0
+    merged = 0
+    for a in range(starts.shape[0] - 1):
+        root = -1
+        for i in range(starts[a], starts[a + 1]):
+            if weighted and not weights[i] > 0.0:
+                continue
+            other = _root(parent, codes[i])
+            if root < 0:
+                root = other
+            elif other != root:
+                if other < root:
+                    root, other = other, root
+                parent[other] = root
+                merged += 1
+        if merged == n_levels - 1:
+            break
+    return merged

@@ -23,11 +23,13 @@ from gifepanel.models.checks import (
     reject_unknown,
     usable_columns,
 )
-from gifepanel.models.estimation import estimate_at
+from gifepanel.models.described import DescribedFactorModel
+from gifepanel.models.factor_likelihood import FactorLikelihood
 from gifepanel.models.reading import positions, read_design
 from gifepanel.models.selection import candidates, select_counts
 from gifepanel.panel.design import PanelDesign, design_from_formula
 from gifepanel.parallel import Progress
+from gifepanel.results.calls import called
 from gifepanel.results.inputs import Sample
 from gifepanel.results.selection import Selection
 from gifepanel.solvers.arrays import prepare
@@ -38,7 +40,7 @@ __all__ = ["FactorModel"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
-class FactorModel(OLS):
+class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     """A linear panel model with common factors: statsmodels' OLS whose whitening is a projection.
 
     Before a fit `endog` and `exog` are the data. The model a results object carries has the regressors that belong to
@@ -76,6 +78,9 @@ class FactorModel(OLS):
             missing=missing,
         )
         self._set_up(design, positions(design, predetermined), exog, **options)
+        given = {"entity": entity, "time": time, "absorb": absorb, "predetermined": predetermined, "missing": missing}
+        self._call = called(type(self).__name__, {**options, **given}, FactorModel.__init__.__kwdefaults__,
+                            ("endog", "exog"))  # fmt: skip
 
     @classmethod
     def from_formula(
@@ -132,6 +137,9 @@ class FactorModel(OLS):
         )
         model = cls.__new__(cls)
         model._set_up(design, positions(design, predetermined), data, **options)
+        given = {"entity": entity, "time": time, "predetermined": predetermined, "missing": missing}
+        model._call = called(f"{cls.__name__}.from_formula", {**options, **given}, FactorModel.__init__.__kwdefaults__,
+                             (formula, "data"), design.spec.context if design.spec else ())  # fmt: skip
         return model
 
     # ---- set-up ---------------------------------------------------------------------------------------------------
@@ -311,21 +319,6 @@ class FactorModel(OLS):
             return index.from_cube(estimate.z_projected)
         return index.from_cube(project(index.to_cube(values), estimate.space))
 
-    def predict(self, params: Any, exog: Any = None) -> Array:
-        """Linear part ``exog @ params``, effects left out; ``results.predict`` has them."""
-        if exog is None:
-            exog = self.exog
-        return np.dot(exog, params)
-
-    def loglike(self, params: Any, scale: Any = None) -> float:
-        """Gaussian log-likelihood at `params`; factors, loadings, effects and variance are concentrated out."""
-        estimate = self._fitted("loglike")
-        ssr = estimate_at(self, estimate, np.asarray(params, dtype=np.float64)).ssr
-        n = estimate.y.size
-        if scale is not None:
-            return float(-0.5 * n * np.log(2 * np.pi * scale) - 0.5 * ssr / scale)
-        return float(-0.5 * n * (np.log(2 * np.pi * ssr / n) + 1))
-
     def _covariance_for(self, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: bool, use_t: bool | None) -> Any:
         """Another covariance of the same estimate, for results."""
         from gifepanel.models.inference import read_covariance
@@ -342,10 +335,6 @@ class FactorModel(OLS):
                 "res = model.fit()",
             )
         return estimate
-
-    def fit_regularized(self, *args: Any, **kwargs: Any) -> Any:
-        """Not available: penalties on slopes are not defined beside estimated factors."""
-        raise SpecificationError("fit_regularized is not available for models with factors.", None, "res = model.fit()")
 
 
 def _spans_ones(x: Array) -> bool:

@@ -27,8 +27,10 @@ __all__ = [
     "check_outcome",
     "check_seed",
     "check_unit_periods",
+    "combination_of",
     "near",
     "reject_unknown",
+    "spanned_by",
     "usable_columns",
     "warn_not_converged",
 ]
@@ -220,13 +222,9 @@ def usable_columns(design: PanelDesign, cube: Array, entity_effects: bool, time_
         what = f"it is absorbed by the effects of {effects}" if before[j] > 0 else "it is zero throughout"
         _warn_dropped(names[j], what)
     kept = [j for j in range(p) if j not in absorbed]
-    spanned = _spanned(flat[:, kept] / after[kept]) if kept else {}
+    spanned = spanned_by(flat[:, kept] / after[kept]) if kept else {}
     for position, others in spanned.items():
-        list_of = ", ".join(names[kept[j]] for j in others)
-        _warn_dropped(
-            names[kept[position]],
-            f"it is a multiple of {list_of}" if len(others) == 1 else f"it is a linear combination of {list_of}",
-        )
+        _warn_dropped(names[kept[position]], f"it is {combination_of([names[kept[j]] for j in others])}")
     kept = [j for position, j in enumerate(kept) if position not in spanned]
     if not kept:
         raise DataError(
@@ -267,7 +265,7 @@ def check_identified(columns: Array, names: Sequence[str], regressors: Sequence[
     if (length > 0).all() and np.linalg.eigvalsh(gram / np.outer(length, length))[0] > 1e-12:
         return
     unit = np.where(length > 0, length, 1.0)
-    lost = sorted({*np.flatnonzero(length == 0).tolist(), *_spanned(columns / unit, 1e-6)})
+    lost = sorted({*np.flatnonzero(length == 0).tolist(), *spanned_by(columns / unit, 1e-6)})
     which = [name for name in regressors if any(names[j] == name or names[j].startswith(f"{name}[") for j in lost)]
     raise DataError(
         f"Not identified: the coefficients {_listed([names[j] for j in lost])}. Factors, effects and other regressors "
@@ -282,14 +280,39 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def _spanned(columns: Array, relative: float = _RELATIVE) -> dict[int, list[int]]:
-    """Positions of columns (of length one) that those before them span, and by which."""
+def combination_of(names: Sequence[str]) -> str:
+    """What a column is that these span."""
+    return f"a multiple of {names[0]}" if len(names) == 1 else f"a linear combination of {_listed(names)}"
+
+
+def spanned_by(columns: Array, relative: float = _RELATIVE) -> dict[int, list[int]]:
+    """Positions of columns (of length one) that those before them span, and by which.
+
+    Parameters
+    ----------
+    columns : ndarray, shape (n, p)
+        More columns than rows are possible.
+    relative : float
+        A column is spanned if no more than this is left of it.
+    """
     triangle: Array = np.linalg.qr(columns, mode="r")  # type: ignore[assignment]
+    rows, p = triangle.shape
+    if rows >= p and (np.abs(np.diag(triangle)) > relative).all():
+        return {}
+    # after a column that is spanned, QR goes on in an arbitrary direction: orthogonalise on the others alone
     out: dict[int, list[int]] = {}
-    for j in np.flatnonzero(np.abs(np.diag(triangle)) <= relative):
-        before = [k for k in range(int(j)) if k not in out]
+    basis = np.empty((rows, 0))
+    for j in range(p):
+        left = triangle[:, j]
+        for _ in range(2):
+            left = left - basis @ (basis.T @ left)
+        length = np.linalg.norm(left)
+        if basis.shape[1] < rows and length > relative:
+            basis = np.column_stack([basis, left / length])
+            continue
+        before = [k for k in range(j) if k not in out]
         weights = np.linalg.lstsq(triangle[:, before], triangle[:, j], rcond=None)[0]
-        out[int(j)] = [k for k, weight in zip(before, weights, strict=True) if abs(weight) > 1e-7]
+        out[j] = [k for k, weight in zip(before, weights, strict=True) if abs(weight) > 1e-7]
     return out
 
 

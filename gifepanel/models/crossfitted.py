@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
-from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning
+from gifepanel.exceptions import SpecificationError, SpecificationWarning
 from gifepanel.inference.clusters import cluster_ways, nested_dimensions
 from gifepanel.inference.linear_covariance import LinearCovariance
 from gifepanel.inference.orthogonal import OrthogonalEstimate, orthogonal_estimate
-from gifepanel.models.checks import check_choice, check_count, reject_unknown
-from gifepanel.models.linear_inference import row_codes
+from gifepanel.models.checks import check_choice, check_count, check_seed, near, reject_unknown
+from gifepanel.models.linear_inference import check_convention, read_clusters, read_keywords, row_codes
+from gifepanel.models.partialling import (
+    AbsorptionOptions,
+    PartialledFit,
+    check_converged,
+    check_outcome_varies,
+    usable_columns,
+    warn_of_aliased,
+)
 from gifepanel.panel.text import caller_level
 from gifepanel.parallel import Progress
 from gifepanel.projections.composite import EffectsAndControls
@@ -22,7 +32,6 @@ from gifepanel.projections.crossfit import AfterEffects, CrossFit, after_effects
 
 if TYPE_CHECKING:
     from gifepanel.models.partialled import PartialledOLS
-    from gifepanel.models.partialling import PartialledFit
 
 __all__ = ["CrossFitOptions", "CrossFittedFit", "fit_cross_fitted"]
 
@@ -37,6 +46,7 @@ class CrossFitOptions:
     n_folds: int = 5
     n_repeats: int = 1
     folds: Any = None
+    unseen: str = "raise"
     score: str = "partialling out"
     treatments: str = "jointly"
     aggregation: str = "median"
@@ -74,27 +84,39 @@ def fit_cross_fitted(
     cov_type: str | None,
     cov_kwds: Mapping[str, Any] | None,
     ssc: str | None,
-    tol: float,
+    absorption: AbsorptionOptions,
 ) -> CrossFittedFit:
-    """Effects first, then learners on what is left of outcome, treatments and controls, then the orthogonal score."""
+    """Effects first, then learners on what is left of outcome, treatments and controls, then the orthogonal score.
+
+    `absorption` says how effects are absorbed.
+    """
+    # checks
     design = model.design
-    if design.controls is None or not [name for name in design.control_names if name != "Intercept"]:
+    features = [j for j, name in enumerate(design.control_names) if name != "Intercept"]
+    if design.controls is None or not features:
         raise SpecificationError(
             "A learner was given and nothing for it to learn from.",
             "partial= names the variables of the nuisance functions.",
             'PartialledOLS.from_formula("y ~ x | firm", data, partial="z1 + z2", learner=...)',
         )
-    check_choice("score", options.score, ("partialling out", "IV-type"))
-    check_choice("treatments", options.treatments, ("jointly", "one at a time"))
-    n_folds, n_repeats = check_count("n_folds", options.n_folds, 1), check_count("n_repeats", options.n_repeats, 1)
+    n_folds, n_repeats = _check_options(options, ssc)
     entity, entity_name = _entity(model)
     kind, clusters = _covariance(model, cov_type, cov_kwds, entity)
-    projection = EffectsAndControls(model.effects, None, design.weights, tol)
-    features = [j for j, name in enumerate(design.control_names) if name != "Intercept"]
+    folds = _own_folds(model, options.folds)
+
+    # effects
+    projection = EffectsAndControls(model.effects, None, design.weights, absorption.tol, absorption.accelerator)
     controls = design.controls[:, features]
-    columns = after_effects(projection, design.endog, design.exog, controls)
-    kept, absorbed, collinear = model._usable(columns.d)
+    columns = after_effects(projection, design.endog, design.exog, controls, design.weights)
+    check_converged(columns.certificate, absorption)
+    check_outcome_varies(design, columns.spanned_outcome)
+    spanned = np.isin(np.arange(len(design.exog_names)), columns.spanned_treatments)
+    kept, absorbed, collinear = usable_columns(replace(design, controls=None), columns.d, spanned)
+    _warn_of_few_clusters(clusters, len(kept))
+
+    # learners, then the score
     used = [j for j in range(columns.z.shape[1]) if j not in columns.spanned_features]
+    warn_of_aliased([design.control_names[features[j]] for j in columns.spanned_features])
     crossfit = cross_fit(
         columns.y,
         np.ascontiguousarray(columns.d[:, kept]),
@@ -103,7 +125,8 @@ def fit_cross_fitted(
         groups=entity,
         n_folds=n_folds,
         n_repeats=n_repeats,
-        folds=options.folds,
+        folds=folds,
+        unseen=options.unseen,
         score=options.score,
         treatments=options.treatments,
         weights=design.weights,
@@ -115,9 +138,10 @@ def fit_cross_fitted(
         n_jobs=options.n_jobs,
         progress=options.progress,
     )
-    _check_clusters(clusters, len(kept))
-    total = projection.degrees.total
-    nested = nested_dimensions(model.effects, cluster_ways(clusters, design.nobs), total) if clusters and total else 0
+    total, nested = projection.degrees.total, 0
+    if clusters and total:
+        ways = cluster_ways(clusters, design.nobs)
+        nested = nested_dimensions(model.effects, ways, total, weights=design.weights)
     estimate = orthogonal_estimate(
         crossfit,
         kind=kind,
@@ -137,40 +161,62 @@ def _entity(model: PartialledOLS) -> tuple[Any, str | None]:
 
 
 def _covariance(
-    model: PartialledOLS, cov_type: str | None, cov_kwds: Mapping[str, Any] | None, entity: Any
+    model: PartialledOLS, cov_type: Any, cov_kwds: Mapping[str, Any] | None, entity: Any
 ) -> tuple[str, list[Any]]:
     """Kind and clusters; clustered by entity where folds are, heteroskedastic otherwise."""
-    keywords = dict(cov_kwds or {})
+    keywords = read_keywords(cov_kwds)
     reject_unknown({k: v for k, v in keywords.items() if k != "groups"}, ("groups",), "cov_kwds with a learner")
     if cov_type is None or cov_type == "nonrobust":
         cov_type = "cluster" if entity is not None or "groups" in keywords else "HC0"
-    kind = _KINDS[check_choice("cov_type with a learner", cov_type, _KINDS)]
+    if not isinstance(cov_type, str) or cov_type not in _KINDS:
+        raise SpecificationError(
+            f"cov_type is {cov_type!r}, and the model has a learner.",
+            f"The orthogonal score has {', '.join(map(repr, _KINDS))}.",
+            f"cov_type={(near(cov_type, _KINDS) or 'HC1')!r}",
+        )
+    kind = _KINDS[cov_type]
     if kind in ("HC0", "HC1"):
+        if "groups" in keywords:
+            raise SpecificationError(f"groups came with cov_type={cov_type!r}.", None, 'cov_type="cluster"')
         return kind, []
-    wanted = keywords.get("groups")
-    if wanted is None:
-        if entity is None:
-            raise SpecificationError(
-                "Clustered standard errors were asked for without clusters.",
-                "The name of a column is needed.",
-                'cov_kwds={"groups": "firm"}',
-            )
+    if keywords.get("groups") is None and entity is not None:
         return kind, [entity]
-    ways = wanted if isinstance(wanted, (list, tuple)) else [wanted]
-    return kind, [row_codes(model, way, "clusters") for way in ways]
+    return kind, list(read_clusters(model, keywords.get("groups"))[0])
 
 
-def _check_clusters(clusters: list[Any], n_params: int) -> None:
+def _check_options(options: CrossFitOptions, ssc: Any) -> tuple[int, int]:
+    """Numbers of folds and repeats; all other options are named if they are wrong."""
+    check_choice("score", options.score, ("partialling out", "IV-type"))
+    check_choice("treatments", options.treatments, ("jointly", "one at a time"))
+    check_choice("aggregation", options.aggregation, ("median", "mean", "bounds"))
+    check_choice("unseen", options.unseen, ("raise", "warn"))
+    check_seed(options.random_state)
+    if ssc is not None:
+        check_convention(ssc)
+    jobs: Any = options.n_jobs
+    if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, numbers.Integral) or jobs == 0):
+        raise SpecificationError(f"n_jobs is {jobs!r}.", "It is a number of workers, -1 for one per core.", "n_jobs=2")
+    n_folds = check_count("n_folds", options.n_folds, 1, usual=5)
+    return n_folds, check_count("n_repeats", options.n_repeats, 1, usual=1)
+
+
+def _own_folds(model: PartialledOLS, given: Any) -> Any:
+    """The caller's folds; labels, or a column of them, on the rows of the sample."""
+    if isinstance(given, numbers.Integral) and not isinstance(given, bool):
+        raise SpecificationError(f"folds is {given}.", "It holds folds of your own.", f"n_folds={max(2, int(given))}")
+    rows = isinstance(given, (pd.Series, pd.Index)) or (isinstance(given, np.ndarray) and given.ndim == 1)
+    return row_codes(model, given, "folds") if rows or isinstance(given, str) else given
+
+
+def _warn_of_few_clusters(clusters: list[Any], n_params: int) -> None:
     for codes in clusters:
         count = len(np.unique(codes))
-        if count < 2:
-            raise DataError("The clusters have one level.", "Two or more are needed.", 'cov_type="HC0"')
         if count <= n_params:
             warnings.warn(
                 SpecificationWarning(
                     f"There are {count} clusters for {n_params} coefficients.",
                     "Joint tests of as many restrictions as clusters are impossible.",
-                    None,
+                    "Test fewer restrictions at once, or use finer clusters.",
                 ),
                 stacklevel=caller_level(),
             )
@@ -186,8 +232,6 @@ def _assembled(
     ssc: str | None,
     entity_name: str | None,
 ) -> CrossFittedFit:
-    from gifepanel.models.partialling import PartialledFit
-
     design = model.design
     kept, absorbed, collinear = positions
     y_tilde, d_tilde = estimate.y_tilde[:, 0], estimate.d_tilde

@@ -25,6 +25,7 @@ from gifepanel.models.estimation import estimate_from_fit, slope_scale
 from gifepanel.models.inference import infer, read_bias_correction, read_covariance
 from gifepanel.panel.text import caller_level, first_of
 from gifepanel.parallel import Progress
+from gifepanel.results.calls import called
 from gifepanel.results.grouped import coefficient_names, grouped_results
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedFit, GroupedOptions, fit_grouped
@@ -229,6 +230,7 @@ class GroupedIFE(FactorModel):
 
         # results
         results = grouped_results(self, inference, grouped, scale=scale, classify=classify, metric=metric)
+        results._results._fit_call = called("fit", arguments, GroupedIFE.fit.__kwdefaults__)
         _warn(results, grouped, max_iter)
         return results
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.halfpanel import half_panel_jackknife
 from gifepanel.models.checks import check_choice, check_count, check_flag, check_halves, check_identified, near
+from gifepanel.models.cov_types import check_correction, check_df_correction, check_scale, known_cov_type
 from gifepanel.models.estimation import estimate_at, reestimate_on
 from gifepanel.results.inputs import Inference
 from gifepanel.solvers.interactive import SlopeMap
@@ -29,23 +30,39 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 _KINDS = {
     "nonrobust": "nonrobust",
+    "iid": "nonrobust",
+    "fixed scale": "fixed scale",
     "HC0": "HC0",
     "HC1": "HC1",
+    "hetero": "HC1",
     "robust": "HC1",
     "HAC": "HAC",
     "hac-panel": "HAC",
+    "nw-panel": "HAC",
     "cluster": "cluster",
+    "CR1": "cluster",
     "hac-groupsum": "driscoll-kraay",
+    "nw-groupsum": "driscoll-kraay",
     "driscoll-kraay": "driscoll-kraay",
 }
 _KEYWORDS = {
     "nonrobust": (),
+    "fixed scale": ("scale",),
     "HC0": (),
     "HC1": (),
-    "HAC": ("maxlags", "kernel"),
-    "cluster": ("groups",),
-    "driscoll-kraay": ("maxlags", "kernel"),
+    "HAC": ("maxlags", "kernel", "groups", "time", "use_correction", "df_correction"),
+    "cluster": ("groups", "use_correction", "df_correction"),
+    "driscoll-kraay": ("maxlags", "kernel", "time", "use_correction", "df_correction"),
 }
+_NEEDS = {
+    "HC2": "The leverage it needs is not defined with estimated factors.",
+    "HC3": "The leverage it needs is not defined with estimated factors.",
+    "CR2": "It adjusts for leverages of clusters, which are not defined with estimated factors.",
+    "CR3": "It leaves out one cluster after the other, and each time has other factors.",
+    "cluster-crv3": "It leaves out one cluster after the other, and each time has other factors.",
+    "cluster-jk": "It leaves out one cluster after the other, and each time has other factors.",
+}
+_REFUSED = {name.upper() for name in _NEEDS}
 
 
 @dataclass(frozen=True)
@@ -59,32 +76,40 @@ class CovarianceChoice:
     group_names: tuple[str, ...]
     ssc: bool
     use_t: bool
+    df_correction: bool = True
+    scale: float | None = None
 
     def __call__(self, estimate: FactorEstimate) -> CovarianceResult:
-        return factor_covariance(
+        out = factor_covariance(
             estimate.z_projected,
             estimate.resid,
             df_resid=estimate.df.residual,
-            kind=self.kind,  # type: ignore[arg-type]
+            kind="nonrobust" if self.scale is not None else self.kind,  # type: ignore[arg-type]
             maxlags=self.maxlags,
             kernel=self.kernel,  # type: ignore[arg-type]
             groups=self.groups,
             ssc=self.ssc,
         )
+        if self.scale is not None:
+            cov = self.scale * np.linalg.inv(out.bread) / estimate.y.size
+            said = f"fixed scale ({self.scale:g})"
+            return replace(out, cov=cov, meat=self.scale * out.bread, scale=1.0, kind=self.kind, description=said)
+        return out if self.df_correction else replace(out, df_inference=float(estimate.df.residual))
 
 
 def read_covariance(
     model: FactorModel, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: bool, use_t: bool | None
 ) -> CovarianceChoice:
     """Check the options and look the clusters up, before any estimation; t for "nonrobust" unless told otherwise."""
-    if cov_type in ("HC2", "HC3"):
-        raise SpecificationError(
-            f"cov_type is {cov_type!r}.",
-            "The leverage it needs is not defined with estimated factors.",
-            'cov_type="HC1"',
-        )
-    kind = _KINDS[check_choice("cov_type", cov_type, _KINDS)]
+    cov_type = known_cov_type(cov_type, (*_KINDS, *_NEEDS) if str(cov_type).upper() in _REFUSED else _KINDS)
+    if cov_type in _NEEDS:
+        fix = 'cov_type="HC1"' if cov_type.startswith("HC") else 'cov_type="cluster"'
+        raise SpecificationError(f"cov_type is {cov_type!r}.", _NEEDS[cov_type], fix)
+    kind = _KINDS[cov_type]
     keywords = _keywords(cov_type, kind, cov_kwds)
+    correction = check_correction(keywords.get("use_correction"), cov_type)
+    if kind in ("HAC", "driscoll-kraay"):
+        _check_own_ids(model, keywords)
     codes, names = _clusters(model, keywords.get("groups")) if kind == "cluster" else (None, ())
     maxlags, kernel = keywords.get("maxlags"), keywords.get("kernel")
     if use_t is None:
@@ -95,9 +120,33 @@ def read_covariance(
         None if kernel is None else check_choice("kernel", kernel, ("uniform", "bartlett")),
         codes,
         names,
-        check_flag("ssc", ssc),
+        check_flag("ssc", ssc) and correction is not False,
         kind == "nonrobust" if use_t is None else check_flag("use_t", use_t),
+        check_df_correction(keywords.get("df_correction")),
+        check_scale(keywords.get("scale", 1.0)) if kind == "fixed scale" else None,
     )
+
+
+def _check_own_ids(model: FactorModel, keywords: Mapping[str, Any]) -> None:
+    """statsmodels asks who and when for sums over time; here the panel says so, and nothing else can."""
+    index = model.design.index
+    for key, own, codes in (
+        ("groups", index.entity_name, index.entity_codes),
+        ("time", index.time_name, index.time_codes),
+    ):
+        given = keywords.get(key)
+        if given is None or (isinstance(given, str) and given == own):
+            continue
+        if not isinstance(given, str):
+            found = pd.factorize(_labels(model, given))[0].astype(np.int64)
+            pairs = len(np.unique(found * (int(codes.max()) + 1) + codes))
+            if pairs == found.max() + 1 == codes.max() + 1:
+                continue
+        raise SpecificationError(
+            f"{key} is {given!r}." if isinstance(given, str) else f"{key} are not those of the panel.",
+            f"The panel's own {own!r} is used; a model with factors has no other.",
+            f"Leave {key!r} out.",
+        )
 
 
 def _keywords(cov_type: str, kind: str, cov_kwds: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from gifepanel.models.checks import (
 from gifepanel.models.estimation import estimate_from_fit, slope_scale
 from gifepanel.models.inference import infer, read_bias_correction, read_covariance
 from gifepanel.parallel import Progress
+from gifepanel.results.calls import called
 from gifepanel.results.interactive import interactive_results
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.interactive import SlopeMap, fit_interactive_multistart
@@ -169,7 +170,9 @@ class InteractiveFE(FactorModel):
         # results
         if not fit.converged:
             warn_not_converged("Least squares with factors", f"max_iter={10 * max_iter}")
-        return interactive_results(self, inference, fit, scale=scale)
+        results = interactive_results(self, inference, fit, scale=scale)
+        results._results._fit_call = called("fit", arguments, InteractiveFE.fit.__kwdefaults__)
+        return results
 
     def _default_starts(self) -> int:
         return 10 if self._y.size <= 100_000 else 5

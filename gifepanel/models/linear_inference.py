@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning
 from gifepanel.inference.cluster_adjusted import nuisance_columns
 from gifepanel.inference.clusters import cluster_ways, nested_dimensions
 from gifepanel.inference.linear_covariance import LinearCovariance, linear_covariance
 from gifepanel.inference.linear_sample import full_leverage
-from gifepanel.models.checks import check_choice, reject_unknown
-from gifepanel.panel.index import code_labels, sort_codes
+from gifepanel.models.checks import check_choice, check_count, reject_unknown
+from gifepanel.models.cov_types import check_df_correction, check_scale, known_cov_type
+from gifepanel.panel.checks import check_aligned
+from gifepanel.panel.frames import read_frame
+from gifepanel.panel.index import Codes, PanelIndex, code_labels, sort_codes
 from gifepanel.panel.text import caller_level
 
 if TYPE_CHECKING:
     from gifepanel.models.partialled import PartialledOLS
     from gifepanel.models.partialling import PartialledFit
 
-__all__ = ["LinearChoice", "read_linear_covariance"]
+__all__ = [
+    "LinearChoice",
+    "check_convention",
+    "read_clusters",
+    "read_keywords",
+    "read_linear_covariance",
+    "row_codes",
+]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -30,6 +41,7 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _KINDS = {
     "nonrobust": "nonrobust",
     "iid": "nonrobust",
+    "fixed scale": "fixed scale",
     "HC0": "HC0",
     "HC1": "HC1",
     "hetero": "HC1",
@@ -52,6 +64,7 @@ _KINDS = {
 }
 _CLUSTERED = ("cluster", "CR0", "CR2", "cluster-crv3", "cluster-jk")
 _TIMED = ("HAC", "hac-panel", "hac-groupsum")
+_OPTIONS = {"clusters": "groups=", "times": "time=", "folds": "folds="}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +78,17 @@ class LinearChoice:
     time: IntArray | None
     options: Mapping[str, Any]
     ssc: str
+    df_correction: bool = True
+    scale: float | None = None
 
     def __call__(self, model: PartialledOLS, fit: PartialledFit) -> LinearCovariance:
         """The covariance of the coefficients of `fit`."""
-        return linear_covariance(fit.x_tilde, fit.resid, **self._arguments(model, fit))
+        out = linear_covariance(fit.x_tilde, fit.resid, **self._arguments(model, fit))
+        if self.scale is not None:
+            cov, meat = np.asarray(self.scale * np.linalg.inv(out.bread)), self.scale * out.bread
+            said = f"fixed scale ({self.scale:g})"
+            return replace(out, cov=cov, meat=meat, factor=(1.0,), kind=self.kind, description=said)
+        return out if self.df_correction else replace(out, df_inference=np.full(len(out.cov), float(out.df_resid)))
 
     def contrast_degrees(self, model: PartialledOLS, fit: PartialledFit, matrix: FloatArray) -> FloatArray:
         """Degrees of freedom (q,) of t tests of the rows of `matrix` (q, k).
@@ -102,7 +122,7 @@ class LinearChoice:
                 )
         return {
             "df_absorbed": projection.degrees.total,
-            "kind": self.kind,
+            "kind": "nonrobust" if self.scale is not None else self.kind,
             "weights": weights,
             "entity": self.entity,
             "time": self.time,
@@ -116,33 +136,65 @@ def read_linear_covariance(
     model: PartialledOLS, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: str
 ) -> LinearChoice:
     """Check the options and look up clusters and times, before any estimation."""
-    check_choice("ssc", ssc, ("fixest", "stata", "statsmodels", "none"))
-    kind = _KINDS[check_choice("cov_type", cov_type, _KINDS)]
-    keywords = dict(cov_kwds or {})
-    keywords.pop("use_t", None)
-    allowed = {"use_correction"}
+    check_convention(ssc)
+    kind = _KINDS[known_cov_type(cov_type, _KINDS)]
+    keywords = read_keywords(cov_kwds)
+    allowed = {"scale"} if kind == "fixed scale" else {"use_correction"}
+    if kind in (*_CLUSTERED, "hac-panel", "hac-groupsum"):
+        allowed |= {"df_correction"}
     if kind in _CLUSTERED:
         allowed |= {"groups"}
     if kind in _TIMED:
         allowed |= {"maxlags", "kernel", "time"} | ({"groups", "entity"} if kind == "hac-panel" else set())
     reject_unknown({k: v for k, v in keywords.items() if k not in allowed}, allowed, f"cov_type={cov_type!r}")
     options: dict[str, Any] = {k: keywords[k] for k in ("maxlags", "kernel", "use_correction") if k in keywords}
-    clusters, names = _clusters(model, keywords.get("groups")) if kind in _CLUSTERED else ((), ())
+    check_choice("kernel", options.get("kernel", "bartlett"), ("bartlett", "uniform"))
+    clusters, names = read_clusters(model, keywords.get("groups")) if kind in _CLUSTERED else ((), ())
+    if len(clusters) > 1 and kind not in ("cluster", "CR0"):
+        raise SpecificationError(
+            f"cov_type={cov_type!r} came with {len(clusters)} ways of clustering.",
+            "It takes one; several go with 'cluster' and 'CR0'.",
+            f'cov_type="cluster", or cov_kwds={{"groups": "{names[0]}"}}',
+        )
     entity, time = _ids(model, kind, keywords)
+    if options.get("maxlags") is not None:
+        length = model.design.nobs if time is None else int(np.ptp(time)) + 1
+        check_count("maxlags", options["maxlags"], 0, length - 1)
     _warn_of_rank(model, kind, clusters, time)
-    return LinearChoice(kind, clusters, names, entity, time, options, ssc)
+    df_correction = check_df_correction(keywords.get("df_correction"))
+    scale = check_scale(keywords.get("scale", 1.0)) if kind == "fixed scale" else None
+    return LinearChoice(kind, clusters, names, entity, time, options, ssc, df_correction, scale)
 
 
-def _clusters(model: PartialledOLS, wanted: Any) -> tuple[tuple[IntArray, ...], tuple[str, ...]]:
+def check_convention(ssc: Any) -> str:
+    """`ssc`, if it names a convention."""
+    if isinstance(ssc, bool):
+        fix = f'ssc="{"fixest" if ssc else "none"}"'
+        raise SpecificationError(f"ssc is {ssc}.", "It names a convention, 'none' for no correction.", fix)
+    return check_choice("ssc", ssc, ("fixest", "stata", "statsmodels", "none"))
+
+
+def read_keywords(cov_kwds: Any) -> dict[str, Any]:
+    """A copy of `cov_kwds`, ``use_t`` aside."""
+    if cov_kwds is not None and not isinstance(cov_kwds, Mapping):
+        meant = repr(cov_kwds) if isinstance(cov_kwds, (str, list)) else '"firm"'
+        raise SpecificationError(
+            f"cov_kwds is {cov_kwds!r}." if isinstance(cov_kwds, (str, list)) else "cov_kwds is no dict.",
+            "It must be a dict.",
+            f'cov_kwds={{"groups": {meant}}}',
+        )
+    return {name: value for name, value in (cov_kwds or {}).items() if name != "use_t"}
+
+
+def read_clusters(model: PartialledOLS, wanted: Any) -> tuple[tuple[IntArray, ...], tuple[str, ...]]:
+    """Codes (n,) and name of every way of clustering; the first absorbed effect where nothing is named."""
     if wanted is None:
         effects = model.design.absorbed_effects
         if not effects:
-            raise SpecificationError(
-                "Clustered standard errors were asked for without clusters.",
-                "The name of a column is needed, or several.",
-                'cov_kwds={"groups": "firm"}',
-            )
+            raise _without_clusters("Clustered standard errors were asked for without clusters.")
         wanted = effects[0].factors[0]
+    if isinstance(wanted, (list, tuple)) and not len(wanted):
+        raise _without_clusters("The list of clusters is empty.")
     if not isinstance(wanted, (str, list, tuple)) and np.ndim(wanted) == 2:  # a frame or matrix, a column for each way
         wanted = [wanted[name] for name in wanted] if hasattr(wanted, "columns") else list(np.asarray(wanted).T)
     several = isinstance(wanted, (list, tuple)) and all(isinstance(w, str) or np.ndim(w) == 1 for w in wanted)
@@ -158,24 +210,57 @@ def _clusters(model: PartialledOLS, wanted: Any) -> tuple[tuple[IntArray, ...], 
     return codes, tuple(way if isinstance(way, str) else str(getattr(way, "name", None) or "groups") for way in ways)
 
 
+def _without_clusters(found: str) -> SpecificationError:
+    return SpecificationError(found, "The name of a column is needed, or several.", 'cov_kwds={"groups": "firm"}')
+
+
 def row_codes(model: PartialledOLS, way: Any, what: str) -> IntArray:
     """Codes (n,) of a column named, or given row by row of the caller's data or of the sample."""
-    design = model.design
     if isinstance(way, str):
-        return np.asarray(design.codes_of(model._source, way)[0], dtype=np.int64)
-    values = np.asarray(way)
+        return _named_codes(model, way, what)
+    return np.asarray(sort_codes(_labels(model, way, what))[0], dtype=np.int64)
+
+
+def _labels(model: PartialledOLS, given: Any, what: str) -> Codes:
+    """Labels given row by row, on the rows of the sample."""
+    design, option = model.design, _OPTIONS.get(what, "")
+    check_aligned(given, what, getattr(model._source, "index", design.row_index), design.row_index)
+    values = np.asarray(given)
     if values.shape == design.esample.shape:
         values = values[design.esample]
     if values.shape != (design.nobs,):
         raise DataError(
-            f"The {what} have shape {np.shape(way)}.",
+            f"The {what} have shape {np.shape(given)}.",
             f"One label is needed for each of the {design.nobs} observations.",
-            'The name of a column, {"groups": "firm"}',
+            'The name of a column, {"groups": "firm"}'
+            if what == "clusters"
+            else f'The name of a column, {option}"..."',
         )
     coded = code_labels(values)
     if (coded.codes < 0).any():
         raise DataError(f"The {what} hold NaN.", "Every observation needs one.", "Fill or drop those rows.")
-    return np.asarray(sort_codes(coded)[0], dtype=np.int64)
+    return coded
+
+
+def _named_codes(model: PartialledOLS, name: str, what: str) -> IntArray:
+    """Codes of a column, or of the combinations ``firm^year`` as in formulas."""
+    try:
+        return np.asarray(model.design.codes_of(model._source, name, _OPTIONS.get(what, what))[0], dtype=np.int64)
+    except DataError:
+        several = [part.strip() for part in name.replace("+", "^").split("^")]
+        if len(several) == 1:
+            raise
+    if "+" in name:
+        raise SpecificationError(
+            f"The {what} are {name!r}.",
+            "Several ways are a list; firm^year is one way, its combinations.",
+            f'cov_kwds={{"groups": {several}}}',
+        )
+    key = np.zeros(model.design.nobs, dtype=np.int64)
+    for part in several:
+        own = _named_codes(model, part, what)
+        key = key * (int(own.max()) + 1) + own
+    return np.unique(key, return_inverse=True)[1].astype(np.int64)
 
 
 def _warn_of_rank(model: PartialledOLS, kind: str, clusters: tuple[IntArray, ...], time: IntArray | None) -> None:
@@ -211,16 +296,67 @@ def _ids(model: PartialledOLS, kind: str, keywords: Mapping[str, Any]) -> tuple[
         return None, None
     entity = keywords.get("entity", keywords.get("groups", model._entity))
     time = keywords.get("time", model._time)
-    if time is not None and kind == "hac-groupsum":
-        return None, row_codes(model, time, "times")
-    if kind == "hac-groupsum" and model.panel_index(entity, time, required=False) is None:
+    if kind == "hac-groupsum":
+        return None, _summed_times(model, entity, time)
+    if kind == "hac-panel":
+        for given, what in ((entity, "clusters"), (time, "times")):
+            if given is not None:
+                row_codes(model, given, what)
+        one = (entity is None) != (time is None)  # named, as in statsmodels: the other is the panel's
+        own = model.panel_index(model._entity, model._time, required=False) if one else None
+        if own is not None:
+            units = own.entity_codes if entity is None else row_codes(model, entity, "clusters")
+            return units, own.periods[own.time_codes] if time is None else _summed_times(model, None, time)
+    index = model.panel_index(entity, time, required=kind == "hac-panel" and entity is not None and time is not None)
+    if index is None and kind == "HAC":
+        return None, None
+    if index is None:
+        raise SpecificationError(
+            "Newey-West standard errors within entities were asked for, and the data do not say "
+            + ("who and when." if entity is time else "who." if entity is None else "when."),
+            "The names of both columns are needed.",
+            'cov_kwds={"groups": "firm", "time": "year"}',
+        )
+    if kind == "HAC" and len(np.unique(index.time_codes)) < model.design.nobs:
+        raise SpecificationError(
+            f"cov_type='HAC' takes the rows as one time series, and there are {index.n_entities} entities.",
+            "Lags within entities, or sums over time, are for panels.",
+            'cov_type="hac-panel", or cov_type="driscoll-kraay"',
+        )
+    if index.has_duplicates:
+        raise DataError(
+            f"The pairs of {index.entity_name!r} and {index.time_name!r} occur more than once.",
+            "Correlation over time needs each (entity, time) pair once.",
+            'cov_type="cluster", or cov_type="driscoll-kraay"',
+        )
+    periods = np.asarray(index.periods)[index.time_codes]
+    return (index.entity_codes if kind == "hac-panel" else None), periods
+
+
+def _summed_times(model: PartialledOLS, entity: Any, time: Any) -> IntArray:
+    """Periods of the rows (n,) for Driscoll-Kraay: distances in time, so that gaps count."""
+    by_index = time is None or (entity is not None and time is model._time)
+    index = model.panel_index(entity, time, required=False) if by_index else None
+    if index is None and time is None:
         raise SpecificationError(
             "Driscoll-Kraay standard errors were asked for, and the data do not say what time is.",
             "The name of a column is needed.",
             'cov_kwds={"time": "year"}',
         )
-    index = model.panel_index(entity, time, required=kind != "HAC")
     if index is None:
-        return None, None
-    periods = np.asarray(index.periods)[index.time_codes]
-    return (index.entity_codes if kind == "hac-panel" else None), periods
+        if isinstance(time, str):
+            row_codes(model, time, "times")  # known, and no value missing
+            coded = read_frame(model._source, require_ids=False).codes(time)
+            coded = Codes(coded.codes[model.design.esample], coded.labels, coded.ordered)
+        else:
+            coded = _labels(model, time, "times")
+        alone = Codes(np.zeros(len(coded.codes), dtype=np.int64), pd.RangeIndex(1))
+        name = time if isinstance(time, str) else "time"
+        index = PanelIndex.from_codes(alone, coded, time_name=name, allow_duplicates=True)
+    if index.n_times < 2:
+        raise DataError(
+            f"The times {index.time_name} have one level.",
+            "Driscoll-Kraay standard errors sum over time and need two periods or more, dozens to be trusted.",
+            'cov_type="HC1"',
+        )
+    return np.asarray(index.periods[index.time_codes], dtype=np.int64)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+import pandas as pd
 
 from gifepanel.exceptions import SpecificationError
+from gifepanel.models.whitened import WhitenedModel
 
 if TYPE_CHECKING:
     from gifepanel.models.partialling import PartialledFit
@@ -17,13 +21,19 @@ __all__ = ["PartialledLikelihood"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
-class PartialledLikelihood:
+class PartialledLikelihood(WhitenedModel):
     """Mixed in before statsmodels' OLS, whose methods look at the regressors alone."""
 
     if TYPE_CHECKING:
         design: PanelDesign
         exog: Any
         _fit: PartialledFit | None
+
+        def _initialise(self, exog: pd.DataFrame) -> None: ...
+
+    @property
+    def _is_fitted(self) -> bool:
+        return getattr(self, "_fit", None) is not None
 
     def _parts(self, what: str, params: Any) -> tuple[Array, Array, Array]:
         """x~, w x~ (both (n, k)) and the residuals (n,) at `params`."""
@@ -67,6 +77,15 @@ class PartialledLikelihood:
     def predict(self, params: Any, exog: Any = None) -> Array:
         """Linear part ``exog @ params``, effects and controls left out; ``results.predict`` has them."""
         return np.asarray(np.dot(self.exog if exog is None else exog, params))
+
+    def _with_regressors(self, exog: Array) -> Any:
+        """This model with other regressors (n, m) on the same rows; effects, controls and weights stay."""
+        other = copy.copy(self)
+        names = tuple(f"x{j + 1}" for j in range(exog.shape[1]))
+        other.design = replace(self.design, exog=np.ascontiguousarray(exog), exog_names=names)
+        other._fit = None
+        other._initialise(pd.DataFrame(other.design.exog, index=self.design.row_index, columns=list(names), copy=False))
+        return other
 
     def fit_regularized(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not available: penalised slopes beside absorbed effects are not those of the full regression."""

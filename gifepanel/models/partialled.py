@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,22 +14,26 @@ from statsmodels.regression.linear_model import OLS
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.models.checks import check_choice, check_flag, check_number, reject_unknown
+from gifepanel.models.described import DescribedLinearModel
 from gifepanel.models.linear_likelihood import PartialledLikelihood
 from gifepanel.models.partialling import (
+    AbsorptionOptions,
     EffectPart,
     PartialledFit,
     effect_parts,
     mark_singletons,
+    no_row_left,
     partial_out,
-    usable_columns,
 )
 from gifepanel.panel.design import PanelDesign, design_from_formula, design_from_frames
 from gifepanel.panel.frames import read_frame
 from gifepanel.panel.grammar import split_top
 from gifepanel.panel.index import PanelIndex
 from gifepanel.parallel import Progress
+from gifepanel.projections.accelerator import check_accelerator
 from gifepanel.projections.base import column_norms
 from gifepanel.projections.system import Effect
+from gifepanel.results.calls import called
 
 if TYPE_CHECKING:
     from gifepanel.models.linear_inference import LinearChoice
@@ -39,7 +44,7 @@ __all__ = ["PartialledFit", "PartialledOLS"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
-class PartialledOLS(PartialledLikelihood, OLS):
+class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
     """Least squares with fixed effects and controls partialled out, and the inference of the full regression.
 
     Parameters
@@ -88,11 +93,20 @@ class PartialledOLS(PartialledLikelihood, OLS):
         **unknown: Any,
     ) -> None:
         reject_unknown(unknown, PartialledOLS.__init__.__kwdefaults__ or (), "PartialledOLS")
+        if isinstance(endog, str):
+            raise SpecificationError(
+                f"PartialledOLS was given text, {endog!r}.",
+                "It takes an outcome and regressors; formulas have a function of their own.",
+                f"PartialledOLS.from_formula({endog!r}, data)",
+            )
         endog, exog = _as_frames(endog, exog)
         design = design_from_frames(
             endog, exog, entity=entity, time=time, absorbed=absorb, missing=missing, weights=weights, panel=False
         )
         self._set_up(design, exog, entity, time, singletons)
+        given = {"absorb": absorb, "weights": weights, "entity": entity, "time": time, "singletons": singletons}
+        self._call = called("PartialledOLS", {**given, "missing": missing}, PartialledOLS.__init__.__kwdefaults__,
+                            ("endog", "exog"))  # fmt: skip
 
     @classmethod
     def from_formula(
@@ -145,6 +159,10 @@ class PartialledOLS(PartialledLikelihood, OLS):
         )
         model = cls.__new__(cls)
         model._set_up(design, data, entity, time, singletons, learner)
+        given = {"partial": partial, "weights": weights, "entity": entity, "time": time, "singletons": singletons}
+        defaults = cls.from_formula.__func__.__kwdefaults__  # type: ignore[attr-defined]
+        model._call = called("PartialledOLS.from_formula", {**given, "missing": missing}, defaults,
+                             (formula, "data"), design.spec.context if design.spec else ())  # fmt: skip
         return model
 
     # ---- set-up ----
@@ -161,13 +179,7 @@ class PartialledOLS(PartialledLikelihood, OLS):
             self.n_zero_weights = int((~rows).sum())
         self.n_singletons = mark_singletons(design, rows) if singletons == "drop" else 0
         if not rows.any():
-            raise DataError(
-                f"No row is left of {design.nobs}: {self.n_singletons} are alone in a level of an effect"
-                + (f", {self.n_zero_weights} have weight zero" if self.n_zero_weights else "")
-                + ".",
-                "Effects need levels with two rows or more.",
-                'Absorb coarser effects, or keep them all: singletons="keep".',
-            )
+            raise no_row_left(design, self.n_singletons, self.n_zero_weights)
         self.design = design if rows.all() else design.take(rows)
         self.formula = design.formula
         self._source, self._entity, self._time = source, entity, time
@@ -178,6 +190,7 @@ class PartialledOLS(PartialledLikelihood, OLS):
     def _initialise(self, exog: pd.DataFrame) -> None:
         endog = pd.Series(self.design.endog, index=self.design.row_index, name=self.design.endog_name, copy=False)
         OLS.__init__(self, endog, exog, missing="none", hasconst=False)
+        self.weights = np.broadcast_to(1.0, self.endog.shape)  # statsmodels', not the sample's
         self._data_attr.extend(["design", "_source", "_fit"])
 
     @cached_property
@@ -211,11 +224,13 @@ class PartialledOLS(PartialledLikelihood, OLS):
         cov_kwds: Mapping[str, Any] | None = None,
         use_t: bool | None = None,
         ssc: str | None = None,
-        tol: float = 1e-11,
+        tol: float = 1e-10,
         nonconvergence: str = "raise",
+        accelerator: str | None = None,
         n_folds: int = 5,
         n_repeats: int = 1,
         folds: Any = None,
+        unseen: str = "raise",
         score: str = "partialling out",
         treatments: str = "jointly",
         aggregation: str = "median",
@@ -241,10 +256,15 @@ class PartialledOLS(PartialledLikelihood, OLS):
             Of the absorption; see :class:`gifepanel.projections.absorb.Absorption`.
         nonconvergence : {"raise", "warn"}
             What to do if the absorption does not reach its tolerance.
+        accelerator : {None, "within"}
+            Solve for the effects by the package within-py, if it is installed; the certificate stays ours.
         n_folds, n_repeats : int
             With a learner: folds, of entities where the data have them, and how often they are drawn anew.
-        folds : array of labels, list of (train, test) or scikit-learn splitter, optional
-            With a learner: folds of your own.
+        folds : str, array of labels, list of (train, test) or scikit-learn splitter, optional
+            With a learner: folds of your own, as a column or a label for each row; pairs hold positions of rows in the
+            sample.
+        unseen : {"raise", "warn"}
+            With a learner: what to do about levels of a category that a fold predicts and was not trained on.
         score : {"partialling out", "IV-type"}
             With a learner: the orthogonal score.
         treatments : {"jointly", "one at a time"}
@@ -257,26 +277,36 @@ class PartialledOLS(PartialledLikelihood, OLS):
             With a learner: workers and progress bar.
         """
         # checks
+        arguments = {name: value for name, value in locals().items() if name not in ("self", "unknown")}
         from gifepanel.models.linear_inference import read_linear_covariance
 
+        written = called("fit", arguments, PartialledOLS.fit.__kwdefaults__)
         reject_unknown(unknown, PartialledOLS.fit.__kwdefaults__ or (), "fit")
         check_choice("nonconvergence", nonconvergence, ("raise", "warn"))
-        tol = check_number("tol", tol, 1e-11, positive=True)
+        tol = check_number("tol", tol, 1e-10, positive=True)
+        check_accelerator(accelerator)
+        how = AbsorptionOptions(tol, nonconvergence, accelerator)
+        if use_t is None and isinstance(cov_kwds, Mapping):
+            use_t = cov_kwds.get("use_t")
         if use_t is not None:
             check_flag("use_t", use_t)
         options = {name: value for name, value in locals().items() if name in _CROSS_FITTING}
         if self.learner is not None:
-            return self._fit_learner(options, cov_type, cov_kwds, use_t, ssc, tol)
+            results = self._fit_learner(options, cov_type, cov_kwds, use_t, ssc, how)
+            results._results._fit_call = written
+            return results
         _refuse_without_learner(options)
-        choice = read_linear_covariance(self, cov_type, cov_kwds, ssc or "fixest")
+        choice = read_linear_covariance(self, cov_type, cov_kwds, "fixest" if ssc is None else ssc)
 
         # partial out, then least squares
-        fit = partial_out(self.design, self.effects, tol, nonconvergence)
+        fit = partial_out(self.design, self.effects, how)
 
         # inference and results
         from gifepanel.results.partialled import partialled_results
 
-        return partialled_results(self, fit, choice, use_t=use_t)
+        results = partialled_results(self, fit, choice, use_t=use_t)
+        results._results._fit_call = written
+        return results
 
     def _fit_learner(
         self,
@@ -285,16 +315,13 @@ class PartialledOLS(PartialledLikelihood, OLS):
         cov_kwds: Mapping[str, Any] | None,
         use_t: bool | None,
         ssc: str | None,
-        tol: float,
-    ) -> PartialledOLSResults:
+        absorption: AbsorptionOptions,
+    ) -> Any:
         from gifepanel.models.crossfitted import CrossFitOptions, fit_cross_fitted
         from gifepanel.results.crossfitted import cross_fitted_results
 
-        done = fit_cross_fitted(self, self.learner, CrossFitOptions(**options), cov_type, cov_kwds, ssc, tol)
+        done = fit_cross_fitted(self, self.learner, CrossFitOptions(**options), cov_type, cov_kwds, ssc, absorption)
         return cross_fitted_results(self, done, use_t=use_t)
-
-    def _usable(self, x: Array) -> tuple[list[int], list[int], list[int]]:
-        return usable_columns(self.design, x)
 
     # ---- for results ----
 
@@ -306,28 +333,22 @@ class PartialledOLS(PartialledLikelihood, OLS):
 
     def _clustered_choice(self, current: LinearChoice | None, groups: Any, ssc: str) -> LinearChoice:
         """One way of clustering: `groups`, or that of the current covariance, or the first absorbed effect."""
-        if groups is None and current is not None and current.clusters:
-            if len(current.clusters) > 1:
-                raise SpecificationError(
-                    f"The covariance has {len(current.clusters)} ways of clustering.",
-                    "The wild bootstrap takes one.",
-                    f'groups="{current.cluster_names[0]}"',
-                )
-            groups = current.clusters[0]
-        return self._covariance_choice("cluster", None if groups is None else {"groups": groups}, ssc)
+        if groups is not None or current is None or not current.clusters:
+            current = self._covariance_choice("cluster", None if groups is None else {"groups": groups}, ssc)
+        if len(current.clusters) > 1:
+            raise SpecificationError(
+                f"There are {len(current.clusters)} ways of clustering, {', '.join(current.cluster_names)}.",
+                "The wild bootstrap takes one.",
+                f'groups="{current.cluster_names[0]}"',
+            )
+        return replace(current, kind="cluster", options={}, ssc=ssc)
 
-    def _bootstrap_nuisance(self, fit: PartialledFit, ways: Any) -> tuple[tuple[Effect, ...], Any]:
+    def _bootstrap_nuisance(self, fit: PartialledFit) -> tuple[tuple[Effect, ...], Any]:
         """Effects and controls, the latter residualised on the former, as the wild bootstrap takes them."""
-        from gifepanel.inference.cluster_adjusted import nuisance_columns
-
-        weights, projection = self.design.weights, fit.projection
-        if self.effects and all(effect.values is not None for effect in self.effects):
-            own = nuisance_columns(ways, effects=self.effects, controls=projection.controls, weights=weights)
-            return (), own
-        if projection.basis is None:
+        weights, basis = self.design.weights, fit.projection.basis
+        if basis is None:
             return self.effects, None
-        q = projection.basis.q
-        return self.effects, q if weights is None else q / np.sqrt(weights)[:, None]
+        return self.effects, basis.q if weights is None else basis.q / np.sqrt(weights)[:, None]
 
     @property
     def _constants(self) -> list[int]:
@@ -339,7 +360,9 @@ class PartialledOLS(PartialledLikelihood, OLS):
         fitted = copy.copy(self)
         fitted._fit = fit
         names = [self.design.exog_names[j] for j in fit.kept]
-        exog = pd.DataFrame(self.design.exog[:, list(fit.kept)], index=self.design.row_index, columns=names, copy=False)
+        every = len(fit.kept) == self.design.exog.shape[1]
+        values = self.design.exog if every else self.design.exog[:, list(fit.kept)]
+        exog = pd.DataFrame(values, index=self.design.row_index, columns=names, copy=False)
         fitted._initialise(exog)
         fitted.rank = len(names)
         fitted.k_constant = int(self._spans_constant(fit))
@@ -381,6 +404,7 @@ _CROSS_FITTING = {
     "n_folds": 5,
     "n_repeats": 1,
     "folds": None,
+    "unseen": "raise",
     "score": "partialling out",
     "treatments": "jointly",
     "aggregation": "median",
@@ -393,7 +417,9 @@ _CROSS_FITTING = {
 def _refuse_without_learner(options: Mapping[str, Any]) -> None:
     """Options of cross-fitting mean nothing without a learner."""
     usual = _CROSS_FITTING
-    given = [name for name, value in options.items() if value is not usual[name] and value != usual[name]]
+    given = [
+        name for name, value in options.items() if not isinstance(value, type(usual[name])) or value != usual[name]
+    ]
     if given:
         raise SpecificationError(
             f"fit got {', '.join(given)} and the model has no learner.",
@@ -408,9 +434,8 @@ def _joined(partial: Any) -> str:
         return ""
     terms = [partial] if isinstance(partial, str) else partial
     if not (isinstance(terms, Sequence) and all(isinstance(term, str) for term in terms)):
-        raise SpecificationError(
-            f"partial is {partial!r}.", "It must be text, or a list of terms.", 'partial="z1 + z2"'
-        )
+        what = f"a {type(partial).__name__}" if np.ndim(partial) else repr(partial)
+        raise SpecificationError(f"partial is {what}.", "It must be text, or a list of terms.", 'partial="z1 + z2"')
     text = " + ".join(terms)
     wrong = next((sign for sign in "~|" if len(split_top(text, sign)) > 1), None)
     if wrong:

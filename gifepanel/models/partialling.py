@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from gifepanel.exceptions import CollinearityWarning, ConvergenceError, ConvergenceWarning, DataError
+from gifepanel.exceptions import (
+    CollinearityWarning,
+    ConvergenceError,
+    ConvergenceWarning,
+    DataError,
+    SpecificationError,
+)
 from gifepanel.kernels.absorb import drop_singletons
+from gifepanel.models.checks import combination_of, spanned_by
 from gifepanel.panel.text import caller_level
 from gifepanel.projections.base import Certificate, column_norms
 from gifepanel.projections.composite import EffectsAndControls
@@ -19,11 +26,22 @@ from gifepanel.projections.system import Effect
 if TYPE_CHECKING:
     from gifepanel.panel.design import PanelDesign
 
-__all__ = ["EffectPart", "PartialledFit", "effect_parts", "mark_singletons", "partial_out", "usable_columns"]
+__all__ = [
+    "AbsorptionOptions",
+    "EffectPart",
+    "PartialledFit",
+    "check_converged",
+    "check_outcome_varies",
+    "effect_parts",
+    "mark_singletons",
+    "no_row_left",
+    "partial_out",
+    "usable_columns",
+    "warn_of_aliased",
+]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
-_SPANNED = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +78,14 @@ class PartialledFit:
     def constants(self, exog: Array) -> list[int]:
         """Positions of the coefficients that belong to a constant column of the design's `exog` (n, p)."""
         return [k for k, j in enumerate(self.kept) if exog.size and np.ptp(exog[:, j]) == 0]
+
+
+class AbsorptionOptions(NamedTuple):
+    """How effects are absorbed: options of ``fit``."""
+
+    tol: float
+    nonconvergence: str
+    accelerator: str | None
 
 
 class EffectPart(NamedTuple):
@@ -109,39 +135,90 @@ def mark_singletons(design: PanelDesign, rows: BoolArray) -> int:
     if not plain:
         return 0
     codes = [design.absorbed_codes[name] for name in plain]
+    kept = rows.all()
+    if not any((np.bincount(own if kept else own[rows]) == 1).any() for own, _ in codes):
+        return 0
     stacked = np.stack([own.astype(np.int32) for own, _ in codes])
     return int(drop_singletons(stacked, np.array([len(levels) for _, levels in codes]), rows))
 
 
-def partial_out(design: PanelDesign, effects: tuple[Effect, ...], tol: float, nonconvergence: str) -> PartialledFit:
+def no_row_left(design: PanelDesign, n_singletons: int, n_zero_weights: int) -> DataError:
+    """Error for a sample that singletons and weights of zero leave nothing of; the effects then fit every row."""
+    counts = {name: len(levels) for name, (_, levels) in design.absorbed_codes.items()}
+    single = n_singletons > 0
+    found = [f"{n_singletons} are alone in a level of an effect"] if single else []
+    found += [f"{n_zero_weights} have weight zero"] if n_zero_weights else []
+    finest = max(counts, key=lambda name: counts[name], default="")
+    return DataError(
+        f"No row is left of {design.nobs}: {', '.join(found)}"
+        + (f" (levels: {', '.join(f'{name} {count}' for name, count in counts.items())})." if single else "."),
+        "Effects need levels with two rows or more." if single else "Some rows need a positive weight.",
+        f"Absorb something coarser than {finest}." if single else "weights=None",
+    )
+
+
+def partial_out(design: PanelDesign, effects: tuple[Effect, ...], how: AbsorptionOptions) -> PartialledFit:
     """Residualise outcome and regressors, find out which regressors can be used, regress."""
-    projection = EffectsAndControls(effects, design.controls, design.weights, tol)
-    columns = np.column_stack([design.endog, design.exog])
-    residual, certificate = projection.residualize(columns)
-    _check_converged(certificate, tol, nonconvergence)
-    residual, spanned = projection.check(columns, residual)
-    if spanned[0]:
+    projection = EffectsAndControls(effects, design.controls, design.weights, how.tol, how.accelerator)
+    residual, spanned, certificate = projection.partial_out(lambda: np.column_stack([design.endog, design.exog]))
+    check_converged(certificate, how)
+    check_outcome_varies(design, bool(spanned[0]))
+    if projection.basis is not None:
+        warn_of_aliased([design.control_names[j] for j in projection.basis.aliased])
+    y, x = np.ascontiguousarray(residual[:, 0]), residual[:, 1:]
+    kept, absorbed, collinear = usable_columns(design, x, spanned[1:])
+    _check_degrees(design, len(kept), projection.degrees.total)
+    x = np.ascontiguousarray(x[:, kept])
+    del residual
+    root = None if design.weights is None else np.sqrt(design.weights)
+    params = _least_squares(x if root is None else x * root[:, None], y if root is None else y * root)
+    resid = x @ params
+    np.subtract(y, resid, out=resid)
+    return PartialledFit(projection, certificate, y, x, tuple(kept), tuple(absorbed), tuple(collinear), params, resid)
+
+
+def warn_of_aliased(names: list[str]) -> None:
+    """Say which controls add nothing to effects and other controls; the constant needs no word."""
+    names = [name for name in names if name != "Intercept"]
+    if names:
+        which = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        message = (
+            f"{which} {'adds' if len(names) == 1 else 'add'} nothing to effects and other controls, and took no part."
+        )
+        warnings.warn(
+            CollinearityWarning(message, None, "Leave it out of partial= to silence this."), stacklevel=caller_level()
+        )
+
+
+def check_outcome_varies(design: PanelDesign, spanned: bool) -> None:
+    """Raise where the nuisance part spans the outcome."""
+    if spanned:
         nuisance = _nuisance(design)
         raise DataError(
             f"The outcome {design.endog_name} doesn't vary" + (f" beyond {nuisance}." if nuisance else "."),
             "There is nothing to explain.",
             "Check how it was made, or absorb less." if nuisance else "Check how it was made.",
         )
-    y, x = residual[:, 0], residual[:, 1:]
-    kept, absorbed, collinear = usable_columns(design, x, spanned[1:])
-    x = np.ascontiguousarray(x[:, kept])
-    root = None if design.weights is None else np.sqrt(design.weights)
-    params = _least_squares(x if root is None else x * root[:, None], y if root is None else y * root)
-    return PartialledFit(
-        projection, certificate, y, x, tuple(kept), tuple(absorbed), tuple(collinear), params, y - x @ params
+
+
+def _check_degrees(design: PanelDesign, n_slopes: int, absorbed: int) -> None:
+    if design.nobs > n_slopes + absorbed:
+        return
+    slopes = f"{n_slopes} of regressors" + (f", {absorbed} of {_nuisance(design)}" if absorbed else "")
+    raise SpecificationError(
+        f"{design.nobs} observations, {n_slopes + absorbed} parameters ({slopes}): the fit is exact.",
+        "Standard errors need more observations than parameters.",
+        "Leave regressors out, or absorb less." if absorbed else "Leave regressors out, or use more observations.",
     )
 
 
-def _check_converged(certificate: Certificate, tol: float, nonconvergence: str) -> None:
+def check_converged(certificate: Certificate, how: AbsorptionOptions) -> None:
+    """Raise or warn where the absorption did not reach its tolerance."""
     if certificate.converged:
         return
     message = f"The absorption stopped at {certificate.residual:.1e} after {certificate.iterations} iterations."
-    if nonconvergence == "raise":
+    tol = how.tol
+    if how.nonconvergence == "raise":
         raise ConvergenceError(message, f"The tolerance is {tol:.0e}.", 'nonconvergence="warn"')
     warnings.warn(
         ConvergenceWarning(message, f"The tolerance is {tol:.0e}.", f"tol={max(100 * tol, 1e-9):.0e}"),
@@ -149,9 +226,7 @@ def _check_converged(certificate: Certificate, tol: float, nonconvergence: str) 
     )
 
 
-def usable_columns(
-    design: PanelDesign, x: Array, spanned: BoolArray | None = None
-) -> tuple[list[int], list[int], list[int]]:
+def usable_columns(design: PanelDesign, x: Array, spanned: BoolArray) -> tuple[list[int], list[int], list[int]]:
     """Columns to keep, those the nuisance part spans, those other regressors span; the latter two in a warning.
 
     Parameters
@@ -159,42 +234,38 @@ def usable_columns(
     design : PanelDesign
     x : ndarray, shape (n, p)
         Regressors, residualised on the nuisance part.
-    spanned : ndarray of bool, shape (p,), optional
-        Which of them it spans; by what is left of them if not known.
+    spanned : ndarray of bool, shape (p,)
+        Which of them it spans.
     """
     names = design.exog_names
-    before, after = column_norms(design.exog), column_norms(x)
-    if spanned is None:
-        spanned = after <= _SPANNED * before
     absorbed = [int(j) for j in np.flatnonzero(spanned)]
     left = [int(j) for j in np.flatnonzero(~spanned)]
     collinear = _collinear(design, x, left)
     kept = [j for j in left if j not in collinear]
     nuisance = _nuisance(design)
     for j in absorbed:
-        _warn_dropped(names[j], f"is spanned by {nuisance}" if before[j] > 0 and nuisance else "is zero throughout")
-    for j in collinear:
-        others = ", ".join(names[i] for i in kept if i < j)
-        _warn_dropped(names[j], f"is a linear combination of {others}")
+        zero = not nuisance or not design.exog[:, j].any()
+        _warn_dropped(names[j], "is zero throughout" if zero else f"is spanned by {nuisance}")
+    for j, others in collinear.items():
+        _warn_dropped(names[j], f"is {combination_of([names[i] for i in others])}")
     if not kept:
         raise DataError(
             f"No regressor is left: {', '.join(names) or 'the formula has none'}.",
             "At least one must vary beyond what is partialled out.",
             f"Absorb less than {nuisance}, or add a regressor." if nuisance else "Add a regressor.",
         )
-    return kept, absorbed, collinear
+    return kept, absorbed, list(collinear)
 
 
-def _collinear(design: PanelDesign, x: Array, left: list[int]) -> list[int]:
-    """Those of the columns that the ones before them span."""
+def _collinear(design: PanelDesign, x: Array, left: list[int]) -> dict[int, list[int]]:
+    """Those of the columns that the ones before them span, and by which."""
     if len(left) < 2:
-        return []
+        return {}
     scaled = x[:, left] / column_norms(x)[left]
     if design.weights is not None:
         scaled = scaled * np.sqrt(design.weights)[:, None]
         scaled /= column_norms(scaled)
-    triangle = np.linalg.qr(scaled, mode="r")
-    return [left[int(j)] for j in np.flatnonzero(np.abs(np.diag(triangle)) <= _SPANNED)]
+    return {left[j]: [left[k] for k in others] for j, others in spanned_by(scaled).items()}
 
 
 def _nuisance(design: PanelDesign) -> str:

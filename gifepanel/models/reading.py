@@ -105,8 +105,8 @@ def _with_effects(design: PanelDesign, absorb: str | Sequence[str]) -> PanelDesi
     effects = parse_absorbed(absorb if isinstance(absorb, str) else " + ".join(absorb))
     index = design.index
     codes = {
-        index.entity_name: (index.entity_codes, index.entities),
-        index.time_name: (index.time_codes, index.times),
+        index.entity_name: (index.entity_codes.astype(np.int32), index.entities),
+        index.time_name: (index.time_codes.astype(np.int32), index.times),
     }
     for effect in effects:
         if effect.name not in codes:

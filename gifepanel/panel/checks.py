@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from gifepanel.panel.index import PanelIndex
 
 __all__ = [
+    "check_aligned",
     "check_finite",
+    "check_levels",
     "check_missing_option",
     "empty_error",
     "missing_in",
@@ -31,12 +33,51 @@ __all__ = [
 ]
 
 BoolArray = npt.NDArray[np.bool_]
+_FEW_ROWS = 20
+_ELSEWHERE = {
+    "i": "C(year) makes a category",
+    "factor": "C(year) makes a category",
+    "l": "L(x, 1) is a lag",
+    "f": "F(x, 1) is a lead",
+    "d": "D(x) is a difference",
+    "EntityEffects": "effects are absorbed by name: y ~ x | firm",
+    "TimeEffects": "effects are absorbed by name: y ~ x | year",
+}
+"""What formulas of other packages have, and this one in its place."""
 
 
 def check_missing_option(missing: str) -> None:
     """Refuse anything but "drop" and "raise"."""
     if missing not in ("drop", "raise"):
         raise SpecificationError(f"missing={missing!r} is unknown", 'it is "drop" or "raise"', 'missing="drop"')
+
+
+def check_aligned(values: Any, what: str, *rows: pd.Index) -> None:
+    """Refuse a pandas object, given row by row, whose labels say that it belongs to other rows or another order.
+
+    Parameters
+    ----------
+    values : array_like
+        Labels 0, 1, ... are no statement, unless the data's are the same numbers in another order.
+    what : str
+        For messages.
+    rows : pandas.Index
+        Labels of the rows it may belong to.
+    """
+    if not isinstance(values, (pd.Series, pd.DataFrame)):
+        return
+    own = values.index
+    known = [index for index in rows if len(index) == len(own)]
+    if not known or any(own.equals(index) for index in known):
+        return
+    silent = own.nlevels == 1 and own.equals(pd.RangeIndex(len(own)))
+    if silent and not any(index.nlevels == 1 and own.isin(index).all() for index in known):
+        return
+    raise DataError(
+        f"the {what} have another index than the data",
+        "rows have to match",
+        f"the name of a column, or {what}.loc[data.index]",
+    )
 
 
 def row_names(frame: PanelFrame, rows: npt.ArrayLike, limit: int = 3) -> str:
@@ -66,6 +107,7 @@ def check_finite(
     *,
     missing: str,
     roles: Mapping[str, BoolArray] | None = None,
+    new: bool = False,
 ) -> dict[str, BoolArray]:
     """Look for infinities and missing values in the columns a model uses.
 
@@ -76,6 +118,8 @@ def check_finite(
     missing : {"drop", "raise"}
     roles : mapping of name to (n,) bool, optional
         Missing rows of further variables, already known (absorbed effects).
+    new : bool
+        Rows to predict for: they may all lack a value.
 
     Returns
     -------
@@ -107,7 +151,7 @@ def check_finite(
             f'data = data[np.isfinite(data["{name}"])]',
         )
     empty = [name for name, rows in found.items() if rows.all()]
-    if empty:
+    if empty and not new:
         raise DataError(
             f"{', '.join(repr(name) for name in empty)} {'has' if len(empty) == 1 else 'have'} no value in any row",
             "each variable needs values",
@@ -126,6 +170,35 @@ def _counted(frame: PanelFrame, rows: Mapping[str, BoolArray]) -> str:
     return "; ".join(
         f"{name!r}: {int(where.sum())} of {where.size} rows, first {row_names(frame, np.flatnonzero(where))}"
         for name, where in rows.items()
+    )
+
+
+def check_levels(term: str, column: Any, keep: BoolArray) -> None:
+    """Refuse a category with hardly any row to compare, such as numbers that were read as text.
+
+    Parameters
+    ----------
+    term : str
+    column : (n_rows,) array_like
+        Of a category.
+    keep : (n_rows,) bool
+        Complete rows.
+    """
+    rows = int(keep.sum())
+    if rows < _FEW_ROWS or len(column) != keep.size:
+        return
+    levels = pd.Series(column)[keep].unique()
+    if 2 * len(levels) <= rows:
+        return
+    found = f"the term {term} is text or a category with {len(levels)} levels in {rows} rows, such as {show(levels[0])}"
+    numbers = pd.to_numeric(pd.Series(list(levels), dtype=object), errors="coerce").notna().mean()
+    if numbers == 0 or not term.isidentifier():
+        raise FormulaError(found, "a category needs rows to compare", "leave it out, or group its levels first")
+    errors = ', errors="coerce"' if numbers < 1 else ""
+    raise FormulaError(
+        found,
+        "numbers that are stored as text have to become numbers",
+        f'data["{term}"] = pd.to_numeric(data["{term}"]{errors})',
     )
 
 
@@ -157,10 +230,11 @@ def unknown_names(names: Iterable[str], known: Iterable[str], *, where: str = "t
     near = [(name, did_you_mean(name, known)) for name in names]
     suggestions = ", ".join(f"{good!r} instead of {name!r}" for name, good in near if good)
     listed, verb = ", ".join(repr(name) for name in names), "is" if len(names) == 1 else "are"
+    elsewhere = next((_ELSEWHERE[name] for name in names if name in _ELSEWHERE), None)
     return FormulaError(
         f"{where} names {listed}, which {verb} not in the data",
         f"there are {first_of(known, 20)}",
-        f"did you mean {suggestions}?" if suggestions else None,
+        elsewhere or (f"did you mean {suggestions}?" if suggestions else None),
     )
 
 

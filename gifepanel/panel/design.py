@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,16 @@ import pandas as pd
 from gifepanel.exceptions import CollinearityWarning, DataError, FormulaError, SpecificationError
 from gifepanel.panel.checks import (
     check_finite,
+    check_levels,
     check_missing_option,
     empty_error,
     unknown_names,
     warn_of_packed_dates,
 )
+from gifepanel.panel.cubes import design_from_arrays
 from gifepanel.panel.expressions import Expression, lags_of, uses_panel
-from gifepanel.panel.frames import PanelFrame, plain_column, read_frame
-from gifepanel.panel.grammar import AbsorbedEffect, check_powers, expand_lags, parse_absorbed, split_formula
+from gifepanel.panel.frames import PanelFrame, plain_column, read_frame, read_weights
+from gifepanel.panel.grammar import AbsorbedEffect, check_powers, expand_lags, parse_absorbed, split_formula, split_top
 from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.matrices import PanelDesign, common_columns, slope_values
 from gifepanel.panel.spec import (
@@ -107,12 +108,26 @@ def design_from_formula(
     check_powers(parts.exog)
     effects = parse_absorbed(parts.absorbed)
     check_powers(partial)
+    _refuse_doubled(parts.exog, partial)
     exog = expand_lags(f"{parts.exog} + {partial}" if partial.strip() else parts.exog)
     uses_ids = panel or entity is not None or time is not None
     frame = read_frame(data, entity=entity, time=time, require_ids=uses_ids)
     build = _FormulaBuild(parts.endog, exog, effects, frame, names, expand_lags(partial))
-    named = _read_weights(weights, frame)
+    named = read_weights(weights, frame)
     return build.design(formula, _name_only(entity), _name_only(time), common, missing, named, panel)
+
+
+def _refuse_doubled(exog: str, partial: str) -> None:
+    """A term that stands by itself among the regressors has a coefficient: it is no control."""
+    own = {part.strip() for part in split_top(exog, "+")}
+    both = [term.strip() for term in split_top(partial, "+") if term.strip() in own - {"", "0", "1"}]
+    if both:
+        rest = " + ".join(term.strip() for term in split_top(partial, "+") if term.strip() not in both)
+        raise FormulaError(
+            f"{first_of(both)} is among the regressors and in partial=",
+            "a regressor has a coefficient, a control is partialled out and has none",
+            f'partial="{rest}", or leave it out of the formula',
+        )
 
 
 def _name_only(given: Any) -> str | None:
@@ -170,7 +185,8 @@ class _FormulaBuild:
         index = self._index(panel)
         columns = {name: frame.column(name) for name in self.column_names}
         slopes = {name: frame.column(name) for effect in self.effects for name in effect.slopes}
-        missing_ids = {n: frame.codes(n).codes < 0 for effect in self.effects for n in effect.factors}
+        ids = {name: frame.codes(name) for effect in self.effects for name in effect.factors}
+        missing_ids = {name: coded.codes < 0 for name, coded in ids.items() if not coded.complete}
         found = check_finite(frame, {**columns, **slopes, **weights}, missing=missing, roles=missing_ids)
         functions = PanelFunctions(lambda: _required(index))
         evaluation = Evaluation(self.parsed, columns, frame.n_rows, {**self.context, **private(functions)})
@@ -180,8 +196,14 @@ class _FormulaBuild:
             raise empty_error(frame.n_rows, found, lagged, index.time_unit if index else "1")
         if index is not None and any(uses_panel(expression) for expression in expressions.values()):
             warn_of_packed_dates(index)
+        for text, value in evaluation.values().items():
+            for column in value.columns.values() if value.kind == "categorical" else ():
+                check_levels(text, column, keep)
         encoded = evaluation.encode(keep)
         _refuse_levels(evaluation.unseen_levels())
+        evaluation.close()
+        columns.clear()
+        frame.forget_columns()
         _warn_of_single_levels(encoded.exog.empty)
         left = [j for j, name in enumerate(encoded.exog.names) if not (name == "Intercept" and self.spans_intercept)]
         controls = [j for j in left if self._is_control(encoded.exog, j)]
@@ -294,34 +316,6 @@ def _required(index: PanelIndex | None) -> PanelIndex:
     return index
 
 
-def _read_weights(weights: Any, frame: PanelFrame) -> dict[str, pd.Series]:
-    """The weights as a column by name; empty where there are none."""
-    if weights is None:
-        return {}
-    if isinstance(weights, str):
-        if weights not in frame.names:
-            error = unknown_names([weights], frame.names, where="weights=")
-            raise SpecificationError(error.found, error.needed, error.fix)
-        name, column = weights, frame.column(weights)
-    else:
-        values = np.asarray(weights)
-        if values.shape != (frame.n_rows,):
-            raise DataError(
-                f"weights has shape {values.shape} for {frame.n_rows} rows", "one weight per row is needed", None
-            )
-        name, column = str(getattr(weights, "name", None) or "weights"), plain_column(pd.Series(values))
-    if column.dtype.kind not in "biuf":
-        raise DataError(f"the weights {name!r} are not numbers ({column.dtype})", "numbers are needed", None)
-    negative = np.flatnonzero(column.to_numpy() < 0)
-    if negative.size:
-        raise DataError(
-            f"the weights {name!r} are negative in {negative.size} rows, first row {int(negative[0])}",
-            "weights are zero or more",
-            f'data = data[data["{name}"] >= 0]',
-        )
-    return {name: column}
-
-
 def _any(found: Mapping[str, BoolArray], n_rows: int) -> BoolArray:
     """Rows in which any of the variables is missing."""
     out = np.zeros(n_rows, dtype=bool)
@@ -402,9 +396,9 @@ def design_from_frames(
     taken = {name for effect in effects for name in (*effect.factors, *effect.slopes)}
     unknown = [name for name in taken if name not in frame.names]
     if unknown:
-        error = unknown_names(unknown, frame.names, where="absorbed=")
+        error = unknown_names(unknown, frame.names, where="absorb=")
         raise SpecificationError(error.found, error.needed, error.fix)
-    weighting = _read_weights(weights, frame)
+    weighting = read_weights(weights, frame)
     used = taken | {_name_only(entity), _name_only(time)} | ({weights} if isinstance(weights, str) else set())
     exog_names = tuple(str(name) for name in frame.data.columns if name not in used)
     outcome, endog_name = _read_endog(endog, frame)
@@ -463,101 +457,12 @@ def _read_endog(endog: Any, frame: PanelFrame) -> tuple[pd.Series, str]:
     else:
         series = pd.Series(np.asarray(endog).squeeze())
     if len(series) != frame.n_rows:
-        raise DataError(f"endog has {len(series)} rows, exog {frame.n_rows}", "rows have to match", None)
+        raise DataError(
+            f"endog has {len(series)} rows, exog {frame.n_rows}",
+            "rows have to match",
+            'endog = data["y"] and exog = data[["x1", "x2"]] of one frame',
+        )
     if isinstance(frame.data, pd.DataFrame) and endog is series and not series.index.equals(frame.data.index):
         raise DataError("endog and exog have different indexes", "rows have to match", "endog = endog.loc[exog.index]")
     name = str(series.name) if series.name is not None else "y"
     return plain_column(series, name), name
-
-
-# --- arrays -------------------------------------------------------------------------------------------------
-
-
-def design_from_arrays(
-    y: npt.ArrayLike,
-    x: npt.ArrayLike,
-    *,
-    endog_name: str = "y",
-    exog_names: Sequence[str] | None = None,
-    entities: Iterable[Any] | None = None,
-    times: Iterable[Any] | None = None,
-    common: str | Sequence[str] = (),
-    missing: str = "drop",
-) -> PanelDesign:
-    """Build a design from cubes.
-
-    Parameters
-    ----------
-    y : (N, T) array_like
-    x : (N, T, p) or (N, T) array_like
-    endog_name : str
-    exog_names : sequence of str, optional
-        "x1", "x2", ... by default.
-    entities, times : sequences of length N and T, optional
-        Labels; 0, 1, ... by default.  Rows stay in the order of the arrays, whatever the order of the labels.
-    common : str or sequence of str
-    missing : {"drop", "raise"}
-        Cells with NaN are dropped, which leaves the panel unbalanced.
-
-    Returns
-    -------
-    PanelDesign
-
-    Raises
-    ------
-    DataError
-        Shapes that do not fit, values that are not finite.
-    """
-    check_missing_option(missing)
-    outcome, regressors = _cubes(y, x)
-    n_entities, n_times, p = regressors.shape
-    names = tuple(exog_names) if exog_names is not None else tuple(f"x{j + 1}" for j in range(p))
-    if len(names) != p or len(set(names)) != p:
-        raise DataError(f"exog_names has {len(names)} names", f"{p} different ones are needed", None)
-    labels = [
-        pd.Index(given) if given is not None else pd.RangeIndex(size)
-        for given, size in ((entities, n_entities), (times, n_times))
-    ]
-    for label, size, what in zip(labels, (n_entities, n_times), ("entities", "times"), strict=True):
-        if len(label) != size or not label.is_unique:
-            raise DataError(f"{what} has {len(label)} labels", f"{size} different ones are needed", None)
-    rows = pd.MultiIndex.from_product(labels, names=["entity", "time"])
-    data = pd.DataFrame(regressors.reshape(-1, p), index=rows, columns=list(names), copy=False)
-    frame = read_frame(data, entity="entity", time="time")
-    columns = {name: plain_column(data[name], name) for name in names}
-    columns = {endog_name: pd.Series(outcome.ravel()), **columns}
-    found = check_finite(frame, columns, missing=missing)
-    keep = ~_any(found, frame.n_rows)
-    if not keep.any():
-        raise empty_error(frame.n_rows, found, {}, "1")
-    return PanelDesign(
-        endog=outcome.ravel()[keep],
-        exog=np.ascontiguousarray(regressors.reshape(-1, p)[keep]),
-        endog_name=endog_name,
-        exog_names=names,
-        panel=replace(frame.panel_index(), source="cubes").subset(keep),
-        row_index=rows[keep],
-        esample=keep,
-        common=common_columns(common, names),
-        n_dropped=int(keep.size - keep.sum()),
-        dropped_by={name: int(missing_rows.sum()) for name, missing_rows in found.items()},
-    )
-
-
-def _cubes(y: npt.ArrayLike, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    try:
-        outcome = np.array(y, dtype=np.float64, order="C")
-        regressors = np.array(x, dtype=np.float64, order="C")
-    except (TypeError, ValueError) as error:
-        raise DataError(f"the arrays are not numbers: {error}", "y (N, T) and x (N, T, p) are needed", None) from None
-    if regressors.ndim == 2 and outcome.ndim == 2:
-        regressors = regressors[:, :, None]
-    if outcome.ndim != 2 or regressors.ndim != 3 or outcome.shape != regressors.shape[:2]:
-        raise DataError(
-            f"y has shape {outcome.shape} and x {np.shape(x)}",
-            "y (N, T) and x (N, T, p) are needed, entities first",
-            "x = x.transpose(1, 0, 2) if times come first",
-        )
-    if outcome.size == 0:
-        raise DataError("the arrays are empty", "observations are needed", None)
-    return outcome, regressors

@@ -208,6 +208,12 @@ class Evaluation:
                 "a term is a column, or a function of columns that gives one value per row",
             ) from error
 
+    def close(self) -> None:
+        """Let go of the data: formulaic's closures form cycles that would keep it until they are collected."""
+        self._materializer.factor_cache.clear()
+        self._materializer.encoded_cache.clear()
+        self._materializer.data = self._materializer.layered_context = None
+
     def values(self) -> dict[str, FactorValue]:
         """Evaluated factors by their text."""
         out = {}
@@ -304,13 +310,18 @@ def _take(bare: Any, keep: BoolArray) -> Any:
 
 def _matrix(built: Any) -> Matrix:
     spec = built.model_spec
-    values = np.array(built.__wrapped__, dtype=np.float64, order="C")
+    values = np.ascontiguousarray(built.__wrapped__, dtype=np.float64)  # formulaic stacked fresh columns
+    empty = tuple(str(row.term) for row in spec.structure if not row.columns and str(row.term) != "0")
+    return Matrix(values, tuple(str(name) for name in spec.column_names), column_factors(spec), empty)
+
+
+def column_factors(spec: ModelSpec) -> tuple[tuple[FactorInfo, ...], ...]:
+    """The factors that each column of a matrix built by this spec is a product of."""
     factors: list[tuple[FactorInfo, ...]] = []
     for row in spec.structure:
         info = tuple(FactorInfo(factor.expr, factor.eval_method.value) for factor in row.term.factors)
         factors += [info] * len(row.columns)
-    empty = tuple(str(row.term) for row in spec.structure if not row.columns and str(row.term) != "0")
-    return Matrix(values, tuple(str(name) for name in spec.column_names), tuple(factors), empty)
+    return tuple(factors)
 
 
 # --- functions that formulas know ---------------------------------------------------------------------------

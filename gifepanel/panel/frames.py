@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gifepanel.exceptions import DataError, DataWarning
+from gifepanel.exceptions import DataError, DataWarning, SpecificationError
+from gifepanel.panel.checks import check_aligned, unknown_names
 from gifepanel.panel.index import Codes, PanelIndex, code_labels, level_codes
 from gifepanel.panel.text import caller_level, did_you_mean, first_of, show
 from gifepanel.panel.times import looks_like_dates, order_times
 
-__all__ = ["PanelFrame", "plain_column", "read_frame"]
+__all__ = ["PanelFrame", "plain_column", "read_frame", "read_weights"]
 
 _TIME_WORDS = {
     "time",
@@ -73,6 +74,10 @@ class PanelFrame:
         if name not in self._columns:
             self._columns[name] = plain_column(self._raw(name), name)
         return self._columns[name]
+
+    def forget_columns(self) -> None:
+        """Let go of the copies of columns; they are made anew when they are asked for."""
+        self._columns.clear()
 
     def codes(self, name: str) -> Codes:
         """A column or index level as categories: ids as they were coded, anything else coded now."""
@@ -382,3 +387,40 @@ def _from_narwhals(column: Any) -> pd.Series:
         values = column.to_numpy()
         return pd.Series(values if values.dtype.kind != "O" else values.astype(object))
     return pd.Series(column.to_list(), dtype=object)
+
+
+def read_weights(weights: Any, frame: PanelFrame) -> dict[str, pd.Series]:
+    """The weights as a column by name; empty where there are none."""
+    if weights is None:
+        return {}
+    if isinstance(weights, str):
+        if weights not in frame.names:
+            error = unknown_names([weights], frame.names, where="weights=")
+            formula = not weights.isidentifier() and not error.fix
+            fix = f'data["weight"] = data.eval({weights!r}), weights="weight"' if formula else error.fix
+            raise SpecificationError(error.found, error.needed, fix)
+        name, column = weights, frame.column(weights)
+    else:
+        values = np.asarray(weights)
+        if values.shape != (frame.n_rows,):
+            raise DataError(
+                f"weights has shape {values.shape} for {frame.n_rows} rows",
+                "one weight per row is needed",
+                "the name of a column" if values.ndim else "weights=None, where all are equal",
+            )
+        check_aligned(weights, "weights", frame.row_index)
+        name, column = str(getattr(weights, "name", None) or "weights"), plain_column(pd.Series(values))
+    if column.dtype.kind not in "biuf":
+        raise DataError(
+            f"the weights {name!r} are not numbers ({column.dtype})",
+            "numbers are needed",
+            f'data["{name}"] = pd.to_numeric(data["{name}"])',
+        )
+    negative = np.flatnonzero(column.to_numpy() < 0)
+    if negative.size:
+        raise DataError(
+            f"the weights {name!r} are negative in {negative.size} rows, first row {int(negative[0])}",
+            "weights are zero or more",
+            f'data = data[data["{name}"] >= 0]' if isinstance(weights, str) else "weights = np.maximum(weights, 0)",
+        )
+    return {name: column}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ __all__ = ["Codes", "PanelIndex", "code_labels", "level_codes", "sort_codes"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+_INT32 = 2**31 - 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,28 +29,46 @@ class Codes:
 
     Attributes
     ----------
-    codes : (n,) int64
+    codes : (n,) int64, or int32 where the labels are integers
     labels : (L,) pandas.Index
         Unique labels, not necessarily sorted.
     ordered : bool
         The labels are in the order of an ordered categorical, all of its categories included.
+    complete : bool
+        The labels are sorted and each occurs.
     """
 
-    codes: IntArray
+    codes: npt.NDArray[Any]
     labels: pd.Index
     ordered: bool = False
+    complete: bool = False
 
 
 def code_labels(values: Any) -> Codes:
-    """Turn a column of any type into codes and unique labels (in order of appearance)."""
+    """Turn a column of any type into codes and unique labels (integers sorted, others in order of appearance)."""
     if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
         categorical = pd.Categorical(values)
         codes = np.array(categorical.codes, dtype=np.int64)
         return Codes(codes, pd.Index(categorical.categories), bool(categorical.ordered))
     if isinstance(values, pd.Series) and isinstance(values.dtype, np.dtype) and values.dtype.kind in "biufO":
         values = values.to_numpy()
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and values.size:
+        low, high = values.min(), values.max()
+        if int(high) - int(low) <= min(4 * values.size, _INT32):
+            return _code_integers(values, low, int(high) - int(low) + 1)
     codes, uniques = pd.factorize(values if hasattr(values, "dtype") else np.asarray(values))
     return Codes(codes.astype(np.int64, copy=False), pd.Index(uniques))
+
+
+def _code_integers(values: Any, low: Any, width: int) -> Codes:
+    """Codes of integers that lie close together, by marking those that occur: no hashing, no sorting."""
+    offsets = (values.astype(np.int64, copy=False) - np.asarray(low).astype(np.int64)).astype(np.int32)
+    occurs = np.zeros(width, dtype=bool)
+    occurs[offsets] = True
+    steps = np.flatnonzero(occurs)
+    if steps.size < width:
+        offsets = (np.cumsum(occurs, dtype=np.int32) - 1)[offsets]
+    return Codes(offsets, pd.Index(steps.astype(values.dtype) + low), complete=True)
 
 
 def level_codes(index: pd.MultiIndex, level: int) -> Codes:
@@ -93,9 +112,11 @@ def sort_codes(coded: Codes) -> tuple[IntArray, pd.Index]:
 
     Returns
     -------
-    codes : (n,) int64
+    codes : (n,) int64 or int32, as given
     labels : (L,) pandas.Index
     """
+    if coded.complete:
+        return coded.codes, coded.labels
     used = np.bincount(coded.codes[coded.codes >= 0], minlength=len(coded.labels)) > 0
     order = np.arange(len(coded.labels)) if coded.ordered else _sorted_order(coded.labels)
     codes, labels, _ = _relabel(coded, order, used)
@@ -171,6 +192,7 @@ class PanelIndex:
         """
         _refuse_missing_ids(entity, entity_name, source)
         _refuse_missing_ids(time, time_name, source)
+        entity, time = (replace(own, codes=own.codes.astype(np.int64, copy=False)) for own in (entity, time))
         entity_codes, entities = sort_codes(entity)
         used = np.bincount(time.codes, minlength=len(time.labels)) > 0
         if time.ordered:

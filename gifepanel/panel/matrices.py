@@ -22,6 +22,7 @@ __all__ = ["PanelDesign", "common_columns", "slope_values"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+Int32Array = npt.NDArray[np.int32]
 BoolArray = npt.NDArray[np.bool_]
 
 
@@ -43,7 +44,7 @@ class PanelDesign:
         Which of the caller's rows are in.
     absorbed : tuple of str
         Absorbed effects as written after ``|``.
-    absorbed_codes : dict of str to ((n,) int64, pandas.Index)
+    absorbed_codes : dict of str to ((n,) int32, pandas.Index)
         Codes and sorted levels of each absorbed effect.
     absorbed_effects : tuple of AbsorbedEffect
         The same, parsed: combinations and slopes.
@@ -79,7 +80,7 @@ class PanelDesign:
     row_index: pd.Index
     esample: BoolArray
     absorbed: tuple[str, ...] = ()
-    absorbed_codes: dict[str, tuple[IntArray, pd.Index]] = field(default_factory=dict)
+    absorbed_codes: dict[str, tuple[Int32Array, pd.Index]] = field(default_factory=dict)
     absorbed_effects: tuple[AbsorbedEffect, ...] = ()
     absorbed_slopes: dict[str, FloatArray] = field(default_factory=dict)
     lags_of_endog: tuple[int, ...] = ()
@@ -113,8 +114,9 @@ class PanelDesign:
         esample[np.flatnonzero(esample)[~rows]] = False
         codes = {}
         for name, (own, levels) in self.absorbed_codes.items():
-            used, new = np.unique(own[rows], return_inverse=True)
-            codes[name] = (new.astype(np.int64), levels[used])
+            left = own[rows]
+            used = np.bincount(left, minlength=len(levels)) > 0
+            codes[name] = ((np.cumsum(used, dtype=np.int32) - 1)[left], levels[used])
         return replace(
             self,
             endog=self.endog[rows],
@@ -143,7 +145,7 @@ class PanelDesign:
             raise unbalanced_error(self.index, note=note, incomplete=columns, before=self.index_before_lags)
         return self.index.to_cube(self.endog), self.index.to_cube(self.exog)
 
-    def codes_of(self, data: Any, name: str) -> tuple[IntArray, pd.Index]:
+    def codes_of(self, data: Any, name: str, where: str = "the option") -> tuple[IntArray, pd.Index]:
         """Codes and levels of a column or index level on the rows of this design (for clusters and the like).
 
         Parameters
@@ -151,6 +153,8 @@ class PanelDesign:
         data : DataFrame
             The frame the design was made from.
         name : str
+        where : str
+            Who names it, for messages.
 
         Raises
         ------
@@ -158,7 +162,8 @@ class PanelDesign:
             No such column, another number of rows, or missing values.
         """
         if name in self.absorbed_codes:
-            return self.absorbed_codes[name]
+            codes, levels = self.absorbed_codes[name]
+            return codes.astype(np.int64), levels
         if self.panel is not None and name == self.panel.entity_name:
             return self.panel.entity_codes, self.panel.entities
         if self.panel is not None and name == self.panel.time_name:
@@ -170,10 +175,10 @@ class PanelDesign:
                 "the same frame is needed",
             )
         if name not in frame.names:
-            error = unknown_names([name], frame.names, where="the option")
+            error = unknown_names([name], frame.names, where=where)
             raise DataError(error.found, error.needed, error.fix)
         coded = frame.codes(name)
-        codes = coded.codes[self.esample]
+        codes = coded.codes[self.esample].astype(np.int64)
         if (codes < 0).any():
             raise DataError(
                 f"{name!r} is missing in {int((codes < 0).sum())} rows of the sample",

@@ -28,6 +28,7 @@ __all__ = ["DesignSpec", "NewExog", "capture_context"]
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+Int32Array = npt.NDArray[np.int32]
 
 
 class _Module(NamedTuple):
@@ -156,7 +157,7 @@ class DesignSpec:
         if unknown:
             raise unknown_names(unknown, frame.names, where="the model")
         columns = {name: frame.column(name) for name in self.columns}
-        found = check_finite(frame, columns, missing=missing) if frame.n_rows else {}
+        found = check_finite(frame, columns, missing=missing, new=True) if frame.n_rows else {}
         index: PanelIndex | None = None
         if self.model_spec is None:
             keep = np.ones(frame.n_rows, dtype=bool)
@@ -403,21 +404,20 @@ def effect_labels(frame: PanelFrame, effect: AbsorbedEffect) -> pd.Index:
 
 def effect_codes(
     frame: PanelFrame, effect: AbsorbedEffect, keep: BoolArray, sample: PanelIndex | None
-) -> tuple[IntArray, pd.Index]:
-    """Codes (n,) of an absorbed effect on the kept rows, and its sorted levels; those of ``sample`` for its ids."""
+) -> tuple[Int32Array, pd.Index]:
+    """Codes (n,) int32 of an absorbed effect on the kept rows, and its sorted levels; ``sample`` gives its ids'."""
     if sample is not None and effect.factors == (frame.entity_name,):
-        return sample.entity_codes, sample.entities
+        return sample.entity_codes.astype(np.int32), sample.entities
     if sample is not None and effect.factors == (frame.time_name,):
-        return sample.time_codes, sample.times
+        return sample.time_codes.astype(np.int32), sample.times
     from gifepanel.panel.index import Codes
 
     parts = []
     for name in effect.factors:
         coded = frame.codes(name)
-        codes = coded.codes if keep.all() else coded.codes[keep]
-        parts.append(sort_codes(Codes(codes, coded.labels, coded.ordered)))
+        parts.append(sort_codes(coded if keep.all() else Codes(coded.codes[keep], coded.labels, coded.ordered)))
     if len(parts) == 1:
-        return parts[0]
+        return parts[0][0].astype(np.int32, copy=False), parts[0][1]
     key = np.zeros(parts[0][0].size, dtype=np.int64)
     for codes, labels in parts:
         key = key * len(labels) + codes
@@ -432,4 +432,4 @@ def effect_codes(
         names=effect.factors,
         verify_integrity=False,
     )
-    return codes.astype(np.int64, copy=False), levels
+    return codes.astype(np.int32), levels

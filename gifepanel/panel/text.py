@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from gifepanel.exceptions import caller_level
 
 __all__ = ["caller_level", "did_you_mean", "first_of", "show"]
 
@@ -34,15 +35,8 @@ def first_of(labels: Iterable[Any], limit: int = 5) -> str:
 def did_you_mean(name: Hashable, names: Iterable[Hashable]) -> str | None:
     """The name nearest to a misspelt one, None if none is near."""
     known = {str(known).casefold(): str(known) for known in names}
-    short = len(str(name)) < 4
-    alike = [other for other in known if not short or len(other) == len(str(name))]
-    near = difflib.get_close_matches(str(name).casefold(), alike, n=1, cutoff=0.5 if short else 0.6)
+    length = len(str(name))
+    alike = [other for other in known if length >= 4 or len(other) == length]
+    near = difflib.get_close_matches(str(name).casefold(), alike, n=1, cutoff=0.5 if length < 4 else 0.6)
+    near = near or difflib.get_close_matches(str(name).casefold(), known, n=1, cutoff=0.75)
     return known[near[0]] if near else None
-
-
-def caller_level() -> int:
-    """The ``stacklevel`` at which a warning points at the first line outside of gifepanel."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "gifepanel":
-        level, frame = level + 1, frame.f_back
-    return level

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.kernels.absorb import absorbed_leverage, union_components
+from gifepanel.kernels.absorb import absorbed_leverage
+from gifepanel.projections.accelerator import WithinSolver, check_accelerator
 from gifepanel.projections.base import Certificate, DegreesAbsorbed, column_norms
 from gifepanel.projections.reduced import DENSE, EMPTY, ReducedSolver
 from gifepanel.projections.system import Effect, EffectSystem
@@ -42,12 +43,15 @@ class Absorption:
     tol : float
         Largest norm of a residual column in the span of any level's dummies, relative to the column.
     max_iter : int
+    accelerator : {None, "within"}
+        Solve by within-py rather than by the methods above.
     """
 
     effects: Sequence[Effect]
     weights: Array | None = None
-    tol: float = 1e-11
+    tol: float = 1e-10
     max_iter: int = 5_000
+    accelerator: str | None = None
 
     @cached_property
     def system(self) -> EffectSystem:
@@ -56,9 +60,9 @@ class Absorption:
 
     # ---- residuals ----
 
-    def residualize(self, columns: Array) -> tuple[Array, Certificate]:
-        """Residuals of columns (n, m) on all effects, and the certificate."""
-        work, _, certificate = self._solve(columns)
+    def residualize(self, columns: Array, *, overwrite: bool = False) -> tuple[Array, Certificate]:
+        """Residuals of columns (n, m) on all effects, and the certificate; `overwrite` may use the columns' memory."""
+        work, _, certificate = self._solve(columns, overwrite)
         return self.system.unsort(work), certificate
 
     def coefficients(self, columns: Array) -> list[Array]:
@@ -78,31 +82,30 @@ class Absorption:
             out[g] = unknown[system.offsets[j] : system.offsets[j + 1]]
         return out
 
-    def _solve(self, columns: Array) -> tuple[Array, Array, Certificate]:
+    def _solve(self, columns: Array, overwrite: bool = False) -> tuple[Array, Array, Certificate]:
         """Residuals in sorted order, unknowns (M, m), certificate."""
         system = self.system
-        work = system.sort(columns)
+        work = system.sort(columns, overwrite=overwrite)
         scale = self._length(work)
-        system.demean(work)
+        right, squares = system.sweep(work)
         unknown = np.zeros((system.size, columns.shape[1]))
         if system.size == 0:
             return work, unknown, Certificate("demeaning", 0, 0.0, True)
         # a column is judged against itself; one that the base effect spans is nothing but rounding
-        size = np.maximum(self._length(work), 1e-13 * scale)
+        size = np.maximum(np.sqrt(squares), 1e-13 * scale)
         size = np.where(size > 0, size, 1.0)
-        iterations, method, residual = 0, self._solver.name, np.inf
+        iterations, method = 0, self._solver.name if self._accelerated is None else self._accelerated.name
         for _ in range(_REFINEMENTS):
-            right = system.sums(work)
-            residual = float(self._norm(right, size).max(initial=0.0))
-            if residual <= self.tol:
+            if self._norm(right, size).max(initial=0.0) <= self.tol:
                 break
-            step, method, used = self._solver.solve(right, lambda r: self._norm(r, size))
+            if self._accelerated is not None:
+                step, used = self._accelerated.solve(work)
+            else:
+                step, method, used = self._solver.solve(right, lambda r: self._norm(r, size))
             iterations += used
             unknown += step
-            system.subtract(work, step)
-            system.demean(work)
-        else:
-            residual = float(self._norm(system.sums(work), size).max(initial=0.0))
+            right, _ = system.sweep(work, step)
+        residual = float(self._norm(right, size).max(initial=0.0))
         return work, unknown, Certificate(method, iterations, residual, residual <= 10 * self.tol)
 
     def _length(self, work: Array) -> Array:
@@ -120,7 +123,18 @@ class Absorption:
     @cached_property
     def _solver(self) -> ReducedSolver:
         """Of the reduced system."""
-        return ReducedSolver(self.system, 0.3 * self.tol, self.max_iter)
+        return ReducedSolver(self.system, 0.9 * self.tol, self.max_iter)
+
+    @cached_property
+    def _accelerated(self) -> WithinSolver | None:
+        if self.accelerator is None:
+            return None
+        check_accelerator(self.accelerator)
+        return WithinSolver(self.system, self.effects, 0.1 * self.tol, self.max_iter)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the accelerator's own objects, which are made again when they are needed."""
+        return {name: value for name, value in self.__dict__.items() if name != "_accelerated"}
 
     def inverse(self, right: Array) -> Array:
         """S^- right (M, m), once refined."""
@@ -201,20 +215,11 @@ class Absorption:
         exact = len(system.others) == 1
         for j, g in enumerate(system.others):
             if self.effects[g].values is None:
-                blocks.append(self._beyond_base(g))
+                blocks.append(system.merged(j))
             else:  # S is diagonal for a slope whose levels contain the base's
                 blocks.append(int(varies[system.offsets[j] : system.offsets[j + 1]].sum()))
                 exact = exact and self._contains_base(g)
         return DegreesAbsorbed(base + sum(blocks), exact, self._in_order(base, blocks))
-
-    def _beyond_base(self, g: int) -> int:
-        """Levels of an effect less the connected components of its graph with the base, rows without weight aside."""
-        base, effect = self.effects[self.system.base], self.effects[g]
-        a, b = np.asarray(base.codes), np.asarray(effect.codes)
-        if self.weights is not None and not self.weights.all():
-            a, b = a[self.weights > 0], b[self.weights > 0]
-        count, component = union_components(a, b, base.n_levels, effect.n_levels)
-        return int((component[base.n_levels :] >= 0).sum()) - int(count)
 
     def _contains_base(self, g: int) -> bool:
         """Whether all rows of a base level are in one level of the effect."""

@@ -10,6 +10,7 @@ import numpy as np
 __all__ = ["Certificate", "DegreesAbsorbed", "Projection", "column_norms"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+_FEW = 4
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,10 @@ class DegreesAbsorbed:
 
 
 def column_norms(columns: Array) -> Array:
-    """Euclidean norms of columns (n, m), in one pass along the rows."""
-    return np.sqrt(np.einsum("nm,nm->m", columns, columns))
+    """Euclidean norms of columns (n, m)."""
+    if columns.shape[1] > _FEW:
+        return np.sqrt(np.einsum("nm,nm->m", columns, columns))
+    return np.sqrt([np.einsum("n,n->", column, column) for column in columns.T])
 
 
 class Projection(Protocol):

@@ -25,7 +25,11 @@ _DOUBTFUL = 1e-4
 
 
 def spanned_columns(
-    columns: Array, residuals: Array, project: Callable[[Array], Array], weights: Array | None = None
+    columns: Array | Callable[[], Array],
+    residuals: Array,
+    project: Callable[[Array], Array],
+    weights: Array | None = None,
+    raw: Array | None = None,
 ) -> tuple[Array, BoolArray]:
     """Which columns (n, m) a nuisance part spans, by what is left of them.
 
@@ -35,10 +39,14 @@ def spanned_columns(
 
     Parameters
     ----------
-    columns, residuals : ndarray, shape (n, m)
+    columns : ndarray, shape (n, m), or callable
+        The columns, or what makes them where they are needed.
+    residuals : ndarray, shape (n, m)
     project : callable
         Residuals of columns (n, k): (n, k).
     weights : ndarray, shape (n,), optional
+    raw : ndarray, shape (m,), optional
+        Lengths of the columns, where they are known.
 
     Returns
     -------
@@ -46,21 +54,25 @@ def spanned_columns(
     spanned : ndarray of bool, shape (m,)
     """
 
-    def norms(values: Array) -> Array:
-        return column_norms(values) if weights is None else np.sqrt(weights @ values**2)
+    def given() -> Array:
+        return columns() if callable(columns) else columns
 
-    raw, left = norms(columns), norms(residuals)
+    raw, left = _lengths(given(), weights) if raw is None else raw, _lengths(residuals, weights)
     variation = raw
     if (left <= _DOUBTFUL * raw).any():
-        variation = norms(columns - np.average(columns, axis=0, weights=weights))
+        variation = _lengths(given() - np.average(given(), axis=0, weights=weights), weights)
     spanned = (left <= _SPANNED * variation) | (left <= _ROUNDING * raw)
     doubtful = np.flatnonzero(~spanned & (left <= _DOUBTFUL * variation))
     if doubtful.size:
         again = project(np.ascontiguousarray(residuals[:, doubtful]))
         residuals = residuals.copy()
         residuals[:, doubtful] = again
-        spanned[doubtful] = norms(again) <= 0.5 * left[doubtful]
+        spanned[doubtful] = _lengths(again, weights) <= 0.5 * left[doubtful]
     return residuals, np.asarray(spanned)
+
+
+def _lengths(columns: Array, weights: Array | None) -> Array:
+    return column_norms(columns) if weights is None else np.sqrt(weights @ columns**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,19 +88,22 @@ class EffectsAndControls:
         May be empty.
     controls : ndarray, shape (n, k), or None
     weights : ndarray, shape (n,), optional
-    tol : float
+    tol, accelerator
         See :class:`~gifepanel.projections.absorb.Absorption`.
     """
 
     effects: Sequence[Effect]
     controls: Array | None = None
     weights: Array | None = None
-    tol: float = 1e-11
+    tol: float = 1e-10
+    accelerator: str | None = None
 
     @cached_property
     def absorption(self) -> Absorption | None:
         """The effects' part."""
-        return Absorption(tuple(self.effects), self.weights, self.tol) if self.effects else None
+        if not self.effects:
+            return None
+        return Absorption(tuple(self.effects), self.weights, self.tol, accelerator=self.accelerator)
 
     @cached_property
     def basis(self) -> Controls | None:
@@ -107,25 +122,33 @@ class EffectsAndControls:
             residualised[:, spanned] = 0.0
         return Controls.from_columns(residualised, self.weights)
 
-    def check(self, columns: Array, residuals: Array) -> tuple[Array, BoolArray]:
-        """Residuals, refined where little is left, and which of the columns effects and controls span (m,)."""
-        return spanned_columns(columns, residuals, lambda left: self.residualize(left)[0], self.weights)
+    def partial_out(self, make: Callable[[], Array]) -> tuple[Array, BoolArray, Certificate]:
+        """Residuals (n, m) of the columns that `make` makes, which of them are spanned, and the certificate.
 
-    def _without_effects(self, columns: Array) -> tuple[Array, Certificate]:
+        The memory of the columns is used for the residuals; they are made again only where little is left of one.
+        """
+        columns = make()
+        raw = _lengths(columns, self.weights)
+        out, certificate = self.residualize(columns, overwrite=True)
+        del columns
+        out, spanned = spanned_columns(make, out, lambda left: self.residualize(left)[0], self.weights, raw)
+        return out, spanned, certificate
+
+    def _without_effects(self, columns: Array, overwrite: bool = False) -> tuple[Array, Certificate]:
         if self.absorption is None:
-            return columns.copy(), Certificate("none", 0, 0.0, True)
-        return self.absorption.residualize(columns)
+            return columns if overwrite else columns.copy(), Certificate("none", 0, 0.0, True)
+        return self.absorption.residualize(columns, overwrite=overwrite)
 
-    def residualize(self, columns: Array) -> tuple[Array, Certificate]:
-        """Residuals of columns (n, m), and the certificate of the absorption."""
+    def residualize(self, columns: Array, *, overwrite: bool = False) -> tuple[Array, Certificate]:
+        """Residuals of columns (n, m), and the certificate of the absorption; `overwrite` may use their memory."""
         if self.controls is not None and "basis" not in self.__dict__:
             # controls and columns through the effects in one block
             k = self.controls.shape[1]
-            both, certificate = self._without_effects(np.hstack([self.controls, columns]))
+            both, certificate = self._without_effects(np.hstack([self.controls, columns]), overwrite=True)
             self.__dict__["basis"] = self._basis_of(np.ascontiguousarray(both[:, :k]))
             out = np.ascontiguousarray(both[:, k:])
         else:
-            out, certificate = self._without_effects(columns)
+            out, certificate = self._without_effects(columns, overwrite)
         if self.basis is not None:
             out, _ = self.basis.residualize(out)
         return out, certificate

@@ -29,6 +29,7 @@ import numpy.typing as npt
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.parallel import Progress, run_tasks, spawn_seeds
 from gifepanel.projections.base import Certificate, Projection
+from gifepanel.projections.composite import spanned_columns
 from gifepanel.projections.folds import Folds, check_folds, draw_folds, read_folds
 from gifepanel.projections.learners import describe, predict_fold, read_learners
 from gifepanel.projections.nuisance import Nuisance, NuisanceData
@@ -131,6 +132,7 @@ class AfterEffects:
     certificate : Certificate
     spanned_treatments, spanned_features : tuple of int
         Columns of d and z that the effects span.
+    spanned_outcome : bool
     """
 
     y: Array
@@ -139,9 +141,10 @@ class AfterEffects:
     certificate: Certificate
     spanned_treatments: tuple[int, ...]
     spanned_features: tuple[int, ...]
+    spanned_outcome: bool = False
 
 
-def after_effects(projection: Projection, y: Array, d: Array, z: Array) -> AfterEffects:
+def after_effects(projection: Projection, y: Array, d: Array, z: Array, weights: Array | None = None) -> AfterEffects:
     """Residualise outcome, treatments and features on effects, in one block.
 
     Parameters
@@ -151,6 +154,8 @@ def after_effects(projection: Projection, y: Array, d: Array, z: Array) -> After
     y : ndarray, shape (n,)
     d : ndarray, shape (n, p)
     z : ndarray, shape (n, k)
+    weights : ndarray, shape (n,), optional
+        Of the projection, to judge what is left.
 
     Returns
     -------
@@ -158,8 +163,7 @@ def after_effects(projection: Projection, y: Array, d: Array, z: Array) -> After
     """
     columns = np.column_stack([y, d, z])
     out, certificate = projection.residualize(columns)
-    before, after = np.linalg.norm(columns, axis=0), np.linalg.norm(out, axis=0)
-    spanned = (after <= _SPANNED * before) | (before == 0)
+    out, spanned = spanned_columns(columns, out, lambda left: projection.residualize(left)[0], weights)
     out[:, spanned] = 0.0  # rounding is nothing to learn from
     first = 1 + d.shape[1]
     return AfterEffects(
@@ -169,6 +173,7 @@ def after_effects(projection: Projection, y: Array, d: Array, z: Array) -> After
         certificate,
         tuple(int(j) for j in np.flatnonzero(spanned[1:first])),
         tuple(int(j) for j in np.flatnonzero(spanned[first:])),
+        bool(spanned[0]),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning
+from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning, caller_level
 from gifepanel.parallel import spawn_seeds
 
 __all__ = ["Folds", "check_folds", "draw_folds", "read_folds"]
@@ -111,7 +111,7 @@ def draw_folds(
             raise SpecificationError(
                 f"n_folds is {n_folds}, and there are {available} {what}.",
                 "Every fold needs at least one of its own.",
-                f"n_folds={available}" if available > 1 else "groups=None",
+                f"n_folds={min(5, available)}" if available > 1 else "folds=np.arange(n) % 5",
             )
     if n_folds == 1:
         warnings.warn(
@@ -120,7 +120,7 @@ def draw_folds(
                 "Without cross-fitting the estimates are biased unless the learners are very simple.",
                 "n_folds=5",
             ),
-            stacklevel=3,
+            stacklevel=caller_level(),
         )
     return tuple(_draw(coded, n_folds, seed) for seed in spawn_seeds(random_state, n_repeats))
 
@@ -342,7 +342,7 @@ def _report_unseen(found: dict[int, tuple[int, int]], names: Sequence[str], unse
     if unseen == "warn":
         warnings.warn(
             SpecificationWarning(message, "Predictions for these rows are extrapolations.", "Merge rare levels."),
-            stacklevel=4,
+            stacklevel=caller_level(),
         )
         return
     raise DataError(
@@ -365,9 +365,9 @@ def _warn_split(folds: Sequence[Folds], codes: IntArray) -> None:
                     SpecificationWarning(
                         f"{shared} groups have rows on both sides of fold {fold + 1} (repeat {repeat + 1}).",
                         "Dependence within groups then leaks into the predictions.",
-                        "Keep groups together, or say that rows are independent: groups=None.",
+                        "Folds of whole groups: n_folds=5, folds=None.",
                     ),
-                    stacklevel=4,
+                    stacklevel=caller_level(),
                 )
                 return
 

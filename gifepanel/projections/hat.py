@@ -43,9 +43,7 @@ def hat_rows(absorption: Absorption, codes: Sequence[Any], values: Sequence[Arra
     level = np.asarray(codes[system.base]) if system.base >= 0 else None
     if level is not None and system.size:
         right -= (sparse.diags(system.inverse_weights) @ system.cells)[level].T.toarray()
-    if system.size:
-        system.subtract(out, -absorption.inverse(right))
-    system.demean(out)
+    system.sweep(out, -absorption.inverse(right) if system.size else None)
     if level is not None:
         own_level = np.repeat(np.arange(len(system.starts) - 1), np.diff(system.starts))
         out += (own_level[:, None] == level) * system.inverse_weights[level]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gifepanel.exceptions import SpecificationError, SpecificationWarning
+from gifepanel.exceptions import SpecificationError, SpecificationWarning, caller_level
 from gifepanel.projections.folds import Folds
 
 __all__ = ["Learners", "predict_fold", "probe", "read_learners", "seeded", "weight_keyword"]
@@ -162,7 +162,7 @@ def warn_unweighted(learners: Mapping[str, Any]) -> None:
                 "Coefficients and standard errors are weighted.",
                 "A learner whose fit has sample_weight.",
             ),
-            stacklevel=3,
+            stacklevel=caller_level(),
         )
 
 
@@ -204,11 +204,9 @@ def predict_fold(
 def _fit_predict(
     features: Array, target: Array, weights: Array | None, train: Any, test: Any, learner: Any, what: str
 ) -> Array:
-    from sklearn.base import is_classifier
-
     keyword = None if weights is None else weight_keyword(learner)
     extra = {} if keyword is None or weights is None else {keyword: weights[train]}
-    binary = is_classifier(learner)
+    binary = _is_classifier(learner)
     known = target[train]
     try:
         learner.fit(features[train], known.astype(np.int64) if binary else known, **extra)
@@ -223,6 +221,15 @@ def _fit_predict(
     if binary and values.shape == (len(test), len(learner.classes_)):
         values = values @ learner.classes_  # the probability of 1, also where training rows know one class only
     return _checked(values, len(test), learner, what)
+
+
+def _is_classifier(learner: Any) -> bool:
+    """scikit-learn's answer; for other estimators with fit and predict, what they say of themselves."""
+    from sklearn.base import BaseEstimator, is_classifier
+
+    if isinstance(learner, BaseEstimator):
+        return bool(is_classifier(learner))
+    return getattr(learner, "_estimator_type", None) == "classifier"
 
 
 def _checked(values: Any, rows: int, learner: Any, what: str) -> Array:
@@ -248,9 +255,7 @@ def probe(features: Array, target: Array, weights: Array | None, folds: Folds, l
     SpecificationError
         If the learner fails, or predicts something else than one finite number a row.
     """
-    from sklearn.base import is_classifier
-
-    if is_classifier(learner) and not np.isin(target, (0.0, 1.0)).all():
+    if _is_classifier(learner) and not np.isin(target, (0.0, 1.0)).all():
         raise SpecificationError(
             f"The learner of {name} is a classifier, {describe(learner)}, and {name} has values other than 0 and 1.",
             "Classifiers predict the probability of a treatment of 0 and 1; after absorbed effects none is left.",

@@ -75,10 +75,9 @@ class ReducedSolver:
         """Whether levels of the effects meet few others."""
         if self.system.base < 0:
             return True
-        rng = np.random.default_rng(0)
-        sample = rng.choice(self.system.offsets[1], min(_SAMPLE, int(self.system.offsets[1])), replace=False)
-        degree = sampled_degree(self.system.codes, self.system.starts, self.system.size, sample)
-        return bool(degree <= _SPARSE_DEGREE)
+        system, levels = self.system, int(self.system.offsets[1])
+        sample = np.random.default_rng(0).choice(levels, min(_SAMPLE, levels), replace=False)
+        return bool(sampled_degree(system.codes, system.starts, system.size, sample) <= _SPARSE_DEGREE)
 
     def _by_passes(self, state: PcgState, norm: Norm) -> tuple[Array, str, int]:
         """Conjugate gradients on passes over the rows; on S itself if that turns out slow."""

@@ -11,19 +11,20 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from gifepanel.kernels.absorb import (
-    base_demean,
     counting_order,
-    reduced_diagonal,
+    merged_levels,
+    reduced_lengths,
     reduced_sums,
     schur_rows,
     subtract_terms,
+    sweep_rows,
 )
 
 __all__ = ["Effect", "EffectSystem"]
@@ -117,8 +118,10 @@ class EffectSystem:
         """Unknowns M."""
         return int(self.offsets[-1])
 
-    def sort(self, columns: Array) -> Array:
-        """A copy of columns (n, m) in sorted order."""
+    def sort(self, columns: Array, *, overwrite: bool = False) -> Array:
+        """Columns (n, m) in sorted order: a copy, or where it may be overwritten and is in order, what was given."""
+        if overwrite and self.order is None and columns.flags.c_contiguous and columns.dtype == np.float64:
+            return columns
         return np.array(columns if self.order is None else columns[self.order], dtype=np.float64, order="C")
 
     def unsort(self, columns: Array) -> Array:
@@ -129,23 +132,29 @@ class EffectSystem:
         out[self.order] = columns
         return out
 
-    def demean(self, columns: Array) -> None:
-        """M_A, in place."""
-        if self.base < 0:
-            return
-        self._over_chunks(lambda a, b: base_demean(columns, self.weights, self.starts, a, b))
+    def sweep(self, columns: Array, unknown: Array | None = None) -> tuple[Array, Array]:
+        """columns <- M_A (columns - B unknown), in place; returns B'W columns (M, m) and their sums of squares (m,)."""
+        m, demean = columns.shape[1], self.base >= 0
+        take = np.empty((0, m)) if unknown is None else unknown
+        sums = self._reduce(
+            self.size + 1,
+            m,
+            lambda a, b, out: sweep_rows(
+                columns, self.weights, self.codes, self.values, self.starts, a, b, take, demean, out
+            ),
+        )
+        return sums[:-1], sums[-1]
 
     def subtract(self, columns: Array, unknown: Array) -> None:
         """columns -= B unknown, in place."""
-        bounds = self._bounds
         self._over_chunks(
             lambda a, b: subtract_terms(columns, self.codes, self.values, unknown, self.starts[a], self.starts[b]),
-            bounds,
         )
 
     def sums(self, columns: Array) -> Array:
         """B'W columns: (M, m)."""
         return self._reduce(
+            self.size,
             columns.shape[1],
             lambda a, b, out: reduced_sums(
                 columns, self.weights, self.codes, self.values, self.starts[a], self.starts[b], out
@@ -159,6 +168,7 @@ class EffectSystem:
             self.subtract(rows, -unknown)
             return self.sums(rows)
         return self._reduce(
+            self.size,
             unknown.shape[1],
             lambda a, b, out: schur_rows(self.codes, self.values, self.weights, self.starts, a, b, unknown, out),
         )
@@ -168,21 +178,25 @@ class EffectSystem:
         """Diagonal of S (M,)."""
         if self.base < 0:
             return self.lengths
-        out = np.empty(self.size)
-        reduced_diagonal(self.codes, self.values, self.weights, self.starts, self.size, out)
-        return np.maximum(out, 0.0)
+        return np.maximum(self.lengths - self._lengths[:, 1], 0.0)
 
-    @cached_property
+    @property
     def lengths(self) -> Array:
         """Diagonal of B'WB (M,)."""
-        out = np.zeros(self.size)
-        for j in range(self.codes.shape[0]):
-            w = self.weights if self.weights.size else None
-            if self.values.size:
-                squares = self.values[j] ** 2
-                w = squares if w is None else w * squares
-            out += np.bincount(self.codes[j], weights=w, minlength=self.size)
-        return out
+        return self._lengths[:, 0]
+
+    @cached_property
+    def _lengths(self) -> Array:
+        return self._reduce(
+            self.size,
+            2,
+            lambda a, b, out: reduced_lengths(self.codes, self.values, self.weights, self.starts, a, b, out),
+        )
+
+    def merged(self, j: int) -> int:
+        """Levels of term j less the connected components of its graph with the base effect."""
+        first, last = self.offsets[j : j + 2]
+        return int(merged_levels(self.codes[j] - np.int32(first), self.starts, self.weights, int(last - first)))
 
     @cached_property
     def base_weights(self) -> Array:
@@ -265,26 +279,31 @@ class EffectSystem:
         wanted = [self.n * k // _CHUNKS for k in range(1, _CHUNKS)]
         return [0, *(int(a) for a in np.searchsorted(self.starts, wanted)), len(self.starts) - 1]
 
-    def _over_chunks(self, work: Callable[[int, int], None], bounds: list[int] | None = None) -> None:
-        bounds = bounds or self._bounds
+    def _over_chunks(self, work: Callable[[int, int], None]) -> None:
+        bounds = self._bounds
         if len(bounds) == 2:
             work(*bounds)
-            return
-        with ThreadPoolExecutor(_threads()) as pool:
-            list(pool.map(work, bounds[:-1], bounds[1:]))
+        else:
+            list(_executor(os.getpid()).map(work, bounds[:-1], bounds[1:]))
 
-    def _reduce(self, m: int, work: Callable[[int, int, Array], None]) -> Array:
+    def _reduce(self, rows: int, m: int, work: Callable[[int, int, Array], None]) -> Array:
+        """Sum over chunks of what `work` adds to an array (rows, m)."""
         bounds = self._bounds
-        parts = [np.zeros((self.size, m)) for _ in bounds[1:]]
+        parts = [np.zeros((rows, m)) for _ in bounds[1:]]
         if len(bounds) == 2:
             work(bounds[0], bounds[1], parts[0])
             return parts[0]
-        with ThreadPoolExecutor(_threads()) as pool:
-            list(pool.map(work, bounds[:-1], bounds[1:], parts))
+        list(_executor(os.getpid()).map(work, bounds[:-1], bounds[1:], parts))
         total = parts[0]
         for part in parts[1:]:
             total += part
         return total
+
+
+@cache
+def _executor(process: int) -> ThreadPoolExecutor:
+    """Threads of this process; a forked one gets its own."""
+    return ThreadPoolExecutor(max(1, min(_CHUNKS, os.cpu_count() or 1)), "gifepanel")
 
 
 def _by_level(codes: Any, n_levels: int) -> tuple[IntArray | None, IntArray]:
@@ -293,10 +312,6 @@ def _by_level(codes: Any, n_levels: int) -> tuple[IntArray | None, IntArray]:
     starts = np.empty(n_levels + 1, dtype=np.int64)
     counting_order(codes, n_levels, order, starts)
     return (None if bool((codes[1:] >= codes[:-1]).all()) else order), starts
-
-
-def _threads() -> int:
-    return max(1, min(_CHUNKS, os.cpu_count() or 1))
 
 
 def _sorted(values: Any, order: IntArray | None) -> Any:

@@ -64,7 +64,7 @@ def panel(
 
     Parameters
     ----------
-    kind : {"constant", "firm", "year", "two", "slopes"}
+    kind : {"constant", "firm", "year", "two", "slopes", "slopes alone"}
         What is absorbed.
     """
     rng = np.random.default_rng(seed)
@@ -90,6 +90,10 @@ def panel(
         "slopes": (
             np.column_stack([dummies(region), dummies(region) * slope[:, None], dummies(year)]),
             (Effect("region", region, regions), Effect("region[trend]", region, regions, slope), of_year),
+        ),
+        "slopes alone": (
+            np.column_stack([dummies(year) * (1 + firm / 9)[:, None], dummies(region) * slope[:, None]]),
+            (Effect("year[size]", year, years, 1 + firm / 9), Effect("region[trend]", region, regions, slope)),
         ),
     }
     nuisance, effects = choices[kind]

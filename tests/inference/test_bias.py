@@ -17,9 +17,7 @@ def dense_terms(z, e, f, lam, known_f, known_lam, m1, m2):
     ml = dense_annihilator(np.column_stack([lam, known_lam]))
     gap = np.arange(t)[None] - np.arange(t)[:, None]
     middle = np.linalg.inv(f.T @ f) @ np.linalg.inv(lam.T @ lam)
-    w = np.array([[np.trace(mf @ z[:, :, a].T @ ml @ z[:, :, b]) for b in range(q)] for a in range(q)]) / (
-        n * t
-    )
+    w = np.array([[np.trace(mf @ z[:, :, a].T @ ml @ z[:, :, b]) for b in range(q)] for a in range(q)]) / (n * t)
     out = np.empty((3, q))
     for a in range(q):
         za = z[:, :, a]
@@ -107,9 +105,7 @@ def test_dynamic_panel_with_effects_and_a_factor():
         y, x = simulate_dynamic(rng, n, t, rho, factor=1.0, effects=1.0)
         fit = fit_ife(y, x, 1, entity=True, n_starts=1)
         space = factor_space(n, t, factors=fit.factors, loadings=fit.loadings, known_factors=iota)
-        cov = factor_covariance(
-            project(fit.x, space), fit.resid, df_resid=space.residual_rank - 1, kind="HC1"
-        )
+        cov = factor_covariance(project(fit.x, space), fit.resid, df_resid=space.residual_rank - 1, kind="HC1")
         good = bias_terms(
             fit.x,
             fit.resid,
@@ -121,9 +117,7 @@ def test_dynamic_panel_with_effects_and_a_factor():
             m1=4,
             m2=0,
         )
-        trap = bias_terms(
-            fit.x, fit.resid, fit.factors, fit.loadings, cov.bread, predetermined=True, m1=4, m2=0
-        )
+        trap = bias_terms(fit.x, fit.resid, fit.factors, fit.loadings, cov.bread, predetermined=True, m1=4, m2=0)
         estimates = np.array([fit.beta[0], trap.corrected(fit.beta)[0], good.corrected(fit.beta)[0]])
         errors.append(estimates - rho)
         covered.append(np.abs(estimates - rho) < 1.96 * cov.bse[0])

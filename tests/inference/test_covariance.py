@@ -94,9 +94,7 @@ def test_without_factors_it_is_ols(panel, name):
 def test_additive_effects_are_dummy_variables(panel, effects, kind):
     y, x = panel
     unit, time = np.eye(N)[unit_codes()], np.eye(T)[time_codes()]
-    dummies = {(True, False): unit, (False, True): time, (True, True): np.hstack([unit, time[:, 1:]])}[
-        effects
-    ]
+    dummies = {(True, False): unit, (False, True): time, (True, True): np.hstack([unit, time[:, 1:]])}[effects]
     reference = sm.OLS(y.ravel(), np.hstack([x.reshape(-1, Q), dummies])).fit(cov_type=kind)
     z = demean(x, *effects)
     resid = demean(y, *effects) - z @ reference.params[:Q]
@@ -239,10 +237,7 @@ def test_negative_variance_of_the_uniform_kernel_is_refused():
     alternating = np.tile([1.0, -1.0, 1.0, -1.0], (3, 1))
     with pytest.raises(SpecificationError, match=r"negative variance.*kernel='bartlett'"):
         factor_covariance(z, alternating, df_resid=11, kind="HAC", maxlags=1)
-    assert (
-        factor_covariance(z, alternating, df_resid=11, kind="HAC", maxlags=1, kernel="bartlett").cov[0, 0]
-        >= 0
-    )
+    assert factor_covariance(z, alternating, df_resid=11, kind="HAC", maxlags=1, kernel="bartlett").cov[0, 0] >= 0
 
 
 def test_indefinite_covariance_with_positive_variances_warns():

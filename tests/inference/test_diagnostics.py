@@ -208,9 +208,7 @@ def test_serial_correlation_is_found_after_factors():
         u = rng.normal(size=(50, 31))
         y = u[:, 1:] + 0.3 * u[:, :-1] + rng.normal(size=(50, 2)) @ rng.normal(size=(2, 30))
         f, _, e = principal(demean(y, True, False), 2)
-        found.append(
-            [diagnostics.born_breitung(e, 1, f).pvalue, diagnostics.panel_durbin_watson(e, f).pvalue]
-        )
+        found.append([diagnostics.born_breitung(e, 1, f).pvalue, diagnostics.panel_durbin_watson(e, f).pvalue])
     assert (np.array(found) < 0.05).mean() > 0.95
 
 
@@ -246,9 +244,7 @@ def test_frames_give_what_arrays_give():
         assert got.statistic == pytest.approx(expected.statistic, rel=1e-8)
     star = diagnostics.pesaran_xie_cd(series.to_frame(), loadings)
     assert star.statistic == pytest.approx(diagnostics.pesaran_xie_cd(e, lam).statistic, rel=1e-8)
-    assert diagnostics.wooldridge_ar1(series).statistic == pytest.approx(
-        diagnostics.wooldridge_ar1(e).statistic
-    )
+    assert diagnostics.wooldridge_ar1(series).statistic == pytest.approx(diagnostics.wooldridge_ar1(e).statistic)
     with pytest.raises(DataError, match="missing or infinite"):
         diagnostics.pesaran_cd(series.iloc[1:])
     with pytest.raises(DataError, match="twice"):

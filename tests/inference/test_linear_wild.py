@@ -56,7 +56,7 @@ def weights_of(name, groups, count, seed=3):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("impose_null", [True, False])
 @pytest.mark.parametrize("cluster", ["firm", "region", "year"])
-@pytest.mark.parametrize("absorbed", ["constant", "firm", "year", "two", "slopes"])
+@pytest.mark.parametrize("absorbed", ["constant", "firm", "year", "two", "slopes", "slopes alone"])
 def test_every_draw_is_that_of_the_naive_loop(absorbed, cluster, impose_null, weighted):
     data = panel(absorbed, weighted=weighted)
     codes = getattr(data, cluster)

@@ -121,9 +121,7 @@ def test_standard_errors_by_convention(levels, effects):
     )
     z = project(fit.x, space)
     by_effects = {"entity_effects": effects[0], "time_effects": effects[1]}
-    assert factor_covariance(z, fit.resid, df_resid=1, ssc=False).bse[0] == pytest.approx(
-        ref["none"], rel=1e-7
-    )
+    assert factor_covariance(z, fit.resid, df_resid=1, ssc=False).bse[0] == pytest.approx(ref["none"], rel=1e-7)
     for convention in ("effects", "parameters"):
         df = residual_df(46, 30, 1, 2, convention=convention, **by_effects)
         assert df == ref["df"][convention]
@@ -134,9 +132,7 @@ def test_standard_errors_by_convention(levels, effects):
     assert hc0.bse[0] == pytest.approx(ref["HC0"], rel=1e-7)
     years = np.broadcast_to(np.arange(30), (46, 30))
     for name, groups in (("unit", None), ("time", [years])):
-        res = factor_covariance(
-            z, fit.resid, df_resid=counts.residual, kind="cluster", groups=groups, ssc=False
-        )
+        res = factor_covariance(z, fit.resid, df_resid=counts.residual, kind="cluster", groups=groups, ssc=False)
         assert res.bse[0] == pytest.approx(ref[name], rel=1e-7)
 
 

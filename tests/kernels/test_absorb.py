@@ -43,21 +43,23 @@ def test_singletons_against_repeated_counting(seed: int) -> None:
     assert dropped == before - alive.sum()
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_components_against_scipy(seed: int) -> None:
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+def test_merged_levels_against_scipy(seed: int, weighted: bool) -> None:
+    """Levels of one effect less connected components of its graph with the other."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
     rng = np.random.default_rng(seed)
-    left, right = rng.integers(0, 50, 60), rng.integers(0, 40, 60)
-    count, component = kernels.union_components(left, right, 50, 40)
-    graph = coo_matrix((np.ones(60), (left, 50 + right)), shape=(90, 90))
+    left, right = np.sort(rng.integers(0, 50, 60 + 20 * seed)), rng.integers(0, 40, 60 + 20 * seed)
+    starts = np.searchsorted(left, np.arange(51))
+    weights = rng.integers(0, 2, left.size).astype(float) if weighted else np.empty(0)
+    used = weights > 0 if weighted else np.ones(left.size, dtype=bool)
+    graph = coo_matrix((np.ones(used.sum()), (left[used], 50 + right[used])), shape=(90, 90))
     _, labels = connected_components(graph, directed=False)
-    seen = np.unique(np.concatenate([left, 50 + right]))
-    assert count == len(np.unique(labels[seen]))
-    assert (component[np.setdiff1d(np.arange(90), seen)] == -1).all()
-    pairs = pd.Series(labels[seen]).groupby(component[seen]).nunique()
-    assert (pairs == 1).all()
+    seen = np.unique(right[used])
+    expected = len(seen) - len(np.unique(labels[50 + seen]))
+    assert kernels.merged_levels(right, starts, weights, 40) == expected
 
 
 def test_counting_order() -> None:
@@ -69,16 +71,22 @@ def test_counting_order() -> None:
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_demeaning(weighted: bool) -> None:
+def test_sweep_over_rows(weighted: bool) -> None:
+    """Terms and means taken out, sums and squares of what is left, in one pass and in two."""
     rng = np.random.default_rng(0)
     starts = np.array([0, 3, 4, 9])
-    level = np.repeat(np.arange(3), np.diff(starts))
+    level, codes = np.repeat(np.arange(3), np.diff(starts)), rng.integers(0, 4, (1, 9)).astype(np.int32)
     weights = rng.uniform(0.5, 2, 9) if weighted else np.empty(0)
     w = weights if weighted else np.ones(9)
-    data = rng.normal(size=(9, 2)) + 1e6
-    expected = data - (np.stack([np.bincount(level, w * c) for c in data.T], 1) / np.bincount(level, w)[:, None])[level]
-    kernels.base_demean(data, weights, starts, 0, 3)
+    data, unknown = rng.normal(size=(9, 2)) + 1e6, rng.normal(size=(4, 2))
+    less = data - unknown[codes[0]]
+    expected = less - (np.stack([np.bincount(level, w * c) for c in less.T], 1) / np.bincount(level, w)[:, None])[level]
+    sums = np.zeros((5, 2))
+    for first, last in ((0, 1), (1, 3)):
+        kernels.sweep_rows(data, weights, codes, np.empty((0, 0)), starts, first, last, unknown, True, sums)
     assert_allclose(data, expected, atol=1e-9)
+    assert_allclose(sums[:4], np.stack([np.bincount(codes[0], w * c, minlength=4) for c in expected.T], 1), atol=1e-9)
+    assert_allclose(sums[4], (w[:, None] * expected**2).sum(0), rtol=1e-9)
 
 
 def test_sampled_degree() -> None:

@@ -144,7 +144,7 @@ def test_singletons() -> None:
 
 
 def test_no_row_left() -> None:
-    with pytest.raises(DataError, match=r"No row is left of 300: 300 are alone.*singletons=\"keep\""):
+    with pytest.raises(DataError, match=r"No row is left of 300: 300 are alone.*\(levels: id 300\).*coarser than id"):
         model("y ~ x1 | id", panel().assign(id=range(300)))
     with pytest.raises(DataError, match="300 have weight zero"):
         model(data=panel().assign(w=0.0), weights="w")
@@ -189,6 +189,17 @@ def test_regressors_that_are_absorbed() -> None:
         model("y ~ size | firm", data).fit()
     with pytest.warns(CollinearityWarning, match="spanned by firm and the controls"):
         model("y ~ x1 + double | firm", data.assign(double=2 * data["x2"]), partial="x2").fit()
+
+
+def test_controls_that_add_nothing() -> None:
+    data = panel().assign(both=lambda d: d["z1"] + d["x2"])
+    with pytest.warns(CollinearityWarning, match=r"^block adds nothing to effects and other controls") as caught:
+        res = model("y ~ x1 | firm", data, partial="z1 + block").fit()
+    assert caught[0].filename == __file__
+    assert res.degrees.total == 26
+    with pytest.warns(CollinearityWarning, match="^(z1|x2|both), block add nothing"):
+        three = model("y ~ x1 | firm", data, partial="z1 + x2 + both + block").fit()
+    assert_allclose(three.params, model("y ~ x1 | firm", data, partial="z1 + x2").fit().params, rtol=1e-10)
 
 
 @pytest.mark.parametrize("method", ["Cholesky", "iterations"])
@@ -275,7 +286,8 @@ def test_clusters_as_arrays_and_words() -> None:
         (lambda: model(weights="kind"), DataError, "not numbers"),
         (lambda: model(weights=np.ones(3)), DataError, r"shape \(3,\)"),
         (lambda: model(weights=-np.ones(300)), DataError, "negative in 300 rows"),
-        (lambda: model("y ~ x1", partial="x1").fit(), DataError, "No regressor is left"),
+        (lambda: model("y ~ x1", partial="z1 + x1"), FormulaError, "'x1' is among the regressors"),
+        (lambda: model("y ~ 1 | firm").fit(), DataError, "No regressor is left"),
     ],
 )
 def test_refused(call: Any, error: type[Exception], match: str) -> None:

@@ -14,6 +14,8 @@ from gifepanel import PartialledOLS
 from gifepanel.exceptions import SpecificationWarning
 from tests.models.partialled_data import MODELS, dummy_fit, panel
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* nothing to effects and other controls")  # the aliased control
+
 # splines put their knots where the rows are, those with weight zero among them: another regression
 CASES = [
     (name, weights)

@@ -35,7 +35,7 @@ def test_the_choice_stays_with_the_results(chosen):
     assert choice.rules["ic1"] == 2
     assert choice.table()["chosen"].sum() == 2
     assert "Chosen from the data: the number of factors (0 to 4) by IC2" in " ".join(str(chosen.summary()).split())
-    assert "2 factors, 3 groups" in str(choice)
+    assert "2 factors (by IC2), 3 groups" in str(choice)
     assert "<table" in choice._repr_html_()
 
 

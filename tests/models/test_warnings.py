@@ -115,3 +115,13 @@ def test_many_groups_of_one_are_listed_in_short(panel: pd.DataFrame) -> None:
     _, found = caught_in(model.fit)
     messages = [str(w.message) for w in found if w.category is SpecificationWarning]
     assert len(messages) == 1 and "and 19 more" in messages[0] and len(messages[0]) < 250
+
+
+def test_indefinite_covariance(panel: pd.DataFrame) -> None:
+    rng = np.random.default_rng(0)
+    ways = [rng.integers(0, 3, len(panel)), rng.integers(0, 3, len(panel))]
+    model = InteractiveFE.from_formula("y ~ 0 + x1 + x2", panel, n_factors=2)
+    call = lambda: model.fit(cov_type="cluster", cov_kwds={"groups": ways})  # noqa: E731
+    _, found = caught_in(call)
+    assert [w.category for w in found] == [SpecificationWarning] and points_here(found[0], call)
+    assert "not positive semidefinite" in str(found[0].message)

@@ -331,7 +331,7 @@ def test_frames(flat, indexed):
         design_from_frames(exog, exog)
     with pytest.raises(DataError, match=r"'region' holds (object|str), not numbers.*get_dummies"):
         design_from_frames(indexed["y"], indexed[["x1", "region"]])
-    with pytest.raises(SpecificationError, match=r"absorbed= names 'frim'.*'firm'"):
+    with pytest.raises(SpecificationError, match=r"absorb= names 'frim'.*'firm'"):
         design_from_frames(indexed["y"], exog, absorbed="frim")
     with pytest.raises(DataError, match="infinite values in 'x1'"):
         design_from_frames(indexed["y"], exog.assign(x1=np.inf))

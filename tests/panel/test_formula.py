@@ -172,7 +172,7 @@ def test_absorbed_effects_are_categories(indexed):
     design = design_from_formula("y ~ x1 | firm + year + region^flag + firm[x2]", indexed)
     assert design.absorbed == ("firm", "year", "region^flag", "firm[x2]")
     codes, levels = design.absorbed_codes["year"]
-    assert codes.dtype == np.int64
+    assert codes.dtype == np.int32
     assert levels[codes].tolist() == indexed.index.get_level_values("year").tolist()
     codes, levels = design.absorbed_codes["region^flag"]
     expected = pd.MultiIndex.from_frame(indexed[["region", "flag"]])
@@ -379,7 +379,10 @@ def test_clusters_on_the_sample(flat):
     codes, levels = design.codes_of(flat, "region")
     assert levels[codes].tolist() == flat["region"].drop(4).tolist()
     assert design.codes_of(flat, "firm")[0] is design.index.entity_codes
-    assert design.codes_of(flat, "year") is design.absorbed_codes["year"]
+    codes, levels = design.codes_of(flat, "year")
+    assert codes.dtype == np.int64
+    assert codes.tolist() == design.absorbed_codes["year"][0].tolist()
+    assert levels is design.absorbed_codes["year"][1]
 
 
 def test_nothing_is_registered_with_formulaic(indexed):

@@ -11,6 +11,7 @@ import pytest
 
 from gifepanel.exceptions import DataError
 from gifepanel.panel import PanelIndex
+from gifepanel.panel.index import code_labels, sort_codes
 
 ENTITIES = {
     "integers": [30, 10, 20],
@@ -167,3 +168,24 @@ def test_duplicates_and_missing_ids():
         PanelIndex.from_labels(["a", "a", "b"], [1.0, np.nan, 1.0])
     with pytest.raises(DataError, match="2 rows have no 'entity'"):
         PanelIndex.from_labels(["a", None, None], [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([-128, 127, 0, 5, 127], dtype=np.int8),
+        np.array([3, 0, 255, 3, 9, 250] * 50, dtype=np.uint8),
+        np.array([2**64 - 1, 2**64 - 5, 2**64 - 1], dtype=np.uint64),
+        np.array([2**63 - 1, 2**63 - 3, -(2**63)], dtype=np.int64),
+        np.array([7, -2, 7, 3, 2, 5], dtype=np.int64),
+        np.array([5], dtype=np.int16),
+    ],
+    ids=["int8", "uint8", "uint64", "far apart", "close together", "one"],
+)
+def test_integers_are_coded_as_they_are(values):
+    """Marking is the same as hashing and sorting, up to the limits of the types."""
+    codes, labels = sort_codes(code_labels(pd.Series(values)))
+    expected, inverse = np.unique(values, return_inverse=True)
+    assert labels.dtype == values.dtype
+    assert labels.tolist() == expected.tolist()
+    assert codes.tolist() == inverse.tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -189,7 +190,7 @@ def test_number_of_threads_does_not_matter(monkeypatch: pytest.MonkeyPatch, meth
     monkeypatch.setattr(system, "_SERIAL", 10)
     answers = []
     for threads in (1, 2, 4):
-        monkeypatch.setattr(system, "_threads", lambda threads=threads: threads)
+        monkeypatch.setattr(system, "_executor", lambda process, threads=threads: ThreadPoolExecutor(threads))
         answers.append(Absorption(data.effects, data.weights).residualize(data.columns)[0])
     assert_array_equal(answers[0], answers[1])
     assert_array_equal(answers[0], answers[2])

@@ -50,10 +50,30 @@ def test_definitions(monkeypatch: pytest.MonkeyPatch, kind: str, weights: str) -
     less = columns.copy()
     system.subtract(less, unknown)
     assert_allclose(less, columns - b @ unknown, rtol=1e-12, atol=1e-12)
-    demeaned = columns.copy()
-    system.demean(demeaned)
     weightless = np.diag(w) == 0  # the projection leaves rows of levels without weight open
-    assert_allclose(demeaned[~weightless], (m @ columns)[~weightless], atol=1e-12)
+    for taken in (None, unknown):
+        swept, expected = columns.copy(), m @ (columns if taken is None else less)
+        sums, squares = system.sweep(swept, taken)
+        assert_allclose(swept[~weightless], expected[~weightless], atol=1e-11 * size)
+        assert_allclose(sums, b.T @ w @ swept, atol=1e-12 * size)
+        assert_allclose(squares, np.diag(swept.T @ w @ swept), rtol=1e-12)
+
+
+@pytest.mark.parametrize("weights", ["none", "zeros"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_passes_in_chunks(monkeypatch: pytest.MonkeyPatch, kind: str, weights: str) -> None:
+    """S applied, its diagonal and the sweep are the same when the rows are cut."""
+    monkeypatch.setattr(module, "_SERIAL", 0)
+    system, w, m, b = dense(kind, weights)
+    s = b.T @ w @ m @ b
+    size = np.abs(b.T @ w @ b).max(initial=1.0)
+    for width in (2, 3):
+        unknown = np.random.default_rng(0).normal(size=(system.size, width))
+        assert_allclose(system.apply(unknown), s @ unknown, atol=1e-11 * size)
+        columns = np.random.default_rng(1).normal(size=(240, width))
+        once = system.sweep(columns)[0]
+        assert_allclose(once, b.T @ w @ columns, atol=1e-12 * size)
+    assert_allclose(system.diagonal, np.diag(s), atol=1e-12 * size)
 
 
 @pytest.mark.parametrize("kind", ["two", "slopes alone"])

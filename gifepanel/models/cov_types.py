@@ -1,0 +1,49 @@
+"""Names of covariances and their options, as statsmodels' users spell them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from gifepanel.exceptions import SpecificationError
+from gifepanel.models.checks import check_choice, check_flag, check_number
+
+__all__ = ["check_correction", "check_df_correction", "check_scale", "known_cov_type"]
+
+
+def known_cov_type(cov_type: Any, known: Iterable[str]) -> str:
+    """The known name that `cov_type` is, whatever its case; "fixed_scale" is "fixed scale".
+
+    Raises
+    ------
+    SpecificationError
+        With the known names, and the one that was probably meant.
+    """
+    names = tuple(known)
+    if isinstance(cov_type, str):
+        folded = {name.casefold(): name for name in names}
+        cov_type = folded.get(cov_type.casefold().replace("_", " "), cov_type)
+    return check_choice("cov_type", cov_type, names)
+
+
+def check_correction(value: Any, cov_type: str) -> Any:
+    """statsmodels' ``use_correction``: a flag, "hac" or "cluster"."""
+    if value is None or isinstance(value, (bool, np.bool_)) or value in ("hac", "cluster"):
+        return value
+    raise SpecificationError(
+        f"use_correction of cov_type={cov_type!r} is {value!r}.",
+        "It must be True, False, 'hac' or 'cluster'.",
+        'cov_kwds={"use_correction": False}',
+    )
+
+
+def check_df_correction(value: Any) -> bool:
+    """statsmodels' ``df_correction``: whether t and F tests have as many degrees of freedom as there are groups."""
+    return True if value is None else check_flag("df_correction", value)
+
+
+def check_scale(value: Any) -> float:
+    """The error variance of "fixed scale"."""
+    return check_number("scale", value, 1.0, positive=True)

@@ -1,0 +1,110 @@
+"""From cubes, entity by time, to the matrices that models work on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gifepanel.exceptions import DataError
+from gifepanel.panel.checks import check_finite, check_missing_option, empty_error
+from gifepanel.panel.frames import plain_column, read_frame
+from gifepanel.panel.matrices import PanelDesign, common_columns
+
+__all__ = ["design_from_arrays"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def design_from_arrays(
+    y: npt.ArrayLike,
+    x: npt.ArrayLike,
+    *,
+    endog_name: str = "y",
+    exog_names: Sequence[str] | None = None,
+    entities: Iterable[Any] | None = None,
+    times: Iterable[Any] | None = None,
+    common: str | Sequence[str] = (),
+    missing: str = "drop",
+) -> PanelDesign:
+    """Build a design from cubes.
+
+    Parameters
+    ----------
+    y : (N, T) array_like
+    x : (N, T, p) or (N, T) array_like
+    endog_name : str
+    exog_names : sequence of str, optional
+        "x1", "x2", ... by default.
+    entities, times : sequences of length N and T, optional
+        Labels; 0, 1, ... by default.  Rows stay in the order of the arrays, whatever the order of the labels.
+    common : str or sequence of str
+    missing : {"drop", "raise"}
+        Cells with NaN are dropped, which leaves the panel unbalanced.
+
+    Returns
+    -------
+    PanelDesign
+
+    Raises
+    ------
+    DataError
+        Shapes that do not fit, values that are not finite.
+    """
+    check_missing_option(missing)
+    outcome, regressors = _cubes(y, x)
+    n_entities, n_times, p = regressors.shape
+    names = tuple(exog_names) if exog_names is not None else tuple(f"x{j + 1}" for j in range(p))
+    if len(names) != p or len(set(names)) != p:
+        raise DataError(f"exog_names has {len(names)} names", f"{p} different ones are needed", None)
+    labels = [
+        pd.Index(given) if given is not None else pd.RangeIndex(size)
+        for given, size in ((entities, n_entities), (times, n_times))
+    ]
+    for label, size, what in zip(labels, (n_entities, n_times), ("entities", "times"), strict=True):
+        if len(label) != size or not label.is_unique:
+            raise DataError(f"{what} has {len(label)} labels", f"{size} different ones are needed", None)
+    rows = pd.MultiIndex.from_product(labels, names=["entity", "time"])
+    data = pd.DataFrame(regressors.reshape(-1, p), index=rows, columns=list(names), copy=False)
+    frame = read_frame(data, entity="entity", time="time")
+    columns = {name: plain_column(data[name], name) for name in names}
+    columns = {endog_name: pd.Series(outcome.ravel()), **columns}
+    found = check_finite(frame, columns, missing=missing)
+    keep = ~np.logical_or.reduce([*found.values(), np.zeros(frame.n_rows, dtype=bool)])
+    if not keep.any():
+        raise empty_error(frame.n_rows, found, {}, "1")
+    return PanelDesign(
+        endog=outcome.ravel()[keep],
+        exog=np.ascontiguousarray(regressors.reshape(-1, p)[keep]),
+        endog_name=endog_name,
+        exog_names=names,
+        panel=replace(frame.panel_index(), source="cubes").subset(keep),
+        row_index=rows[keep],
+        esample=keep,
+        common=common_columns(common, names),
+        n_dropped=int(keep.size - keep.sum()),
+        dropped_by={name: int(missing_rows.sum()) for name, missing_rows in found.items()},
+    )
+
+
+def _cubes(y: npt.ArrayLike, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    try:
+        outcome = np.array(y, dtype=np.float64, order="C")
+        regressors = np.array(x, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the arrays are not numbers: {error}", "y (N, T) and x (N, T, p) are needed", None) from None
+    if regressors.ndim == 2 and outcome.ndim == 2:
+        regressors = regressors[:, :, None]
+    if outcome.ndim != 2 or regressors.ndim != 3 or outcome.shape != regressors.shape[:2]:
+        raise DataError(
+            f"y has shape {outcome.shape} and x {np.shape(x)}",
+            "y (N, T) and x (N, T, p) are needed, entities first",
+            "x = x.transpose(1, 0, 2) if times come first",
+        )
+    if outcome.size == 0:
+        raise DataError("the arrays are empty", "observations are needed", None)
+    return outcome, regressors
