@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import matplotlib
+import io
+
 import numpy as np
+import pandas as pd
 import pytest
+import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from matplotlib import pyplot as plt
 
 import gifepanel as gife
-from gifepanel.exceptions import SpecificationError
+from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.results.linear_plots import partial_columns
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 
 FORMULA = "log(sales) ~ log(real_price) + log(real_income) | state + year"
 
@@ -69,9 +70,27 @@ def test_labels_name_the_rows_that_move_the_coefficient_most(cigar):
 
 def test_three_pictures_of_the_theorem(res):
     axes = res.plot.fwl("log(real_price)")
-    titles = [ax.get_title() for ax in axes]
-    assert titles[1] == f"both residualised: slope {res.params['log(real_price)']:.4g}"
-    assert [title.split(":")[0] for title in titles] == ["as they are", "both residualised", "only y residualised"]
+    titles = [ax.get_title(loc="left") for ax in axes]
+    assert titles[1] == f"Both residualised: slope {res.params['log(real_price)']:.4g}".replace("-", "−")
+    assert [title.split(":")[0] for title in titles] == ["As they are", "Both residualised", "Only y residualised"]
+
+
+def test_bands_of_the_theorem(res, cigar):
+    raw, both, only = res.plot.fwl("log(real_price)")
+    y, x = np.log(cigar["sales"]).to_numpy(), np.log(cigar["real_price"]).to_numpy()
+    part = partial_columns(res._results, "log(real_price)")
+    for ax, outcome in ((raw, y), (only, part.y)):
+        fit = sm.WLS(outcome, sm.add_constant(x), weights=part.weights).fit()
+        line, band = ax.lines[0].get_xydata(), ax.collections[-1].get_paths()[0].vertices
+        frame = fit.get_prediction(sm.add_constant(line[:, 0])).summary_frame()
+        np.testing.assert_allclose(line[:, 1], frame["mean"], rtol=1e-9, atol=1e-12)
+        for i in (0, 20, 60):
+            reach = band[np.isclose(band[:, 0], line[i, 0]), 1]
+            np.testing.assert_allclose(
+                [reach.min(), reach.max()], frame.iloc[i][["mean_ci_lower", "mean_ci_upper"]], rtol=1e-8
+            )
+    slope, end = res.params["log(real_price)"], both.lines[0].get_xydata()[-1]
+    assert end[1] == pytest.approx(slope * end[0])
 
 
 def test_many_rows_are_binned_and_own_axes_are_used():
@@ -86,8 +105,71 @@ def test_many_rows_are_binned_and_own_axes_are_used():
     plt.close("all")
 
 
+def test_coefficients_and_intervals(res):
+    ax = res.plot.coefficients(alpha=0.01)
+    for row, name in enumerate(res.params.index):
+        bar = ax.containers[row]
+        assert bar.lines[0].get_xydata().tolist() == [[res.params[name], row]]
+        np.testing.assert_allclose(bar.lines[2][0].get_segments()[0][:, 0], res.conf_int(0.01).loc[name])
+    assert ax.get_legend() is None
+
+
+def test_residuals_against_fitted_values_and_on_the_panel(res, cigar):
+    ax = res.plot.residuals()
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), np.column_stack([res.fittedvalues, res.resid]))
+    image = res.plot.residuals("panel").images[0]
+    np.testing.assert_allclose(image.get_array(), res.resid.unstack(), atol=1e-14)
+
+
+def test_cells_without_a_row_are_left_open(cigar):
+    holes = cigar.drop([("Utah", 1970), ("Ohio", 1985)]).sample(frac=1, random_state=1)
+    res = gife.PartialledOLS.from_formula("sales ~ price | state", holes).fit()
+    array = res.plot.residuals("panel").images[0].get_array()
+    table = res.resid.unstack()
+    np.testing.assert_array_equal(np.ma.getmaskarray(array), table.isna())
+    np.testing.assert_allclose(array.filled(0), table.fillna(0))
+    ohio = res.plot.fitted("Ohio")[0]
+    np.testing.assert_allclose(ohio.lines[1].get_ydata(), res.fittedvalues.unstack().loc["Ohio"])
+
+
+def test_actual_against_fitted(res, cigar):
+    ax = res.plot.fitted()
+    points = np.column_stack([res.fittedvalues, np.log(cigar["sales"])])
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), points)
+    x, y = ax.lines[0].get_data()
+    np.testing.assert_array_equal(x, y)
+    axes = res.plot.fitted(["Utah", "Ohio"])
+    np.testing.assert_allclose(axes[1].lines[0].get_ydata(), np.log(cigar.loc["Ohio", "sales"]))
+
+
+def test_panel_pictures_need_a_panel():
+    rng = np.random.default_rng(1)
+    flat = pd.DataFrame(rng.normal(size=(40, 2)), columns=["y", "x"])
+    res = gife.PartialledOLS.from_formula("y ~ x", flat).fit()
+    for draw in (lambda: res.plot.residuals("panel"), lambda: res.plot.fitted(["a"])):
+        with pytest.raises(SpecificationError, match=r"which entity and period.*entity=\"firm\""):
+            draw()
+    for axes in (res.plot.coefficients("Intercept"), res.plot.residuals(), res.plot.fitted(), res.plot.fwl("x")):
+        np.ravel(axes)[0].figure.savefig(io.BytesIO(), dpi=40)
+    with pytest.raises(SpecificationError, match="Intercept is constant"):
+        res.plot.fwl("Intercept")
+    plt.close("all")
+
+
+def test_after_remove_data(cigar):
+    res = gife.PartialledOLS.from_formula("sales ~ price | state", cigar).fit()
+    res.remove_data()
+    assert len(res.plot.coefficients().containers) == 1
+    of_one = [(name, ("price",)) for name in ("added_variable", "fwl", "component_plus_residual")]
+    for draw, args in (*of_one, ("residuals", ()), ("residuals", ("panel",)), ("fitted", ()), ("fitted", ("Ohio",))):
+        with pytest.raises(DataError, match=r"remove_data\(\) was called"):
+            getattr(res.plot, draw)(*args)
+    plt.close("all")
+
+
 def test_unknown_coefficient(res):
     for draw in (res.plot.added_variable, res.plot.component_plus_residual, res.plot.fwl):
         with pytest.raises(SpecificationError, match="'price' has no coefficient"):
             draw("price")
-    assert dir(res.plot) == ["added_variable", "component_plus_residual", "fwl"]
+    names = res.plot.__dir__()  # dir() sorts
+    assert names == ["coefficients", "added_variable", "component_plus_residual", "fwl", "residuals", "fitted"]
