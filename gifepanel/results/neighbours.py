@@ -1,0 +1,59 @@
+"""Results handed to other packages: thin methods, everything else is imported when they are called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["NeighbourMethods"]
+
+
+class NeighbourMethods:
+    """Mixed in before statsmodels' class."""
+
+    def tidy(self, *, conf_level: float = 0.95, native: str | None = None) -> Any:
+        """A frame with a row for each coefficient; see :func:`gifepanel.interop.tidy.tidy`."""
+        from gifepanel.interop.tidy import tidy
+
+        return tidy(self, conf_level=conf_level, native=native)
+
+    def glance(self, *, native: str | None = None) -> Any:
+        """A frame with one row about the fit; see :func:`gifepanel.interop.tidy.glance`."""
+        from gifepanel.interop.tidy import glance
+
+        return glance(self, native=native)
+
+    def augment(self, *, native: str | None = None) -> Any:
+        """The data with fitted values, residuals and their parts; see :func:`gifepanel.interop.tidy.augment`."""
+        from gifepanel.interop.tidy import augment
+
+        return augment(self, native=native)
+
+    def to_statsmodels(self, *, dummies: bool = False, max_columns: int = 2000, **fit: Any) -> Any:
+        """The closest plain statsmodels result; see :func:`gifepanel.interop.statsmodels.to_statsmodels`."""
+        from gifepanel.interop.statsmodels import to_statsmodels
+
+        return to_statsmodels(self, dummies=dummies, max_columns=max_columns, **fit)
+
+    def to_marginaleffects(self, *, effects: bool = True) -> Any:
+        """A model that marginaleffects takes; see :func:`gifepanel.interop.marginaleffects.wrap`."""
+        from gifepanel.interop.marginaleffects import wrap
+
+        return wrap(self, effects=effects)
+
+    def to_maketables(self) -> Any:
+        """What ``maketables.ETable`` takes; see :func:`gifepanel.interop.maketables.wrap`."""
+        from gifepanel.interop.maketables import wrap
+
+        return wrap(self)
+
+    def to_linearmodels(self) -> Any:
+        """What comparisons of linearmodels take; see :func:`gifepanel.interop.linearmodels.compare`."""
+        from gifepanel.interop.linearmodels import wrap
+
+        return wrap(self)
+
+    def to_great_tables(self, **options: Any) -> Any:
+        """The coefficients as a great table; see :func:`gifepanel.interop.great_tables.coefficients`."""
+        from gifepanel.interop.great_tables import coefficients
+
+        return coefficients(self, **options)
