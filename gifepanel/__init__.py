@@ -15,9 +15,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gifepanel import datasets, diagnostics, exceptions, formula
+    from gifepanel import datasets, diagnostics, exceptions, formula, interop
     from gifepanel.models import GroupedIFE, InteractiveFE, PartialledOLS
     from gifepanel.models.selection import select
+    from gifepanel.results.compare import compare
 
 __version__ = "0.1.0.dev0"
 
@@ -26,17 +27,20 @@ __all__ = [
     "InteractiveFE",
     "PartialledOLS",
     "__version__",
+    "compare",
     "datasets",
     "diagnostics",
     "exceptions",
     "formula",
+    "interop",
     "select",
 ]
 
 _CLASSES = {
-    "GroupedIFE": "gifepanel.models",
-    "InteractiveFE": "gifepanel.models",
-    "PartialledOLS": "gifepanel.models",
+    "GroupedIFE": "gifepanel.models.grouped",
+    "InteractiveFE": "gifepanel.models.interactive",
+    "PartialledOLS": "gifepanel.models.partialled",
+    "compare": "gifepanel.results.compare",
     "select": "gifepanel.models.selection",
 }
 

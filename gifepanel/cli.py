@@ -50,7 +50,7 @@ _DEPENDENCIES = (
 _FIT_EXAMPLES = """\
 examples:
   gifepanel fit "y ~ x1 + x2 | firm" data.csv --entity firm --time year --groups 3 --factors 2
-  gifepanel fit "y ~ L(y, 1) + x1" data.parquet --groups auto --factors 0-5 --output table.tex
+  gifepanel fit "y ~ L(y, 1) + x1" data.parquet --groups auto --factors 0-5 --output table.tex --report report.html
 """
 
 
@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     demo = commands.add_parser("demo", parents=[common], help="fit the cigarette panel and print the report")
+    demo.add_argument("--report", metavar="PAGE", type=Path, help="write everything about the fit to a page, .html")
     demo.set_defaults(run=_demo)
 
     fit = commands.add_parser(
@@ -114,7 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--cov-type", metavar="TYPE", help="covariance estimator, as cov_type= of fit()")
     fit.add_argument("--seed", metavar="SEED", type=int, help="seed of the random starts")
     fit.add_argument("--output", metavar="TABLE", type=Path, help="write the coefficients: .csv, .tex, .html")
-    fit.add_argument("--quiet", action="store_true", help="print nothing; needs --output")
+    fit.add_argument("--report", metavar="PAGE", type=Path, help="write tables, pictures, code to a page, .html")
+    fit.add_argument("--quiet", action="store_true", help="print nothing; needs --output or --report")
     fit.set_defaults(run=_fit)
 
     versions = commands.add_parser("versions", parents=[common], help="what this installation consists of")
@@ -137,20 +139,23 @@ def _count(text: str) -> int | range | str:
 # --------------------------------------------------------------------------------------------------- commands
 
 
-def _demo(_arguments: argparse.Namespace) -> None:
+def _demo(arguments: argparse.Namespace) -> None:
+    _check_report(arguments.report)
     data = gifepanel.datasets.load_cigar()
     print("Cigarette demand in 46 states of the USA, 1963 to 1992 (Baltagi)")
     print(_DEMO_CODE.format(_DEMO_FORMULA))
     results = gifepanel.GroupedIFE.from_formula(_DEMO_FORMULA, data, n_groups=3, n_factors=2).fit()
     print(results.summary())
     print("\n" + _members(results.groups))
+    _write_report(results, arguments.report, quiet=False)
     print("\nNext, a file of yours: gifepanel fit --help")
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    if arguments.quiet and arguments.output is None:
-        raise _InputError("--quiet without --output leaves nothing to show. Add --output table.csv.")
+    if arguments.quiet and arguments.output is None and arguments.report is None:
+        raise _InputError("--quiet without --output or --report leaves nothing to show. Add --output table.csv.")
     write = _writer(arguments.output)
+    _check_report(arguments.report)
     data = _read(arguments.file, arguments.entity, arguments.time)
     model = gifepanel.GroupedIFE.from_formula(
         arguments.formula,
@@ -166,6 +171,26 @@ def _fit(arguments: argparse.Namespace) -> None:
         print(results.summary())
     if write is not None:
         arguments.output.write_text(write(results), encoding="utf-8")
+    _write_report(results, arguments.report, quiet=arguments.quiet)
+
+
+def _check_report(path: Path | None) -> None:
+    """Whether the page can be written, before there is any work."""
+    if path is not None:
+        from gifepanel.results.report import check_report_path
+
+        try:
+            check_report_path(path)
+        except gifepanel.exceptions.SpecificationError as error:
+            raise _InputError(f"--report: {error.found} {error.needed}") from error
+
+
+def _write_report(results: Any, path: Path | None, *, quiet: bool) -> None:
+    if path is None:
+        return
+    results.report(path)
+    if not quiet:
+        print(f"\nThe report is in {path}")
 
 
 def _versions(_arguments: argparse.Namespace) -> None:

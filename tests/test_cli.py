@@ -191,10 +191,7 @@ def test_errors_of_the_package_and_others(
 
     arguments = ("fit", "y ~ x", str(file), "--entity", "firm", "--time", "year", *COUNTS)
     fail_with(DataError("Column x has a NaN.", "Every value must be finite.", "data.dropna()"))
-    assert (
-        failure(capsys, *arguments)
-        == "gifepanel: Column x has a NaN. Every value must be finite. data.dropna()\n"
-    )
+    assert failure(capsys, *arguments) == "gifepanel: Column x has a NaN. Every value must be finite. data.dropna()\n"
     fail_with(KeyError("x"))
     assert failure(capsys, *arguments) == "gifepanel: KeyError: 'x' (--traceback shows where)\n"
     assert cli.main([*arguments, "--traceback"]) == 2
@@ -245,9 +242,7 @@ def test_members_are_wrapped() -> None:
 
 def test_a_closed_pipe_is_no_error() -> None:
     program = "import sys; from gifepanel import cli; sys.exit(cli.main(['versions']))"
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""

@@ -17,9 +17,7 @@ HEAVY = ("numba", "sklearn", "statsmodels", "pandas", "scipy", "numpy", "formula
 
 def loaded_after(statement: str) -> set[str]:
     """Top-level modules of a new process after `statement`."""
-    program = (
-        f"{statement}\nimport sys, json\nprint(json.dumps(sorted({{m.split('.')[0] for m in sys.modules}})))"
-    )
+    program = f"{statement}\nimport sys, json\nprint(json.dumps(sorted({{m.split('.')[0] for m in sys.modules}})))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout.splitlines()[-1]))
 

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.base import wrapper as wrap
 from statsmodels.regression.linear_model import RegressionResults, RegressionResultsWrapper
 
 from gifepanel.exceptions import DataError
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.diagnostics import residual_diagnostics
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.results.calls import called
+from gifepanel.results.factor_plots import FactorPlots
+from gifepanel.results.inherited import populate_wrapper
 from gifepanel.results.inputs import Inference, Sample
 from gifepanel.results.measures import FitMeasures
+from gifepanel.results.nested import NestedModels, check_factors_nested
 from gifepanel.results.prediction import predict
 from gifepanel.results.refused import RefusedMethods
 from gifepanel.results.reported import ReportedResults
@@ -26,7 +29,6 @@ from gifepanel.solvers.interactive import LocalMinimum
 
 if TYPE_CHECKING:
     from gifepanel.models.base import FactorModel
-    from gifepanel.results.summary import PanelSummary
 
 __all__ = ["FactorResults", "FactorResultsWrapper"]
 
@@ -40,7 +42,7 @@ _BIAS_WORDS = {
 }
 
 
-class FactorResults(RefusedMethods, ReportedResults, FitMeasures, RegressionResults):
+class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, RegressionResults):
     """What the results of models with factors have in common.
 
     Everything of statsmodels' regression results is here, computed on the projected regression: coefficients, standard
@@ -77,10 +79,11 @@ class FactorResults(RefusedMethods, ReportedResults, FitMeasures, RegressionResu
         self.cov_params_default = covariance.cov
         self.cov_type = covariance.kind
         self.cov_kwds = {"description": covariance.description, "ssc": ssc}
-        self.df_resid_inference = float(self.df_resid)
+        self.df_resid_inference = covariance.df_inference
         if covariance.kind == "cluster":
-            self.df_resid_inference = float(min(covariance.n_groups) - 1)
             self.cov_kwds["groups"] = cluster_names
+        if covariance.kind == "fixed scale":
+            self.scale = float(covariance.meat[0, 0] / covariance.bread[0, 0])
 
     @property
     def _estimate(self) -> FactorEstimate:
@@ -197,10 +200,12 @@ class FactorResults(RefusedMethods, ReportedResults, FitMeasures, RegressionResu
         cov_type : str
             As of ``fit``.
         use_t : bool, optional
+            By default that of these results, as in statsmodels: t after a "nonrobust" fit, normal after a robust one.
         ssc : bool
         **cov_kwds
             ``groups``, ``maxlags``, ``kernel``.
         """
+        use_t = self.use_t or None if use_t is None else use_t
         covariance, names, use_t = self.model._covariance_for(cov_type, cov_kwds, ssc, use_t)
         other = copy(self)
         other._cache = {}
@@ -211,7 +216,16 @@ class FactorResults(RefusedMethods, ReportedResults, FitMeasures, RegressionResu
             self._inference, covariance=covariance, cluster_names=names, ssc=ssc, use_t=bool(use_t)
         )
         other._use_covariance(covariance, names, ssc, bool(use_t))
+        given = {"cov_type": cov_type, "use_t": other.use_t, "ssc": ssc, **cov_kwds}
+        other._robust_call = called("get_robustcov_results", given, {"ssc": True})
         return FactorResultsWrapper(other)
+
+    def _check_smaller(self, restricted: Any) -> None:
+        check_factors_nested(self, restricted)
+
+    @property
+    def _plain(self) -> bool:
+        return self.n_factors == 0 and not self.sample.absorbed
 
     def _heteroskedastic(self, kind: Any) -> Array:
         estimate = self.model._fitted("a covariance")
@@ -251,7 +265,12 @@ class FactorResults(RefusedMethods, ReportedResults, FitMeasures, RegressionResu
 
     _minima: tuple[LocalMinimum, ...] = ()
 
-    # ---- prediction, printing, storage ----
+    # ---- pictures, prediction, printing, storage ----
+
+    @property
+    def plot(self) -> FactorPlots:
+        """Pictures: coefficients, groups, factors, loadings, residuals, fit; ``dir(res.plot)`` lists them."""
+        return FactorPlots(self)
 
     def predict(self, data: Any = None, *, effects: bool = True) -> pd.Series:
         """Predict the outcome, additive effects and factors included unless ``effects=False``.
@@ -275,23 +294,6 @@ class FactorResults(RefusedMethods, ReportedResults, FitMeasures, RegressionResu
         """
         return predict(self.model.design, self._estimate, self.model._kept, data, effects)
 
-    def summary(self, alpha: float = 0.05) -> PanelSummary:
-        """The printed report: what was estimated, the fit, coefficients by group, diagnostics and notes.
-
-        Parameters
-        ----------
-        alpha : float
-            One less the level of the confidence intervals.
-
-        Returns
-        -------
-        PanelSummary
-            ``as_text()``, ``as_html()``, ``as_latex()``, ``as_csv()``, ``as_markdown()``.
-        """
-        from gifepanel.results.summary import summarize
-
-        return summarize(self, alpha)
-
     # pieces of the report that differ between models
 
     @property
@@ -303,6 +305,12 @@ class FactorResults(RefusedMethods, ReportedResults, FitMeasures, RegressionResu
 
     def _group_notes(self) -> list[str]:
         return []
+
+    def _group_tables(self) -> list[Any]:
+        return []
+
+    def _note_on_convergence(self) -> str:
+        return "NOT CONVERGED: raise max_iter, or lower the number of factors."
 
     @cached_property
     def _report_parts(self) -> Any:
@@ -344,6 +352,7 @@ class FactorResults(RefusedMethods, ReportedResults, FitMeasures, RegressionResu
 
 _KEPT = (
     "_report_parts",
+    "_data_facts",
     "factors",
     "loadings",
     "entity_effects",
@@ -367,5 +376,8 @@ _KEPT = (
 class FactorResultsWrapper(RegressionResultsWrapper):
     """Attaches names and the caller's index to arrays, as in statsmodels."""
 
+    def __repr__(self) -> str:
+        return repr(self._results)
 
-wrap.populate_wrapper(FactorResultsWrapper, FactorResults)
+
+populate_wrapper(FactorResultsWrapper, FactorResults)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 import pandas as pd
-from statsmodels.base import wrapper as wrap
 
 from gifepanel.exceptions import SpecificationError
 from gifepanel.results.blocks import Notes, Pairs, Table
+from gifepanel.results.coefficients import number
+from gifepanel.results.inherited import populate_wrapper
+from gifepanel.results.linear_summary import listed_controls, notes_on_sample
 from gifepanel.results.partialled import PartialledOLSResults, PartialledOLSResultsWrapper
 from gifepanel.results.refused import RefusedWithLearner
-from gifepanel.results.summary import PanelSummary, coefficient_table, number
+from gifepanel.results.summary import ReportParts
 
 if TYPE_CHECKING:
     from gifepanel.models.crossfitted import CrossFittedFit
@@ -38,10 +40,18 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
     """
 
     report_title = "Double Machine Learning Results"
+    _kept: ClassVar[tuple[str, ...]] = tuple(
+        name for name in PartialledOLSResults._kept if name not in ("HC0_se", "HC1_se")
+    )
 
     def __init__(self, model: PartialledOLS, done: CrossFittedFit, use_t: bool | None) -> None:
         self.crossfit, self.orthogonal, self._grouped_by = done.crossfit, done.estimate, done.grouped_by
         super().__init__(model, done.fit, done.covariance, bool(use_t))
+
+    @cached_property
+    def llf(self) -> float:
+        """NaN, and AIC and BIC with it: learners have no likelihood and no number of parameters."""
+        return np.nan
 
     @cached_property
     def nuisance(self) -> pd.DataFrame:
@@ -95,7 +105,7 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
         )
 
     @cached_property
-    def _report_parts(self) -> Any:
+    def _report_parts(self) -> ReportParts:
         design, fit = self.model.design, self.crossfit
         folds = f"{fit.folds[0].n_folds} x {fit.n_repeats}" if fit.n_repeats > 1 else f"{fit.folds[0].n_folds}"
         left = (
@@ -104,6 +114,7 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
             ("Method", "cross-fitted partialling out"),
             ("Score", fit.score),
             ("Absorbed", ", ".join(design.absorbed) or "none"),
+            ("Learned from", listed_controls(design)),
             ("Covariance", self.orthogonal.description if len(self.orthogonal.description) < 40 else self.cov_type),
         )
         right = (
@@ -118,7 +129,7 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
             (str(name), number(row.r2, 3), number(row.rmse), str(row.learner)) for name, row in self.nuisance.iterrows()
         )
         table = Table(("Nuisance function", "R2", "RMSE", "learner"), (("", rows),), text_last=True)
-        return Pairs(left, right), table, Notes(tuple(self._notes()))
+        return ReportParts(Pairs(left, right), (table,), Notes(tuple(self._notes())))
 
     def _notes(self) -> list[str]:
         notes = [
@@ -137,25 +148,14 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
         if (self.nuisance["r2"] < 0).any():
             worse = ", ".join(map(str, self.nuisance.index[self.nuisance["r2"] < 0]))
             notes.append(f"Negative R2 ({worse}): the learner predicts worse than the mean.")
-        if self.spanned:
-            notes.append(f"Absorbed regressors, left out: {', '.join(self.spanned)}.")
-        if self.n_singletons:
-            notes.append(f"{self.n_singletons} rows were dropped: each alone in a level of an effect.")
-        return notes
-
-    def summary(self, alpha: float = 0.05) -> PanelSummary:
-        """The printed report: score, folds, coefficients, and how well the nuisance functions were learned."""
-        if not 0 < alpha < 1:
-            raise SpecificationError(f"alpha is {alpha!r}.", "It must be between 0 and 1.", "alpha=0.05")
-        information, nuisance, notes = self._report_parts
-        return PanelSummary(self.report_title, (information, coefficient_table(self, alpha), nuisance, notes))
+        return notes + notes_on_sample(self)
 
 
 class CrossFittedResultsWrapper(PartialledOLSResultsWrapper):
     """Attaches names and the caller's index to arrays, as in statsmodels."""
 
 
-wrap.populate_wrapper(CrossFittedResultsWrapper, CrossFittedResults)
+populate_wrapper(CrossFittedResultsWrapper, CrossFittedResults)
 
 
 def cross_fitted_results(model: Any, done: CrossFittedFit, *, use_t: bool | None) -> Any:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from gifepanel.inference.membership import clear_margin, confidence_sets, excess
 from gifepanel.results.base import FactorResults, FactorResultsWrapper
+from gifepanel.results.blocks import Table
 from gifepanel.results.inputs import Inference
 from gifepanel.results.interactive import rescaled
+from gifepanel.results.textwidth import first_names
 from gifepanel.solvers.grouped import GroupedFit
 
 if TYPE_CHECKING:
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["GroupedIFEResults", "Penalized", "coefficient_names", "grouped_results"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -155,7 +161,8 @@ class GroupedIFEResults(FactorResults):
         Columns: ``group``; ``distance_k``, root mean squared residual under the slopes of group k at the common
         factors, the entity's own effect and loadings re-estimated; ``runner_up``, the best of the other groups;
         ``margin``, by how much its sum of squares is larger, in units of the error variance (a log-likelihood ratio
-        times two).
+        times two); ``confidence_set``, the groups that the entity can't be told from at 95 %
+        (:func:`gifepanel.inference.membership.confidence_sets`), nearest first.
         """
         ssr, own = self._unit_ssr, self._estimate.groups
         rows = np.arange(len(own))
@@ -163,11 +170,17 @@ class GroupedIFEResults(FactorResults):
         for k in range(self.n_groups):
             columns[f"distance_{k + 1}"] = np.sqrt(np.maximum(ssr[:, k], 0.0) / self.n_times)
         if self.n_groups > 1:
-            others = ssr.copy()
+            variance = float(ssr[rows, own].sum() / self.df_resid)
+            worse = excess(ssr, own, variance)
+            others = worse.copy()
             others[rows, own] = np.inf
             runner = others.argmin(axis=1)
             columns["runner_up"] = runner + 1
-            columns["margin"] = (ssr[rows, runner] - ssr[rows, own]) / (ssr[rows, own].sum() / self.df_resid)
+            columns["margin"] = worse[rows, runner]
+            sets, order = confidence_sets(ssr, own, variance, _LEVEL), worse.argsort(axis=1, kind="stable")
+            columns["confidence_set"] = [
+                tuple(int(k) + 1 for k in some if inside[k]) for some, inside in zip(order, sets, strict=True)
+            ]
         return pd.DataFrame(columns, index=self._entities)
 
     @cached_property
@@ -182,7 +195,7 @@ class GroupedIFEResults(FactorResults):
         scale = self.penalized.kappa_scale
         rule = "given" if np.isnan(scale) else f"c = {scale:g}"
         return [
-            ("Groups", str(self.n_groups)),
+            ("Groups", f"{self.n_groups}{self._groups_chosen_from}"),
             ("Classification", words[self.classify]),
             ("Penalty kappa", f"{self.penalized.kappa:.4g} ({rule})"),
         ]
@@ -196,13 +209,45 @@ class GroupedIFEResults(FactorResults):
             sections.append((title, tuple((f"  {names[j]}", *rows[self._slots[k, j]][1:]) for j in own)))
         return sections if common else sections[1:]
 
+    @property
+    def _groups_chosen_from(self) -> str:
+        chosen = None if self.selection is None else self.selection.groups
+        return f" (of {chosen.index[0]} to {chosen.index[-1]})" if chosen is not None and len(chosen) else ""
+
+    def _columns_by_group(self, rows: list[tuple[str, ...]]) -> list[tuple[str, list[tuple[str, ...]]]]:
+        own = [j for j in range(len(self._regressors)) if j not in self._common]
+        return [
+            (f"Group {k + 1}", [(self._regressors[j], *rows[self._slots[k, j]][1:]) for j in own])
+            for k in range(self.n_groups)
+        ]
+
+    def _common_rows(self, rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        return [(f"  {self._regressors[j]}", *rows[self._slots[0, j]][1:]) for j in self._common]
+
+    def _group_tables(self) -> list[Table]:
+        """Sizes and the first few members."""
+        if self.n_groups == 1:
+            return []
+        rows = []
+        for k, size in self.group_sizes.items():
+            members = [str(name) for name in self.groups.index[self.groups == k][:12]]
+            share = f"{100 * size / self.n_entities:.0f}%"
+            rows.append((f"Group {k}", str(size), share, first_names(members, int(size), 2 * 44)))
+        header = (f"{self.sample.entity_name}", "entities", "share", "members")
+        return [Table(header, (("", tuple(rows)),), text_last=True)]
+
+    def _note_on_convergence(self) -> str:
+        stage = "least squares or the refinement of groups" if self.penalized.converged else "the penalised stage"
+        return f"NOT CONVERGED: {stage} stopped early. Raise max_iter, or lower the number of factors or groups."
+
     def _group_notes(self) -> list[str]:
         if self.n_groups == 1:
             return []
         penalized = self.penalized
+        taken = f"{_times(penalized.n_sweeps, 'sweep')} and {_times(penalized.n_iter, 'descent step')}"
         text = (
             f"Penalised stage: {100 * float(penalized.fused.mean()):.0f}% of the entities sit on a centre; criterion "
-            f"{penalized.criterion:.6g} after {penalized.n_sweeps} sweeps and {penalized.n_iter} descent steps."
+            f"{penalized.criterion:.6g} after {taken}."
         )
         if self.classify == "refined":
             text += f" Refinement by least squares moved {self.moved_by_refinement} of {self.n_entities} entities."
@@ -210,14 +255,27 @@ class GroupedIFEResults(FactorResults):
         first, second = (self._names[self._slots[k, own]] for k in (0, 1))
         return [
             text,
-            "Standard errors take the estimated groups as known.",
+            self._note_on_margins(),
             f'In tests, coefficients carry the number of their group: .f_test("{first}={second}").',
         ]
+
+    def _note_on_margins(self) -> str:
+        margin = clear_margin(_LEVEL)
+        close = int((self.membership["margin"] < margin).sum())
+        known = "Standard errors take the estimated groups as known"
+        if not close:
+            return f"{known}; every entity is clearly nearest to its own (margins above {margin:.2f}, see .membership)."
+        fit = "entity fits" if close == 1 else "entities fit"
+        return f"{known}; {close} {fit} another group almost as well (margin below {margin:.2f}, see .membership)."
 
     def remove_data(self) -> None:
         """Drop everything of the size of the sample; what the summary prints is computed first and kept."""
         _ = self.groups, self.group_sizes, self.membership, self.unit_params
         super().remove_data()
+
+
+def _times(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def coefficient_names(model: GroupedIFE, slots: Any) -> list[str]:

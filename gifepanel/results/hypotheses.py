@@ -10,7 +10,16 @@ from patsy import DesignInfo
 
 from gifepanel.exceptions import SpecificationError
 
-__all__ = ["read_hypothesis"]
+__all__ = ["check_level", "read_hypothesis"]
+
+
+def check_level(alpha: Any) -> float:
+    """One less the level of an interval, a number between 0 and 1."""
+    number = isinstance(alpha, (int, float, np.number)) and not isinstance(alpha, bool)
+    if number and 0 < alpha < 1:
+        return float(alpha)
+    fix = f"alpha={1 - alpha / 100:.3g}" if number and 50 <= alpha < 100 else "alpha=0.05"
+    raise SpecificationError(f"alpha is {alpha!r}.", "It must be between 0 and 1.", fix)
 
 
 def read_hypothesis(hypothesis: Any, names: list[str]) -> Any:
@@ -42,6 +51,10 @@ def _all_text(hypothesis: Any) -> bool:
 
 
 def _parsed(hypothesis: Any, names: list[str]) -> tuple[Any, Any]:
+    if not hypothesis or (isinstance(hypothesis, str) and not hypothesis.strip()):
+        raise SpecificationError(
+            "The hypothesis is empty.", f"The coefficients are {_listed(names)}.", f'"{_example(names)}"'
+        )
     try:
         constraint = DesignInfo(names).linear_constraint(hypothesis)
     except Exception as error:

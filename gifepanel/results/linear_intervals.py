@@ -28,7 +28,7 @@ def predict_with_intervals(res: PartialledOLSResults, data: Any, effects: bool, 
     """Predictions and variances; see :meth:`PartialledOLSResults.get_prediction`."""
     rows = _sample_rows(res) if data is None else new_rows(res.model, res._fit, data, effects)
     partial = effects and res.degrees.total > 0
-    if partial and res.cov_type not in ("nonrobust", *_POWERS):
+    if partial and res.cov_type not in ("nonrobust", "fixed scale", *_POWERS):
         raise SpecificationError(
             f"Intervals with effects and controls are not available under {res._covariance.description}.",
             "Within clusters, or over time, the effects' own sampling variation is not estimated.",
@@ -77,10 +77,10 @@ def _full_variance(res: PartialledOLSResults, rows: NewRows, *, in_sample: bool)
     fit, weights, n = res._fit, res.model.design.weights, int(res.nobs)
     w = np.ones(n) if weights is None else weights
     out = np.full(len(rows.x), np.nan)
-    if res.cov_type == "nonrobust":
+    if res.cov_type in ("nonrobust", "fixed scale"):
         if in_sample:
             return res.scale * full_leverage(fit.x_tilde, fit.projection.leverage(), weights=weights) / w
-        factor = w * res._covariance.factor[0] * res.ssr / n
+        factor = w * (res.scale if res.cov_type == "fixed scale" else res._covariance.factor[0] * res.ssr / n)
     else:
         factor = (w * fit.resid) ** 2 * res._covariance.factor[0]
         power = _POWERS[res.cov_type]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gifepanel.exceptions import DataError
+from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.projections.hat import identified
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ def new_rows(model: PartialledOLS, fit: PartialledFit, data: Any, effects: bool)
 
 def predict_linear(model: PartialledOLS, fit: PartialledFit, data: Any, effects: bool) -> pd.Series:
     """Linear part, plus controls and effects where asked for."""
+    if not isinstance(effects, (bool, np.bool_)):
+        raise SpecificationError(f"effects is {effects!r}.", "It must be True or False.", "effects=False")
     design = model.design
     if data is None:
         values = design.endog - fit.resid if effects else design.exog[:, list(fit.kept)] @ fit.params

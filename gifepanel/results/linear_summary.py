@@ -6,36 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gifepanel.exceptions import SpecificationError
-from gifepanel.results.blocks import Notes, Pairs
-from gifepanel.results.summary import PanelSummary, coefficient_table, number
+from gifepanel.results.blocks import Notes, Pairs, Table
+from gifepanel.results.coefficients import counted, number, probability, ratio
+from gifepanel.results.summary import ReportParts, joined
 
 if TYPE_CHECKING:
     from gifepanel.results.partialled import PartialledOLSResults
 
-__all__ = ["linear_report_parts", "summarize_linear"]
+__all__ = ["linear_covariance_words", "linear_report_parts", "listed_controls", "notes_on_sample"]
 
 
-def summarize_linear(res: PartialledOLSResults, alpha: float) -> PanelSummary:
-    """The report of a fit."""
-    if not 0 < alpha < 1:
-        raise SpecificationError(f"alpha is {alpha!r}.", "It must be between 0 and 1.", "alpha=0.05")
-    information, notes = res._report_parts
-    left = [*information.left, ("Covariance", _covariance(res))]
-    blocks = (Pairs(tuple(left), information.right), coefficient_table(res, alpha), notes)
-    return PanelSummary(res.report_title, blocks)
-
-
-def linear_report_parts(res: PartialledOLSResults) -> tuple[Pairs, Notes]:
-    """Information and notes."""
+def linear_report_parts(res: PartialledOLSResults) -> ReportParts:
+    """Information, joint tests and notes."""
     design = res.model.design
     left = [
         ("Dep. variable", str(design.endog_name)),
         ("Model", type(res.model).__name__),
         ("Method", "weighted least squares" if design.weights is not None else "least squares"),
         ("Absorbed", ", ".join(design.absorbed) or "none"),
-        ("Partialled out", _controls(design)),
+        ("Partialled out", listed_controls(design)),
         ("By", _how(res)),
+        ("Covariance", linear_covariance_words(res)),
+        *([] if res.absorption.converged else [("Converged", "NO")]),
     ]
     right = [
         ("Observations", f"{int(res.nobs)}"),
@@ -44,15 +36,15 @@ def linear_report_parts(res: PartialledOLSResults) -> tuple[Pairs, Notes]:
         ("R-squared", f"{res.rsquared:.4f}"),
         ("R-squared within", f"{res.rsquared_within:.4f}" if res.degrees.total else "-"),
         ("Residual std. dev.", number(float(np.sqrt(res.mse_resid)))),
-        ("F, slopes", "-" if np.isnan(res.fvalue) else f"{res.fvalue:.4g} (p = {res.f_pvalue:.3f})"),
         ("Log-likelihood", f"{res.llf:.2f}"),
         ("AIC", f"{res.aic:.1f}"),
         ("BIC", f"{res.bic:.1f}"),
     ]
-    return Pairs(tuple(left), tuple(right)), Notes(tuple(_notes(res)))
+    return ReportParts(Pairs(tuple(left), tuple(right)), _joint_tests(res), Notes(tuple(_notes(res))))
 
 
-def _controls(design: Any) -> str:
+def listed_controls(design: Any) -> str:
+    """The controls that were partialled out, or how many."""
     names = [name for name in design.control_names if name != "Intercept"]
     if not names:
         return "constant" if design.control_names else "none"
@@ -67,23 +59,59 @@ def _how(res: Any) -> str:
     return f"{certificate.method}{steps}"
 
 
-def _covariance(res: Any) -> str:
+_KINDS = {
+    "nonrobust": "nonrobust (iid)",
+    "HC0": "HC0 (heteroskedastic)",
+    "HC1": "HC1 (heteroskedastic)",
+    "HC2": "HC2 (heteroskedastic)",
+    "HC3": "HC3 (heteroskedastic)",
+    "HAC": "HAC",
+    "hac-panel": "HAC by entity",
+    "hac-groupsum": "Driscoll-Kraay",
+}
+_CLUSTERED = {"cluster": "clustered", "CR0": "CR0, clustered", "CR2": "CR2, clustered"}
+
+
+def linear_covariance_words(res: Any) -> str:
+    """The covariance in words, with the names and numbers of clusters."""
     found = res._covariance
-    if found.n_groups:
-        sizes = ", ".join(map(str, found.n_groups))
-        return f"{found.kind} ({sizes} clusters)"
-    return f"{found.kind}" + (f", {found.maxlags} lags" if found.maxlags is not None else "")
+    if not found.n_groups:
+        lags = f", {found.maxlags} lags" if found.maxlags is not None else ""
+        return _KINDS.get(found.kind, found.kind) + lags
+    names = tuple(getattr(res._choice, "cluster_names", ()) or ())
+    known = len(names) == len(found.n_groups) and all(names)
+    ways = [f"{name} ({n})" for name, n in zip(names, found.n_groups, strict=True)] if known else []
+    kind = _CLUSTERED.get(found.kind, f"{found.kind}, clustered")
+    return f"{kind} by {', '.join(ways)}" if ways else f"{kind} ({', '.join(map(str, found.n_groups))} clusters)"
+
+
+def _joint_tests(res: Any) -> tuple[Table, ...]:
+    rows = []
+    if not np.isnan(res.fvalue):
+        rows.append(("Slopes", ratio(res.fvalue), probability(res.f_pvalue), "no regressor has an effect"))
+    elif any(j not in res.model._constants for j in range(len(res._names))):
+        rows.append(("Slopes", "-", "-", "(more slopes than the covariance allows to test at once)"))
+    if res.model.design.absorbed:
+        statistic, pvalue, (df1, df2) = res.test_absorbed()
+        null = f"the absorbed effects are zero (F({df1}, {df2}), iid errors)"
+        rows.append(("Absorbed effects", ratio(statistic), probability(pvalue), null))
+    if not rows:
+        return ()
+    return (Table(("Joint test", "F", "p-value", "null hypothesis"), (("", tuple(rows)),), text_last=True),)
 
 
 def _notes(res: Any) -> list[str]:
     design = res.model.design
-    out = ["effects" if design.absorbed else "", "controls" if design.controls is not None else ""]
-    parts = " and ".join(part for part in out if part)
-    notes = []
+    parts = [
+        *(["effects"] if design.absorbed else []),
+        *(["controls"] if any(name != "Intercept" for name in design.control_names) else []),
+    ]
+    notes = [] if res.absorption.converged else ["NOT CONVERGED: the absorption stopped early; raise tol."]
     if parts:
+        what = joined(parts)
         notes.append(
-            f"Coefficients and standard errors are those of the regression with all {parts} in it; R-squared within is "
-            f"the share the regressors explain of what {parts} leave."
+            f"Coefficients and standard errors are those of the regression with all {what} in it; R-squared within is "
+            f"the share the regressors explain of what {what} leave."
         )
     if design.absorbed:
         counts = ", ".join(
@@ -91,22 +119,26 @@ def _notes(res: Any) -> list[str]:
             for effect, df in zip(res.model.effects, res.degrees.by_block, strict=False)
         )
         notes.append(f"Absorbed: {counts}. Largest residual in their span: {res.absorption.residual:.0e} of a column.")
-        statistic, pvalue, (df1, df2) = res.test_absorbed()
-        notes.append(f"F test that the absorbed effects are zero: F({df1}, {df2}) = {statistic:.4g}, p = {pvalue:.3f}.")
     if not res.degrees.exact:
         notes.append("The rank of the effects is an upper bound: three or more large effects can overlap further.")
+    if res._covariance.ssc != "fixest":
+        notes.append(f'Small-sample factors are those of ssc="{res._covariance.ssc}".')
+    return notes + notes_on_sample(res) or ["No effects or controls: ordinary least squares."]
+
+
+def notes_on_sample(res: Any) -> list[str]:
+    """Which regressors and rows were left out, and why."""
+    design, notes = res.model.design, []
     if res.spanned:
         notes.append(f"Absorbed regressors, left out: {', '.join(res.spanned)}.")
     others = [name for name in res.dropped if name not in res.spanned]
     if others:
         notes.append(f"Collinear regressors, left out: {', '.join(others)}.")
     if res.n_singletons:
-        notes.append(f"{res.n_singletons} rows were dropped: each alone in a level of an effect.")
+        notes.append(f"{counted(res.n_singletons, 'row')} dropped: each alone in a level of an effect.")
     if res.model.n_zero_weights:
         notes.append(f"{res.model.n_zero_weights} rows with weight zero were left out.")
     if design.n_dropped:
         lost = ", ".join(f"{name} in {count}" for name, count in design.dropped_by.items())
-        notes.append(f"{design.n_dropped} rows were left out for missing values or lags: {lost}.")
-    if not res.absorption.converged:
-        notes.append("NOT CONVERGED: the absorption stopped early.")
-    return notes or ["No effects or controls: ordinary least squares."]
+        notes.append(f"{counted(design.n_dropped, 'row')} left out for missing values or lags: {lost}.")
+    return notes

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import stats
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.inference.clusters import cluster_ways
 from gifepanel.inference.wild_bootstrap import WildBootstrap, wild_cluster_bootstrap
 from gifepanel.results.hypotheses import read_hypothesis
+from gifepanel.results.nested import NestedModels, check_nested, lagrange_multiplier
 from gifepanel.results.reported import ReportedResults
 
 if TYPE_CHECKING:
@@ -23,13 +23,14 @@ __all__ = ["LinearTests", "rank_bound"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
-class LinearTests(ReportedResults):
+class LinearTests(ReportedResults, NestedModels):
     """Mixed in before statsmodels' class."""
 
     if TYPE_CHECKING:
         _covariance: LinearCovariance
         _choice: Any
         params: Any
+        cov_type: str
         df_resid: float
         df_resid_inference: Any
 
@@ -163,7 +164,7 @@ class LinearTests(ReportedResults):
         fit, design = self._fit, self.model.design
         choice = self.model._clustered_choice(self._choice, groups, ssc)
         codes = choice.clusters[0]
-        effects, controls = self.model._bootstrap_nuisance(fit, cluster_ways([codes], design.nobs))
+        effects, controls = self.model._bootstrap_nuisance(fit)
         return wild_cluster_bootstrap(
             fit.x_tilde,
             fit.resid,
@@ -225,41 +226,33 @@ class LinearTests(ReportedResults):
         statistic = (restricted - self.ssr) / extra / (self.ssr / self.df_resid)
         return statistic, float(stats.f.sf(statistic, extra, self.df_resid)), (extra, int(self.df_resid))
 
-    def compare_f_test(self, restricted: Any) -> tuple[float, float, float]:
-        """F test of a smaller model on the same rows: statistic, p-value, restrictions; homoskedastic errors only.
+    def _check_smaller(self, restricted: Any) -> None:
+        check_nested(self, restricted)
 
-        The smaller model may be one of this package or of statsmodels.
+    def compare_lm_test(self, restricted: Any, demean: bool = True, use_lr: bool = False) -> tuple[float, float, int]:
+        """Lagrange multiplier test of a smaller model on the same rows: statistic, p-value, restrictions.
+
+        For homoskedastic errors, where `demean` and `use_lr` make no difference: n times the R-squared of the smaller
+        model's residuals on all columns of this one, effects and controls among them.
+
+        Raises
+        ------
+        SpecificationError
+            If the other model is not nested in this one, or the covariance is robust: that needs the scores of every
+            effect.
         """
         self._check_smaller(restricted)
-        return super().compare_f_test(restricted)  # type: ignore[misc]
-
-    def compare_lr_test(self, restricted: Any, large_sample: bool = False) -> Any:
-        """Likelihood ratio test of a smaller model on the same rows; homoskedastic normal errors only."""
-        self._check_smaller(restricted)
-        if large_sample:
-            self.compare_lm_test(restricted)
-        return super().compare_lr_test(restricted)  # type: ignore[misc]
-
-    def _check_smaller(self, restricted: Any) -> None:
-        if int(restricted.nobs) != int(self.nobs) or restricted.df_resid <= self.df_resid:
-            raise SpecificationError(
-                f"The other model has {int(restricted.nobs)} observations and {restricted.df_resid:g} degrees of "
-                f"freedom left, this one {int(self.nobs)} and {self.df_resid:g}.",
-                "It must be smaller, on the same observations.",
-                'singletons="keep" in both, where effects differ',
+        if self.cov_type not in ("nonrobust", "fixed scale"):
+            _refuse(
+                f"compare_lm_test under cov_type={self.cov_type!r}",
+                "It would need the scores of effects and controls.",
+                'res.wald_test("x1 = 0"), which uses the covariance',
             )
-
-    def compare_lm_test(self, restricted: Any, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refused: scores of the nuisance coefficients, which it needs, are not at hand."""
-        _refuse("compare_lm_test", "Scores of effects and controls are not at hand.", "res.compare_f_test(restricted)")
+        return lagrange_multiplier(self, restricted)
 
     def t_test_pairwise(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refused: it needs the coding of terms by patsy."""
         _refuse("t_test_pairwise", "It needs terms coded by patsy.", 'res.t_test("a = b, a = c, b = c")')
-
-    def summary2(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refused: its tests on residuals are not those of panels."""
-        _refuse("summary2", "Its tests on residuals are wrong where effects are absorbed.", "res.summary()")
 
 
 def rank_bound(covariance: LinearCovariance) -> int | None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from copy import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.base import wrapper as wrap
 from statsmodels.regression.linear_model import RegressionResults, RegressionResultsWrapper
 
-from gifepanel.exceptions import DataError
+from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.linear_covariance import LinearCovariance
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
+from gifepanel.results.calls import called
 from gifepanel.results.fwl import FwlCheck, fwl_check
+from gifepanel.results.hypotheses import check_level
+from gifepanel.results.inherited import populate_wrapper
 from gifepanel.results.linear_plots import LinearPlots
 from gifepanel.results.linear_prediction import absorbed_effects, predict_linear
 from gifepanel.results.linear_tests import LinearTests
@@ -28,11 +30,34 @@ if TYPE_CHECKING:
     from gifepanel.models.partialled import PartialledOLS
     from gifepanel.models.partialling import PartialledFit
     from gifepanel.results.linear_influence import PartialledInfluence
-    from gifepanel.results.summary import PanelSummary
 
 __all__ = ["PartialledOLSResults", "partialled_results"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+_KEPT = (
+    "_report_parts",
+    "_data_facts",
+    "_absorbed_names",
+    "_plain",
+    "nobs",
+    "ssr",
+    "centered_tss",
+    "uncentered_tss",
+    "within_tss",
+    "llf",
+    "ess",
+    "rsquared",
+    "rsquared_adj",
+    "rsquared_within",
+    "aic",
+    "bic",
+    "_overall",
+    "pvalues",
+    "HC0_se",
+    "HC1_se",
+)
 
 
 class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
@@ -56,6 +81,7 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
     """
 
     report_title = "Partialled-Out Least Squares Results"
+    _kept: ClassVar[tuple[str, ...]] = _KEPT
     n_factors = 0
 
     def __init__(
@@ -86,9 +112,17 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         self.cov_params_default = covariance.cov
         self.cov_type = covariance.kind
         self.cov_kwds = {"description": covariance.description, "ssc": covariance.ssc}
+        if use_t is not None and not isinstance(use_t, (bool, np.bool_)):
+            raise SpecificationError(f"use_t is {use_t!r}.", "It must be True or False.", "use_t=True")
         small = covariance.kind in ("nonrobust", "CR2", "cluster-crv3", "cluster-jk")
         self.use_t = small if use_t is None else bool(use_t)
         self.df_resid_inference = float(np.min(covariance.df_inference))
+        if covariance.kind == "fixed scale":
+            self.scale = float(covariance.meat[0, 0] / covariance.bread[0, 0])
+
+    @cached_property
+    def _plain(self) -> bool:
+        return self.degrees.total == 0 and self.model.design.weights is None and self.model.learner is None
 
     @property
     def _fit(self) -> PartialledFit:
@@ -170,11 +204,11 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
 
     def conf_int(self, alpha: float = 0.05, cols: Any = None) -> Array:
         """Confidence intervals of the coefficients, (k, 2)."""
-        tail = 1 - alpha / 2
+        tail = 1 - check_level(alpha) / 2
         q = stats.t.ppf(tail, self._covariance.df_inference) if self.use_t else stats.norm.ppf(tail)
         half = q * np.asarray(self.bse)
         out = np.column_stack([np.asarray(self.params) - half, np.asarray(self.params) + half])
-        return out if cols is None else out[np.asarray(cols)]
+        return out if cols is None else out[self._positions(cols)]
 
     def get_robustcov_results(
         self, cov_type: str = "HC1", use_t: bool | None = None, *, ssc: str = "fixest", **cov_kwds: Any
@@ -186,7 +220,8 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         cov_type : str
             As of ``fit``.
         use_t : bool, optional
-            By default as of ``fit`` with this `cov_type`.
+            By default that of these results, as in statsmodels: t after a "nonrobust" fit, normal after a robust one,
+            and t for CR2 and CR3 always.
         ssc : {"fixest", "stata", "statsmodels", "none"}
         **cov_kwds
             ``groups="firm"``, ``maxlags=3``, ``time="year"``.
@@ -198,7 +233,9 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         for name in ("_overall", "_report_parts", "bse", "tvalues", "pvalues"):
             other.__dict__.pop(name, None)
         other._choice = choice
-        other._use_covariance(choice(self.model, fit), cov_kwds.get("use_t") if use_t is None else use_t)
+        other._use_covariance(choice(self.model, fit), self.use_t or None if use_t is None else use_t)
+        given = {"cov_type": cov_type, "use_t": other.use_t, "ssc": ssc, **cov_kwds}
+        other._robust_call = called("get_robustcov_results", given, {"ssc": "fixest"})
         return PartialledOLSResultsWrapper(other)
 
     def _heteroskedastic(self, kind: str) -> Array:
@@ -318,7 +355,7 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
 
     @property
     def plot(self) -> LinearPlots:
-        """Pictures: ``added_variable``, ``component_plus_residual``, ``fwl`` (needs matplotlib)."""
+        """Pictures: coefficients, added variables, residuals, fit; ``dir(res.plot)`` lists them (needs matplotlib)."""
         return LinearPlots(self)
 
     def fwl(self) -> FwlCheck:
@@ -338,15 +375,9 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
 
         return linear_report_parts(self)
 
-    def summary(self, alpha: float = 0.05) -> PanelSummary:
-        """The printed report: what was absorbed, how and at what cost, the fit, the coefficients, notes."""
-        from gifepanel.results.linear_summary import summarize_linear
-
-        return summarize_linear(self, alpha)
-
     def remove_data(self) -> None:
         """Drop everything of the size of the sample; what the summary prints is computed first and kept."""
-        for name in _KEPT:
+        for name in self._kept:
             getattr(self, name)
         self.model.data.ynames  # noqa: B018 - statsmodels' summary_col asks for it later
         super().remove_data()
@@ -368,33 +399,14 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         return tuple(self.model.design.absorbed)
 
 
-_KEPT = (
-    "_report_parts",
-    "_absorbed_names",
-    "nobs",
-    "ssr",
-    "centered_tss",
-    "uncentered_tss",
-    "within_tss",
-    "llf",
-    "ess",
-    "rsquared",
-    "rsquared_adj",
-    "rsquared_within",
-    "aic",
-    "bic",
-    "_overall",
-    "pvalues",
-    "HC0_se",
-    "HC1_se",
-)
-
-
 class PartialledOLSResultsWrapper(RegressionResultsWrapper):
     """Attaches names and the caller's index to arrays, as in statsmodels."""
 
+    def __repr__(self) -> str:
+        return repr(self._results)
 
-wrap.populate_wrapper(PartialledOLSResultsWrapper, PartialledOLSResults)
+
+populate_wrapper(PartialledOLSResultsWrapper, PartialledOLSResults)
 
 
 def _ssr(values: Array, weights: Array | None) -> float:

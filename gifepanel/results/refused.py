@@ -28,6 +28,14 @@ class RefusedMethods:
         """Refused: the scores of a smaller model are at other factors."""
         _refuse("compare_lm_test", "The factors of the two models differ.", 'res.f_test("a = b = 0")')
 
+    def get_influence(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: estimated factors have no leverages."""
+        _refuse("get_influence", "Estimated factors have no leverages.", "res.to_statsmodels(dummies=True)")
+
+    def outlier_test(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: estimated factors have no leverages."""
+        _refuse("outlier_test", "Estimated factors have no leverages.", "res.resid, res.membership")
+
     def _no_leverage(self) -> NoReturn:
         _refuse("A covariance with leverages (HC2, HC3)", "Estimated factors have none.", 'cov_type="HC1"')
 
@@ -70,6 +78,10 @@ class RefusedWithLearner:
     def compare_f_test(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refused: sums of squares of two fits with learners are not nested."""
         _refuse_with_learner("compare_f_test", 'res.f_test("x1 = 0")')
+
+    def compare_lm_test(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: sums of squares of two fits with learners are not nested."""
+        _refuse_with_learner("compare_lm_test", 'res.wald_test("x1 = 0")')
 
     def compare_lr_test(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refused: the likelihoods of two fits with learners are not nested."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gifepanel.results.hypotheses import read_hypothesis
+from gifepanel.results.inherited import InheritedMethods
+from gifepanel.results.neighbours import NeighbourMethods
+from gifepanel.results.surface import RESULT_NAMES, public_names
 
 if TYPE_CHECKING:
     from gifepanel.results.summary import PanelSummary
@@ -27,16 +32,101 @@ __all__ = ["ReportedResults"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
-class ReportedResults(_Parent):
+class ReportedResults(NeighbourMethods, InheritedMethods, _Parent):
     """Mixed in before statsmodels' class."""
 
     @property
     def _names(self) -> list[str]:
         return list(self.model.data.param_names)
 
-    def summary(self, alpha: float = 0.05) -> PanelSummary:
-        """The printed report."""
-        raise NotImplementedError
+    report_title = ""
+
+    def summary(
+        self, alpha: float = 0.05, *, layout: str = "auto", title: str | None = None, slim: bool = False
+    ) -> PanelSummary:
+        """The printed report: what was estimated and how, the fit, the coefficients, groups, tests and notes.
+
+        Parameters
+        ----------
+        alpha : float
+            One less the level of the confidence intervals.
+        layout : {"auto", "side", "stacked"}
+            Coefficients of groups side by side, with standard errors and p-values, or one group below the other, with
+            t statistics and intervals too. "auto" has them side by side where they fit in 80 columns and `alpha` was
+            left alone.
+        title : str, optional
+        slim : bool
+            Without groups, tests and notes.
+
+        Returns
+        -------
+        PanelSummary
+            ``as_text()``, ``as_html()``, ``as_latex()``, ``as_markdown()``, ``as_csv()``.
+        """
+        from gifepanel.results.summary import report
+
+        return report(self, alpha, layout, title, slim)
+
+    # ---- the report as a page ----
+
+    _fit_call: Any = None
+    _robust_call: Any = None
+
+    def report(
+        self,
+        path: str | PathLike[str] | None = None,
+        *,
+        title: str | None = None,
+        plots: bool | Sequence[str] = True,
+        code: bool = True,
+        date: Any = None,
+    ) -> Any:
+        """One HTML page with everything about the fit: tables, pictures, tests, the data, the code, the versions.
+
+        The page needs nothing else, neither a network nor scripts, and prints. The same fit gives the same bytes.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            File to be written, ``.html``; one that is there is replaced once the page is complete. Without it the page
+            is returned as text.
+        title : str, optional
+            By default that of the summary.
+        plots : bool or sequence of str
+            Pictures: all that fit the model, none, or those named, as ``dir(res.plot)`` has them. They need matplotlib.
+        code : bool
+            Whether to show the code that fits the model again.
+        date : date or str, optional
+            Printed under the title.
+
+        Returns
+        -------
+        pathlib.Path or str
+            The file written, or the page.
+
+        Raises
+        ------
+        SpecificationError
+            For a directory that is not there, a file that is none of HTML, or unknown pictures: before any work.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price | state", gife.datasets.load_cigar()).fit()
+        >>> page = res.report(plots=False)
+        >>> page[:15]
+        '<!DOCTYPE html>'
+        """
+        from gifepanel.results.report import write_report
+
+        return write_report(self, path, title=title, plots=plots, code=code, date=date)
+
+    @cached_property
+    def _data_facts(self) -> Any:
+        """What of the data a report tells; kept by ``remove_data``."""
+        from gifepanel.results.report_data import data_facts
+
+        return data_facts(self)
 
     # ---- errors robust to heteroskedasticity ----
 
@@ -84,6 +174,14 @@ class ReportedResults(_Parent):
         """Titles and rows of the table of coefficients."""
         return [("", tuple(rows))]
 
+    def _columns_by_group(self, rows: list[tuple[str, ...]]) -> list[tuple[str, list[tuple[str, ...]]]]:
+        """Titles and rows of the groups, the same regressors in each; nothing where there are no groups."""
+        return []
+
+    def _common_rows(self, rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        """Rows of the regressors whose slope is the same in all groups."""
+        return []
+
     def to_html(self) -> str:
         """The summary as HTML."""
         return self.summary().as_html()
@@ -98,3 +196,10 @@ class ReportedResults(_Parent):
 
     def _repr_html_(self) -> str:
         return self.summary().as_html()
+
+    def __repr__(self) -> str:
+        count = f"{len(self._names)} coefficient{'s' if len(self._names) > 1 else ''}"
+        return f"<{type(self).__name__}: {self.model.endog_names}, {count}; .summary() prints the report>"
+
+    def __dir__(self) -> list[str]:
+        return public_names(self, RESULT_NAMES)

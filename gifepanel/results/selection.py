@@ -7,11 +7,16 @@ from typing import Any
 
 import pandas as pd
 
+from gifepanel.exceptions import SpecificationError
+from gifepanel.results.blocks import Block, Notes, Row, Table
+from gifepanel.results.coefficients import number
+from gifepanel.results.printed import Printed
+
 __all__ = ["Selection"]
 
 
-@dataclass(frozen=True, eq=False)
-class Selection:
+@dataclass(frozen=True, eq=False, repr=False)
+class Selection(Printed):
     """Numbers of factors and groups, with what spoke for them.
 
     Attributes
@@ -53,50 +58,85 @@ class Selection:
             return pd.DataFrame(columns=["sigma2", "criterion", "chosen"])
         return pd.concat(parts).rename_axis(["what", "number"])
 
-    def plot(self, axes: Any = None) -> Any:
-        """Criteria against the number of factors and of groups.
+    def plot(self, ax: Any = None) -> Any:
+        """Criteria against the number of factors and of groups, the chosen numbers marked.
 
         Parameters
         ----------
-        axes : sequence of Axes, optional
-            One for each table that is there.
+        ax : sequence of Axes, optional
+            One for each number that was left open.
 
         Returns
         -------
-        list of Axes
+        ndarray of Axes
         """
-        from matplotlib import pyplot as plt
+        from gifepanel.results.plots_style import several
 
         panels = []
         if len(self.factors):
-            panels.append(("Factors", self.factors[["ic1", "ic2"]], self.n_factors))
+            panels.append(("factors", self.factors[["ic1", "ic2"]], self.n_factors))
         if len(self.groups):
-            panels.append(("Groups", self.groups[["ic"]], self.n_groups))
-        if axes is None:
-            _, axes = plt.subplots(1, max(len(panels), 1), figsize=(4.2 * max(len(panels), 1), 3.2), squeeze=False)
-            axes = list(axes[0])
-        for ax, (title, frame, chosen) in zip(axes, panels, strict=False):
-            for name, style in zip(frame.columns, ("o-", "s--"), strict=False):
-                ax.plot(frame.index, frame[name], style, label=name.upper(), color="C0" if style == "o-" else "C1")
-            ax.axvline(chosen, color="0.6", linewidth=1, zorder=0)
-            ax.set_xlabel(f"number of {title.lower()}")
-            ax.set_ylabel("criterion")
-            ax.set_xticks(list(frame.index))
-            ax.set_title(f"{title}: {chosen} chosen")
-            if frame.shape[1] > 1:
-                ax.legend(frameon=False)
+            panels.append(("groups", self.groups[["ic"]], self.n_groups))
+        if not panels:
+            raise SpecificationError(
+                "Both numbers were given.", "A criterion needs a number left open.", 'n_factors="auto"'
+            )
+        axes = several(ax, len(panels), size=(3.9, 3.1))
+        for one, panel in zip(axes, panels, strict=True):
+            self._panel(one, *panel)
         return axes
 
-    def __str__(self) -> str:
-        lines = [f"Selection: {self.n_factors} factors, {self.n_groups} groups"]
-        if len(self.factors):
-            lines += ["", self.factors.round(5).to_string()]
-            lines.append("Rules: " + ", ".join(f"{name.upper()} {value}" for name, value in self.rules.items()))
-        if len(self.groups):
-            lines += ["", self.groups.round(5).to_string()]
-        return "\n".join(lines)
+    def _panel(self, ax: Any, what: str, frame: pd.DataFrame, chosen: int) -> None:
+        from matplotlib.ticker import MaxNLocator
 
-    def _repr_html_(self) -> str:
-        parts = [f"<p>Selection: {self.n_factors} factors, {self.n_groups} groups</p>"]
-        parts += [frame.round(5).to_html() for frame in (self.factors, self.groups) if len(frame)]
-        return "\n".join(parts)
+        from gifepanel.results.plots_style import LINE, head, style
+
+        handles = []
+        for j, name in enumerate(frame.columns):
+            own, values = style(j), frame[name]
+            look = {"color": own.color, "marker": own.marker, "linestyle": own.line, "linewidth": 1.3}
+            label = {"ic": "information criterion"}.get(name, name.upper())
+            handles += ax.plot(frame.index, values, markersize=5, markerfacecolor="white", label=label, **look)
+            at = {"markersize": 6.5, "markeredgecolor": "0.1", "markeredgewidth": 0.6, "linestyle": "none"}
+            if chosen in frame.index:
+                ax.plot([chosen], [values[chosen]], color=own.color, marker=own.marker, zorder=4, **at)
+        ax.axvline(chosen, color=LINE, linewidth=1.2, linestyle=(0, (4, 2)), zorder=0)
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True))
+        ax.set_xlabel(f"number of {what}")
+        ax.set_ylabel("criterion (smaller is better)")
+        rule = f" by {self.rule.upper()}" if what == "factors" else ""
+        head(ax, f"{chosen} {what if chosen != 1 else what[:-1]} chosen{rule}", handles)
+
+    def _content(self, fmt: str) -> tuple[str, list[Block]]:
+        blocks: list[Block] = []
+        if len(self.factors):
+            blocks.append(
+                Table(("Factors", "mean sq. resid.", "IC1", "IC2", "picked by"), (("", self._by_factors()),), True)
+            )
+        if len(self.groups):
+            header = ("Groups", "mean sq. resid.", "IC", "smallest group", "picked by")
+            blocks.append(Table(header, (("", self._by_groups()),), True))
+        notes = [f"The number of {what} was given." for what, table in self._tables if not len(table)]
+        rule = f" (by {self.rule.upper()})" if len(self.factors) else ""
+        title = f"Choice: {self.n_factors} factors{rule}, {self.n_groups} groups"
+        return title, [*blocks, *([Notes(tuple(notes), False)] if notes else [])]
+
+    @property
+    def _tables(self) -> list[tuple[str, pd.DataFrame]]:
+        return [("factors", self.factors), ("groups", self.groups)]
+
+    def _by_factors(self) -> tuple[Row, ...]:
+        rows: list[Row] = []
+        for n, row in self.factors.iterrows():
+            picked = [str(name).upper() for name, choice in self.rules.items() if choice == n]
+            mark = " <- chosen" if n == self.n_factors else ""
+            rows.append((str(n), number(row["v"], 6), number(row["ic1"]), number(row["ic2"]), ", ".join(picked) + mark))
+        return tuple(rows)
+
+    def _by_groups(self) -> tuple[Row, ...]:
+        rows: list[Row] = []
+        for n, row in self.groups.iterrows():
+            mark = "<- chosen" if n == self.n_groups else ""
+            mark = mark if row["converged"] else f"{mark} not converged".strip()
+            rows.append((str(n), number(row["sigma2"], 6), number(row["ic"]), f"{row['smallest']:.0f}", mark))
+        return tuple(rows)

@@ -1,8 +1,9 @@
-"""The printed report of models with factors."""
+"""Printed reports: what all models share, and the pieces of models with factors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,112 +11,98 @@ from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import SimpleTable
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.results.blocks import Block, Notes, Pairs, Table, render
+from gifepanel.results.blocks import Block, Notes, Pairs, Table, expanded
+from gifepanel.results.coefficients import coefficient_blocks, coefficient_table, counted, number, probability
+from gifepanel.results.hypotheses import check_level
+from gifepanel.results.printed import Printed
 
 if TYPE_CHECKING:
-    from gifepanel.results.base import FactorResults
     from gifepanel.results.selection import Selection
 
-__all__ = ["PanelSummary", "coefficient_table", "number", "probability", "ratio", "report_parts", "summarize"]
+__all__ = ["LAYOUTS", "PanelSummary", "ReportParts", "joined", "report", "report_parts"]
+
+LAYOUTS = ("auto", "side", "stacked")
 
 
-class PanelSummary(Summary):
+class PanelSummary(Printed, Summary):
     """A printed report: text, HTML, LaTeX, Markdown and CSV.
 
-    ``tables`` holds the same content as statsmodels' SimpleTables, for code that goes through them.
+    ``tables`` holds the content as statsmodels' SimpleTables, for code that goes through them: information first, then
+    the coefficients, one a row and under their full names whatever the layout, then tests. The CSV has them so as well.
     """
 
-    def __init__(self, title: str, blocks: tuple[Block, ...]) -> None:
+    def __init__(self, title: str, blocks: Sequence[Block], complete: Sequence[Block] = ()) -> None:
         super().__init__()
         self.title = title
-        self.blocks = blocks
-        self.tables = [_simple(block) for block in blocks if not isinstance(block, Notes)]
+        self.blocks = tuple(blocks)
+        self._complete = tuple(complete) or self.blocks
+        self.tables = [_simple(block) for block in self._complete if not isinstance(block, Notes)]
 
-    def _all(self) -> tuple[Block, ...]:
-        return (*self.blocks, Notes(tuple(self.extra_txt.splitlines()))) if self.extra_txt else self.blocks
-
-    def as_text(self) -> str:
-        """Text of at most 78 columns."""
-        return render(self.title, self._all(), "text")
-
-    def as_html(self) -> str:
-        """An HTML fragment."""
-        return render(self.title, self._all(), "html")
-
-    def as_latex(self, label: str = "") -> str:
-        """A LaTeX table environment (booktabs)."""
-        text = render(self.title, self._all(), "latex")
-        return text.replace(r"\end{table}", rf"\label{{{label}}}" + "\n" + r"\end{table}") if label else text
-
-    def as_markdown(self) -> str:
-        """Markdown tables."""
-        return render(self.title, self._all(), "markdown")
-
-    def as_csv(self) -> str:
-        """Comma-separated values."""
-        return render(self.title, self._all(), "csv")
-
-    def __str__(self) -> str:
-        return self.as_text()
-
-    def __repr__(self) -> str:
-        return self.as_text()
-
-    def _repr_html_(self) -> str:
-        return self.as_html()
-
-    def _repr_latex_(self) -> str:
-        return self.as_latex()
-
-    def _repr_markdown_(self) -> str:
-        return self.as_markdown()
+    def _content(self, fmt: str) -> tuple[str, Sequence[Block]]:
+        extra = (Notes(tuple(self.extra_txt.splitlines())),) if self.extra_txt else ()
+        return self.title, (*(self._complete if fmt == "csv" else self.blocks), *extra)
 
 
 def _simple(block: Block) -> SimpleTable:
     if isinstance(block, Pairs):
         return SimpleTable([[f"{label}:", value] for label, value in (*block.left, *block.right)])
     assert isinstance(block, Table)
-    rows = [row for _, section in block.sections for row in section]
+    rows = [[text for _, _, text in expanded(row)] for row in block.rows]
     return SimpleTable([row[1:] for row in rows], block.header[1:], [row[0] for row in rows])
-
-
-# ---- numbers
-
-
-def number(value: float, digits: int = 4) -> str:
-    """A coefficient: `digits` decimals, scientific where that would lose it."""
-    if not np.isfinite(value):
-        return str(value)
-    if value != 0 and (abs(value) < 10.0**-digits * 5 or abs(value) >= 1e6):
-        return f"{value:.3e}"
-    return f"{value:.{digits}f}"
-
-
-def ratio(value: float) -> str:
-    """A t statistic with three decimals, scientific from 100 000."""
-    return f"{value:.3f}" if abs(value) < 1e5 or not np.isfinite(value) else f"{value:.3e}"
-
-
-def probability(value: float) -> str:
-    """A p-value with three decimals."""
-    return "" if np.isnan(value) else f"{value:.3f}"
 
 
 # ---- the report
 
 
-def summarize(res: FactorResults, alpha: float) -> PanelSummary:
+@dataclass(frozen=True)
+class ReportParts:
+    """What of a report depends neither on the level of the intervals nor on the layout.
+
+    Attributes
+    ----------
+    information : Pairs
+    tables : tuple of Table
+        Under the coefficients: groups, tests.
+    notes : Notes
+    """
+
+    information: Pairs
+    tables: tuple[Table, ...]
+    notes: Notes
+
+
+def report(res: Any, alpha: float, layout: str, title: str | None, slim: bool) -> PanelSummary:
     """The report of a fit."""
-    if not 0 < alpha < 1:
-        raise SpecificationError(f"alpha is {alpha!r}.", "It must be between 0 and 1.", "alpha=0.05")
-    information, diagnostics, notes = res._report_parts
-    blocks = (information, coefficient_table(res, alpha), diagnostics, notes)
-    return PanelSummary(res.report_title, tuple(block for block in blocks if block is not None))
+    check_level(alpha)
+    if layout not in LAYOUTS:
+        raise SpecificationError(f"layout is {layout!r}.", f"It must be one of {', '.join(LAYOUTS)}.", 'layout="auto"')
+    parts: ReportParts = res._report_parts
+    if layout == "auto" and alpha != 0.05:
+        layout = "stacked"  # who sets the level wants to see the intervals
+    coefficients = coefficient_blocks(res, alpha, layout)
+    tables, notes = ((), ()) if slim else (parts.tables, (_with_pointer(parts.notes, coefficients),))
+    complete = (parts.information, coefficient_table(res, alpha), *tables, *notes)
+    blocks = (parts.information, *coefficients, *tables, *notes)
+    return PanelSummary(res.report_title if title is None else str(title), blocks, complete)
 
 
-def report_parts(res: FactorResults) -> tuple[Pairs, Table | None, Notes]:
-    """Information, tests on residuals (None for a panel too small for them) and notes."""
-    return _information(res), _diagnostics(res), Notes(tuple(_notes(res)))
+def _with_pointer(notes: Notes, coefficients: tuple[Table, ...]) -> Notes:
+    """Where groups stand side by side, what stands where and where the rest is to be found."""
+    side = coefficients[-1]
+    if not (side.spanners or side.hang):
+        return notes
+    where = ""
+    if side.hang:
+        where = "Under the coefficients: standard errors in parentheses"
+        where += "; " if side.spanners else ", p-values in brackets; "
+    line = f'{where}summary(layout="stacked") adds t statistics and confidence intervals.'
+    return replace(notes, lines=(*notes.lines, line))
+
+
+def report_parts(res: Any) -> ReportParts:
+    """The pieces of models with factors: information, groups, tests on residuals (none for a tiny panel), notes."""
+    tables = [*res._group_tables(), _diagnostics(res)]
+    return ReportParts(_information(res), tuple(t for t in tables if t is not None), Notes(tuple(_notes(res))))
 
 
 def _information(res: Any) -> Pairs:
@@ -125,10 +112,11 @@ def _information(res: Any) -> Pairs:
         ("Model", type(res.model).__name__),
         ("Method", res._method),
         ("Absorbed", ", ".join(sample.absorbed) or "none"),
-        ("Factors", str(res.n_factors)),
+        ("Factors", f"{res.n_factors}{_chosen_from(res.selection, 'factors')}"),
         *res._group_information(),
-        ("Covariance", _covariance(res)),
+        ("Covariance", covariance_words(res)),
         ("Bias correction", res.bias_correction_words),
+        *([] if res.converged else [("Converged", "NO")]),
     ]
     right = [
         ("Observations", f"{int(res.nobs)}"),
@@ -145,7 +133,17 @@ def _information(res: Any) -> Pairs:
     return Pairs(tuple(left), tuple(right))
 
 
-def _covariance(res: Any) -> str:
+def _chosen_from(selection: Selection | None, what: str) -> str:
+    """ " of 0 to 8, by IC2" where the number was left open."""
+    table = None if selection is None else getattr(selection, what)
+    if table is None or not len(table):
+        return ""
+    rule = f", by {selection.rule.upper()}" if what == "factors" and selection is not None else ""
+    return f" (of {table.index[0]} to {table.index[-1]}{rule})"
+
+
+def covariance_words(res: Any) -> str:
+    """The covariance of a model with factors, in words."""
     found = res._covariance
     ways = ", ".join(f"{name} ({n})" for name, n in zip(res._cluster_names, found.n_groups, strict=False))
     kinds = {
@@ -157,20 +155,6 @@ def _covariance(res: Any) -> str:
         "cluster": f"clustered by {ways}",
     }
     return kinds[res.cov_type]
-
-
-def coefficient_table(res: Any, alpha: float) -> Table:
-    """Coefficients, standard errors, statistics, intervals."""
-    letter = "t" if res.use_t else "z"
-    header = ("", "coef", "std err", letter, f"P>|{letter}|", f"[{alpha / 2:.3g}", f"{1 - alpha / 2:.3g}]")
-    values = (res.params, res.bse, res.tvalues, res.pvalues)
-    rows: list[tuple[str, ...]] = [
-        (name, number(coef), number(se), ratio(t), probability(p), number(low), number(high))
-        for name, coef, se, t, p, (low, high) in zip(
-            res._names, *map(np.asarray, values), np.asarray(res.conf_int(alpha)), strict=True
-        )
-    ]
-    return Table(header, tuple(res._sections(rows)))
 
 
 def _diagnostics(res: Any) -> Table | None:
@@ -190,15 +174,19 @@ def _diagnostics(res: Any) -> Table | None:
     return Table(("Residual test", "statistic", "p-value", "null hypothesis"), (("", tuple(rows)),), text_last=True)
 
 
+# ---- notes
+
+
 def _notes(res: Any) -> list[str]:
     parts = [part for part, there in (("effects", res.sample.absorbed), ("factors", res.n_factors)) if there]
-    with_slopes = _and(["slopes", *parts])
-    notes = [
+    with_slopes = joined(["slopes", *parts])
+    notes = [] if res.converged else [res._note_on_convergence()]
+    notes.append(
         f"R-squared counts {with_slopes}"
-        + (f"; R-squared within is the share the slopes explain of what {_and(parts)} leave." if parts else ".")
-    ]
+        + (f"; R-squared within is the share the slopes explain of what {joined(parts)} leave." if parts else ".")
+    )
     if res.n_factors:
-        shares = _and([f"{100 * share:.1f}%" for share in res.factor_shares])
+        shares = joined([f"{100 * share:.1f}%" for share in res.factor_shares])
         verb = "factor explains" if res.n_factors == 1 else "factors explain"
         effects = " and additive effects" if res.sample.absorbed else ""
         notes.append(f"The {verb} {shares} of what slopes{effects} leave of the outcome.")
@@ -214,8 +202,6 @@ def _notes(res: Any) -> list[str]:
             f"starts. The best is reported; the next has a sum of squares {minima['excess_percent'].iloc[1]:.3g}% "
             "higher (see .minima)."
         )
-    if not res.converged:
-        notes.append("NOT CONVERGED: raise max_iter, or lower the number of factors or groups.")
     return notes
 
 
@@ -227,10 +213,11 @@ def _note_on_selection(selection: Selection) -> str:
     if len(selection.groups):
         span = f"{selection.groups.index[0]} to {selection.groups.index[-1]}"
         chosen.append(f"the number of groups ({span}) by an information criterion")
-    return f"Chosen from the data: {_and(chosen)} (see .selection); inference takes it as given."
+    return f"Chosen from the data: {joined(chosen)} (see .selection); inference takes it as given."
 
 
-def _and(parts: Sequence[str]) -> str:
+def joined(parts: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
     return " and ".join([*([", ".join(parts[:-1])] if len(parts) > 1 else []), *parts[-1:]])
 
 
@@ -253,5 +240,5 @@ def _notes_on_sample(res: Any) -> list[str]:
         notes.append(f"Dropped, since effects or other regressors span them: {', '.join(sample.dropped)}.")
     if sample.n_incomplete:
         lost = ", ".join(f"{name} in {count}" for name, count in sample.incomplete.items())
-        notes.append(f"{sample.n_incomplete} rows were left out for missing values or lags: {lost}.")
+        notes.append(f"{counted(sample.n_incomplete, 'row')} left out for missing values or lags: {lost}.")
     return notes

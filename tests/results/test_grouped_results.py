@@ -122,6 +122,11 @@ def test_membership_by_hand(grouped: Any) -> None:
     rows = np.arange(46)
     margin = (ssr[rows, order[:, 1]] - ssr[rows, order[:, 0]]) / grouped.mse_resid
     np.testing.assert_allclose(table["margin"], margin, rtol=1e-6)
+    limit = 2 * np.log(19)
+    close = (ssr - ssr.min(axis=1, keepdims=True)) / grouped.mse_resid < limit
+    expected = [tuple(int(k) + 1 for k in order[i] if close[i, k]) for i in rows]
+    assert table["confidence_set"].tolist() == expected
+    assert f"{int((margin < limit).sum())} entities fit another group" in " ".join(str(grouped.summary()).split())
     assert ssr[rows, own].sum() == pytest.approx(grouped.ssr)
 
 
@@ -196,7 +201,7 @@ def test_diagnostics_are_those_of_the_residuals(res: Any) -> None:
 def test_other_covariances_of_the_same_fit(res: Any) -> None:
     refit = {"cov_type": "cluster", "cov_kwds": {"groups": "year"}}
     other = res.get_robustcov_results("cluster", groups="year")
-    assert other.cov_type == "cluster" and not other.use_t
+    assert other.cov_type == "cluster" and other.use_t == res.use_t  # as in statsmodels
     np.testing.assert_array_equal(other.params, res.params)
     assert "clustered by year" in other.summary().as_text() and "by year" not in res.summary().as_text()
     if res.n_groups == 1:

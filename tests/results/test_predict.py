@@ -126,5 +126,5 @@ def test_options_are_not_swallowed(fitted: Any) -> None:
     for options in ({"efects": False}, {"transform": True}):
         with pytest.raises(TypeError, match=next(iter(options))):
             fitted.predict(**options)
-    with pytest.raises(TypeError, match="title"):
-        fitted.summary(title="Mine")
+    with pytest.raises(TypeError, match="titel"):
+        fitted.summary(titel="Mine")
