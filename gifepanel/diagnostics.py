@@ -59,9 +59,7 @@ def _to_panel(resid: Any, **aligned: Any) -> tuple[npt.NDArray[np.float64], dict
             )
     elif series.index.nlevels == 2:
         if series.index.duplicated().any():
-            raise DataError(
-                "Some (entity, time) pairs occur twice.", "Each may occur once.", "Drop duplicates."
-            )
+            raise DataError("Some (entity, time) pairs occur twice.", "Each may occur once.", "Drop duplicates.")
         wide = series.unstack()
     else:
         raise DataError(
@@ -121,9 +119,7 @@ def panel_durbin_watson(resid: Any, factors: Any = None, *, entity_effects: bool
     return _serial.panel_durbin_watson(e, **kw, entity_effects=entity_effects)
 
 
-def born_breitung(
-    resid: Any, lags: int = 1, factors: Any = None, *, entity_effects: bool | None = None
-) -> TestResult:
+def born_breitung(resid: Any, lags: int = 1, factors: Any = None, *, entity_effects: bool | None = None) -> TestResult:
     """Bias-corrected Q(p) test of serial correlation (Born & Breitung 2016), valid after effects and
     factors."""
     e, kw = _to_panel(resid, factors=factors)

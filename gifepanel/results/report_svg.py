@@ -49,6 +49,8 @@ def svg_of(figure: Any, number: int, label: str) -> str:
     for axes in figure.axes:
         for artist in axes.collections:
             _lighten(artist)
+        for text in axes.texts:
+            text.set_path_effects([])  # would be outlines of letters; the page's style has the halo
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, dpi=_DPI)
     return _clean(buffer.getvalue(), number, label)
