@@ -16,12 +16,11 @@ from gifepanel.exceptions import (
     DataError,
     SpecificationError,
 )
-from gifepanel.kernels.absorb import drop_singletons
 from gifepanel.models.checks import combination_of, spanned_by
 from gifepanel.panel.text import caller_level
 from gifepanel.projections.base import Certificate, column_norms
 from gifepanel.projections.composite import EffectsAndControls
-from gifepanel.projections.system import Effect
+from gifepanel.projections.system import Effect, passes
 
 if TYPE_CHECKING:
     from gifepanel.panel.design import PanelDesign
@@ -139,7 +138,7 @@ def mark_singletons(design: PanelDesign, rows: BoolArray) -> int:
     if not any((np.bincount(own if kept else own[rows]) == 1).any() for own, _ in codes):
         return 0
     stacked = np.stack([own.astype(np.int32) for own, _ in codes])
-    return int(drop_singletons(stacked, np.array([len(levels) for _, levels in codes]), rows))
+    return int(passes(rows.size).drop_singletons(stacked, np.array([len(levels) for _, levels in codes]), rows))
 
 
 def no_row_left(design: PanelDesign, n_singletons: int, n_zero_weights: int) -> DataError:

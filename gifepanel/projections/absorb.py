@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.kernels.absorb import absorbed_leverage
 from gifepanel.projections.accelerator import WithinSolver, check_accelerator
 from gifepanel.projections.base import Certificate, DegreesAbsorbed, column_norms
 from gifepanel.projections.reduced import DENSE, EMPTY, ReducedSolver
@@ -164,6 +163,8 @@ class Absorption:
         inverse = self._solver.dense.solve(np.eye(system.size)) if system.size else np.empty((0, 0))
         if system.base < 0:
             return system.unsort(self._slope_leverage(inverse))
+        from gifepanel.kernels.absorb import absorbed_leverage
+
         out = np.empty(system.n)
         cells = system.cells
         absorbed_leverage(

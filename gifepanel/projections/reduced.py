@@ -18,9 +18,8 @@ import numpy as np
 from scipy.linalg import lapack, solve_triangular
 from scipy.sparse.linalg import splu
 
-from gifepanel.kernels.absorb import sampled_degree
 from gifepanel.projections.pcg import PcgState, pcg
-from gifepanel.projections.system import EffectSystem
+from gifepanel.projections.system import EffectSystem, passes
 
 __all__ = ["DENSE", "EMPTY", "PivotedCholesky", "ReducedSolver"]
 
@@ -77,7 +76,7 @@ class ReducedSolver:
             return True
         system, levels = self.system, int(self.system.offsets[1])
         sample = np.random.default_rng(0).choice(levels, min(_SAMPLE, levels), replace=False)
-        return bool(sampled_degree(system.codes, system.starts, system.size, sample) <= _SPARSE_DEGREE)
+        return bool(passes(system.n).sampled_degree(system.codes, system.starts, system.size, sample) <= _SPARSE_DEGREE)
 
     def _by_passes(self, state: PcgState, norm: Norm) -> tuple[Array, str, int]:
         """Conjugate gradients on passes over the rows; on S itself if that turns out slow."""

@@ -12,28 +12,25 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from gifepanel.kernels.absorb import (
-    counting_order,
-    merged_levels,
-    reduced_lengths,
-    reduced_sums,
-    schur_rows,
-    subtract_terms,
-    sweep_rows,
-)
-
-__all__ = ["Effect", "EffectSystem"]
+__all__ = ["Effect", "EffectSystem", "passes"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _CHUNKS = 4
 _SERIAL = 200_000
 _BLOCK = 1 << 22
+_SMALL = 10_000
+
+
+def passes(n: int) -> Any:
+    """The passes over n rows: in NumPy where there are few, since compiled code takes half a second to load."""
+    return import_module("gifepanel.projections.plain_passes" if n <= _SMALL else "gifepanel.kernels.absorb")
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +111,10 @@ class EffectSystem:
         return int(self.starts[-1])
 
     @property
+    def _passes(self) -> Any:
+        return passes(self.n)
+
+    @property
     def size(self) -> int:
         """Unknowns M."""
         return int(self.offsets[-1])
@@ -139,7 +140,7 @@ class EffectSystem:
         sums = self._reduce(
             self.size + 1,
             m,
-            lambda a, b, out: sweep_rows(
+            lambda a, b, out: self._passes.sweep_rows(
                 columns, self.weights, self.codes, self.values, self.starts, a, b, take, demean, out
             ),
         )
@@ -148,7 +149,9 @@ class EffectSystem:
     def subtract(self, columns: Array, unknown: Array) -> None:
         """columns -= B unknown, in place."""
         self._over_chunks(
-            lambda a, b: subtract_terms(columns, self.codes, self.values, unknown, self.starts[a], self.starts[b]),
+            lambda a, b: self._passes.subtract_terms(
+                columns, self.codes, self.values, unknown, self.starts[a], self.starts[b]
+            ),
         )
 
     def sums(self, columns: Array) -> Array:
@@ -156,7 +159,7 @@ class EffectSystem:
         return self._reduce(
             self.size,
             columns.shape[1],
-            lambda a, b, out: reduced_sums(
+            lambda a, b, out: self._passes.reduced_sums(
                 columns, self.weights, self.codes, self.values, self.starts[a], self.starts[b], out
             ),
         )
@@ -170,7 +173,9 @@ class EffectSystem:
         return self._reduce(
             self.size,
             unknown.shape[1],
-            lambda a, b, out: schur_rows(self.codes, self.values, self.weights, self.starts, a, b, unknown, out),
+            lambda a, b, out: self._passes.schur_rows(
+                self.codes, self.values, self.weights, self.starts, a, b, unknown, out
+            ),
         )
 
     @cached_property
@@ -190,13 +195,16 @@ class EffectSystem:
         return self._reduce(
             self.size,
             2,
-            lambda a, b, out: reduced_lengths(self.codes, self.values, self.weights, self.starts, a, b, out),
+            lambda a, b, out: self._passes.reduced_lengths(
+                self.codes, self.values, self.weights, self.starts, a, b, out
+            ),
         )
 
     def merged(self, j: int) -> int:
         """Levels of term j less the connected components of its graph with the base effect."""
         first, last = self.offsets[j : j + 2]
-        return int(merged_levels(self.codes[j] - np.int32(first), self.starts, self.weights, int(last - first)))
+        own = self.codes[j] - np.int32(first)
+        return int(self._passes.merged_levels(own, self.starts, self.weights, int(last - first)))
 
     @cached_property
     def base_weights(self) -> Array:
@@ -310,7 +318,7 @@ def _by_level(codes: Any, n_levels: int) -> tuple[IntArray | None, IntArray]:
     """Order of the rows by level, None where they are in order, and where each level starts."""
     order = np.empty(codes.shape[0], dtype=np.int64)
     starts = np.empty(n_levels + 1, dtype=np.int64)
-    counting_order(codes, n_levels, order, starts)
+    passes(len(codes)).counting_order(codes, n_levels, order, starts)
     return (None if bool((codes[1:] >= codes[:-1]).all()) else order), starts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,7 @@ def called(
     options: Mapping[str, Any],
     defaults: Mapping[str, Any] | None = None,
     arguments: Sequence[str] = (),
-    uses: Sequence[str] = (),
+    uses: Iterable[str] = (),
 ) -> Call:
     """Write a call down.
 
@@ -57,13 +57,14 @@ def called(
         Their defaults; arguments that equal them are left out.
     arguments : sequence of str
         Positional arguments: a formula, names of variables.
-    uses : sequence of str
+    uses : iterable of str
 
     Returns
     -------
     Call
     """
-    written, given = [], []
+    written: list[tuple[str, str]] = []
+    given: list[tuple[str, str]] = []
     for name, value in options.items():
         if name in _WITHOUT_EFFECT or _is_default(value, name, defaults or {}):
             continue
@@ -208,8 +209,8 @@ def estimator_source(learner: Any) -> tuple[str, list[str]] | None:
         found = {key: part for key, part in parts.items() if part is not None}
         text = "{" + ", ".join(f"{_quoted(key)}: {part[0]}" for key, part in found.items()) + "}"
         return text, sorted({line for part in found.values() for line in part[1]})
-    text = _estimator(learner, names)
-    return None if text is None else (text, [f"from {module} import {name}" for name, module in sorted(names.items())])
+    one = _estimator(learner, names)
+    return None if one is None else (one, [f"from {module} import {name}" for name, module in sorted(names.items())])
 
 
 def _estimator(value: Any, names: dict[str, str]) -> str | None:

@@ -66,7 +66,8 @@ figure.wide{grid-column:1/-1}
 figure svg{display:block;width:100%;max-width:calc(1.15*var(--width));height:auto;
 stroke-linejoin:round;stroke-linecap:butt;background:var(--paper);fill:var(--ink)}
 figure.wide svg{min-width:min(var(--width),40rem)}
-figure svg text{fill:var(--ink);stroke:var(--paper);stroke-width:1.6px;paint-order:stroke;font-family:system-ui,-apple-system,"Segoe UI",Roboto,Arial,"DejaVu Sans",sans-serif}
+figure svg text{fill:var(--ink);stroke:var(--paper);stroke-width:1.6px;paint-order:stroke;
+font-family:system-ui,-apple-system,"Segoe UI",Roboto,Arial,"DejaVu Sans",sans-serif}
 figcaption{font-size:.875rem;color:var(--soft);margin-top:.35rem;max-width:40rem}
 figcaption b{color:var(--ink);font-weight:600}
 details{margin:.9rem 0}

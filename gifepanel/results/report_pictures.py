@@ -29,6 +29,8 @@ class Picture:
     caption : str
         How to read it.
     arguments : tuple
+    separate : bool
+        Whether every coefficient has a scale of its own.
     fits : bool
         Whether the model has such a thing.
     label : callable, optional
@@ -39,6 +41,7 @@ class Picture:
     section: str
     caption: str
     arguments: tuple[Any, ...] = ()
+    separate: bool = False
     fits: bool = True
     label: Callable[[Any], str] | None = None
 
@@ -95,7 +98,8 @@ def draw_pictures(res: Any, pictures: Sequence[Picture]) -> tuple[list[Drawn], l
 
 
 def _drawn(res: Any, picture: Picture, number: int) -> str:
-    axes = getattr(res.plot, picture.name)(*picture.arguments)
+    options = {"separate": True} if picture.separate else {}
+    axes = getattr(res.plot, picture.name)(*picture.arguments, **options)
     first = axes if hasattr(axes, "figure") else np.ravel(axes)[0]
     label = picture.caption if picture.label is None else picture.label(res)
     return svg_of(first.figure, number, label)
@@ -108,9 +112,23 @@ def _pictures(res: Any) -> list[Picture]:
     linear = not hasattr(res, "factor_shares")
     slopes = [name for j, name in enumerate(res._names) if j not in res.model._constants][:_MOST_COEFFICIENTS]
     coefficients = Picture(
-        "coefficients", "estimates", "Point estimates with 95 % confidence intervals.", label=_coefficients_in_words
+        "coefficients",
+        "estimates",
+        "Point estimates with 95 % confidence intervals.",
+        separate=_of_many_sizes(res),
+        label=_coefficients_in_words,
     )
     return [coefficients, *(_linear(res, slopes) if linear else _with_factors(res, slopes))]
+
+
+def _of_many_sizes(res: Any) -> bool:
+    """Whether one scale would make some intervals invisible; for as many regressors as have room."""
+    slots = np.asarray(getattr(res, "_slots", np.arange(len(res._names))[None, :]))
+    slots = slots[:, [int(j) not in res.model._constants for j in slots[0]]]
+    if not 2 <= slots.shape[1] <= 9:
+        return False
+    sizes = np.abs(np.asarray(res.conf_int())).max(axis=1)[slots].max(axis=0)
+    return bool(sizes.max() > 20 * sizes.min())
 
 
 def _with_factors(res: Any, slopes: list[str]) -> Iterable[Picture]:

@@ -6,16 +6,24 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from gifepanel.kernels import absorb as kernels
+from gifepanel.kernels import absorb
+from gifepanel.projections import plain_passes
 
 
-def test_recursive_singletons() -> None:
+@pytest.fixture(params=[absorb, plain_passes], ids=["compiled", "plain"])
+def kernels(request: pytest.FixtureRequest) -> Any:
+    """The compiled passes, and those in NumPy."""
+    return request.param
+
+
+def test_recursive_singletons(kernels: Any) -> None:
     """A chain: dropping one row makes the next one single; against repeated counting."""
     a = np.array([0, 0, 1, 1, 2, 2, 3, 3, 3])
     b = np.array([0, 1, 1, 2, 2, 3, 4, 4, 5])
@@ -26,7 +34,7 @@ def test_recursive_singletons() -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_singletons_against_repeated_counting(seed: int) -> None:
+def test_singletons_against_repeated_counting(kernels: Any, seed: int) -> None:
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 40, (3, 90)).astype(np.int32)
     keep = rng.random(90) < 0.9
@@ -45,7 +53,7 @@ def test_singletons_against_repeated_counting(seed: int) -> None:
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("seed", range(8))
-def test_merged_levels_against_scipy(seed: int, weighted: bool) -> None:
+def test_merged_levels_against_scipy(kernels: Any, seed: int, weighted: bool) -> None:
     """Levels of one effect less connected components of its graph with the other."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -62,7 +70,7 @@ def test_merged_levels_against_scipy(seed: int, weighted: bool) -> None:
     assert kernels.merged_levels(right, starts, weights, 40) == expected
 
 
-def test_counting_order() -> None:
+def test_counting_order(kernels: Any) -> None:
     codes = np.array([2, 0, 2, 1, 0])
     order, starts = np.empty(5, dtype=np.int64), np.empty(4, dtype=np.int64)
     kernels.counting_order(codes, 3, order, starts)
@@ -71,7 +79,7 @@ def test_counting_order() -> None:
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_sweep_over_rows(weighted: bool) -> None:
+def test_sweep_over_rows(kernels: Any, weighted: bool) -> None:
     """Terms and means taken out, sums and squares of what is left, in one pass and in two."""
     rng = np.random.default_rng(0)
     starts = np.array([0, 3, 4, 9])
@@ -89,7 +97,7 @@ def test_sweep_over_rows(weighted: bool) -> None:
     assert_allclose(sums[4], (w[:, None] * expected**2).sum(0), rtol=1e-9)
 
 
-def test_sampled_degree() -> None:
+def test_sampled_degree(kernels: Any) -> None:
     """Levels met by a sampled one, itself among them."""
     base = np.array([0, 0, 1, 1, 1, 2])
     codes = np.array([[0, 1, 1, 2, 3, 3]], dtype=np.int32)
@@ -105,7 +113,9 @@ def test_without_compilation() -> None:
         "import json\nimport numpy as np\n"
         "from gifepanel.projections.absorb import Absorption\n"
         "from gifepanel.kernels.absorb import drop_singletons\n"
+        "from gifepanel.projections import system\n"
         "from gifepanel.projections.system import Effect\n"
+        "system._SMALL = 0\n"
         "rng = np.random.default_rng(0)\n"
         "a, b, z = rng.integers(0, 6, 60), rng.integers(0, 4, 60), rng.normal(size=60)\n"
         "effects = (Effect('a', a, 6), Effect('b', b, 4), Effect('b[z]', b, 4, z))\n"

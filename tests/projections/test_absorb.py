@@ -19,6 +19,8 @@ from tests.projections.effects import KINDS, Design, design, dummies, effect, ri
 
 METHODS = ("Cholesky", "conjugate gradients", "conjugate gradients (sparse)", "sparse factorisation")
 
+pytestmark = pytest.mark.usefixtures("both_passes")
+
 
 def force(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     """Thresholds that leave one method only."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -10,6 +13,8 @@ from gifepanel.projections import system as module
 from gifepanel.projections.pcg import PcgState, pcg
 from gifepanel.projections.system import EffectSystem
 from tests.projections.effects import KINDS, design
+
+pytestmark = pytest.mark.usefixtures("both_passes")
 
 
 def dense(kind: str, weights: str) -> tuple[EffectSystem, np.ndarray, np.ndarray, np.ndarray]:
@@ -108,3 +113,16 @@ def test_conjugate_gradients_continue_where_they_stopped() -> None:
     assert_array_equal(start.x, 0)
     zero = pcg(*arguments, PcgState(np.zeros((20, 1)), np.zeros((20, 1)), 0, np.zeros(1)), tol=0.0, max_iter=9)
     assert_array_equal(zero.x, 0)
+
+
+def test_small_data_need_no_compiled_code() -> None:
+    """A small fit loads neither numba nor a kernel."""
+    program = (
+        "import sys\nimport gifepanel as g\n"
+        "data = g.datasets.load_cigar()\n"
+        "res = g.PartialledOLS.from_formula('sales ~ price | state + year', data)"
+        ".fit(cov_type='cluster', cov_kwds={'groups': 'state'})\nstr(res.summary())\n"
+        "print('numba' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

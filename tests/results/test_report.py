@@ -445,3 +445,8 @@ def test_pictures_are_those_of_res_plot(grouped: Any, linear: Any) -> None:
     for fit in (grouped, linear):
         named = {picture.name for picture in report_pictures._pictures(fit)}
         assert named == set(dir(fit.plot)) | ({"criteria"} & named)
+
+
+def test_coefficients_of_many_sizes_have_scales_of_their_own(grouped: Any, linear: Any) -> None:
+    found = [report_pictures._pictures(fit)[0].separate for fit in (grouped, linear)]
+    assert found == [False, True]  # price is in cents, income in dollars
