@@ -15,6 +15,7 @@ from gifepanel.exceptions import DataError
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.diagnostics import residual_diagnostics
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.inference.testresult import TestResult
 from gifepanel.results.calls import called
 from gifepanel.results.factor_plots import FactorPlots
 from gifepanel.results.inherited import populate_wrapper
@@ -251,6 +252,35 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
     def diagnostics(self) -> pd.DataFrame:
         """Tests on the residuals: statistic, p-value, reference distribution and the null hypothesis in words."""
         return self._diagnostics.copy()
+
+    def test_homogeneity(self) -> TestResult:
+        """Do all entities have the same slopes?
+
+        Slopes of each entity are estimated anew under the number of factors of this fit: Ando and Bai (2015) with
+        factors, Pesaran and Yamagata (2008) without. Small p-values speak for groups; groups that were
+        found are not what is tested.
+
+        Returns
+        -------
+        TestResult
+
+        Raises
+        ------
+        SpecificationError
+            If there are too few periods for slopes of each entity, or time effects.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", 50, 25, random_state=0)
+        >>> res = gife.InteractiveFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_factors=2).fit()
+        >>> bool(res.test_homogeneity().pvalue < 0.001)
+        True
+        """
+        from gifepanel.results.homogeneity import homogeneity_of
+
+        _ = self._estimate  # which raises where the data are gone
+        return homogeneity_of(self.model, self.n_factors)
 
     @cached_property
     def minima(self) -> pd.DataFrame:

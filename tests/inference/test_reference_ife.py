@@ -14,28 +14,7 @@ from gifepanel.inference import (
     residual_df,
 )
 from tests.reference.ife_numpy import IFEFit, cigar_growth, cigar_panel, fit_ife
-
-# R package PanelIFE 0.0 (ls_factor with M1 = M2 = 2, no degrees-of-freedom factor); growth rates of Cigar.
-# Its bcorr terms are estimates of the bias, to be subtracted; ours are what is added, hence the sign.
-PANELIFE_BETA = {2: (-0.4378155033, 0.1777987881), 5: (-0.3140093369, 0.1593977364)}
-PANELIFE_VAR = {
-    (2, "nonrobust"): (4.340731748e-4, 9.718494623e-4),
-    (2, "HC0"): (6.285573147e-4, 9.568193661e-4),
-    (2, "HAC"): (7.609392138e-4, 1.2544719074e-3),
-    (5, "HC0"): (5.533600198e-4, 8.504450934e-4),
-}
-PANELIFE_BCORR = {
-    2: (
-        (-0.0016234611455, 0.0006831938447),
-        (0.002228577227, -0.001817543967),
-        (0.005477355219, -0.001848071214),
-    ),
-    5: (
-        (0.0003102164542, 0.0007489837569),
-        (-0.0003498265344, 0.0006524472018),
-        (-0.002565058559, -0.006656675498),
-    ),
-}
+from tests.reference.published import PANELIFE_BCORR, PANELIFE_BETA, PANELIFE_VAR, SALES_ON_PRICE
 
 
 @pytest.fixture(scope="module")
@@ -82,35 +61,6 @@ def test_moon_weidner_bias_terms(growth, n_factors):
     bread = factor_covariance(project(fit.x, space), fit.resid, df_resid=1).bread
     res = bias_terms(fit.x, fit.resid, fit.factors, fit.loadings, bread, predetermined=True, m1=2, m2=2)
     np.testing.assert_allclose((-res.b1, -res.b2, -res.b3), PANELIFE_BCORR[n_factors], rtol=2e-8, atol=1e-11)
-
-
-# Sales on Price, R = 2: an independent solution, held against published numbers of
-# InteractiveFixedEffectModels.jl (issue 13 and README of 2019), Stata regife and a MATLAB implementation
-# of Bai (2009) run in Octave.
-SALES_ON_PRICE = {
-    (True, False): {
-        "none": 0.013059609797005534,
-        "effects": 0.013287848549014991,
-        "parameters": 0.014117077386204173,
-        "df": {"effects": 1333, "parameters": 1181, "rank": 1187},
-        "HC0": 0.025819399597534314,
-        "unit": 0.03877846284701055,
-        "time": 0.037831235847057956,
-        "bias": (0.01931959181080798, 1.0031742014573885e-05),
-        "beta_bc": -0.44471901059513647,
-    },
-    (True, True): {
-        "none": 0.03821125602775335,
-        "effects": 0.03932408704886644,
-        "parameters": 0.04184014633896479,
-        "df": {"effects": 1303, "parameters": 1151, "rank": 1160},
-        "HC0": 0.04708176517956182,
-        "unit": 0.08454670958338503,
-        "time": 0.08067845263641547,
-        "bias": (0.004635603457587074, 9.29278037687923e-05),
-        "beta_bc": -0.5288859457894728,
-    },
-}
 
 
 @pytest.mark.parametrize("effects", list(SALES_ON_PRICE))
