@@ -100,6 +100,13 @@ def _joint_tests(res: Any) -> tuple[Table, ...]:
     return (Table(("Joint test", "F", "p-value", "null hypothesis"), (("", tuple(rows)),), text_last=True),)
 
 
+def _aliased(res: Any) -> list[str]:
+    """Names of controls that took no part; the constant needs no word."""
+    basis = getattr(res._fit.projection, "basis", None)
+    names = [] if basis is None else [res.model.design.control_names[j] for j in basis.aliased]
+    return [name for name in names if name != "Intercept"]
+
+
 def _notes(res: Any) -> list[str]:
     design = res.model.design
     parts = [
@@ -134,6 +141,8 @@ def notes_on_sample(res: Any) -> list[str]:
     others = [name for name in res.dropped if name not in res.spanned]
     if others:
         notes.append(f"Collinear regressors, left out: {', '.join(others)}.")
+    if aliased := _aliased(res):
+        notes.append(f"Controls that add nothing to effects and other controls: {', '.join(aliased)}.")
     if res.n_singletons:
         notes.append(f"{counted(res.n_singletons, 'row')} dropped: each alone in a level of an effect.")
     if res.model.n_zero_weights:

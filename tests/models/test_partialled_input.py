@@ -197,6 +197,7 @@ def test_controls_that_add_nothing() -> None:
         res = model("y ~ x1 | firm", data, partial="z1 + block").fit()
     assert caught[0].filename == __file__
     assert res.degrees.total == 26
+    assert "Controls that add nothing to effects and other controls: block." in " ".join(str(res.summary()).split())
     with pytest.warns(CollinearityWarning, match="^(z1|x2|both), block add nothing"):
         three = model("y ~ x1 | firm", data, partial="z1 + x2 + both + block").fit()
     assert_allclose(three.params, model("y ~ x1 | firm", data, partial="z1 + x2").fit().params, rtol=1e-10)
