@@ -10,13 +10,14 @@ export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs slow bench clean
+.PHONY: help demo test lint format docs notebooks slow bench clean
 
 help:
 	@echo "make demo    fit the cigarette panel and print the report"
 	@echo "make test    ruff, mypy, the tests, the documentation"
 	@echo "make lint    ruff and mypy         make format  ruff, rewriting files"
 	@echo "make docs    docs/_build/html      make slow    Monte Carlo tests"
+	@echo "make notebooks   run notebooks/*.py and store them with their output"
 	@echo "make bench   speed and accuracy    make clean   remove .venv and everything built"
 
 demo: .venv/stamp-run
@@ -38,6 +39,9 @@ format: .venv/stamp-dev
 docs: .venv/stamp-dev
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
+notebooks: .venv/stamp-dev
+	$(BIN)/python notebooks/build.py
+
 slow: .venv/stamp-dev
 	$(BIN)/python -m pytest -q -n $(JOBS) -m slow
 
@@ -45,7 +49,7 @@ bench: .venv/stamp-bench
 	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 clean:
-	rm -rf .venv build dist docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist docs/_build docs/generated docs/notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find gifepanel tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 .venv/bin/python:

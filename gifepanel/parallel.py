@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 __all__ = ["Progress", "run_tasks", "spawn_seeds"]
 
 Progress = bool | Callable[[int, int], None] | None
+_DELAY = 2.0  # seconds
 
 
 def spawn_seeds(random_state: Any, n: int) -> list[Any]:
@@ -100,12 +102,26 @@ def _counter(progress: Progress, total: int, description: str) -> Iterator[Calla
 
         yield report
         return
-    from tqdm.auto import tqdm
+    bar = _bar(total, description, 0, disable=False) if progress else None
+    begun = monotonic()
 
-    disable = None if progress is None else not progress
-    with tqdm(total=total, desc=description, disable=disable, delay=0 if progress else 2, leave=False) as bar:
-
-        def advance() -> None:
+    def advance() -> None:
+        nonlocal bar, done
+        done += 1
+        # a bar that is never shown is never made: in a notebook it would leave its widgets behind
+        if bar is None and progress is None and monotonic() - begun > _DELAY:
+            bar = _bar(total, description, done - 1, disable=None)
+        if bar is not None:
             bar.update(1)
 
+    try:
         yield advance
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _bar(total: int, description: str, done: int, *, disable: bool | None) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, desc=description, initial=done, disable=disable, leave=False)

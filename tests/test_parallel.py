@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 import pytest
 
+from gifepanel import parallel
 from gifepanel.parallel import run_tasks, spawn_seeds
 
 
@@ -60,3 +61,28 @@ def test_no_bar_without_a_terminal(capsys):
     assert capsys.readouterr().err == ""
     run_tasks(square, [(k,) for k in range(5)], progress=True, description="squares")
     assert "squares" in capsys.readouterr().err
+
+
+def test_a_bar_is_made_once_the_work_takes_its_time(monkeypatch):
+    """Short work makes none, so that a notebook is left without its widgets; long work one that knows what is done."""
+    made = []
+
+    class Bar:
+        def __init__(self, done):
+            self.n = done
+
+        def update(self, by):
+            self.n += by
+
+        def close(self):
+            made.append(self.n)
+
+    monkeypatch.setattr(parallel, "_bar", lambda total, text, done, *, disable: Bar(done))
+    run_tasks(square, [(k,) for k in range(5)])
+    run_tasks(square, [(k,) for k in range(5)], progress=False)
+    assert made == []
+    run_tasks(square, [(k,) for k in range(5)], progress=True)
+    monkeypatch.setattr(parallel, "_DELAY", -1.0)
+    run_tasks(square, [(k,) for k in range(4)])
+    run_tasks(square, [(k,) for k in range(4)], progress=False)
+    assert made == [5, 4]

@@ -205,6 +205,15 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
         ssc : bool
         **cov_kwds
             ``groups``, ``maxlags``, ``kernel``.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> clustered = res.get_robustcov_results("cluster", groups="state")
+        >>> res.bse.round(3).tolist(), clustered.bse.round(3).tolist()
+        ([0.028, 0.0], [0.095, 0.001])
         """
         use_t = self.use_t or None if use_t is None else use_t
         covariance, names, use_t = self.model._covariance_for(cov_type, cov_kwds, ssc, use_t)
@@ -250,7 +259,19 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
         return frame.set_index("test")
 
     def diagnostics(self) -> pd.DataFrame:
-        """Tests on the residuals: statistic, p-value, reference distribution and the null hypothesis in words."""
+        """Tests on the residuals: statistic, p-value, reference distribution and the null hypothesis in words.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> res.diagnostics()[["statistic"]].round(1).tail(2)
+                            statistic
+        test
+        Born-Breitung Q(1)       21.8
+        Pesaran-Xie CD*           1.6
+        """
         return self._diagnostics.copy()
 
     def test_homogeneity(self) -> TestResult:
@@ -321,6 +342,14 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
         ------
         DataError
             For entities without a group, and with ``effects`` for entities or periods out of the sample.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> [round(float(res.predict(effects=on).iloc[0]), 1) for on in (True, False)]
+        [89.3, 2.5]
         """
         return predict(self.model.design, self._estimate, self.model._kept, data, effects)
 
@@ -350,7 +379,17 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
         return report_parts(self)
 
     def remove_data(self) -> None:
-        """Drop everything of the size of the sample; what doesn't need it is computed first and kept."""
+        """Drop everything of the size of the sample; what doesn't need it is computed first and kept.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> res.remove_data()
+        >>> res.factors.shape
+        (30, 2)
+        """
         for name in _KEPT:
             getattr(self, name)
         super().remove_data()

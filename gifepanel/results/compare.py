@@ -53,6 +53,26 @@ class Comparison(Printed):
         What is printed, as text: (row, value) by (model, group), or by model where no model has groups.
     estimates : DataFrame
         The numbers, one coefficient a row: model, group, term, coef, std err, statistic, p-value, lower, upper.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+    >>> table = gife.compare(res, names=["Two-way"], stats=["Observations"])
+    >>> print(table.as_csv())
+    Dependent variable: sales
+    ,Two-way
+    ,PartialledOLS
+    price,-0.823***
+    ,(0.075)
+    ndi,-0.0055***
+    ,(0.00044)
+    state effects,Yes
+    year effects,Yes
+    Standard errors,iid
+    Observations,"1,380"
+    note,"Standard errors in parentheses. * p<0.1, ** p<0.05, *** p<0.01."
     """
 
     def __init__(self, title: str, table: pd.DataFrame, estimates: pd.DataFrame, grid: Table, notes: list[str]) -> None:

@@ -37,6 +37,16 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
         Folds and out-of-fold predictions.
     orthogonal : OrthogonalEstimate
         Scores, influences, and how repeats were put together.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> from sklearn.linear_model import Ridge
+    >>> model = gife.PartialledOLS.from_formula("sales ~ price | state", cigar, partial="ndi + pop", learner=Ridge())
+    >>> res = model.fit(n_folds=5)
+    >>> list(res.nuisance.index)
+    ['sales', 'price']
     """
 
     report_title = "Double Machine Learning Results"
@@ -87,6 +97,16 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
         data : DataFrame, optional
             New rows, for ``effects=False`` alone: learners are fitted by fold and not kept.
         effects : bool
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> from sklearn.linear_model import Ridge
+        >>> options = {"partial": "ndi + pop", "learner": Ridge()}
+        >>> model = gife.PartialledOLS.from_formula("sales ~ price | state", cigar, **options)
+        >>> len(model.fit().predict())
+        1380
         """
         if data is not None and effects:
             raise SpecificationError(

@@ -36,7 +36,18 @@ _OF_GROUPS = ("unit_slopes", "membership", "path")
 
 
 class FactorPlots:
-    """Pictures of a model with factors; each method draws on `ax`, or on a new figure, and returns its Axes."""
+    """Pictures of a model with factors; each method draws on `ax`, or on a new figure, and returns its Axes.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+    >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+    >>> res = model.fit()
+    >>> ax = res.plot.coefficients()
+    >>> ax.get_xlabel()
+    'coefficient, with its 95 % confidence interval'
+    """
 
     def __init__(self, res: FactorResults) -> None:
         self._res: Any = res
@@ -77,6 +88,15 @@ class FactorPlots:
         Returns
         -------
         Axes, or ndarray of Axes with `separate`
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> res = model.fit()
+        >>> res.plot.coefficients().get_xlabel()
+        'coefficient, with its 95 % confidence interval'
         """
         return draw_coefficients(self._res, names, alpha, separate, ax)
 
@@ -93,6 +113,15 @@ class FactorPlots:
         level : float
             Of ellipses and intervals.
         ax : Axes, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> res = model.fit()
+        >>> res.plot.unit_slopes().get_xlabel()
+        'slope of x1'
         """
         self._need_groups("slopes by entity", "GroupedIFE.from_formula(..., n_groups=3)")
         return draw_unit_slopes(self._res, x, y, level, ax)
@@ -113,6 +142,15 @@ class FactorPlots:
         outcome : {"raw", "residualised"}
             On the panel: as it is, or projected off effects, factors and loadings.
         ax : Axes, or a sequence of one for each group, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> res = model.fit()
+        >>> res.plot.membership().get_xlabel()
+        'margin over the runner-up, in error variances'
         """
         self._need_groups("groups", "GroupedIFE.from_formula(..., n_groups=3)")
         if check_by(by, ("margin", "panel"), "membership") == "margin":
@@ -131,6 +169,14 @@ class FactorPlots:
         separate : bool
             A panel for each factor.
         ax : Axes, or a sequence of them with `separate`, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> res.plot.factors().get_xlabel()
+        'year'
         """
         self._need_factors()
         return draw_factors(self._res, separate, ax)
@@ -145,6 +191,14 @@ class FactorPlots:
         labels : int
             Entities to be named: those furthest from the mean, in standard deviations.
         ax : Axes, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> res.plot.loadings(labels=3).get_xlabel()
+        'loading on factor 1: 98.0 % of variance'
         """
         self._need_factors()
         count = self._res.n_factors
@@ -166,6 +220,14 @@ class FactorPlots:
         n : int, optional
             How many; by default five more than there are factors, ten at least.
         ax : Axes, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> res.plot.scree().get_xlabel()
+        'principal component'
         """
         return draw_scree(self._res, n, ax)
 
@@ -180,6 +242,13 @@ class FactorPlots:
         Returns
         -------
         ndarray of Axes
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.InteractiveFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_factors=range(0, 4))
+        >>> axes = model.fit().plot.criteria()
         """
         if self._res.selection is None:
             raise SpecificationError(
@@ -197,6 +266,15 @@ class FactorPlots:
         scale : {"linear", "log"}
             "log" shows by how much, in per cent, the criterion is above its last value.
         ax : Axes, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> res = model.fit()
+        >>> res.plot.path().get_xlabel()
+        'sweeps, then steps of the descent'
         """
         self._need_groups("penalised criterion", "res.minima lists the minima over the starts.")
         return draw_path(self._res, check_by(scale, ("linear", "log"), "path"), ax)
@@ -219,6 +297,14 @@ class FactorPlots:
             Of the panel; it is centred at zero. By default blue below and yellow above, lighter with the sign, so that
             it reads in grey.
         ax : Axes, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> res.plot.residuals().get_xlabel()
+        'year'
         """
         res = self._res
         resid = res._estimate.resid
@@ -240,6 +326,13 @@ class FactorPlots:
         Returns
         -------
         ndarray of Axes
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> axes = res.plot.fitted(["Utah", "Texas"])
         """
         estimate, res = self._res._estimate, self._res
         groups = estimate.groups + 1
@@ -262,6 +355,14 @@ class FactorPlots:
         labels : int
             Rows to be named: those that move the coefficient most.
         ax : Axes, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> res.plot.added_variable("price").get_xlabel()
+        'price, residualised'
         """
         return draw_added_variable(partial_picture(self._res, name), ax, labels)
 
@@ -279,6 +380,15 @@ class FactorPlots:
         Returns
         -------
         ndarray of Axes
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> panels = res.plot.fwl("price")
+        >>> len(panels)
+        3
         """
         return draw_fwl(partial_picture(self._res, name), ax)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,14 @@ class FwlCheck:
         error that a plain least-squares program prints for it.
     differences : tuple of str
         What differs between the rows, and why.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+    >>> res.fwl().table.xs("price")["estimate"].round(6).tolist()
+    [-0.823226, -0.823226, -0.823226]
     """
 
     columns: pd.DataFrame
@@ -39,7 +48,8 @@ class FwlCheck:
 
     def __str__(self) -> str:
         lines = [self.table.to_string(float_format=lambda v: f"{v:.8g}"), ""]
-        return "\n".join([*lines, *(f"- {text}" for text in self.differences)])
+        notes = (textwrap.fill(text, 78, initial_indent="- ", subsequent_indent="  ") for text in self.differences)
+        return "\n".join([*lines, *notes])
 
     def _repr_html_(self) -> str:
         items = "".join(f"<li>{text}</li>" for text in self.differences)
@@ -91,4 +101,5 @@ def _plain(x: Array, y: Array, weights: Array) -> tuple[Array, float, Array]:
     root = np.sqrt(weights)
     solution = np.linalg.lstsq(columns * root[:, None], y * root, rcond=None)[0]
     errors = _errors(columns, y - columns @ solution, weights, len(y) - columns.shape[1])
-    return solution[:-1], float(solution[-1]), errors[:-1]
+    rounding = 1e-13 * float(np.abs(y).max(initial=0.0))
+    return solution[:-1], float(solution[-1]) if abs(solution[-1]) > rounding else 0.0, errors[:-1]

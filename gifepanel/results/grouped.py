@@ -54,6 +54,21 @@ class Penalized:
     converged : bool
     restarts_agreed, n_restarts : int
         K-means restarts that ended at the partition used.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+    >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+    >>> res = model.fit()
+    >>> res.penalized.centers.round(2)
+             x1    x2
+    group
+    1      0.41  1.67
+    2      1.00  0.98
+    3      1.54  0.38
+    >>> res.penalized.converged
+    True
     """
 
     unit_params: pd.DataFrame
@@ -98,6 +113,21 @@ class GroupedIFEResults(FactorResults):
     n_iter : int
     criterion : float
         Of the penalised estimates.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+    >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+    >>> res = model.fit()
+    >>> res.params_by_group.round(2)
+             x1    x2
+    group
+    1      0.43  1.68
+    2      0.96  0.97
+    3      1.61  0.39
+    >>> bool(res.f_test("x1[1] = x1[2]").pvalue < 0.01)
+    True
     """
 
     report_title = "Grouped Interactive Fixed Effects Results"
@@ -269,7 +299,18 @@ class GroupedIFEResults(FactorResults):
         return f"{known}; {close} {fit} another group almost as well (margin below {margin:.2f}, see .membership)."
 
     def remove_data(self) -> None:
-        """Drop everything of the size of the sample; what the summary prints is computed first and kept."""
+        """Drop everything of the size of the sample; what the summary prints is computed first and kept.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> res = model.fit()
+        >>> res.remove_data()
+        >>> res.groups.value_counts().sort_index().tolist()
+        [12, 13, 15]
+        """
         _ = self.groups, self.group_sizes, self.membership, self.unit_params
         super().remove_data()
 

@@ -49,6 +49,16 @@ class InheritedMethods(_Parent):
         alpha : float
             One less the level.
         cols : int, str or sequence of them, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> res.conf_int(alpha=0.1).round(3)
+                   0      1
+        price -0.268 -0.175
+        ndi    0.005  0.006
         """
         out = np.asarray(super().conf_int(alpha=check_level(alpha)))
         return out if cols is None else out[self._positions(cols)]
@@ -70,6 +80,14 @@ class InheritedMethods(_Parent):
             In place of the covariance of the fit.
         other : array_like, optional
             S for R V S'.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> res.cov_params().shape
+        (2, 2)
         """
         if scale is not None and cov_p is None:
             if self.cov_type not in ("nonrobust", "fixed scale"):
@@ -121,6 +139,15 @@ class InheritedMethods(_Parent):
         Returns
         -------
         statsmodels WaldTestResults
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> res = model.fit()
+        >>> res.wald_test_terms().table.index.tolist()
+        ['x1', 'x2']
         """
         identity = np.eye(len(self._names))
         found = terms_of(self._names)
@@ -144,6 +171,14 @@ class InheritedMethods(_Parent):
             ``full``: by all other columns of the full regression, effects, controls and factors among them, as
             ``variance_inflation_factor`` gives it on all dummies. ``within``: by the other regressors alone, once
             effects, controls and factors are taken out of all of them. NaN for a constant.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> res.vif().round(2).to_dict()
+        {'full': {'price': 163.7, 'ndi': 321.66}, 'within': {'price': 2.06, 'ndi': 2.06}}
         """
         model = self.model
         if model.exog is None:

@@ -31,6 +31,16 @@ class InteractiveFEResults(FactorResults):
         Distinct local minima over the starts.
     converged : bool
     n_iter : int
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+    >>> res.params.round(4).to_dict()
+    {'price': -0.222, 'ndi': 0.0057}
+    >>> res.factors.shape, res.loadings.shape
+    ((30, 2), (46, 2))
     """
 
     @property

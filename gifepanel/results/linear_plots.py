@@ -72,7 +72,17 @@ def _picture(res: PartialledOLSResults, name: str) -> PartialPicture:
 
 
 class LinearPlots:
-    """Pictures of a partialled-out regression; each method draws on `ax`, or on a new figure, and returns its Axes."""
+    """Pictures of a partialled-out regression; each method draws on `ax`, or on a new figure, and returns its Axes.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+    >>> ax = res.plot.added_variable("price")
+    >>> ax.get_xlabel()
+    'price, residualised'
+    """
 
     def __init__(self, res: PartialledOLSResults) -> None:
         self._res = res
@@ -101,6 +111,14 @@ class LinearPlots:
         Returns
         -------
         Axes, or ndarray of Axes with `separate`
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> res.plot.coefficients().get_xlabel()
+        'coefficient, with its 95 % confidence interval'
         """
         return draw_coefficients(self._res, names, alpha, separate, ax)
 
@@ -117,6 +135,14 @@ class LinearPlots:
         labels : int
             Rows to be named: those that move the coefficient most.
         ax : Axes, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> res.plot.added_variable("price").get_xlabel()
+        'price, residualised'
         """
         return draw_added_variable(_picture(self._res, name), ax, labels)
 
@@ -129,6 +155,14 @@ class LinearPlots:
         ----------
         name : str
         ax : Axes, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> res.plot.component_plus_residual("price").get_xlabel()
+        'price'
         """
         res = self._res
         j, fit = _position(res, name), res._fit
@@ -159,6 +193,15 @@ class LinearPlots:
         Returns
         -------
         ndarray of Axes
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> panels = res.plot.fwl("price")
+        >>> len(panels)
+        3
         """
         return draw_fwl(_picture(self._res, name), ax)
 
@@ -171,6 +214,14 @@ class LinearPlots:
         cmap : str or Colormap, optional
             Of the panel; it is centred at zero.
         ax : Axes, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> res.plot.residuals().get_xlabel()
+        'fitted sales'
         """
         res = self._res
         resid = res._fit.resid
@@ -186,6 +237,13 @@ class LinearPlots:
         ----------
         entities : label or sequence of labels, optional
         ax : Axes, or a sequence of one for each entity, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> axes = res.plot.fitted(["Utah", "Texas"])
         """
         res = self._res
         resid, outcome = res._fit.resid, res.model.design.endog

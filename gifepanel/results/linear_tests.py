@@ -47,6 +47,14 @@ class LinearTests(ReportedResults, NestedModels):
         """t tests of linear hypotheses: ``"x1 = x2"``, a matrix, or a pair (R, q).
 
         With CR2 every restriction has Satterthwaite degrees of freedom of its own.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> round(float(res.t_test("price + 1 = 0").tvalue.item()), 2)
+        2.37
         """
         hypothesis = read_hypothesis(r_matrix, self._names)
         if self._covariance.kind != "CR2" or cov_p is not None:
@@ -74,13 +82,30 @@ class LinearTests(ReportedResults, NestedModels):
         ------
         SpecificationError
             If there are more restrictions than the covariance has rank, as with few clusters.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> round(float(res.f_test("price = ndi = 0").fvalue), 1)
+        191.0
         """
         hypothesis = read_hypothesis(r_matrix, self._names)
         self._check_rank(hypothesis, cov_p, invcov)
         return super().f_test(hypothesis, cov_p=cov_p, invcov=invcov)
 
     def wald_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None, **options: Any) -> Any:
-        """Joint Wald test of linear hypotheses; ``use_f`` chooses F or chi-squared, ``scalar=True`` is the default."""
+        """Joint Wald test of linear hypotheses; ``use_f`` chooses F or chi-squared, ``scalar=True`` is the default.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> round(float(res.wald_test("price = -1", use_f=False, scalar=True).statistic), 2)
+        5.62
+        """
         hypothesis = read_hypothesis(r_matrix, self._names)
         self._check_rank(hypothesis, cov_p, invcov)
         return super().wald_test(hypothesis, cov_p=cov_p, invcov=invcov, **options)
@@ -205,6 +230,15 @@ class LinearTests(ReportedResults, NestedModels):
         """F test that all absorbed effects are zero, given controls and a constant: statistic, p-value, df.
 
         Valid under homoskedastic errors, like the F test that statsmodels prints.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> statistic, pvalue, df = res.test_absorbed()
+        >>> round(float(statistic), 1), df
+        (72.9, (74, 1303))
         """
         kept, design = list(self._fit.kept), self.model.design
         if not design.absorbed:
@@ -240,6 +274,16 @@ class LinearTests(ReportedResults, NestedModels):
         SpecificationError
             If the other model is not nested in this one, or the covariance is robust: that needs the scores of every
             effect.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> small = gife.PartialledOLS.from_formula("sales ~ price | state", cigar).fit()
+        >>> large = gife.PartialledOLS.from_formula("sales ~ price + ndi | state", cigar).fit()
+        >>> statistic, pvalue, df = large.compare_lm_test(small)
+        >>> round(float(statistic), 1), int(df)
+        (31.7, 1)
         """
         self._check_smaller(restricted)
         if self.cov_type not in ("nonrobust", "fixed scale"):

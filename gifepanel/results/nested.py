@@ -41,6 +41,16 @@ class NestedModels(_Parent):
         ------
         SpecificationError
             If the other model is not nested in this one.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> small = gife.PartialledOLS.from_formula("sales ~ price | state", cigar).fit()
+        >>> large = gife.PartialledOLS.from_formula("sales ~ price + ndi | state", cigar).fit()
+        >>> statistic, pvalue, df = large.compare_f_test(small)
+        >>> round(float(statistic), 1), int(df)
+        (31.4, 1)
         """
         self._check_smaller(restricted)
         self._warn_if_robust("F", restricted)
@@ -52,6 +62,16 @@ class NestedModels(_Parent):
         """Likelihood ratio test of a smaller model on the same rows; homoskedastic normal errors only.
 
         With `large_sample`, the Lagrange multiplier test in its place, as in statsmodels.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> small = gife.PartialledOLS.from_formula("sales ~ price | state", cigar).fit()
+        >>> large = gife.PartialledOLS.from_formula("sales ~ price + ndi | state", cigar).fit()
+        >>> statistic, pvalue, df = large.compare_lr_test(small)
+        >>> round(float(statistic), 1), int(df)
+        (32.1, 1)
         """
         self._check_smaller(restricted)
         self._warn_if_robust("likelihood ratio", restricted)

@@ -78,6 +78,16 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         Rows dropped since they were alone in a level of an effect.
     rsquared, rsquared_within : float
         Of all parts together, and of the regressors once the others are out.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+    >>> res.params.round(3).to_dict()
+    {'price': -0.823, 'ndi': -0.005}
+    >>> res.degrees.total, res.absorption.converged
+    (75, True)
     """
 
     report_title = "Partialled-Out Least Squares Results"
@@ -203,7 +213,18 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         return np.asarray(2 * stats.norm.sf(statistic))
 
     def conf_int(self, alpha: float = 0.05, cols: Any = None) -> Array:
-        """Confidence intervals of the coefficients, (k, 2)."""
+        """Confidence intervals of the coefficients, (k, 2).
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> res.conf_int().round(3)
+                   0      1
+        price -0.970 -0.677
+        ndi   -0.006 -0.005
+        """
         tail = 1 - check_level(alpha) / 2
         q = stats.t.ppf(tail, self._covariance.df_inference) if self.use_t else stats.norm.ppf(tail)
         half = q * np.asarray(self.bse)
@@ -225,6 +246,14 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         ssc : {"fixest", "stata", "statsmodels", "none"}
         **cov_kwds
             ``groups="firm"``, ``maxlags=3``, ``time="year"``.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> round(float(res.get_robustcov_results("cluster", groups="state").bse["price"]), 3)
+        0.19
         """
         fit = self._fit
         choice = self.model._covariance_choice(cov_type, cov_kwds, ssc)
@@ -273,7 +302,16 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         return total / (self.nobs - self._centered)
 
     def get_influence(self) -> PartialledInfluence:
-        """Influence measures of the full regression: leverages, studentised residuals, Cook's distance, dfbetas."""
+        """Influence measures of the full regression: leverages, studentised residuals, Cook's distance, dfbetas.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> round(float(res.get_influence().hat_matrix_diag.sum()), 6) == res.df_model + 1
+        True
+        """
         from gifepanel.results.linear_influence import PartialledInfluence
 
         return PartialledInfluence(self)
@@ -285,6 +323,14 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         -------
         DataFrame
             Studentised residual, p-value, and p-value corrected for the number of observations.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> res.outlier_test().columns.tolist()
+        ['student_resid', 'unadj_p', 'bonf(p)']
         """
         from statsmodels.stats.outliers_influence import outlier_test
 
@@ -297,6 +343,14 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
 
         Within a connected component of the effects only differences are identified; the effect with most levels carries
         the mean, the others are as the solver found them.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> res.effects()["year"].round(1).tail(2).to_dict()
+        {1991: -22.3, 1992: 0.0}
         """
         return absorbed_effects(self.model, self._fit)
 
@@ -315,6 +369,14 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         -------
         Series
             On the index of `data`.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> [round(float(res.predict(effects=on).iloc[0]), 1) for on in (True, False)]
+        [105.3, -32.0]
         """
         return predict_linear(self.model, self._fit, data, effects)
 
@@ -359,7 +421,19 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         return LinearPlots(self)
 
     def fwl(self) -> FwlCheck:
-        """The theorem at work: residualised columns, and the regressions that give the same coefficients."""
+        """The theorem at work: residualised columns, and the regressions that give the same coefficients.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> res.fwl().columns.round(2).head(2)
+                      sales  price     ndi
+        state   year
+        Alabama 1963 -16.92   1.07  852.85
+                1964 -11.85   1.46  848.49
+        """
         return fwl_check(self.model, self._fit, self.endog_name, self._names)
 
     @property
@@ -376,7 +450,17 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         return linear_report_parts(self)
 
     def remove_data(self) -> None:
-        """Drop everything of the size of the sample; what the summary prints is computed first and kept."""
+        """Drop everything of the size of the sample; what the summary prints is computed first and kept.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> res.remove_data()
+        >>> round(float(res.params["price"]), 3)
+        -0.823
+        """
         for name in self._kept:
             getattr(self, name)
         self.model.data.ynames  # noqa: B018 - statsmodels' summary_col asks for it later

@@ -62,6 +62,14 @@ class ReportedResults(NeighbourMethods, InheritedMethods, _Parent):
         -------
         PanelSummary
             ``as_text()``, ``as_html()``, ``as_latex()``, ``as_markdown()``, ``as_csv()``.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> print(res.summary().as_text().splitlines()[0].strip())
+        Interactive Fixed Effects Results
         """
         from gifepanel.results.summary import report
 
@@ -156,15 +164,42 @@ class ReportedResults(NeighbourMethods, InheritedMethods, _Parent):
     # ---- hypotheses ----
 
     def t_test(self, r_matrix: Any, cov_p: Any = None, use_t: Any = None) -> Any:
-        """t tests of linear hypotheses: ``"x1[1] = x1[2]"``, a matrix, or a pair (R, q)."""
+        """t tests of linear hypotheses: ``"x1[1] = x1[2]"``, a matrix, or a pair (R, q).
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> round(float(res.t_test("price + 1 = 0").tvalue.item()), 2)
+        27.55
+        """
         return super().t_test(read_hypothesis(r_matrix, self._names), cov_p=cov_p, use_t=use_t)
 
     def f_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None) -> Any:
-        """Joint F test of linear hypotheses: ``"x1[1] = x1[2] = 0"``, a matrix, or a pair (R, q)."""
+        """Joint F test of linear hypotheses: ``"x1[1] = x1[2] = 0"``, a matrix, or a pair (R, q).
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> round(float(res.f_test("price = ndi = 0").fvalue), 1)
+        137.8
+        """
         return super().f_test(read_hypothesis(r_matrix, self._names), cov_p=cov_p, invcov=invcov)
 
     def wald_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None, **options: Any) -> Any:
-        """Joint Wald test of linear hypotheses; ``use_f`` chooses F or chi-squared, ``scalar=True`` is the default."""
+        """Joint Wald test of linear hypotheses; ``use_f`` chooses F or chi-squared, ``scalar=True`` is the default.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> round(float(res.wald_test("price = -1", use_f=False, scalar=True).statistic), 2)
+        758.84
+        """
         options.setdefault("scalar", True)
         return super().wald_test(read_hypothesis(r_matrix, self._names), cov_p=cov_p, invcov=invcov, **options)
 
@@ -183,15 +218,42 @@ class ReportedResults(NeighbourMethods, InheritedMethods, _Parent):
         return []
 
     def to_html(self) -> str:
-        """The summary as HTML."""
+        """The summary as HTML.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> "<table" in res.to_html()
+        True
+        """
         return self.summary().as_html()
 
     def to_latex(self) -> str:
-        """The summary as LaTeX (booktabs)."""
+        """The summary as LaTeX (booktabs).
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> "toprule" in res.to_latex()
+        True
+        """
         return self.summary().as_latex()
 
     def to_markdown(self) -> str:
-        """The summary as Markdown."""
+        """The summary as Markdown.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> "| price" in res.to_markdown()
+        True
+        """
         return self.summary().as_markdown()
 
     def _repr_html_(self) -> str:

@@ -33,6 +33,14 @@ class Selection(Printed):
         smallest group), ``converged``. Empty where the number was given.
     rule : str
         The rule that chose the number of factors.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+    >>> choice = gife.select("y ~ 0 + x1 + x2", panel.data, n_factors=range(0, 4), n_groups=range(1, 4))
+    >>> choice.n_factors, choice.n_groups
+    (2, 3)
     """
 
     n_factors: int
@@ -43,7 +51,16 @@ class Selection(Printed):
     rule: str
 
     def table(self) -> pd.DataFrame:
-        """Both tables, one above the other: criterion by candidate, the chosen ones marked."""
+        """Both tables, one above the other: criterion by candidate, the chosen ones marked.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> choice = gife.select("y ~ 0 + x1 + x2", panel.data, n_factors=range(0, 4), n_groups=3)
+        >>> choice.table()["criterion"].round(2).tolist()
+        [0.48, 0.33, 0.15, 0.23]
+        """
         parts = []
         if len(self.factors):
             part = self.factors[["v", self.rule if self.rule in self.factors else "ic2"]].copy()
@@ -69,6 +86,13 @@ class Selection(Printed):
         Returns
         -------
         ndarray of Axes
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> choice = gife.select("y ~ 0 + x1 + x2", panel.data, n_factors=range(0, 4), n_groups=3)
+        >>> axes = choice.plot()
         """
         from gifepanel.results.plots_style import several
 
@@ -118,7 +142,7 @@ class Selection(Printed):
             blocks.append(Table(header, (("", self._by_groups()),), True))
         notes = [f"The number of {what} was given." for what, table in self._tables if not len(table)]
         rule = f" (by {self.rule.upper()})" if len(self.factors) else ""
-        title = f"Choice: {self.n_factors} factors{rule}, {self.n_groups} groups"
+        title = f"Choice: {_counted(self.n_factors, 'factor')}{rule}, {_counted(self.n_groups, 'group')}"
         return title, [*blocks, *([Notes(tuple(notes), False)] if notes else [])]
 
     @property
@@ -140,3 +164,7 @@ class Selection(Printed):
             mark = mark if row["converged"] else f"{mark} not converged".strip()
             rows.append((str(n), number(row["sigma2"], 6), number(row["ic"]), f"{row['smallest']:.0f}", mark))
         return tuple(rows)
+
+
+def _counted(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"

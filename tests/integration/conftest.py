@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,30 +14,47 @@ from tests.integration.panels import FACTORS, LINEAR, MODELS, Pair, fit, pair
 OPTIONS = getattr(statsmodels.formula, "options", None)
 
 
-@pytest.fixture(scope="session", autouse=True, params=["patsy", "formulaic"])
-def engine(request: pytest.FixtureRequest) -> Iterator[str]:
-    """statsmodels set to one of its engines; those before 0.15 have patsy alone."""
+@contextmanager
+def using(name: str) -> Iterator[None]:
+    """statsmodels set to one of its engines, and back."""
     if OPTIONS is None:
-        if request.param != "patsy":
-            pytest.skip("this statsmodels has one formula engine")
-        yield request.param
+        yield
         return
     before = OPTIONS.formula_engine
-    OPTIONS.formula_engine = request.param
-    yield request.param
-    OPTIONS.formula_engine = before
+    OPTIONS.formula_engine = name
+    try:
+        yield
+    finally:
+        OPTIONS.formula_engine = before
+
+
+@pytest.fixture(scope="session", autouse=True, params=["patsy", "formulaic"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """The engine that a test runs under; statsmodels before 0.15 has patsy alone."""
+    if OPTIONS is None and request.param != "patsy":
+        pytest.skip("this statsmodels has one formula engine")
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def set_to_engine(engine: str) -> Iterator[None]:
+    """For the length of a test: others in the same process know nothing of it."""
+    with using(engine):
+        yield
 
 
 @pytest.fixture(scope="session")
 def pairs(engine: str) -> dict[str, Pair]:
     """Every kind of fit beside the full regression."""
-    return {name: pair(name) for name in MODELS}
+    with using(engine):
+        return {name: pair(name) for name in MODELS}
 
 
 @pytest.fixture(scope="session")
 def learner(engine: str) -> Any:
     """A fit with a learner, and one without x2."""
-    return fit("learner"), fit("learner", "x1")
+    with using(engine):
+        return fit("learner"), fit("learner", "x1")
 
 
 @pytest.fixture(params=MODELS)
