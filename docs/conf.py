@@ -38,6 +38,13 @@ html_math_renderer = "mathml"
 autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
+
+# links must lead somewhere; helpers of the inner layers that docstrings mention have no page of their own
+nitpicky = True
+nitpick_ignore_regex = [
+    ("py:.*", r"gifepanel\.(inference|projections|solvers|parallel)\..*"),
+    ("py:func", r"[a-z_]+"),
+]
 viewcode_line_numbers = True
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]

@@ -98,46 +98,125 @@ def residual_diagnostics(
     Returns
     -------
     tuple of TestResult
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gifepanel import diagnostics
+    >>> resid = np.random.default_rng(0).normal(size=(40, 20))
+    >>> for test in diagnostics.residual_diagnostics(resid):
+    ...     print(test.name)
+    Mean
+    Skewness
+    Kurtosis
+    Jarque-Bera
+    Panel Durbin-Watson
+    Born-Breitung Q(1)
+    Pesaran CD
     """
     e, kw = _to_panel(resid, factors=factors, loadings=loadings)
     return _standard.residual_diagnostics(e, **kw, random_state=random_state)
 
 
 def residual_moments(resid: Any) -> tuple[TestResult, TestResult, TestResult, TestResult]:
-    """Mean, skewness, kurtosis and Jarque-Bera test of the pooled residuals."""
+    """Mean, skewness, kurtosis and Jarque-Bera test of the pooled residuals.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gifepanel import diagnostics
+    >>> resid = np.random.default_rng(0).normal(size=(40, 20))
+    >>> [test.name for test in diagnostics.residual_moments(resid)]
+    ['Mean', 'Skewness', 'Kurtosis', 'Jarque-Bera']
+    """
     return _standard.residual_moments(_to_panel(resid)[0])
 
 
 def jarque_bera(resid: Any) -> TestResult:
-    """Jarque-Bera test of normality of the pooled residuals."""
+    """Jarque-Bera test of normality of the pooled residuals.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gifepanel import diagnostics
+    >>> resid = np.random.default_rng(0).normal(size=(40, 20))
+    >>> round(diagnostics.jarque_bera(resid).pvalue, 3)
+    0.277
+    """
     return _standard.jarque_bera(_to_panel(resid)[0])
 
 
 def panel_durbin_watson(resid: Any, factors: Any = None, *, entity_effects: bool | None = None) -> TestResult:
-    """Panel Durbin-Watson (Bhargava, Franzini & Narendranathan 1982), valid after effects and factors."""
+    """Panel Durbin-Watson (Bhargava, Franzini & Narendranathan 1982), valid after effects and factors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gifepanel import diagnostics
+    >>> resid = np.random.default_rng(0).normal(size=(40, 20))
+    >>> round(diagnostics.panel_durbin_watson(resid).statistic, 3)
+    1.88
+    """
     e, kw = _to_panel(resid, factors=factors)
     return _serial.panel_durbin_watson(e, **kw, entity_effects=entity_effects)
 
 
 def born_breitung(resid: Any, lags: int = 1, factors: Any = None, *, entity_effects: bool | None = None) -> TestResult:
     """Bias-corrected Q(p) test of serial correlation (Born & Breitung 2016), valid after effects and
-    factors."""
+    factors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gifepanel import diagnostics
+    >>> resid = np.random.default_rng(0).normal(size=(40, 20))
+    >>> round(diagnostics.born_breitung(resid, lags=2).pvalue, 3)
+    0.957
+    """
     e, kw = _to_panel(resid, factors=factors)
     return _serial.born_breitung(e, lags, **kw, entity_effects=entity_effects)
 
 
 def wooldridge_ar1(resid: Any) -> TestResult:
-    """AR(1) test of Wooldridge (2010) and Drukker (2003), for residuals without estimated factors."""
+    """AR(1) test of Wooldridge (2010) and Drukker (2003), for residuals without estimated factors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gifepanel import diagnostics
+    >>> resid = np.random.default_rng(0).normal(size=(40, 20))
+    >>> round(diagnostics.wooldridge_ar1(resid).pvalue, 3)
+    0.477
+    """
     return _serial.wooldridge_ar1(_to_panel(resid)[0])
 
 
 def pesaran_cd(resid: Any) -> TestResult:
-    """CD test of cross-section dependence (Pesaran 2015), without period-specific parameters."""
+    """CD test of cross-section dependence (Pesaran 2015), without period-specific parameters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gifepanel import diagnostics
+    >>> resid = np.random.default_rng(0).normal(size=(40, 20))
+    >>> round(diagnostics.pesaran_cd(resid).pvalue, 3)
+    0.797
+    """
     return _cross.pesaran_cd(_to_panel(resid)[0])
 
 
 def pesaran_xie_cd(resid: Any, loadings: Any) -> TestResult:
-    """CD* test (Pesaran & Xie 2021), for residuals after estimated factors."""
+    """CD* test (Pesaran & Xie 2021), for residuals after estimated factors.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+    >>> from gifepanel import diagnostics
+    >>> round(diagnostics.pesaran_xie_cd(res.resid, res.loadings).statistic, 2)
+    1.55
+    """
     e, kw = _to_panel(resid, loadings=loadings)
     return _cross.pesaran_xie_cd(e, kw["loadings"])
 
@@ -149,6 +228,15 @@ def weighted_cd(
     power_enhanced: bool = False,
     random_state: int | np.random.Generator | None = 0,
 ) -> TestResult:
-    """CDw and CDw+ tests (Juodis & Reese 2022), for residuals after factors or time effects."""
+    """CDw and CDw+ tests (Juodis & Reese 2022), for residuals after factors or time effects.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gifepanel import diagnostics
+    >>> resid = np.random.default_rng(0).normal(size=(40, 20))
+    >>> round(diagnostics.weighted_cd(resid).pvalue, 3)
+    0.291
+    """
     e, _ = _to_panel(resid)
     return _cross.weighted_cd(e, n_draws=n_draws, power_enhanced=power_enhanced, random_state=random_state)

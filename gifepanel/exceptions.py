@@ -81,44 +81,150 @@ class _Message(Exception):
 
 
 class GifepanelError(_Message):
-    """Base class of all errors raised on purpose by gifepanel."""
+    """Base class of all errors raised on purpose by gifepanel.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> try:
+    ...     gife.PartialledOLS.from_formula("sales ~ price**2", cigar)
+    ... except gife.exceptions.GifepanelError as error:
+    ...     print(error.fix)
+    I(price**2) or {price**2}
+    """
 
 
 class DataError(GifepanelError, ValueError):
-    """The data cannot be used as they are: missing or infinite values, duplicates, an unreadable index, no balance."""
+    """The data cannot be used as they are: missing or infinite values, duplicates, an unreadable index, no balance.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> try:
+    ...     gife.InteractiveFE.from_formula("sales ~ price", cigar.iloc[1:], n_factors=1)
+    ... except gife.exceptions.DataError as error:
+    ...     print(error.fix)
+    data = data.groupby(level="state").filter(lambda rows: len(rows) == 30)  # keeps the 45 complete entities
+    """
 
 
 class FormulaError(GifepanelError, ValueError):
-    """The formula cannot be read, names something that is not there, or would mean something else than it seems to."""
+    """The formula cannot be read, names something that is not there, or would mean something else than it seems to.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> try:
+    ...     gife.PartialledOLS.from_formula("sales ~ prize", cigar)
+    ... except gife.exceptions.FormulaError as error:
+    ...     print(error.fix)
+    did you mean 'price' instead of 'prize'?
+    """
 
 
 class SpecificationError(GifepanelError, ValueError):
-    """Options that contradict each other or the data: too many factors or groups, unknown names of options."""
+    """Options that contradict each other or the data: too many factors or groups, unknown names of options.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> try:
+    ...     gife.PartialledOLS.from_formula("sales ~ price", cigar).fit(covtype="HC1")
+    ... except gife.exceptions.SpecificationError as error:
+    ...     print(error.fix)
+    cov_type='HC1'
+    """
 
 
 class ConvergenceError(GifepanelError, RuntimeError):
-    """An iteration ended without an answer that could be returned."""
+    """An iteration ended without an answer that could be returned.
+
+    Examples
+    --------
+    >>> from gifepanel.exceptions import ConvergenceError
+    >>> raise ConvergenceError("The effects did not converge.", "The tolerance is 1e-10.", "tol=1e-8")
+    Traceback (most recent call last):
+        ...
+    gifepanel.exceptions.ConvergenceError: The effects did not converge. The tolerance is 1e-10. tol=1e-8
+    """
 
 
 class MissingPackageError(GifepanelError, ImportError):
-    """A package that results are to be handed to is not installed."""
+    """A package that results are to be handed to is not installed.
+
+    Examples
+    --------
+    >>> from gifepanel.exceptions import MissingPackageError
+    >>> issubclass(MissingPackageError, ImportError)
+    True
+    """
 
 
 class GifepanelWarning(_Message, UserWarning):
-    """Base class of all warnings issued by gifepanel."""
+    """Base class of all warnings issued by gifepanel.
+
+    Examples
+    --------
+    >>> from gifepanel.exceptions import DataWarning, GifepanelWarning
+    >>> issubclass(DataWarning, GifepanelWarning)
+    True
+    """
 
 
 class CollinearityWarning(GifepanelWarning):
-    """Regressors were dropped because other regressors, effects or factors span them."""
+    """Regressors were dropped because other regressors, effects or factors span them.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> with warnings.catch_warnings(record=True) as said:
+    ...     warnings.simplefilter("always")
+    ...     res = gife.PartialledOLS.from_formula("sales ~ price + cpi | year", cigar).fit()
+    >>> print(type(said[0].message).__name__, said[0].message.found)
+    CollinearityWarning cpi was dropped: it is spanned by year.
+    """
 
 
 class ConvergenceWarning(GifepanelWarning):
-    """An iteration stopped before its tolerance was met; the result is the best one found."""
+    """An iteration stopped before its tolerance was met; the result is the best one found.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> model = gife.InteractiveFE.from_formula("sales ~ 0 + price", cigar, n_factors=2)
+    >>> with warnings.catch_warnings(record=True) as said:
+    ...     warnings.simplefilter("always")
+    ...     res = model.fit(max_iter=1)
+    >>> print(type(said[0].message).__name__, said[0].message.found)
+    ConvergenceWarning Least squares with factors did not converge.
+    """
 
 
 class DataWarning(GifepanelWarning):
-    """The data were used, but something about them deserves a look."""
+    """The data were used, but something about them deserves a look.
+
+    Examples
+    --------
+    >>> from gifepanel.exceptions import DataWarning
+    >>> print(DataWarning("2 rows have weight zero.", "They are left out.").found)
+    2 rows have weight zero.
+    """
 
 
 class SpecificationWarning(GifepanelWarning):
-    """The model was fitted, but its specification deserves a look."""
+    """The model was fitted, but its specification deserves a look.
+
+    Examples
+    --------
+    >>> from gifepanel.exceptions import SpecificationWarning
+    >>> print(SpecificationWarning("Group 2 has one entity.", fix="n_groups=1"))
+    Group 2 has one entity. n_groups=1
+    """

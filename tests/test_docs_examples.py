@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.results.snapshots import difference
+
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```(?:python|\{code-cell\}[^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SHOWN = re.compile(r"\s*^```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -42,7 +44,9 @@ def test_examples_run_in_order(
         exec(compile("\n" * line + source, str(page), "exec"), namespace)
         printed = capsys.readouterr().out
         if shown is not None:
-            assert doctest.OutputChecker().check_output(shown, printed, SPACES), f"line {line} prints\n{printed}"
+            # to the letter, or but for the last digits and the numbers of iterations, which differ between machines
+            same = doctest.OutputChecker().check_output(shown, printed, SPACES)
+            assert same or difference(shown, printed) is None, f"line {line} prints\n{printed}"
 
 
 def test_readme_has_examples() -> None:

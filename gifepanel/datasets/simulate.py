@@ -42,6 +42,13 @@ class Truth:
     effects : (N,) array
         Additive effects of the entities; zeros where the design has none.
     errors : (N, T) array
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+    >>> panel.truth.alpha.tolist()
+    [[0.4, 1.6], [1.0, 1.0], [1.6, 0.4]]
     """
 
     groups: NDArray[np.int64]
@@ -71,6 +78,13 @@ class SimulatedPanel:
         The formula that fits the design on `data`.
     n_groups, n_factors : int
         Numbers of groups and factors of the design.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+    >>> panel.formula, panel.n_groups, panel.y.shape
+    ('y ~ 0 + x1 + x2', 3, (40, 30))
     """
 
     design: str

@@ -51,6 +51,14 @@ def gife(
     -------
     GroupedIFE
         The model, not fitted yet: call ``.fit()``.
+
+    Examples
+    --------
+    >>> import gifepanel.formula.api as gfa
+    >>> from gifepanel.datasets import simulate
+    >>> panel = simulate("S", n_entities=40, n_times=30, random_state=1)
+    >>> gfa.gife("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2).fit().group_sizes.tolist()
+    [12, 13, 15]
     """
     from gifepanel.models import GroupedIFE
 
@@ -97,6 +105,13 @@ def ife(
     -------
     InteractiveFE
         The model, not fitted yet: call ``.fit()``.
+
+    Examples
+    --------
+    >>> import gifepanel.formula.api as gfa
+    >>> from gifepanel.datasets import load_cigar
+    >>> gfa.ife("sales ~ 0 + price + ndi", load_cigar(), n_factors=2).fit().params.round(4).tolist()
+    [-0.222, 0.0057]
     """
     from gifepanel.models import InteractiveFE
 

@@ -37,6 +37,14 @@ def pesaran_yamagata(y: npt.ArrayLike, x: npt.ArrayLike, *, adjusted: bool = Tru
     -------
     TestResult
         One-sided: slopes that differ make the statistic large.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> panel = gife.datasets.simulate("P", n_entities=40, n_times=30, random_state=1)
+    >>> from gifepanel import diagnostics
+    >>> round(diagnostics.pesaran_yamagata(panel.y, panel.x).statistic, 1)
+    24.9
     """
     yc, xc = _check(y, x)
     n, t, p = xc.shape
@@ -68,7 +76,7 @@ def ando_bai(
     factors: npt.ArrayLike,
     loadings: npt.ArrayLike,
 ) -> TestResult:
-    """Slope homogeneity under factors, Ando & Bai (2015, Econometric Reviews 34, 460-493).
+    """Slope homogeneity under factors, Ando & Bai (2015, Economics Letters 136, 112-117).
 
     With b the stacked (b_i - mean b), S = blockdiag(X_i'M_F X_i/T), L_ij = a_ij X_i'M_F X_j/T,
     a_ij = lambda_i'(Lambda'Lambda/N)^-1 lambda_j and Omega = blockdiag(sigma^2 X_i'M_F X_i/T),
@@ -95,6 +103,24 @@ def ando_bai(
     Notes
     -----
     sigma^2 is the residual sum of squares over NT - Np - R(N + T - R).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gifepanel as gife
+    >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+    >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+    >>> res = model.fit()
+    >>> from gifepanel import diagnostics
+    >>> units = res.unit_params
+    >>> fitted = np.einsum("itp,ip->it", panel.x, units)
+    >>> left = panel.y - fitted
+    >>> u, s, v = np.linalg.svd(left, full_matrices=False)
+    >>> factors = np.sqrt(left.shape[1]) * v[:2].T
+    >>> loadings = left @ factors / left.shape[1]
+    >>> test = diagnostics.ando_bai(panel.x, units, left - loadings @ factors.T, factors, loadings)
+    >>> bool(test.pvalue < 0.01)
+    True
     """
     e, xc = _check(resid, x)
     n, t, p = xc.shape
@@ -136,6 +162,14 @@ def slope_homogeneity(
     Returns
     -------
     TestResult
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> panel = gife.datasets.simulate("P", n_entities=40, n_times=30, random_state=1)
+    >>> from gifepanel import diagnostics
+    >>> diagnostics.slope_homogeneity(panel.y, panel.x).name
+    'Pesaran-Yamagata adjusted Delta'
     """
     if unit_params is None and resid is None and factors is None and loadings is None:
         return pesaran_yamagata(y, x)

@@ -28,6 +28,15 @@ class TestResult:
         The null hypothesis, in words.
     note : str
         What a reader should know about this value; may be empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gifepanel import diagnostics
+    >>> resid = np.random.default_rng(0).normal(size=(40, 20))
+    >>> test = diagnostics.pesaran_cd(resid)
+    >>> test.name, test.distribution
+    ('Pesaran CD', 'N(0,1)')
     """
 
     __test__ = False  # the name starts with "Test": not for pytest to collect

@@ -42,6 +42,15 @@ def coefficients(
     ------
     MissingPackageError
         Where great_tables is not installed.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+    >>> table = gife.interop.great_tables.coefficients(res)
+    >>> "price" in table.as_raw_html()
+    True
     """
     package = neighbour("great_tables", "great-tables")
     if digits not in range(1, 13):

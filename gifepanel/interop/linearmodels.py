@@ -154,6 +154,14 @@ def wrap(res: Any) -> ComparedResult:
     Parameters
     ----------
     res : results of this package
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+    >>> round(float(gife.interop.linearmodels.wrap(res).std_errors["price"]), 4)
+    0.0746
     """
     return ComparedResult(res)
 
@@ -189,6 +197,15 @@ def compare(results: Mapping[str, Any] | Sequence[Any], *, precision: str = "tst
     ------
     MissingPackageError
         Where linearmodels is not installed.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+    >>> table = gife.interop.linearmodels.compare({"two-way": res})
+    >>> table.params.round(4).to_dict()
+    {'two-way': {'price': -0.8232, 'ndi': -0.0055}}
     """
     items = results.items() if isinstance(results, Mapping) else ((f"Model {i}", r) for i, r in enumerate(results))
     wrapped = {name: ComparedResult(res) if is_ours(res) else res for name, res in items}

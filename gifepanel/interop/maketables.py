@@ -133,6 +133,14 @@ def wrap(res: Any) -> TableModel:
     Parameters
     ----------
     res : results of this package
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+    >>> type(gife.interop.maketables.wrap(res)).__name__
+    'TableModel'
     """
     return TableModel(res)
 
@@ -158,6 +166,15 @@ def etable(results: Any, *, labels: Mapping[str, str] | None = None, **options: 
     ------
     MissingPackageError
         Where maketables is not installed.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+    >>> table = gife.interop.maketables.etable([res])
+    >>> len(table.df) > 2
+    True
     """
     package = neighbour("maketables")
     models = list(results) if isinstance(results, (list, tuple)) else [results]

@@ -66,6 +66,14 @@ def wrap(res: Any, *, effects: bool = True) -> Any:
         Where marginaleffects is not installed.
     DataError, SpecificationError
         For models from arrays, with lags, and with a learner unless ``effects=False``.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+    >>> import marginaleffects  # doctest: +SKIP
+    >>> marginaleffects.avg_slopes(gife.interop.marginaleffects.wrap(res), variables="price")  # doctest: +SKIP
     """
     res = raw(res)
     parts = variables(res)

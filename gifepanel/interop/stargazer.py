@@ -32,6 +32,14 @@ def table(results: Iterable[Any], *, lines: bool = True) -> Any:
     ------
     MissingPackageError
         Where stargazer is not installed.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+    >>> "price" in gife.interop.stargazer.table([res]).render_latex()
+    True
     """
     models = list(results)
     out = neighbour("stargazer.stargazer", "stargazer").Stargazer(models)

@@ -372,7 +372,7 @@ def profile_derivatives(v, hmat, kappa, alpha, beta, at, grad, hess, solve, boun
     Returns
     -------
     float
-        The largest violation of a unit's own first-order condition, relative to sum |v_i|.
+        The largest violation of a unit's own first-order condition, relative to ``sum |v_i|``.
     """
     n, p = v.shape
     groups = alpha.shape[0]

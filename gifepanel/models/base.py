@@ -120,6 +120,14 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         ------
         FormulaError, DataError, SpecificationError
             Before any estimation, with what was found, what is needed and the line that repairs it.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> model = gife.InteractiveFE.from_formula("sales ~ L(sales) + price | state", cigar, n_factors=2)
+        >>> model.exog_names
+        ['L(sales)', 'price']
         """
         reject_unknown(
             {k: v for k, v in options.items() if k not in cls._options},
@@ -217,6 +225,16 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         Returns
         -------
         Selection
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> counts = {"n_groups": range(1, 4), "n_factors": range(0, 4)}
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, **counts)
+        >>> choice = model.select()
+        >>> choice.n_factors, choice.n_groups
+        (2, 3)
         """
         check_choice("rule", rule, ("ic2", "ic1", "er", "gr", "ed"))
         open_model = copy.copy(self)

@@ -187,6 +187,18 @@ class GroupedIFE(FactorModel):
             If the descent, the classification or the final least squares did not settle.
         SpecificationWarning
             If a group has one entity.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> model.fit(cov_type="cluster", classify="nearest").params_by_group.round(2)
+                 x1    x2
+        group
+        1      0.43  1.68
+        2      0.96  0.97
+        3      1.61  0.39
         """
         # checks
         arguments = {name: value for name, value in locals().items() if name not in ("self", "unknown")}

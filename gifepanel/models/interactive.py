@@ -138,6 +138,16 @@ class InteractiveFE(FactorModel):
         -----
         ConvergenceWarning
             If the best minimum did not reach `tol`.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> model = gife.InteractiveFE.from_formula("sales ~ L(sales) + price | state", cigar, n_factors=2)
+        >>> model.fit(cov_type="HC1").params.round(3).tolist()
+        [0.842, -0.332]
+        >>> model.fit(bias_correction=False).params.round(3).tolist()
+        [0.81, -0.334]
         """
         # checks
         arguments = {name: value for name, value in locals().items() if name not in ("self", "unknown")}

@@ -144,6 +144,14 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             ``"outcome"`` or ``"treatment"``.
         context : int, mapping or None
             Where functions used in the formula are looked up.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> model = gife.PartialledOLS.from_formula("sales ~ price | state + year", cigar, partial="bs(ndi, df=4)")
+        >>> model.fit().params.round(3).to_dict()
+        {'price': -0.588}
         """
         reject_unknown(unknown, PartialledOLS.from_formula.__func__.__kwdefaults__ or (), "PartialledOLS.from_formula")  # type: ignore[attr-defined]
         design = design_from_formula(
@@ -275,6 +283,15 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             With a learner: of folds and of learners whose own is None.
         n_jobs, progress
             With a learner: workers and progress bar.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> model = gife.PartialledOLS.from_formula("sales ~ price | state + year", cigar)
+        >>> res = model.fit(cov_type="cluster", cov_kwds={"groups": "state"}, ssc="stata")
+        >>> round(float(res.bse["price"]), 4)
+        0.246
         """
         # checks
         arguments = {name: value for name, value in locals().items() if name not in ("self", "unknown")}

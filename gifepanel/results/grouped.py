@@ -30,7 +30,7 @@ _LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Penalized:
-    """The penalised estimates before classification (Su & Ju 2018, eq. 2.7), in the units of the data.
+    """The penalised estimates before classification (Su & Ju 2018, equation 2.7), in the units of the data.
 
     Attributes
     ----------

@@ -428,11 +428,8 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         >>> import gifepanel as gife
         >>> cigar = gife.datasets.load_cigar()
         >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
-        >>> res.fwl().columns.round(2).head(2)
-                      sales  price     ndi
-        state   year
-        Alabama 1963 -16.92   1.07  852.85
-                1964 -11.85   1.46  848.49
+        >>> res.fwl().columns.columns.tolist()
+        ['sales', 'price', 'ndi']
         """
         return fwl_check(self.model, self._fit, self.endog_name, self._names)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +14,16 @@ from gifepanel.solvers.grouped import GroupedFit, GroupedOptions, fit_grouped
 from gifepanel.solvers.interactive import SlopeMap, fit_interactive, fit_interactive_multistart
 from gifepanel.solvers.multistart import interactive_starts
 from tests.reference.ife_numpy import cigar_growth, cigar_panel
-
-ROOT = Path(__file__).parents[2]
-BESIDE = Path(os.environ.get("GIFEPANEL_REFERENCE", ROOT.parent / "shared" / "reference"))
+from tests.reference.published import (
+    BESIDE,
+    CLASSO_MISPLACED,
+    CLASSO_SLOPES,
+    CONVENTIONS,
+    HAC,
+    JACKKNIFE,
+    PANELIFE_BETA,
+    ROOT,
+)
 
 
 def estimate(y, x, n_factors, **effects):
@@ -33,10 +38,7 @@ def estimate(y, x, n_factors, **effects):
 # ---- interactive fixed effects ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("n_factors", "published"),
-    [(2, (-0.4378155033, 0.1777987881)), (5, (-0.3140093369, 0.1593977364))],
-)
+@pytest.mark.parametrize(("n_factors", "published"), PANELIFE_BETA.items())
 def test_growth_rates(n_factors, published):
     """R package PanelIFE at tolerance 1e-10: D log Sales on D log(Price/CPI) and D log(NDI/CPI), no intercept.
 
@@ -44,16 +46,6 @@ def test_growth_rates(n_factors, published):
     made PanelIFE print.
     """
     np.testing.assert_allclose(estimate(*cigar_growth(), n_factors), published, rtol=0, atol=6e-11)
-
-
-# Sales on Price, R = 2. The first three: InteractiveEffects, statspai and Bai's code; phtt and fect (force = "none");
-# Julia's and Stata's regife. All recomputed from an independent solution polished by Newton.
-CONVENTIONS = {
-    "no intercept": (0.07790896102289697,),
-    "grand mean removed first": (-0.34882078246158305,),
-    "intercept as a regressor": (163.01350491220396, -0.4061036401006838),
-    "unit effects": (-0.4253893870423139,),
-}
 
 
 @pytest.mark.parametrize("convention", list(CONVENTIONS))
@@ -135,11 +127,11 @@ def test_classo_absolute_distance(classo, stop):
     fit = classo_fit(classo, metric="absolute", **stop)
     np.testing.assert_allclose(
         slopes_of(fit),
-        [(0.4017041, 1.6014119), (1.0387521, 0.9986867), (1.6197497, 0.3614408)],
+        CLASSO_SLOPES,
         rtol=0,
         atol=5.1e-8,
     )
-    assert (np.flatnonzero(fit.groups != truth_of(fit)) + 1).tolist() == [37, 87, 101, 134, 136]
+    assert (np.flatnonzero(fit.groups != truth_of(fit)) + 1).tolist() == list(CLASSO_MISPLACED)
     assert np.bincount(fit.groups).tolist() == [60, 61, 79]
 
 
@@ -162,14 +154,10 @@ def test_classo_defaults_do_at_least_as_well(classo):
 
 # ---- dynamic C-Lasso with the half-panel jackknife --------------------------------------------------------------
 
-# Stata classifylasso on the savings rates of Su, Shi & Phillips (2016)
-JACKKNIFE = [(0.6952103, -0.160168, -0.1490145, 0.2892251), (0.6938863, 0.1967192, 0.1225496, 0.1126528)]
-HAC = [(0.0383023, 0.039182, 0.0368407, 0.0379408), (0.0356796, 0.0399412, 0.0411717, 0.0474176)]
-
 
 @pytest.fixture(scope="module")
 def savings():
-    path = BESIDE / "data" / "savings_56x15.csv"
+    path = BESIDE / "savings_56x15.csv"
     if not path.exists():
         pytest.skip("savings_56x15.csv has no licence and is not shipped; set GIFEPANEL_REFERENCE to its directory")
     with path.open(newline="") as handle:
