@@ -51,6 +51,7 @@ _FIT_EXAMPLES = """\
 examples:
   gifepanel fit "y ~ x1 + x2 | firm" data.csv --entity firm --time year --groups 3 --factors 2
   gifepanel fit "y ~ L(y, 1) + x1" data.parquet --groups auto --factors 0-5 --output table.tex --report report.html
+  gifepanel fit "y ~ x1 + x2 | firm + year" data.csv --partial "z1 + bs(z2, 4)" --weights w --cluster firm
 """
 
 
@@ -91,7 +92,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--traceback", action="store_true", help="show where an error came from")
-    parser = argparse.ArgumentParser(prog="gifepanel", description="Grouped interactive fixed effects for panel data.")
+    parser = argparse.ArgumentParser(
+        prog="gifepanel", description="Panel data: latent groups of slopes, common factors, fixed effects."
+    )
     parser.add_argument("--version", action="version", version=f"gifepanel {gifepanel.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
@@ -110,9 +113,14 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("file", metavar="FILE", type=Path, help=f"{', '.join(_readers())}")
     fit.add_argument("--entity", metavar="E", help="column of the units")
     fit.add_argument("--time", metavar="T", help="column of the periods")
-    fit.add_argument("--groups", metavar="K", type=_count, required=True, help='a number, "auto", or 1-4')
-    fit.add_argument("--factors", metavar="R", type=_count, required=True, help='a number, "auto", or 0-5')
+    fit.add_argument("--groups", metavar="K", type=_count, help='a number, "auto", or 1-4')
+    fit.add_argument(
+        "--factors", metavar="R", type=_count, help='a number, "auto", or 0-5; without both: PartialledOLS'
+    )
+    fit.add_argument("--partial", metavar="TERMS", help="PartialledOLS: controls to be partialled out")
+    fit.add_argument("--weights", metavar="W", help="PartialledOLS: column of weights")
     fit.add_argument("--cov-type", metavar="TYPE", help="covariance estimator, as cov_type= of fit()")
+    fit.add_argument("--cluster", metavar="C", help='column or index level to cluster by; "C1,C2" for two ways')
     fit.add_argument("--seed", metavar="SEED", type=int, help="seed of the random starts")
     fit.add_argument("--output", metavar="TABLE", type=Path, help="write the coefficients: .csv, .tex, .html")
     fit.add_argument("--report", metavar="PAGE", type=Path, help="write tables, pictures, code to a page, .html")
@@ -156,22 +164,48 @@ def _fit(arguments: argparse.Namespace) -> None:
         raise _InputError("--quiet without --output or --report leaves nothing to show. Add --output table.csv.")
     write = _writer(arguments.output)
     _check_report(arguments.report)
-    data = _read(arguments.file, arguments.entity, arguments.time)
-    model = gifepanel.GroupedIFE.from_formula(
-        arguments.formula,
-        data,
-        entity=arguments.entity,
-        time=arguments.time,
-        n_groups=arguments.groups,
-        n_factors=arguments.factors,
-    )
-    options = {"cov_type": arguments.cov_type, "random_state": arguments.seed}
-    results = model.fit(**{name: value for name, value in options.items() if value is not None})
+    grouped = _is_grouped(arguments)
+    data = _read(arguments.file, arguments.entity, arguments.time, ids=grouped)
+    kind = gifepanel.GroupedIFE if grouped else gifepanel.PartialledOLS
+    names = {"entity": "entity", "time": "time", "partial": "partial", "weights": "weights"}
+    names |= {"n_groups": "groups", "n_factors": "factors"}
+    given = {name: getattr(arguments, option) for name, option in names.items()}
+    model = kind.from_formula(arguments.formula, data, **_without_none(given))
+    ways = None if arguments.cluster is None else arguments.cluster.split(",")
+    options = {
+        "cov_type": "cluster" if ways and arguments.cov_type is None else arguments.cov_type,
+        "cov_kwds": None if ways is None else {"groups": ways[0] if len(ways) == 1 else ways},
+        "random_state": arguments.seed,
+    }
+    results = model.fit(**_without_none(options))
     if not arguments.quiet:
         print(results.summary())
     if write is not None:
         arguments.output.write_text(write(results), encoding="utf-8")
     _write_report(results, arguments.report, quiet=arguments.quiet)
+
+
+def _is_grouped(arguments: argparse.Namespace) -> bool:
+    """Whether groups and factors are asked for; what belongs to the other model is refused."""
+    missing = [name for name in ("groups", "factors") if getattr(arguments, name) is None]
+    if len(missing) == 1:
+        raise _InputError(
+            f"--{missing[0]} is missing: give a number of groups and one of factors, or neither for PartialledOLS. "
+            f"Add --{missing[0]} auto."
+        )
+    other = ("partial", "weights") if not missing else ("seed",)
+    for name in other:
+        if getattr(arguments, name) is not None:
+            raise _InputError(
+                f"--{name} is for PartialledOLS. Leave out --groups and --factors, or --{name}."
+                if not missing
+                else f"--{name} is for models with groups and factors. Leave it out, or add --groups and --factors."
+            )
+    return not missing
+
+
+def _without_none(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _check_report(path: Path | None) -> None:
@@ -224,8 +258,8 @@ def _readers() -> dict[str, str]:
     }
 
 
-def _read(path: Path, entity: str | None, time: str | None) -> pd.DataFrame:
-    """The file as a data frame that has, or can be given, the index (entity, time)."""
+def _read(path: Path, entity: str | None, time: str | None, *, ids: bool) -> pd.DataFrame:
+    """The file as a data frame; with `ids`, one that has, or can be given, the index (entity, time)."""
     import pandas as pd
 
     readers = _readers()
@@ -238,7 +272,7 @@ def _read(path: Path, entity: str | None, time: str | None) -> pd.DataFrame:
         data: pd.DataFrame = getattr(pd, reader)(path)
     except ImportError as error:
         raise _InputError(f"Reading {path.suffix} needs pyarrow: pip install pyarrow.") from error
-    if (entity is None or time is None) and data.index.nlevels == 1:
+    if ids and (entity is None or time is None) and data.index.nlevels == 1:
         missing = " and ".join(f"--{n}" for n, v in (("entity", entity), ("time", time)) if v is None)
         columns = textwrap.shorten(", ".join(map(str, data.columns)), 300, placeholder=" ...")
         raise _InputError(f"{path} says not who and when: give {missing}. Its columns are {columns}.")

@@ -165,3 +165,38 @@ def test_formula_functions_are_the_models() -> None:
     assert isinstance(grouped, gifepanel.GroupedIFE) and isinstance(single, gifepanel.InteractiveFE)
     same = gifepanel.GroupedIFE.from_formula(panel.formula, panel.data, n_groups=3, n_factors=2)
     pd.testing.assert_series_equal(grouped.fit().params, same.fit().params)
+
+
+def test_without_groups_and_factors_it_is_partialled_ols(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The options of the command line are those of the model."""
+    data = load_cigar().reset_index()
+    path = tmp_path / "cigar.csv"
+    data.to_csv(path, index=False)
+    formula, table = "log(sales) ~ log(real_price) | state", tmp_path / "table.csv"
+    own = ["--partial", "cpi + bs(ndi, 4)", "--weights", "pop", "--cluster", "state,year", "--output", str(table)]
+    assert cli.main(["fit", formula, str(path), *own]) == 0
+    model = gifepanel.PartialledOLS.from_formula(formula, data, partial="cpi + bs(ndi, 4)", weights="pop")
+    res = model.fit(cov_type="cluster", cov_kwds={"groups": ["state", "year"]})
+    printed = pd.read_csv(table)[["coef", "std_err"]].iloc[0]
+    np.testing.assert_allclose(printed, [res.params.iloc[0], res.bse.iloc[0]], rtol=1e-10)
+    assert "Partialled-Out Least Squares Results" in capsys.readouterr().out
+    assert cli.main(["fit", "log(sales) ~ log(price) | state", str(path), "--cluster", "state"]) == 0
+    assert "clustered by state (46)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--groups", "2"], "--factors is missing"),
+        (["--factors", "1"], "--groups is missing"),
+        (["--seed", "1"], "--seed is for models with groups and factors"),
+        (["--groups", "2", "--factors", "1", "--partial", "cpi"], "--partial is for PartialledOLS"),
+    ],
+)
+def test_options_of_the_other_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    path = tmp_path / "cigar.csv"
+    load_cigar().reset_index().to_csv(path, index=False)
+    assert cli.main(["fit", "sales ~ price | state", str(path), *options]) == 2
+    assert words in capsys.readouterr().err

@@ -136,11 +136,15 @@ def absorbed_effects(design: PanelDesign) -> tuple[bool, bool]:
     found = set()
     for effect in design.absorbed_effects:
         if effect.slopes or len(effect.factors) != 1 or effect.factors[0] not in names:
+            instead = (
+                "groups and factors are there for slopes" if effect.slopes else "other effects enter as regressors"
+            )
+            other = "" if effect.slopes or set(effect.factors) & set(names) else f" + C({effect.factors[0]})"
             raise FormulaError(
                 f"The model absorbs {effect.name!r}.",
                 f"Models with factors absorb the entity ({design.index.entity_name!r}) and the time "
-                f"({design.index.time_name!r}); other effects enter as regressors.",
-                f"y ~ x + C({effect.factors[0]}) | {design.index.entity_name}",
+                f"({design.index.time_name!r}); {instead}.",
+                f"y ~ x{other} | {design.index.entity_name}",
             )
         found.add(names[effect.factors[0]])
     return "entity" in found, "time" in found
