@@ -213,6 +213,8 @@ class PivotedCholesky:
         return out
 
     def solve(self, right: Array) -> Array:
+        if self.rank == 0:  # older SciPy refuses empty triangles
+            return np.zeros_like(right)
         scaled = (right / self.root[:, None])[self.pivots][: self.rank]
         head = self.lower[: self.rank]
         inner = solve_triangular(head, scaled, lower=True, check_finite=False)

@@ -125,7 +125,9 @@ def _notes(res: Any) -> list[str]:
             f"{effect.name} {effect.n_levels} levels" + (f" ({df} new)" if df != effect.n_levels else "")
             for effect, df in zip(res.model.effects, res.degrees.by_block, strict=False)
         )
-        notes.append(f"Absorbed: {counts}. Largest residual in their span: {res.absorption.residual:.0e} of a column.")
+        left = res.absorption.residual
+        words = "below 1e-12" if left < 1e-12 else f"{left:.0e}"
+        notes.append(f"Absorbed: {counts}. Largest residual in their span: {words} of a column.")
     if not res.degrees.exact:
         notes.append("The rank of the effects is an upper bound: three or more large effects can overlap further.")
     if res._covariance.ssc != "fixest":

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+import statsmodels.formula
 
 from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning
 from gifepanel.inference.cluster_adjusted import nuisance_columns
@@ -67,6 +68,7 @@ def test_clusters_are_those_of_the_full_regression(ways, correct, weighted):
     assert got.df_inference[0] == min(c.max() for c in codes)
 
 
+@pytest.mark.skipif(not hasattr(statsmodels.formula, "options"), reason="statsmodels before 0.15 has no jackknife")
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("correct", [True, False])
 @pytest.mark.parametrize("kind", ["cluster-crv3", "cluster-jk"])
