@@ -12,6 +12,7 @@ import pandas as pd
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.models.checks import near
 from gifepanel.panel.design import PanelDesign, design_from_arrays, design_from_frames
+from gifepanel.panel.effect_codes import EffectCodes
 from gifepanel.panel.grammar import parse_absorbed
 
 __all__ = ["positions", "read_design"]
@@ -105,8 +106,8 @@ def _with_effects(design: PanelDesign, absorb: str | Sequence[str]) -> PanelDesi
     effects = parse_absorbed(absorb if isinstance(absorb, str) else " + ".join(absorb))
     index = design.index
     codes = {
-        index.entity_name: (index.entity_codes.astype(np.int32), index.entities),
-        index.time_name: (index.time_codes.astype(np.int32), index.times),
+        index.entity_name: EffectCodes(index.entity_codes.astype(np.int32), index.entities),
+        index.time_name: EffectCodes(index.time_codes.astype(np.int32), index.times),
     }
     for effect in effects:
         if effect.name not in codes:

@@ -20,6 +20,7 @@ from gifepanel.panel.checks import (
     warn_of_packed_dates,
 )
 from gifepanel.panel.cubes import design_from_arrays
+from gifepanel.panel.effect_codes import code_effect
 from gifepanel.panel.expressions import Expression, lags_of, uses_panel
 from gifepanel.panel.frames import PanelFrame, plain_column, read_frame, read_weights
 from gifepanel.panel.grammar import AbsorbedEffect, check_powers, expand_lags, parse_absorbed, split_formula, split_top
@@ -28,7 +29,6 @@ from gifepanel.panel.matrices import PanelDesign, common_columns, slope_values
 from gifepanel.panel.spec import (
     DesignSpec,
     capture_context,
-    effect_codes,
     keep_rows,
     numeric_matrix,
     private,
@@ -209,7 +209,7 @@ class _FormulaBuild:
         controls = [j for j in left if self._is_control(encoded.exog, j)]
         kept = [j for j in left if j not in controls]
         sample = None if index is None else index.subset(keep)
-        codes = {effect.name: effect_codes(frame, effect, keep, sample) for effect in self.effects}
+        codes = {effect.name: code_effect(frame, effect, keep, sample) for effect in self.effects}
         exog_names = tuple(encoded.exog.names[j] for j in kept)
         spec = DesignSpec(
             formula,
@@ -220,7 +220,6 @@ class _FormulaBuild:
             frame.entity_name,
             frame.time_name,
             self.effects,
-            {name: levels for name, (_, levels) in codes.items()},
             encoded.spec,
             self.context,
             tuple(kept),
@@ -412,7 +411,7 @@ def design_from_frames(
     if not keep.any():
         raise empty_error(frame.n_rows, found, {}, index.time_unit if index else "1")
     sample = None if index is None else index.subset(keep)
-    codes = {effect.name: effect_codes(frame, effect, keep, sample) for effect in effects}
+    codes = {effect.name: code_effect(frame, effect, keep, sample) for effect in effects}
     spec = DesignSpec(
         None,
         exog_names,
@@ -422,7 +421,6 @@ def design_from_frames(
         frame.entity_name,
         frame.time_name,
         effects,
-        {name: levels for name, (_, levels) in codes.items()},
     )
     return PanelDesign(
         endog=numeric_matrix({endog_name: outcome}, [endog_name])[keep, 0],

@@ -12,7 +12,8 @@ import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.panel.checks import unbalanced_error, unknown_names
-from gifepanel.panel.frames import read_frame
+from gifepanel.panel.effect_codes import EffectCodes, effect_labels
+from gifepanel.panel.frames import PanelFrame, read_frame
 from gifepanel.panel.grammar import AbsorbedEffect
 from gifepanel.panel.index import Codes, PanelIndex, sort_codes
 from gifepanel.panel.spec import DesignSpec
@@ -22,7 +23,6 @@ __all__ = ["PanelDesign", "common_columns", "slope_values"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-Int32Array = npt.NDArray[np.int32]
 BoolArray = npt.NDArray[np.bool_]
 
 
@@ -44,8 +44,10 @@ class PanelDesign:
         Which of the caller's rows are in.
     absorbed : tuple of str
         Absorbed effects as written after ``|``.
-    absorbed_codes : dict of str to ((n,) int32, pandas.Index)
-        Codes and sorted levels of each absorbed effect.
+    absorbed_codes : dict of str to EffectCodes
+        Codes (n,) and sorted levels of each absorbed effect.
+    lost_levels : dict of str to dict of str to pandas.Index
+        Levels that :meth:`take` left without rows, by effect and reason.
     absorbed_effects : tuple of AbsorbedEffect
         The same, parsed: combinations and slopes.
     absorbed_slopes : dict of str to (n,) float64
@@ -80,7 +82,8 @@ class PanelDesign:
     row_index: pd.Index
     esample: BoolArray
     absorbed: tuple[str, ...] = ()
-    absorbed_codes: dict[str, tuple[Int32Array, pd.Index]] = field(default_factory=dict)
+    absorbed_codes: dict[str, EffectCodes] = field(default_factory=dict)
+    lost_levels: dict[str, dict[str, pd.Index]] = field(default_factory=dict)
     absorbed_effects: tuple[AbsorbedEffect, ...] = ()
     absorbed_slopes: dict[str, FloatArray] = field(default_factory=dict)
     lags_of_endog: tuple[int, ...] = ()
@@ -109,14 +112,9 @@ class PanelDesign:
         return self.panel
 
     def take(self, rows: BoolArray) -> PanelDesign:
-        """The design of some of the rows (n,), levels of absorbed effects that lost all theirs left out."""
+        """The design of some of the rows (n,), levels of absorbed effects that lost all theirs left out and noted."""
         esample = self.esample.copy()
         esample[np.flatnonzero(esample)[~rows]] = False
-        codes = {}
-        for name, (own, levels) in self.absorbed_codes.items():
-            left = own[rows]
-            used = np.bincount(left, minlength=len(levels)) > 0
-            codes[name] = ((np.cumsum(used, dtype=np.int32) - 1)[left], levels[used])
         return replace(
             self,
             endog=self.endog[rows],
@@ -124,11 +122,59 @@ class PanelDesign:
             panel=None if self.panel is None else self.panel.subset(rows),
             row_index=self.row_index[rows],
             esample=esample,
-            absorbed_codes=codes,
+            absorbed_codes={name: coded.take(rows) for name, coded in self.absorbed_codes.items()},
+            lost_levels=self._lost(rows),
             absorbed_slopes={name: values[rows] for name, values in self.absorbed_slopes.items()},
             controls=None if self.controls is None else np.ascontiguousarray(self.controls[rows]),
             weights=None if self.weights is None else self.weights[rows],
         )
+
+    def _lost(self, rows: BoolArray) -> dict[str, dict[str, pd.Index]]:
+        """Levels without a row among some rows (n,): for their weights, or as singletons."""
+        weighted = np.ones(self.nobs, dtype=bool) if self.weights is None else self.weights > 0
+        lost = {}
+        for name, coded in self.absorbed_codes.items():
+            gone, weightless = ~coded.occupied(rows), ~coded.occupied(weighted)
+            lost[name] = {
+                "had weights of zero": coded.levels[gone & weightless],
+                "dropped with singletons": coded.levels[gone & ~weightless],
+            }
+        return lost
+
+    def positions_of(self, frame: PanelFrame, rows: BoolArray) -> dict[str, IntArray]:
+        """Position of the level of some rows (n_rows,) of a frame among those of this sample, by absorbed effect.
+
+        Parameters
+        ----------
+        frame : PanelFrame
+        rows : (n_rows,) bool
+
+        Returns
+        -------
+        dict of str to (m,) int64
+            −1 where the sample has no such level.
+        """
+        return {
+            effect.name: self.absorbed_codes[effect.name].positions(frame, effect, rows)
+            for effect in self.absorbed_effects
+        }
+
+    def describe_unseen(self, frame: PanelFrame, rows: BoolArray, positions: dict[str, IntArray]) -> list[str]:
+        """In words, for each absorbed effect with rows whose level the sample has not: how many levels, and why."""
+        out = []
+        for effect in self.absorbed_effects:
+            without = positions[effect.name] < 0
+            if without.any():
+                missing = np.any([frame.codes(name).codes[rows] < 0 for name in effect.factors], axis=0)
+                levels = effect_labels(frame, effect)[rows][without & ~missing].unique()
+                counts = {
+                    why: int(levels.isin(gone).sum()) for why, gone in self.lost_levels.get(effect.name, {}).items()
+                }
+                counts["not in the sample"] = len(levels) - sum(counts.values())
+                said = [f"{count} level{'s' * (count > 1)} {why}" for why, count in counts.items() if count]
+                said += [f"missing in {int(missing.sum())}"] if missing.any() else []
+                out.append(f"{effect.name} ({', '.join(said)})")
+        return out
 
     def cubes(self) -> tuple[FloatArray, FloatArray]:
         """Outcome (N, T) and regressors (N, T, p).

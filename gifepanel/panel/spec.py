@@ -19,7 +19,7 @@ from gifepanel.panel.checks import check_finite, missing_in, term_not_finite, un
 from gifepanel.panel.expressions import PRIVATE, Expression, missing_rows, read_expression, uses_panel
 from gifepanel.panel.frames import PanelFrame, read_frame
 from gifepanel.panel.grammar import AbsorbedEffect
-from gifepanel.panel.index import PanelIndex, sort_codes
+from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.text import first_of
 from gifepanel.panel.transforms import PanelFunctions
 
@@ -27,8 +27,6 @@ __all__ = ["DesignSpec", "NewExog", "capture_context"]
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-Int32Array = npt.NDArray[np.int32]
 
 
 class _Module(NamedTuple):
@@ -102,8 +100,6 @@ class DesignSpec:
         Names as given by the caller; None for a two-level index.
     entity_name, time_name : str
     absorbed : tuple of AbsorbedEffect
-    absorbed_levels : dict of str to pandas.Index
-        Levels of each absorbed effect in the estimation sample.
     model_spec : formulaic.ModelSpec or None
     context : dict
         The caller's names that the formula used (functions by reference).
@@ -121,7 +117,6 @@ class DesignSpec:
     entity_name: str
     time_name: str
     absorbed: tuple[AbsorbedEffect, ...] = ()
-    absorbed_levels: dict[str, pd.Index] = field(default_factory=dict)
     model_spec: Any = None
     context: dict[str, Any] = field(default_factory=dict)
     keep: tuple[int, ...] = ()
@@ -171,28 +166,6 @@ class DesignSpec:
         if frame.entity is not None:
             index = frame.panel_index(allow_duplicates=True).subset(keep)
         return NewExog(exog, index, frame.row_index[keep], keep, controls)
-
-    def absorbed_codes_for(self, data: Any, esample: BoolArray) -> dict[str, IntArray]:
-        """Position of each row's level among those of the estimation sample, by effect; −1 where unseen or missing.
-
-        Parameters
-        ----------
-        data : DataFrame
-        esample : (n_rows,) bool
-
-        Returns
-        -------
-        dict of str to (m,) int64
-        """
-        frame = self.read(data)
-        out = {}
-        for effect in self.absorbed:
-            labels = effect_labels(frame, effect)[esample]
-            found = np.asarray(self.absorbed_levels[effect.name].get_indexer(labels), dtype=np.int64)
-            for name in effect.factors:
-                found[frame.codes(name).codes[esample] < 0] = -1
-            out[effect.name] = found
-        return out
 
     def read(self, data: Any) -> PanelFrame:
         """Read a new frame, by the names of the first one or by its index."""
@@ -391,45 +364,3 @@ def numeric_matrix(columns: Mapping[str, pd.Series], names: Iterable[str]) -> Fl
         out.append(values.to_numpy(dtype=np.float64))
     n = len(next(iter(columns.values()))) if columns else 0
     return np.column_stack(out) if out else np.empty((n, 0))
-
-
-def effect_labels(frame: PanelFrame, effect: AbsorbedEffect) -> pd.Index:
-    """Labels of an absorbed effect row by row (any where missing); combinations as tuples in a MultiIndex."""
-    parts = []
-    for name in effect.factors:
-        coded = frame.codes(name)
-        parts.append(coded.labels.take(np.where(coded.codes < 0, 0, coded.codes)))
-    return parts[0] if len(parts) == 1 else pd.MultiIndex.from_arrays(parts, names=effect.factors)
-
-
-def effect_codes(
-    frame: PanelFrame, effect: AbsorbedEffect, keep: BoolArray, sample: PanelIndex | None
-) -> tuple[Int32Array, pd.Index]:
-    """Codes (n,) int32 of an absorbed effect on the kept rows, and its sorted levels; ``sample`` gives its ids'."""
-    if sample is not None and effect.factors == (frame.entity_name,):
-        return sample.entity_codes.astype(np.int32), sample.entities
-    if sample is not None and effect.factors == (frame.time_name,):
-        return sample.time_codes.astype(np.int32), sample.times
-    from gifepanel.panel.index import Codes
-
-    parts = []
-    for name in effect.factors:
-        coded = frame.codes(name)
-        parts.append(sort_codes(coded if keep.all() else Codes(coded.codes[keep], coded.labels, coded.ordered)))
-    if len(parts) == 1:
-        return parts[0][0].astype(np.int32, copy=False), parts[0][1]
-    key = np.zeros(parts[0][0].size, dtype=np.int64)
-    for codes, labels in parts:
-        key = key * len(labels) + codes
-    found, codes = np.unique(key, return_inverse=True)
-    level_positions: list[IntArray] = []
-    for _, labels in reversed(parts):
-        level_positions.insert(0, found % len(labels))
-        found = found // len(labels)
-    levels = pd.MultiIndex(
-        levels=[labels for _, labels in parts],
-        codes=level_positions,
-        names=effect.factors,
-        verify_integrity=False,
-    )
-    return codes.astype(np.int32), levels

@@ -11,7 +11,7 @@ from statsmodels.regression._prediction import PredictionResults
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.linear_sample import full_leverage
 from gifepanel.projections.hat import hat_rows
-from gifepanel.results.linear_prediction import NewRows, new_rows
+from gifepanel.results.linear_prediction import NewRows, new_rows, predict_rows
 
 if TYPE_CHECKING:
     from gifepanel.results.partialled import PartialledOLSResults
@@ -35,7 +35,10 @@ def predict_with_intervals(res: PartialledOLSResults, data: Any, effects: bool, 
             'res.get_robustcov_results("HC1").get_prediction(data), or get_prediction(data, effects=False)',
         )
     m, index = len(rows.complete), rows.index
-    mean = res.predict(data, effects=effects).to_numpy()
+    if data is None:
+        mean = res.predict(effects=effects).to_numpy()
+    else:
+        mean = rows.series(predict_rows(res.model, res._fit, rows, effects)).to_numpy()
     variance = np.full(m, np.nan)
     if partial:
         variance[rows.complete] = _full_variance(res, rows, in_sample=data is None)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from gifepanel.exceptions import DataError, SpecificationError
+from gifepanel.exceptions import DataError, DataWarning, SpecificationError, caller_level
 from gifepanel.projections.hat import identified
 
 if TYPE_CHECKING:
     from gifepanel.models.partialled import PartialledOLS
     from gifepanel.models.partialling import PartialledFit
 
-__all__ = ["NewRows", "absorbed_effects", "new_rows", "predict_linear"]
+__all__ = ["NewRows", "absorbed_effects", "new_rows", "predict_linear", "predict_rows"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
@@ -102,10 +103,7 @@ def new_rows(model: PartialledOLS, fit: PartialledFit, data: Any, effects: bool)
             "The absorbed effects are looked up there.",
             "res.predict(data, effects=False)",
         )
-    positions = spec.absorbed_codes_for(data, new.esample)
-    for effect in spec.absorbed:
-        for name in effect.factors:  # a missing label is no level
-            positions[effect.name] = np.where(frame.codes(name).codes[new.esample] < 0, -1, positions[effect.name])
+    positions = model.design.positions_of(frame, new.esample)
     slopes = {p.slope: frame.column(p.slope).to_numpy(dtype=float)[new.esample] for p in parts if p.slope is not None}
     known = np.all([positions[part.source] >= 0 for part in parts], axis=0)
     known &= np.all([np.isfinite(values) for values in slopes.values()] or [known], axis=0)
@@ -113,7 +111,24 @@ def new_rows(model: PartialledOLS, fit: PartialledFit, data: Any, effects: bool)
     values = [None if p.slope is None else np.where(known, slopes[p.slope], p.shift) - p.shift for p in parts]
     assert fit.projection.absorption is not None
     known &= identified(fit.projection.absorption, codes, values)
+    if not known.all():
+        reasons = model.design.describe_unseen(frame, new.esample, positions)
+        _warn_of_unknown(reasons, np.any([own < 0 for own in positions.values()], axis=0), known)
     return NewRows(x, new.controls, codes, values, known, new.esample, index)
+
+
+def _warn_of_unknown(reasons: list[str], unseen: BoolArray, known: BoolArray) -> None:
+    """One warning for all rows that get no prediction since their effects are not known."""
+    if (~known & ~unseen).any():
+        reasons = [*reasons, "levels whose sum the sample does not identify, or slope variables that are missing"]
+    warnings.warn(
+        DataWarning(
+            f"{int((~known).sum())} of {len(known)} rows have no prediction: {'; '.join(reasons)}.",
+            "Their effects were not estimated.",
+            "res.predict(data, effects=False)",
+        ),
+        stacklevel=caller_level(),
+    )
 
 
 def predict_linear(model: PartialledOLS, fit: PartialledFit, data: Any, effects: bool) -> pd.Series:
@@ -125,6 +140,11 @@ def predict_linear(model: PartialledOLS, fit: PartialledFit, data: Any, effects:
         values = design.endog - fit.resid if effects else design.exog[:, list(fit.kept)] @ fit.params
         return pd.Series(values, index=design.row_index, name="predicted")
     rows = new_rows(model, fit, data, effects)
+    return rows.series(predict_rows(model, fit, rows, effects))
+
+
+def predict_rows(model: PartialledOLS, fit: PartialledFit, rows: NewRows, effects: bool) -> Array:
+    """The same for rows that are read already, shape (m,)."""
     values = rows.x @ fit.params
     if effects:
         found, gamma = _solved(model, fit)
@@ -133,4 +153,4 @@ def predict_linear(model: PartialledOLS, fit: PartialledFit, data: Any, effects:
         for own, codes, factor in zip(found, rows.codes, rows.values, strict=True):
             values = values + (own[codes] if factor is None else own[codes] * factor)
         values = np.where(rows.identified, values, np.nan)
-    return rows.series(values)
+    return values

@@ -12,7 +12,14 @@ from numpy.testing import assert_allclose
 from statsmodels.tools.sm_exceptions import InvalidTestWarning
 
 from gifepanel import PartialledOLS
-from gifepanel.exceptions import CollinearityWarning, DataError, FormulaError, GifepanelError, SpecificationError
+from gifepanel.exceptions import (
+    CollinearityWarning,
+    DataError,
+    DataWarning,
+    FormulaError,
+    GifepanelError,
+    SpecificationError,
+)
 from gifepanel.models import partialled
 from tests.models.partialled_data import panel
 
@@ -303,7 +310,8 @@ def test_predictions_without_a_value_are_missing() -> None:
     expected = res.predict(data)
     for rows in (data.head(1), data.head(3)):
         assert res.predict(rows.assign(x1=np.nan)).isna().all()
-        assert res.predict(rows.assign(firm=999)).isna().all()
+        with pytest.warns(DataWarning, match=r"firm \(1 level not in the sample\)"):
+            assert res.predict(rows.assign(firm=999)).isna().all()
         assert_allclose(res.predict(rows), expected.iloc[: len(rows)])
     gone = data.head(3).assign(x1=lambda d: d["x1"].where(np.arange(3) != 1))
     assert res.predict(gone).isna().tolist() == [False, True, False]

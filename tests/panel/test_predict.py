@@ -122,11 +122,11 @@ def test_missing_columns_values_and_knots(indexed):
 def test_absorbed_levels_on_new_data(indexed):
     design = design_from_formula("y ~ x1 | firm + region^year", indexed)
     new = indexed.loc[["f1", "f6"]].rename(index={"f6": "g"}, level=0)
-    codes = design.spec.absorbed_codes_for(new, design.spec.exog_for(new).esample)
+    codes = design.positions_of(design.spec.read(new), design.spec.exog_for(new).esample)
     assert codes["firm"].tolist() == [0] * 8 + [-1] * 8
     own = design.absorbed_codes["region^year"]
     assert codes["region^year"][:8].tolist() == own[0][:8].tolist()
-    assert design.spec.absorbed_codes_for(indexed, design.esample)["region^year"].tolist() == own[0].tolist()
+    assert design.positions_of(design.spec.read(indexed), design.esample)["region^year"].tolist() == own[0].tolist()
 
 
 def test_the_spec_is_not_changed_by_prediction(indexed):

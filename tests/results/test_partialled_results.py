@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from gifepanel import PartialledOLS
-from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning
+from gifepanel.exceptions import DataError, DataWarning, SpecificationError, SpecificationWarning
 from gifepanel.inference.cluster_adjusted import bell_mccaffrey
 from gifepanel.inference.clusters import cluster_ways
 from gifepanel.inference.wild_bootstrap import wild_cluster_bootstrap
@@ -69,11 +69,16 @@ def test_predict_rows_without_an_answer() -> None:
     new.iloc[0, new.columns.get_loc("firm")] = 99
     new.iloc[1, new.columns.get_loc("firm")] = np.nan
     new.iloc[2, new.columns.get_loc("x1")] = np.nan
-    predicted = ours.predict(new)
+    with pytest.warns(DataWarning, match=r"2 of 11 rows.*firm \(1 level not in the sample, missing in 1\)") as said:
+        predicted = ours.predict(new)
+    assert len(said) == 1
     assert predicted.isna().tolist() == [True] * 3 + [False] * 9
     assert_allclose(predicted.iloc[3:], expected.iloc[3:])
     assert ours.predict(new, effects=False).isna().tolist() == [False, False, True] + [False] * 9
-    assert ours.get_prediction(new).summary_frame().isna().all(axis=1).tolist() == [True] * 3 + [False] * 9
+    with pytest.warns(DataWarning, match="2 of 11 rows") as said:
+        frame = ours.get_prediction(new).summary_frame()
+    assert len(said) == 1
+    assert frame.isna().all(axis=1).tolist() == [True] * 3 + [False] * 9
     with pytest.raises(DataError, match=r"new data lack 'firm', 'year'.*effects=False"):
         ours.predict(new.drop(columns=["firm", "year"]))
 
@@ -87,8 +92,10 @@ def test_combinations_that_are_not_identified() -> None:
     assert res.degrees.total == np.linalg.matrix_rank(dummies.exog) - 1
     row = data[data["firm"] % 2 == 1].head(1)
     new = pd.concat([row, row.assign(period=row["period"] + 100)])
-    assert res.predict(new).isna().tolist() == [False, True]
-    assert res.get_prediction(new).summary_frame()["mean_se"].isna().tolist() == [False, True]
+    with pytest.warns(DataWarning, match="sum the sample does not identify"):
+        assert res.predict(new).isna().tolist() == [False, True]
+    with pytest.warns(DataWarning, match="1 of 2 rows"):
+        assert res.get_prediction(new).summary_frame()["mean_se"].isna().tolist() == [False, True]
 
 
 @pytest.mark.parametrize("kind", ["nonrobust", "HC0", "HC1", "HC2", "HC3"])
