@@ -179,6 +179,10 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         OLS.__init__(self, endog, exog, missing="none", hasconst=False)
         self._data_attr.extend(["_y", "_x", "_source", "_estimate", "design"])
 
+    def _release(self) -> None:
+        """Let go of what has rows in it, besides what statsmodels knows of."""
+        self.weights = np.empty(0)
+
     def _read_options(self, **options: Any) -> None:
         raise NotImplementedError
 

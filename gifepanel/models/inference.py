@@ -235,6 +235,7 @@ def _labels(model: FactorModel, way: Any) -> Any:
     shape = (design.index.n_entities, design.index.n_times)
     if design.index.source == "cubes" and values.shape in (shape, shape[:1]):
         return np.broadcast_to(values if values.ndim == 2 else values[:, None], shape).ravel()
+    values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if values.shape == (design.esample.size,):
         return values[design.esample]
     if values.shape != (design.endog.size,):

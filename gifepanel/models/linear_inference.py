@@ -197,7 +197,7 @@ def read_clusters(model: PartialledOLS, wanted: Any) -> tuple[tuple[IntArray, ..
         raise _without_clusters("The list of clusters is empty.")
     if not isinstance(wanted, (str, list, tuple)) and np.ndim(wanted) == 2:  # a frame or matrix, a column for each way
         wanted = [wanted[name] for name in wanted] if hasattr(wanted, "columns") else list(np.asarray(wanted).T)
-    several = isinstance(wanted, (list, tuple)) and all(isinstance(w, str) or np.ndim(w) == 1 for w in wanted)
+    several = isinstance(wanted, (list, tuple)) and all(isinstance(w, str) or _is_column(w) for w in wanted)
     ways = list(wanted) if several else [wanted]
     codes = tuple(row_codes(model, way, "clusters") for way in ways)
     for way, own in zip(ways, codes, strict=True):
@@ -208,6 +208,11 @@ def read_clusters(model: PartialledOLS, wanted: Any) -> tuple[tuple[IntArray, ..
                 'cov_type="HC1"',
             )
     return codes, tuple(way if isinstance(way, str) else str(getattr(way, "name", None) or "groups") for way in ways)
+
+
+def _is_column(values: Any) -> bool:
+    """Whether labels come one by row, (n,) or (n, 1)."""
+    return np.ndim(values) == 1 or (np.ndim(values) == 2 and np.shape(values)[1] == 1)
 
 
 def _without_clusters(found: str) -> SpecificationError:
@@ -226,6 +231,7 @@ def _labels(model: PartialledOLS, given: Any, what: str) -> Codes:
     design, option = model.design, _OPTIONS.get(what, "")
     check_aligned(given, what, getattr(model._source, "index", design.row_index), design.row_index)
     values = np.asarray(given)
+    values = values[:, 0] if _is_column(values) and values.ndim == 2 else values
     if values.shape == design.esample.shape:
         values = values[design.esample]
     if values.shape != (design.nobs,):

@@ -201,6 +201,12 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         self.weights = np.broadcast_to(1.0, self.endog.shape)  # statsmodels', not the sample's
         self._data_attr.extend(["design", "_source", "_fit"])
 
+    def _release(self) -> None:
+        """Let go of what has rows in it, besides what statsmodels knows of."""
+        self.__dict__.pop("effect_parts", None)
+        self.weights = np.empty(0)
+        self._entity, self._time = (own if isinstance(own, str) else None for own in (self._entity, self._time))
+
     @cached_property
     def effect_parts(self) -> tuple[EffectPart, ...]:
         """Absorbed effects as blocks, with where they come from."""
@@ -469,6 +475,7 @@ def _as_frames(endog: Any, exog: Any) -> tuple[Any, Any]:
     if not isinstance(exog, (np.ndarray, list, tuple)):
         return endog, exog
     x, y, index = np.asarray(exog, dtype=np.float64), np.asarray(endog, dtype=np.float64), None
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 and x.ndim < 3 else y  # a column, as statsmodels takes it
     if y.ndim == 2 and x.ndim in (2, 3) and x.shape[:2] == y.shape:
         index = pd.MultiIndex.from_product([range(y.shape[0]), range(y.shape[1])], names=["entity", "time"])
         x, y = x.reshape(y.size, -1), y.ravel()

@@ -161,6 +161,11 @@ class PanelIndex:
     source: str = "index"
     has_duplicates: bool = False
 
+    def without_rows(self) -> PanelIndex:
+        """Entities and times alone."""
+        none = np.empty(0, dtype=np.int64)
+        return replace(self, entity_codes=none, time_codes=none, order=none)
+
     # --- construction ---------------------------------------------------------------------------------------
 
     @classmethod

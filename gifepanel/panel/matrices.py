@@ -159,6 +159,25 @@ class PanelDesign:
             for effect in self.absorbed_effects
         }
 
+    def without_rows(self) -> PanelDesign:
+        """What predictions of the linear part need: names, the recipe, entities and times; no row of the data."""
+        none = np.empty(0)
+        return replace(
+            self,
+            endog=none,
+            exog=np.empty((0, len(self.exog_names))),
+            panel=None if self.panel is None else self.panel.without_rows(),
+            row_index=self.row_index[:0],
+            esample=np.empty(0, dtype=bool),
+            absorbed_codes={},
+            absorbed_slopes={},
+            lost_levels={},
+            spec=None if self.spec is None else self.spec.without_rows(self.esample.size),
+            index_before_lags=None,
+            controls=None,
+            weights=None,
+        )
+
     def describe_unseen(self, frame: PanelFrame, rows: BoolArray, positions: dict[str, IntArray]) -> list[str]:
         """In words, for each absorbed effect with rows whose level the sample has not: how many levels, and why."""
         out = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -166,6 +166,16 @@ class DesignSpec:
         if frame.entity is not None:
             index = frame.panel_index(allow_duplicates=True).subset(keep)
         return NewExog(exog, index, frame.row_index[keep], keep, controls)
+
+    def without_rows(self, n_rows: int) -> DesignSpec:
+        """The recipe without the caller's arrays of `n_rows` values, which the formula may have used by name."""
+        by_row = (np.ndarray, pd.Series, pd.DataFrame, pd.Index, list, tuple)
+        context = {
+            name: value
+            for name, value in self.context.items()
+            if not (isinstance(value, by_row) and len(value) == n_rows)
+        }
+        return replace(self, context=context)
 
     def read(self, data: Any) -> PanelFrame:
         """Read a new frame, by the names of the first one or by its index."""

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.linear_model import RegressionResults, RegressionResultsWrapper
 
-from gifepanel.exceptions import DataError
+from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.diagnostics import residual_diagnostics
 from gifepanel.inference.estimate import FactorEstimate
@@ -20,9 +20,11 @@ from gifepanel.results.calls import called
 from gifepanel.results.factor_plots import FactorPlots
 from gifepanel.results.inherited import populate_wrapper
 from gifepanel.results.inputs import Inference, Sample
+from gifepanel.results.linear_prediction import check_effects
 from gifepanel.results.measures import FitMeasures
 from gifepanel.results.nested import NestedModels, check_factors_nested
-from gifepanel.results.prediction import predict
+from gifepanel.results.new_data import matrix_of, new_data
+from gifepanel.results.prediction import PredictedParts, predict
 from gifepanel.results.refused import RefusedMethods
 from gifepanel.results.reported import ReportedResults
 from gifepanel.results.selection import Selection
@@ -30,6 +32,7 @@ from gifepanel.solvers.interactive import LocalMinimum
 
 if TYPE_CHECKING:
     from gifepanel.models.base import FactorModel
+    from gifepanel.panel.design import PanelDesign
 
 __all__ = ["FactorResults", "FactorResultsWrapper"]
 
@@ -55,6 +58,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
     report_title = "Interactive Fixed Effects Results"
 
     selection: Selection | None = None
+    _recipe: tuple[PanelDesign, PredictedParts, list[int]] | None = None  # of predictions, once the data are gone
 
     def __init__(self, model: FactorModel, inference: Inference) -> None:
         self._inference: Inference | None = inference
@@ -323,15 +327,22 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
         """Pictures: coefficients, groups, factors, loadings, residuals, fit; ``dir(res.plot)`` lists them."""
         return FactorPlots(self)
 
-    def predict(self, data: Any = None, *, effects: bool = True) -> pd.Series:
+    def predict(self, data: Any = None, transform: bool = True, *, effects: bool = True, exog: Any = None) -> pd.Series:
         """Predict the outcome, additive effects and factors included unless ``effects=False``.
 
         Parameters
         ----------
-        data : DataFrame, optional
-            New rows with the columns of the formula and the ids; by default the sample.
+        data : DataFrame, Series, mapping or array_like, optional
+            New rows with the columns of the formula and the ids (a Series is one row); by default the sample. Arrays
+            hold all regressors in their order: (N, T, p) for the entities and periods of the sample, or rows (m, p),
+            for which nothing that depends on entity or period can be predicted.
+        transform : bool
+            False: `data` holds a column for each coefficient, (m, q), and the linear part is predicted.
         effects : bool
-            Add the entity and time effects and the factors times loadings. Needs entities and periods of the sample.
+            Add the entity and time effects and the factors times loadings, where the model has them. They need entities
+            and periods of the sample: with ``n_factors=0`` and entity effects alone, entities are enough.
+        exog : optional
+            statsmodels' name of `data`.
 
         Returns
         -------
@@ -351,7 +362,33 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
         >>> [round(float(res.predict(effects=on).iloc[0]), 1) for on in (True, False)]
         [89.3, 2.5]
         """
-        return predict(self.model.design, self._estimate, self.model._kept, data, effects)
+        check_effects(effects)
+        given = data if exog is None else exog
+        if not transform:
+            return self._linear_part(matrix_of(given, self._names), effects)
+        if not (isinstance(given, np.ndarray) and given.ndim in (2, 3)):
+            given = new_data(data, exog, self._inputs, self._ids)
+        if self._recipe is not None and given is not None:
+            return predict(*self._recipe, given, effects)
+        return predict(self.model.design, self._estimate, self.model._kept, given, effects)
+
+    def _linear_part(self, x: Any, effects: bool) -> pd.Series:
+        if effects and (self.n_factors or self.sample.absorbed):
+            raise SpecificationError(
+                "transform=False came with effects or factors in the model.",
+                "Regressors alone do not say which entity and period a row is of.",
+                "res.predict(x, transform=False, effects=False)",
+            )
+        return pd.Series(x @ np.asarray(self.params), name="predicted")
+
+    @cached_property
+    def _inputs(self) -> tuple[str, ...]:
+        return tuple(map(str, self.model.design.exog_names))
+
+    @cached_property
+    def _ids(self) -> tuple[str, str]:
+        spec = self.model.design.spec
+        return ("entity", "time") if spec is None else (spec.entity_name, spec.time_name)
 
     # pieces of the report that differ between models
 
@@ -392,10 +429,14 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
         """
         for name in _KEPT:
             getattr(self, name)
+        if self._recipe is None:
+            parts = PredictedParts.of(self._estimate)
+            self._recipe = (self.model.design.without_rows(), parts, self.model._kept)
         super().remove_data()
         for name in ("resid", "fittedvalues", "wresid"):
             self.__dict__.pop(name, None)
         self._inference = None
+        self.model._release()
 
     @property
     def default_model_infos(self) -> dict[str, Any]:
@@ -421,6 +462,8 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
 
 _KEPT = (
     "_report_parts",
+    "_inputs",
+    "_ids",
     "_data_facts",
     "factors",
     "loadings",

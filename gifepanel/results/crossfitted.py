@@ -18,8 +18,10 @@ from gifepanel.results.refused import RefusedWithLearner
 from gifepanel.results.summary import ReportParts
 
 if TYPE_CHECKING:
+    from gifepanel.inference.orthogonal import OrthogonalEstimate
     from gifepanel.models.crossfitted import CrossFittedFit
     from gifepanel.models.partialled import PartialledOLS
+    from gifepanel.projections.crossfit import CrossFit
 
 __all__ = ["CrossFittedResults", "cross_fitted_results"]
 
@@ -51,12 +53,41 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
 
     report_title = "Double Machine Learning Results"
     _kept: ClassVar[tuple[str, ...]] = tuple(
-        name for name in PartialledOLSResults._kept if name not in ("HC0_se", "HC1_se")
+        name for name in (*PartialledOLSResults._kept, "nuisance", "repeats") if name not in ("HC0_se", "HC1_se")
     )
 
     def __init__(self, model: PartialledOLS, done: CrossFittedFit, use_t: bool | None) -> None:
-        self.crossfit, self.orthogonal, self._grouped_by = done.crossfit, done.estimate, done.grouped_by
+        self._crossfit, self._orthogonal, self._grouped_by = done.crossfit, done.estimate, done.grouped_by
         super().__init__(model, done.fit, done.covariance, bool(use_t))
+
+    @property
+    def crossfit(self) -> CrossFit:
+        """Folds and out-of-fold predictions."""
+        _ = self._fit  # which says so where the data are gone
+        return self._crossfit
+
+    @property
+    def orthogonal(self) -> OrthogonalEstimate:
+        """Scores, influences, and how repeats were put together."""
+        _ = self._fit
+        return self._orthogonal
+
+    def remove_data(self) -> None:
+        """Drop everything of the size of the sample: outcome, treatments, predictions and scores too.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> from sklearn.linear_model import Ridge
+        >>> res = gife.PartialledOLS.from_formula("sales ~ price", cigar, partial="ndi + pop", learner=Ridge()).fit()
+        >>> res.remove_data()
+        >>> res.nuisance.index.tolist()
+        ['sales', 'price']
+        """
+        super().remove_data()
+        for name in ("_crossfit", "_orthogonal"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def llf(self) -> float:
@@ -89,14 +120,18 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
             "Effects are not recovered with a learner.", "They mix with the nuisance functions.", "Leave learner= out."
         )
 
-    def predict(self, data: Any = None, *, effects: bool = True) -> pd.Series:
+    def predict(self, data: Any = None, transform: bool = True, *, effects: bool = True, exog: Any = None) -> pd.Series:
         """In the sample, with effects and nuisance functions: the outcome less the residuals; linear part otherwise.
 
         Parameters
         ----------
-        data : DataFrame, optional
+        data : DataFrame, Series, mapping or array_like, optional
             New rows, for ``effects=False`` alone: learners are fitted by fold and not kept.
+        transform : bool
+            False: `data` holds the regressors themselves.
         effects : bool
+        exog : optional
+            statsmodels' name of `data`.
 
         Examples
         --------
@@ -108,13 +143,13 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
         >>> len(model.fit().predict())
         1380
         """
-        if data is not None and effects:
+        if (data is not None or exog is not None) and effects:
             raise SpecificationError(
                 "Nuisance functions are not predicted for new data.",
                 "They were fitted once per fold, for residuals only.",
                 "res.predict(data, effects=False)",
             )
-        return super().predict(data, effects=effects)
+        return super().predict(data, transform, effects=effects, exog=exog)
 
     def get_robustcov_results(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refused: fit again with another ``cov_type``; equal seeds give equal folds."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from gifepanel.projections.hat import identified
 if TYPE_CHECKING:
     from gifepanel.models.partialled import PartialledOLS
     from gifepanel.models.partialling import PartialledFit
+    from gifepanel.panel.design import PanelDesign
 
-__all__ = ["NewRows", "absorbed_effects", "new_rows", "predict_linear", "predict_rows"]
+__all__ = ["NewRows", "absorbed_effects", "check_effects", "linear_rows", "new_rows", "predict_linear", "predict_rows"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
@@ -85,15 +87,12 @@ class NewRows:
 
 def new_rows(model: PartialledOLS, fit: PartialledFit, data: Any, effects: bool) -> NewRows:
     """Read new data as the sample was read; levels only with `effects`."""
-    spec, kept = model.design.spec, list(fit.kept)
-    if spec is None:
-        raise DataError("The model was made from arrays.", "New data need a formula or frames.", "res.predict()")
-    new = spec.exog_for(data)
-    index = data.index if isinstance(data, pd.DataFrame) else pd.RangeIndex(len(new.esample))
-    x, m = new.exog[:, kept], len(new.exog)
+    rows = linear_rows(model.design, fit.kept, data)
     parts = model.effect_parts if effects else ()
     if not parts:
-        return NewRows(x, new.controls, [], [], np.ones(m, dtype=bool), new.esample, index)
+        return rows
+    spec, complete = model.design.spec, rows.complete
+    assert spec is not None
     frame = spec.read(data)
     wanted = {name for effect in spec.absorbed for name in (*effect.factors, *effect.slopes)}
     lost = sorted(wanted - set(frame.names))
@@ -103,8 +102,8 @@ def new_rows(model: PartialledOLS, fit: PartialledFit, data: Any, effects: bool)
             "The absorbed effects are looked up there.",
             "res.predict(data, effects=False)",
         )
-    positions = model.design.positions_of(frame, new.esample)
-    slopes = {p.slope: frame.column(p.slope).to_numpy(dtype=float)[new.esample] for p in parts if p.slope is not None}
+    positions = model.design.positions_of(frame, complete)
+    slopes = {p.slope: frame.column(p.slope).to_numpy(dtype=float)[complete] for p in parts if p.slope is not None}
     known = np.all([positions[part.source] >= 0 for part in parts], axis=0)
     known &= np.all([np.isfinite(values) for values in slopes.values()] or [known], axis=0)
     codes = [np.where(known, positions[part.source], 0) for part in parts]
@@ -112,9 +111,20 @@ def new_rows(model: PartialledOLS, fit: PartialledFit, data: Any, effects: bool)
     assert fit.projection.absorption is not None
     known &= identified(fit.projection.absorption, codes, values)
     if not known.all():
-        reasons = model.design.describe_unseen(frame, new.esample, positions)
+        reasons = model.design.describe_unseen(frame, complete, positions)
         _warn_of_unknown(reasons, np.any([own < 0 for own in positions.values()], axis=0), known)
-    return NewRows(x, new.controls, codes, values, known, new.esample, index)
+    return replace(rows, codes=codes, values=values, identified=known)
+
+
+def linear_rows(design: PanelDesign, kept: Sequence[int], data: Any) -> NewRows:
+    """The same without effects; `kept` are the columns with a coefficient."""
+    spec = design.spec
+    if spec is None:
+        raise DataError("The model was made from arrays.", "New data need a formula or frames.", "res.predict()")
+    new = spec.exog_for(data)
+    index = data.index if isinstance(data, pd.DataFrame) else pd.RangeIndex(len(new.esample))
+    every = np.ones(len(new.exog), dtype=bool)
+    return NewRows(new.exog[:, list(kept)], new.controls, [], [], every, new.esample, index)
 
 
 def _warn_of_unknown(reasons: list[str], unseen: BoolArray, known: BoolArray) -> None:
@@ -133,14 +143,19 @@ def _warn_of_unknown(reasons: list[str], unseen: BoolArray, known: BoolArray) ->
 
 def predict_linear(model: PartialledOLS, fit: PartialledFit, data: Any, effects: bool) -> pd.Series:
     """Linear part, plus controls and effects where asked for."""
-    if not isinstance(effects, (bool, np.bool_)):
-        raise SpecificationError(f"effects is {effects!r}.", "It must be True or False.", "effects=False")
+    check_effects(effects)
     design = model.design
     if data is None:
         values = design.endog - fit.resid if effects else design.exog[:, list(fit.kept)] @ fit.params
         return pd.Series(values, index=design.row_index, name="predicted")
     rows = new_rows(model, fit, data, effects)
     return rows.series(predict_rows(model, fit, rows, effects))
+
+
+def check_effects(effects: Any) -> None:
+    """Refuse anything but True and False."""
+    if not isinstance(effects, (bool, np.bool_)):
+        raise SpecificationError(f"effects is {effects!r}.", "It must be True or False.", "effects=False")
 
 
 def predict_rows(model: PartialledOLS, fit: PartialledFit, rows: NewRows, effects: bool) -> Array:

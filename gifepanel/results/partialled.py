@@ -19,9 +19,10 @@ from gifepanel.results.fwl import FwlCheck, fwl_check
 from gifepanel.results.hypotheses import check_level
 from gifepanel.results.inherited import populate_wrapper
 from gifepanel.results.linear_plots import LinearPlots
-from gifepanel.results.linear_prediction import absorbed_effects, predict_linear
+from gifepanel.results.linear_prediction import absorbed_effects, check_effects, linear_rows, predict_linear
 from gifepanel.results.linear_tests import LinearTests
 from gifepanel.results.measures import FitMeasures
+from gifepanel.results.new_data import matrix_of, new_data
 
 if TYPE_CHECKING:
     from statsmodels.regression._prediction import PredictionResults
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from gifepanel.models.linear_inference import LinearChoice
     from gifepanel.models.partialled import PartialledOLS
     from gifepanel.models.partialling import PartialledFit
+    from gifepanel.panel.design import PanelDesign
     from gifepanel.results.linear_influence import PartialledInfluence
 
 __all__ = ["PartialledOLSResults", "partialled_results"]
@@ -41,6 +43,9 @@ _KEPT = (
     "_data_facts",
     "_absorbed_names",
     "_plain",
+    "_inputs",
+    "_ids",
+    "_without_nuisance",
     "nobs",
     "ssr",
     "centered_tss",
@@ -91,6 +96,7 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
     """
 
     report_title = "Partialled-Out Least Squares Results"
+    _recipe: tuple[PanelDesign, tuple[int, ...]] | None = None  # of new rows, once the data are gone
     _kept: ClassVar[tuple[str, ...]] = _KEPT
     n_factors = 0
 
@@ -133,6 +139,19 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
     @cached_property
     def _plain(self) -> bool:
         return self.degrees.total == 0 and self.model.design.weights is None and self.model.learner is None
+
+    @cached_property
+    def _without_nuisance(self) -> bool:
+        return self.degrees.total == 0 and self.model.design.controls is None
+
+    @cached_property
+    def _inputs(self) -> tuple[str, ...]:
+        return tuple(map(str, self.model.design.exog_names))
+
+    @cached_property
+    def _ids(self) -> tuple[str, str]:
+        spec = self.model.design.spec
+        return ("entity", "time") if spec is None else (spec.entity_name, spec.time_name)
 
     @property
     def _fit(self) -> PartialledFit:
@@ -354,16 +373,21 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         """
         return absorbed_effects(self.model, self._fit)
 
-    def predict(self, data: Any = None, *, effects: bool = True) -> pd.Series:
+    def predict(self, data: Any = None, transform: bool = True, *, effects: bool = True, exog: Any = None) -> pd.Series:
         """Predict the outcome, absorbed effects and controls included unless ``effects=False``.
 
         Parameters
         ----------
-        data : DataFrame, optional
-            New rows; by default the sample.
+        data : DataFrame, Series, mapping or array_like, optional
+            New rows (a Series is one; arrays hold the regressors in their order); by default the sample.
+        transform : bool
+            False: `data` holds the regressors with a coefficient themselves, (m, k), and the linear part is predicted.
         effects : bool
-            Add absorbed effects and controls. Rows with a level out of the sample, or with levels whose sum the sample
-            does not identify (they are in different connected components), are NaN then.
+            Add absorbed effects and controls. Rows with a level out of the sample (singletons and rows with weights of
+            zero were dropped from it), or with levels whose sum the sample does not identify (they are in different
+            connected components), are NaN then, with a warning that counts them.
+        exog : optional
+            statsmodels' name of `data`.
 
         Returns
         -------
@@ -378,9 +402,29 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         >>> [round(float(res.predict(effects=on).iloc[0]), 1) for on in (True, False)]
         [105.3, -32.0]
         """
-        return predict_linear(self.model, self._fit, data, effects)
+        check_effects(effects)
+        if not transform:
+            return self._linear_part(matrix_of(data if exog is None else exog, self._names), effects)
+        rows = new_data(data, exog, self._inputs, self._ids)
+        if self._recipe is None:
+            return predict_linear(self.model, self._fit, rows, effects)
+        if rows is None or (effects and not self._without_nuisance):
+            _ = self._fit  # which says that the data are gone
+        found = linear_rows(*self._recipe, rows)
+        return found.series(found.x @ np.asarray(self.params))
 
-    def get_prediction(self, data: Any = None, *, effects: bool = True, weights: Any = None) -> PredictionResults:
+    def _linear_part(self, x: Array, effects: bool) -> pd.Series:
+        if effects and not self._without_nuisance:
+            raise SpecificationError(
+                "transform=False came with effects and controls in the model.",
+                "Regressors alone do not say which effects a row has.",
+                "res.predict(x, transform=False, effects=False)",
+            )
+        return pd.Series(x @ np.asarray(self.params), name="predicted")
+
+    def get_prediction(
+        self, data: Any = None, *, effects: bool = True, weights: Any = None, exog: Any = None
+    ) -> PredictionResults:
         """Predictions with standard errors and intervals, for the mean and for new observations.
 
         The variances are those of the regression with all dummies and controls in it, which prediction counts among
@@ -395,6 +439,8 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
             Add absorbed effects and controls. Without, there are no intervals for observations.
         weights : array_like, optional
             Of the new observations: their error variance is the residual variance over it.
+        exog : optional
+            statsmodels' name of `data`.
 
         Returns
         -------
@@ -413,7 +459,7 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         """
         from gifepanel.results.linear_intervals import predict_with_intervals
 
-        return predict_with_intervals(self, data, effects, weights)
+        return predict_with_intervals(self, new_data(data, exog, self._inputs, self._ids), effects, weights)
 
     @property
     def plot(self) -> LinearPlots:
@@ -461,10 +507,13 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         for name in self._kept:
             getattr(self, name)
         self.model.data.ynames  # noqa: B018 - statsmodels' summary_col asks for it later
+        if self._recipe is None:
+            self._recipe = (self.model.design.without_rows(), self._fit.kept)
         super().remove_data()
         for name in ("resid", "fittedvalues", "wresid"):
             self.__dict__.pop(name, None)
         self.model._fit = self._choice = None
+        self.model._release()
 
     @property
     def default_model_infos(self) -> dict[str, Any]:

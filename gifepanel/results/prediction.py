@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,22 +10,44 @@ import pandas as pd
 
 from gifepanel.exceptions import DataError
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.results.new_data import matrix_of
 
 if TYPE_CHECKING:
     from gifepanel.panel.design import PanelDesign
     from gifepanel.panel.index import PanelIndex
 
-__all__ = ["predict"]
+__all__ = ["PredictedParts", "predict"]
 
+Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 _NO_ENTITY = ("An entity out of the sample has no group, effect or loadings.", "Leave its rows out.")
 _NO_PERIOD = ("A period out of the sample has no effect or factors.", "res.predict(data, effects=False)")
 
 
+@dataclass(frozen=True, eq=False)
+class PredictedParts:
+    """What predictions are sums of, without a row of the data: attributes as of :class:`FactorEstimate`."""
+
+    theta: Array
+    slots: IntArray
+    groups: IntArray
+    factors: Array
+    loadings: Array
+    entity_effect: Array
+    time_effect: Array
+    entity_effects: bool
+    time_effects: bool
+
+    @classmethod
+    def of(cls, estimate: FactorEstimate) -> PredictedParts:
+        """The parts of an estimate."""
+        return cls(**{name: getattr(estimate, name) for name in cls.__dataclass_fields__})
+
+
 def predict(
     design: PanelDesign,
-    estimate: FactorEstimate,
+    estimate: FactorEstimate | PredictedParts,
     kept: list[int],
     data: Any,
     effects: bool,
@@ -37,13 +60,15 @@ def predict(
     estimate : FactorEstimate
     kept : list of int
         Columns of the design that are in the model.
-    data : DataFrame or None
+    data : DataFrame, array (m, p) or (N, T, p), or None
     effects : bool
     """
-    exog, index, rows, keep = _rows(design, data)
+    exog, index, rows, keep = _array_rows(design, data) if isinstance(data, np.ndarray) else _rows(design, data)
     x = exog[:, kept]
     grouped = estimate.slots.shape[0] > 1
-    if not (effects or grouped):
+    by_entity = estimate.entity_effects or estimate.factors.shape[1] > 0
+    by_time = estimate.time_effects or estimate.factors.shape[1] > 0
+    if not (grouped or (effects and (by_entity or by_time))):
         return _labelled(x @ estimate.theta[estimate.slots[0]], data, keep, rows)
     if index is None:
         raise DataError(
@@ -51,13 +76,30 @@ def predict(
             "Groups, effects and factors need both.",
             f'data.set_index(["{design.index.entity_name}", "{design.index.time_name}"])',
         )
-    i = _known(index.entities, design.index.entities, index.entity_codes, "entities", _NO_ENTITY)
-    values = np.einsum("np,np->n", x, estimate.theta[estimate.slots][estimate.groups[i]])
-    if effects:
+    values = np.zeros(len(x))
+    if grouped or (effects and by_entity):
+        i = _known(index.entities, design.index.entities, index.entity_codes, "entities", _NO_ENTITY)
+        values += estimate.entity_effect[i] if effects else 0.0
+        groups = estimate.groups[i]
+    else:
+        groups = np.zeros(len(x), dtype=np.int64)
+    values += np.einsum("np,np->n", x, estimate.theta[estimate.slots][groups])
+    if effects and by_time:
         t = _known(index.times, design.index.times, index.time_codes, "periods", _NO_PERIOD)
-        values = values + estimate.entity_effect[i] + estimate.time_effect[t]
-        values = values + np.einsum("nr,nr->n", estimate.loadings[i], estimate.factors[t])
+        values += estimate.time_effect[t]
+        if estimate.factors.shape[1]:
+            values += np.einsum("nr,nr->n", estimate.loadings[i], estimate.factors[t])
     return _labelled(values, data, keep, rows)
+
+
+def _array_rows(design: PanelDesign, data: Array) -> tuple[Any, PanelIndex | None, pd.Index, Any]:
+    """The same of arrays: (N, T, p) in the order of the sample's entities and periods, or rows (m, p) without ids."""
+    index = design.index
+    if data.ndim == 3 and data.shape == (index.n_entities, index.n_times, len(design.exog_names)):
+        labels = index.frame_index()
+        return index.from_cube(data), index, labels, np.ones(len(labels), dtype=bool)
+    rows = matrix_of(data, design.exog_names)
+    return rows, None, pd.RangeIndex(len(rows)), np.ones(len(rows), dtype=bool)
 
 
 def _rows(design: PanelDesign, data: Any) -> tuple[Any, PanelIndex | None, pd.Index, Any]:

@@ -196,7 +196,7 @@ def _estimates(res: Any) -> tuple[str, str]:
         out.append(coefficients_by_group(res))
     if getattr(res, "bias_correction", "none") != "none":
         out.append(corrected(res))
-    if hasattr(res, "crossfit") and res.crossfit.n_repeats > 1:
+    if hasattr(res, "nuisance") and len(res.repeats) > 1:
         frame = res.repeats.copy()
         frame.columns = [f"{name}: {what}" for what, name in frame.columns]
         below = listing(frame, "Repeats of the cross-fitting")
@@ -245,7 +245,7 @@ def _tests(res: Any) -> str:
 
 
 def _partialling_out(res: Any) -> str:
-    if not hasattr(res, "fwl") or res.model.design is None or hasattr(res, "crossfit"):
+    if not hasattr(res, "fwl") or res.model.design is None or hasattr(res, "nuisance"):
         return ""
     check = res.fwl()
     negligible = 1e-10 * float(np.sqrt(res.uncentered_tss / res.nobs))

@@ -118,12 +118,13 @@ def test_models_from_frames_and_arrays(panel: pd.DataFrame) -> None:
     y, x = panel["y"].to_numpy().reshape(24, 20), panel[["x1", "x2"]].to_numpy().reshape(24, 20, 2)
     arrays = GroupedIFE(y, x, n_groups=3, n_factors=2).fit()
     np.testing.assert_allclose(arrays.predict(), arrays.fittedvalues, atol=1e-12)
+    np.testing.assert_allclose(arrays.predict(x), arrays.fittedvalues, atol=1e-12)
     with pytest.raises(DataError, match="made from arrays"):
-        arrays.predict(x)
+        arrays.predict(panel)
 
 
 def test_options_are_not_swallowed(fitted: Any) -> None:
-    for options in ({"efects": False}, {"transform": True}):
+    for options in ({"efects": False}, {"transforms": True}):
         with pytest.raises(TypeError, match=next(iter(options))):
             fitted.predict(**options)
     with pytest.raises(TypeError, match="titel"):
