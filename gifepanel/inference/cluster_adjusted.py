@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import qr, solve_triangular
+from scipy.linalg import qr
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.clusters import ClusterWay, nested_effects
@@ -27,11 +27,13 @@ from gifepanel.inference.space import FloatArray
 from gifepanel.projections.absorb import Absorption
 from gifepanel.projections.controls import Controls
 from gifepanel.projections.system import Effect
+from gifepanel.projections.triangle import orthogonal_triangle
 
-__all__ = ["BellMcCaffrey", "bell_mccaffrey", "cluster_jackknife", "nuisance_columns"]
+__all__ = ["BellMcCaffrey", "Contrasts", "bell_mccaffrey", "cluster_jackknife", "contrasts_of", "nuisance_columns"]
 
 _SINGULAR = 1e-10  # 1 - l below this: the cluster alone determines the direction
 _LARGEST = 50_000_000  # elements of the nuisance columns: 400 MB
+_KEPT = 4_000_000  # elements of Contrasts
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,78 @@ class BellMcCaffrey:
     ----------
     cov : ndarray, shape (k, k)
     meat : ndarray, shape (k, k)
-        Sum of products of the adjusted score sums.
+        Sum of products of the adjusted score sums, in an orthonormal basis of the regressors.
     df : ndarray, shape (k,)
         Satterthwaite degrees of freedom of each coefficient's t statistic.
+    contrasts : Contrasts or None
+        None where there are too many clusters to keep them: see :func:`contrasts_of`.
     """
 
     cov: FloatArray
     meat: FloatArray
     df: FloatArray
+    contrasts: Contrasts | None
+
+
+@dataclass(frozen=True, eq=False)
+class Contrasts:
+    """What degrees of freedom of any hypothesis under CR2 need, in coordinates of the orthonormal basis x = q R.
+
+    Attributes
+    ----------
+    own : ndarray, shape (G, k, k)
+        q_g'(I - H)_gg^(-1/2) (I - N)_gg (I - H)_gg^(-1/2) q_g, N the projection on what is nested in clusters.
+    across : ndarray, shape (G, p, k)
+        Z_g'(I - H)_gg^(-1/2) q_g, so that (I - H)_gh gives -across_g'across_h, and own_g more for g = h.
+    """
+
+    own: FloatArray
+    across: FloatArray
+
+    def degrees(self, rows: FloatArray) -> float:
+        """Degrees of freedom of the covariance of `rows` (r, k) times the coefficients of q: Satterthwaite's for one.
+
+        For several the eta_Z of Pustejovsky & Tipton (2018, eq. 12): with D the covariance over its mean under the
+        working model, r (r + 1) / sum_st Var(d_st), by which D is nearest to a Wishart matrix. It does not depend on
+        how the hypothesis is written.
+        """
+        own = np.einsum("sa,gab,tb->gst", rows, self.own, rows, optimize=True)
+        across = np.einsum("gpa,sa->gps", self.across, rows, optimize=True)
+        shrink = np.einsum("gps,gpt->gst", across, across, optimize=True)
+        within = own - shrink
+        half = np.linalg.cholesky(within.sum(axis=0))
+        within, shrink = (_turned(half, each) for each in (within, shrink))
+        across = np.linalg.solve(half, across.transpose(2, 0, 1).reshape(len(rows), -1))
+        across = across.reshape(len(rows), *self.across.shape[:2])
+        total = 0.0
+        for left in across:
+            for right in across:
+                if left.shape[0] > left.shape[1]:
+                    product = left.T @ right
+                    total += float((product**2).sum())
+                else:
+                    product = left @ right.T
+                    total += float((left @ left.T).ravel() @ (right @ right.T).ravel())
+                total += float((product * product.T).sum())
+        for each, sign in ((within, 1.0), (shrink, -1.0)):
+            trace = np.einsum("gss->g", each)
+            total += sign * float((trace**2).sum() + (each**2).sum())
+        r = len(rows)
+        return r * (r + 1) / float(total)
+
+
+def _turned(half: FloatArray, blocks: FloatArray) -> FloatArray:
+    """half^-1 B half^-T of blocks (G, r, r)."""
+    return np.linalg.solve(half, np.linalg.solve(half, blocks).transpose(0, 2, 1))
 
 
 def bell_mccaffrey(
-    x: FloatArray, u: FloatArray, way: ClusterWay, *, nuisance: FloatArray | None = None
+    x: FloatArray,
+    u: FloatArray,
+    way: ClusterWay,
+    *,
+    nuisance: FloatArray | None = None,
+    root: FloatArray | None = None,
 ) -> BellMcCaffrey:
     """CR2 of Bell & McCaffrey (2002, Survey Methodology 28, 169-181) with Satterthwaite degrees of freedom.
 
@@ -72,41 +134,66 @@ def bell_mccaffrey(
         Columns spanning the nuisance part not nested in clusters, residualised on the nested part, times sqrt(w); see
         :func:`nuisance_columns`. Left out, the absorbed regression is adjusted: equal to the full one where all of the
         nuisance part is nested.
+    root : ndarray, shape (k, k), optional
+        Given where x is orthonormal already: what the regressors were multiplied by to be so.
 
     Returns
     -------
     BellMcCaffrey
     """
-    basis, triangle, focal = _orthonormal(x, nuisance)
+    x, inverse = _orthonormal(x, root)
+    basis, focal = _beside(nuisance, x)
     k, q = x.shape[1], basis.shape[1]
-    inverse = solve_triangular(triangle, np.eye(k))  # x = basis[:, focal] @ triangle
     score = way.sums(basis * u[:, None])
     adjusted = np.empty((way.n_groups, k))
     trace = np.zeros(k)
     squares = np.zeros(k)
     cross = np.zeros((k, q, q))
+    kept = way.n_groups * (q + k) * k <= _KEPT
+    own = np.empty((way.n_groups if kept else 0, k, k))
+    across = np.empty((way.n_groups if kept else 0, q, k))
     for rows, gram in way.products(basis):
-        values, vectors = np.linalg.eigh(gram)
-        root = _power(values, -0.5)
-        half = np.matmul(vectors * root[:, None, :], vectors.transpose(0, 2, 1)[:, :, focal])  # (b, q, k)
+        half = _halves(gram, focal)  # (b, q, k)
         adjusted[rows] = np.einsum("bqk,bq->bk", half, score[rows])
+        if kept:
+            across[rows] = np.matmul(gram, half)
+            own[rows] = np.matmul(half.transpose(0, 2, 1), across[rows])
         d = np.matmul(half, inverse.T)  # p_g = Z_g d_g, one column per coefficient
         gd = np.matmul(gram, d)
-        own = np.einsum("bqk,bqk->bk", d, gd)
+        mine = np.einsum("bqk,bqk->bk", d, gd)
         shrink = np.einsum("bqk,bqk->bk", gd, gd)
-        trace += (own - shrink).sum(axis=0)
-        squares += (own * own - 2 * own * shrink).sum(axis=0)
+        trace += (mine - shrink).sum(axis=0)
+        squares += (mine * mine - 2 * mine * shrink).sum(axis=0)
         cross += np.einsum("bqk,bpk->kqp", gd, gd, optimize=True)
     total = squares + np.einsum("kqp,kqp->k", cross, cross)
     meat = adjusted.T @ adjusted
     cov = inverse @ meat @ inverse.T
     with np.errstate(divide="ignore", invalid="ignore"):
         df = trace**2 / total
-    return BellMcCaffrey((cov + cov.T) / 2, triangle.T @ meat @ triangle, df)
+    return BellMcCaffrey((cov + cov.T) / 2, meat, df, Contrasts(own, across) if kept else None)
+
+
+def contrasts_of(q: FloatArray, way: ClusterWay, rows: FloatArray, *, nuisance: FloatArray | None = None) -> Contrasts:
+    """:class:`Contrasts` of some combinations `rows` (r, k) of the coefficients of orthonormal q, for many clusters."""
+    basis, focal = _beside(nuisance, q)
+    own = np.empty((way.n_groups, len(rows), len(rows)))
+    across = np.empty((way.n_groups, basis.shape[1], len(rows)))
+    for block, gram in way.products(basis):
+        half = np.matmul(_halves(gram, focal), rows.T)
+        across[block] = np.matmul(gram, half)
+        own[block] = np.matmul(half.transpose(0, 2, 1), across[block])
+    return Contrasts(own, across)
+
+
+def _halves(gram: FloatArray, focal: slice) -> FloatArray:
+    """What (I - H)_gg^(-1/2) makes of q_g, in coordinates of Z_g (b, q, k)."""
+    values, vectors = np.linalg.eigh(gram)
+    power = _power(values, -0.5)
+    return np.asarray(np.matmul(vectors * power[:, None, :], vectors.transpose(0, 2, 1)[:, :, focal]))
 
 
 def cluster_jackknife(
-    x: FloatArray, u: FloatArray, way: ClusterWay, *, nuisance: FloatArray | None = None
+    q: FloatArray, u: FloatArray, way: ClusterWay, *, nuisance: FloatArray | None = None
 ) -> FloatArray:
     """Change of the coefficients when a cluster is left out and everything is estimated again, nuisance included.
 
@@ -114,22 +201,24 @@ def cluster_jackknife(
 
     Parameters
     ----------
-    x, u, way, nuisance
+    q : ndarray, shape (n, k)
+        Orthonormal regressors.
+    u, way, nuisance
         As in :func:`bell_mccaffrey`.
 
     Returns
     -------
     ndarray, shape (G, k)
+        Of the coefficients of q.
 
     Raises
     ------
     DataError
         If the coefficients can't be found without some cluster.
     """
-    basis, triangle, focal = _orthonormal(x, nuisance)
-    inverse = solve_triangular(triangle, np.eye(x.shape[1]))
+    basis, focal = _beside(nuisance, q)
     score = way.sums(basis * u[:, None])
-    out = np.empty((way.n_groups, x.shape[1]))
+    out = np.empty((way.n_groups, q.shape[1]))
     for rows, gram in way.products(basis):
         values, vectors = np.linalg.eigh(gram)
         lost = 1 - values < _SINGULAR
@@ -144,7 +233,7 @@ def cluster_jackknife(
                 )
         turned = np.einsum("bqp,bq->bp", vectors, score[rows]) * _power(values, -1.0)
         out[rows] = -np.einsum("bkp,bp->bk", vectors[:, focal, :], turned)
-    return out @ inverse.T
+    return out
 
 
 def nuisance_columns(
@@ -211,18 +300,24 @@ def _residual_on(nested: list[Effect], columns: FloatArray, weights: FloatArray 
     return np.asarray(residuals[:, after > 1e-10 * before])
 
 
-def _orthonormal(x: FloatArray, nuisance: FloatArray | None) -> tuple[FloatArray, FloatArray, slice]:
-    """[V, X~] orthonormal, the triangle of X~, and which columns are X~'s."""
-    right, triangle = np.linalg.qr(x)
-    diagonal, lengths = np.abs(np.diag(triangle)), np.linalg.norm(x, axis=0)
-    if np.any(diagonal <= 1e-9 * lengths):
+def _orthonormal(x: FloatArray, root: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    """Orthonormal regressors, and what x is multiplied by to be so."""
+    if root is not None:
+        return x, root
+    triangle, spanned = orthogonal_triangle(x)
+    if spanned:
         raise DataError(
-            "The regressors are collinear once the nuisance part is taken out.",
+            f"Regressor {next(iter(spanned)) + 1} is collinear with others once the nuisance part is taken out.",
             "Every regressor needs variation of its own.",
             "Drop a regressor.",
         )
+    return triangle.basis(x), triangle.root
+
+
+def _beside(nuisance: FloatArray | None, right: FloatArray) -> tuple[FloatArray, slice]:
+    """[V, X~] orthonormal, and which columns are X~'s."""
     if nuisance is None or nuisance.shape[1] == 0:
-        return right, triangle, slice(0, x.shape[1])
+        return right, slice(0, right.shape[1])
     left, corner, _ = qr(nuisance, mode="economic", pivoting=True)
     size = np.abs(np.diag(corner))
     left = left[:, size > 1e-10 * size[0]]
@@ -234,7 +329,7 @@ def _orthonormal(x: FloatArray, nuisance: FloatArray | None) -> tuple[FloatArray
             "Residualise them on the nuisance columns as well.",
         )
     r = left.shape[1]
-    return np.concatenate([left, right], axis=1), triangle, slice(r, r + x.shape[1])
+    return np.concatenate([left, right], axis=1), slice(r, r + right.shape[1])
 
 
 def _power(values: FloatArray, exponent: float) -> npt.NDArray[np.float64]:

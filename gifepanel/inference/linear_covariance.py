@@ -14,14 +14,14 @@ those of the full design: what each kind does about that is in :func:`linear_cov
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.inference.cluster_adjusted import bell_mccaffrey, cluster_jackknife
+from gifepanel.inference.cluster_adjusted import Contrasts, bell_mccaffrey, cluster_jackknife
 from gifepanel.inference.clusters import ClusterWay, cluster_terms, cluster_ways
 from gifepanel.inference.kernel_sums import TimeRows, kernel_weights, lagged_products, time_rows
 from gifepanel.inference.linear_sample import (
@@ -34,6 +34,7 @@ from gifepanel.inference.linear_sample import (
 )
 from gifepanel.inference.small_sample import Correction, SampleCounts, SmallSample, small_sample_factor
 from gifepanel.inference.space import FloatArray
+from gifepanel.projections.triangle import Triangle
 
 __all__ = ["LinearCovariance", "LinearKind", "full_leverage", "linear_covariance"]
 
@@ -103,6 +104,10 @@ class LinearCovariance:
         Smallest eigenvalue before that, in units where all regressors x~ have length one, relative to the largest.
     n_fitted : int
         Rows with leverage one, left out by HC2 and HC3.
+    root : ndarray, shape (k, k)
+        K with A^-1 = K K': the inverse of the bread, with the digits that an inverse of A would lose.
+    contrasts : Contrasts or None
+        Of CR2: what degrees of freedom of other hypotheses need.
     """
 
     cov: FloatArray
@@ -122,6 +127,8 @@ class LinearCovariance:
     clipped: bool = False
     min_eigenvalue: float = 0.0
     n_fitted: int = 0
+    root: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
+    contrasts: Contrasts | None = None
 
     @property
     def bse(self) -> FloatArray:
@@ -147,6 +154,7 @@ def linear_covariance(
     ssc: SmallSample = "fixest",
     use_correction: Correction | None = None,
     psd: Literal["clip", "clip-raw", "keep"] = "clip",
+    triangle: Triangle | None = None,
 ) -> LinearCovariance:
     """Covariance of least-squares coefficients after partialling out, equal to the full regression's.
 
@@ -202,6 +210,8 @@ def linear_covariance(
         A multi-way covariance, or one with the uniform kernel, may have negative eigenvalues. They are set to zero, as
         Cameron, Gelbach & Miller (2011) propose, in units where all x~ have length one, so that units of measurement do
         not matter; in the raw units; or kept (an error where a variance is negative).
+    triangle : Triangle, optional
+        Of x~ times sqrt(w), where it is known.
 
     Returns
     -------
@@ -222,8 +232,8 @@ def linear_covariance(
     """
     kind = _ALIASES.get(kind, kind)
     _check_options(kind, clusters, nuisance, leverage, entity, time, maxlags, kernel, psd)
-    sample = linear_sample(x_tilde, resid, weights)
-    n, k = sample.x.shape
+    sample = linear_sample(x_tilde, resid, weights, triangle)
+    n, k = sample.q.shape
     ways = cluster_ways(clusters, n) if clusters is not None else ()
     if kind in ("CR2", "cluster-crv3", "cluster-jk") and len(ways) > 1:
         raise SpecificationError(
@@ -239,17 +249,17 @@ def linear_covariance(
         0 if rows is None else rows.n_entities,
     )
     if leverage is None:
-        leverage = full_leverage(x_tilde, weights=weights) if kind in ("HC2", "HC3") else None
+        leverage = full_leverage(x_tilde, weights=weights, triangle=sample.triangle) if kind in ("HC2", "HC3") else None
     meat, factor, extra = _meat(
         kind, sample, counts, ways, rows, leverage, nuisance, weights, kernel, ssc, use_correction
     )
     cov = sample.sandwich(meat) * (factor[0] if len(factor) == 1 else 1.0)
-    cov, clipped, smallest = clip_negative(cov, sample.length, psd, _describe(kind, counts, rows, kernel))
+    cov, clipped, smallest = clip_negative(cov, sample.triangle.lengths, psd, _describe(kind, counts, rows, kernel))
     counted = counts.df_clustered if kind == "cluster" and ssc in ("fixest", "stata") else counts.df_params
     return LinearCovariance(
         cov,
-        sample.bread,
-        meat,
+        sample.triangle.gram,
+        sample.in_units(meat),
         factor,
         kind,
         _describe(kind, counts, rows, kernel),
@@ -264,6 +274,8 @@ def linear_covariance(
         clipped,
         smallest,
         extra.get("fitted", 0),
+        sample.triangle.root,
+        extra.get("contrasts"),
     )
 
 
@@ -280,13 +292,13 @@ def _meat(
     ssc: SmallSample,
     use_correction: Correction | None,
 ) -> tuple[FloatArray, tuple[float, ...], dict[str, Any]]:
-    """Meat, factors, and what else came out: "df" of CR2, "fitted" rows of HC2 and HC3."""
+    """Meat in the basis q, factors, and what else came out: "df" of CR2, "fitted" rows of HC2 and HC3."""
 
     def factor(own: int | None = None) -> float:
         return small_sample_factor(kind, counts, ssc=ssc, use_correction=use_correction, own=own)
 
     if kind == "nonrobust":
-        return sample.bread * float(sample.u @ sample.u) / counts.nobs, (factor(),), {}
+        return np.eye(sample.q.shape[1]) * float(sample.u @ sample.u) / counts.nobs, (factor(),), {}
     if kind in ("HC0", "HC1", "HC2", "HC3"):
         scores, fitted = sample.scores, 0
         if leverage is not None:
@@ -300,13 +312,12 @@ def _meat(
         return _clustered(sample.scores, ways, factor if kind == "cluster" else lambda own=None: 1.0)
     columns = nuisance_in_root_weights(nuisance, weights, counts.nobs)
     if kind == "CR2":
-        adjusted = bell_mccaffrey(sample.x, sample.u, ways[0], nuisance=columns)
-        return adjusted.meat, (factor(),), {"df": adjusted.df}
-    change = cluster_jackknife(sample.x, sample.u, ways[0], nuisance=columns)
+        adjusted = bell_mccaffrey(sample.q, sample.u, ways[0], nuisance=columns, root=sample.triangle.root)
+        return adjusted.meat, (factor(),), {"df": adjusted.df, "contrasts": adjusted.contrasts}
+    change = cluster_jackknife(sample.q, sample.u, ways[0], nuisance=columns)
     if kind == "cluster-jk":
         change = change - change.mean(axis=0)
-    shifted = change @ sample.bread
-    return shifted.T @ shifted, (factor(),), {}
+    return change.T @ change, (factor(),), {}
 
 
 def _clustered(

@@ -11,15 +11,16 @@ import numpy.typing as npt
 from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning, caller_level
 from gifepanel.inference.small_sample import SampleCounts
 from gifepanel.inference.space import FloatArray
+from gifepanel.projections.triangle import Triangle, orthogonal_triangle
 
 __all__ = [
     "LinearSample",
+    "checked_arrays",
     "clip_negative",
     "full_leverage",
     "leverage_scale",
     "linear_sample",
     "nuisance_in_root_weights",
-    "scaled_arrays",
 ]
 
 _FULL = 1e-10  # 1 - h below this: the row is fitted exactly, its residual is rounding
@@ -27,29 +28,46 @@ _FULL = 1e-10  # 1 - h below this: the row is fitted exactly, its residual is ro
 
 @dataclass(frozen=True, eq=False)
 class LinearSample:
-    """Checked arrays of one call, in sqrt(w) units: x (n, k), u (n,)."""
+    """Checked arrays of one call.
 
-    x: FloatArray
+    Attributes
+    ----------
+    q : ndarray, shape (n, k)
+        Orthonormal basis of the regressors times sqrt(w): scores and meat are those of its columns, and what is
+        inverted is the triangle.
+    u : ndarray, shape (n,)
+        Residuals times sqrt(w).
+    triangle : Triangle
+        Of the regressors times sqrt(w).
+    """
+
+    q: FloatArray
     u: FloatArray
-    bread: FloatArray
-    length: FloatArray
-    correlation: FloatArray
+    triangle: Triangle
 
     @property
     def scores(self) -> FloatArray:
-        """s_i, shape (n, k)."""
-        return self.x * self.u[:, None]
+        """u_i q_i, shape (n, k)."""
+        return self.q * self.u[:, None]
 
     def sandwich(self, meat: FloatArray) -> FloatArray:
-        """A^-1 meat A^-1, solved in units where all regressors have length one."""
-        outer = np.outer(self.length, self.length)
-        half = np.linalg.solve(self.correlation, meat / outer)
-        out = np.linalg.solve(self.correlation, half.T) / outer
+        """A^-1 meat A^-1 of a meat (k, k) in the basis q."""
+        root = self.triangle.root
+        out = root @ meat @ root.T
         return np.asarray((out + out.T) / 2)
+
+    def in_units(self, meat: FloatArray) -> FloatArray:
+        """A meat (k, k) in the basis q, in the units of the regressors."""
+        factor = self.triangle.factor
+        return np.asarray(factor.T @ meat @ factor)
 
 
 def full_leverage(
-    x_tilde: npt.ArrayLike, absorbed: npt.ArrayLike | float = 0.0, *, weights: npt.ArrayLike | None = None
+    x_tilde: npt.ArrayLike,
+    absorbed: npt.ArrayLike | float = 0.0,
+    *,
+    weights: npt.ArrayLike | None = None,
+    triangle: Triangle | None = None,
 ) -> FloatArray:
     """Leverages of the full regression: the nuisance part's plus w_i x~_i'A^-1 x~_i of the regressors.
 
@@ -59,21 +77,28 @@ def full_leverage(
     absorbed : array_like, shape (n,), or 0
         Diagonal of the projection on effects and controls (on sqrt(w) times them, with weights).
     weights : array_like, shape (n,), optional
+    triangle : Triangle, optional
+        Of x~ times sqrt(w), where it is known.
 
     Returns
     -------
     ndarray, shape (n,)
         They sum to K, the rank of the full regression.
     """
-    x, _ = scaled_arrays(x_tilde, None, weights)
-    right = np.linalg.qr(x)[0]
+    x, _ = checked_arrays(x_tilde, None, weights)
+    root = _root(weights)
+    right = (_triangle(x, root) if triangle is None else triangle).basis(x, root)
     return np.asarray(absorbed, dtype=np.float64) + np.einsum("nk,nk->n", right, right)
 
 
-def scaled_arrays(
+def _root(weights: npt.ArrayLike | None) -> FloatArray | None:
+    return None if weights is None else np.sqrt(np.asarray(weights, dtype=np.float64))
+
+
+def checked_arrays(
     x_tilde: npt.ArrayLike, resid: npt.ArrayLike | None, weights: npt.ArrayLike | None
 ) -> tuple[FloatArray, FloatArray | None]:
-    """Arrays checked and multiplied by sqrt(w)."""
+    """Regressors as they are, and residuals times sqrt(w)."""
     x = np.asarray(x_tilde, dtype=np.float64)
     u = None if resid is None else np.asarray(resid, dtype=np.float64)
     if x.ndim != 2 or x.shape[1] == 0 or (u is not None and u.shape != x.shape[:1]):
@@ -95,24 +120,31 @@ def scaled_arrays(
             f"Numbers from 0 up of shape {x.shape[:1]} are needed.",
             "Drop rows without a weight.",
         )
-    root = np.sqrt(w)
-    return x * root[:, None], None if u is None else u * root
+    return x, None if u is None else u * np.sqrt(w)
 
 
-def linear_sample(x_tilde: npt.ArrayLike, resid: npt.ArrayLike, weights: npt.ArrayLike | None) -> LinearSample:
-    x, u = scaled_arrays(x_tilde, resid, weights)
+def linear_sample(
+    x_tilde: npt.ArrayLike, resid: npt.ArrayLike, weights: npt.ArrayLike | None, triangle: Triangle | None = None
+) -> LinearSample:
+    """Arrays checked, and regressors as an orthonormal basis times a triangle; `triangle` where it is known."""
+    x, u = checked_arrays(x_tilde, resid, weights)
     assert u is not None
-    bread = x.T @ x
-    length = np.sqrt(np.diag(bread))
-    safe = np.where(length > 0, length, 1.0)
-    correlation = bread / np.outer(safe, safe)
-    if (length == 0).any() or np.linalg.eigvalsh(correlation)[0] < 1e-13:
+    triangle = _triangle(x, _root(weights)) if triangle is None else triangle
+    return LinearSample(triangle.basis(x, _root(weights)), u, triangle)
+
+
+def _triangle(x: FloatArray, root: FloatArray | None) -> Triangle:
+    triangle, spanned = orthogonal_triangle(x, root)
+    if spanned:
+        first = next(iter(spanned))
+        others = ", ".join(str(j + 1) for j in spanned[first])
         raise DataError(
-            "The regressors are collinear once the nuisance part is taken out.",
+            f"Regressor {first + 1} is collinear with "
+            + (f"regressor {others} once the nuisance part is taken out." if others else "the nuisance part."),
             "Every regressor needs variation of its own.",
             "Drop a regressor.",
         )
-    return LinearSample(x, u, bread, length, correlation)
+    return triangle
 
 
 def nuisance_in_root_weights(

@@ -33,6 +33,7 @@ from gifepanel.inference.linear_sample import clip_negative
 from gifepanel.inference.small_sample import SampleCounts, SmallSample, small_sample_factor
 from gifepanel.projections.crossfit import CrossFit
 from gifepanel.projections.folds import Folds
+from gifepanel.projections.triangle import ROUNDING, least_squares
 
 __all__ = ["OrthogonalEstimate", "aggregate_repeats", "orthogonal_estimate"]
 
@@ -264,27 +265,53 @@ def _solve(fit: CrossFit, repeat: int, ways: Sequence[ClusterWay], fold_weights:
         share, scale, terms = _fold_scales(fit.folds[repeat], ways)
     if fit.weights is not None:
         share, scale = share * fit.weights, scale * fit.weights
-    weighted = v * share[:, None]
+    root = np.sqrt(share)
     separate = fit.treatments == "one at a time"
-    matrix = np.diag((weighted * x).sum(axis=0)) if separate else weighted.T @ x
-    right = (weighted * u).sum(axis=0)
-    _check_rank(weighted, x, matrix, fit.treatment_names)
-    theta = np.linalg.solve(matrix, right)
-    resid = u - (x * theta if separate else (x @ theta)[:, None])
-    scores = v * resid
-    influence = np.asarray(np.linalg.solve(matrix, (scores * scale[:, None]).T).T, dtype=np.float64)
-    return _Solved(theta, resid, scores, influence, terms)
+    if separate:
+        matrix = (v * x * share[:, None]).sum(axis=0)
+        _check_related(v * root[:, None], x * root[:, None], np.diag(matrix), fit.treatment_names)
+        theta = (v * u * share[:, None]).sum(axis=0) / matrix
+        resid = u - x * theta
+        scores = v * resid
+        return _Solved(theta, resid, scores, scores * scale[:, None] / matrix, terms)
+    theta, resid, turned = _jointly(v, x, u[:, 0], root, fit)
+    resid = resid[:, None]
+    return _Solved(theta, resid, v * resid, turned * (resid * scale[:, None]), terms)
 
 
-def _check_rank(v: FloatArray, x: FloatArray, matrix: FloatArray, names: Sequence[str]) -> None:
+def _jointly(
+    v: FloatArray, x: FloatArray, u: FloatArray, root: FloatArray, fit: CrossFit
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """theta, residuals, and A^-1 v_i of all rows (n, p), A^-1 by the triangle of v."""
+    noise = ROUNDING * np.linalg.norm(fit.d * root[:, None], axis=0)
+    solved = least_squares(v, u, root, noise=noise)
+    for j, others in solved.spanned.items():
+        raise _collinear([fit.treatment_names[i] for i in sorted((j, *others))])
+    triangle = solved.triangle
+    q = triangle.basis(v)
+    if x is v:
+        return solved.params, solved.resid, np.asarray(q @ triangle.root.T)
+    inner = (q * root[:, None]).T @ (x * root[:, None])  # A = R'inner
+    _check_related(q * root[:, None], x * root[:, None], inner, fit.treatment_names)
+    length = np.linalg.norm(x, axis=0)
+    inverse = np.linalg.inv(inner / length) / length[:, None]
+    theta = inverse @ ((q * root[:, None]).T @ (u * root))
+    return theta, u - x @ theta, np.asarray(q @ inverse.T)
+
+
+def _check_related(v: FloatArray, x: FloatArray, matrix: FloatArray, names: Sequence[str]) -> None:
+    """Residualised treatments must go with the treatments."""
     scaled = matrix / np.outer(np.linalg.norm(v, axis=0), np.linalg.norm(x, axis=0))
-    smallest = np.linalg.svd(scaled, compute_uv=False)[-1]
-    if not smallest > _SINGULAR:
-        raise DataError(
-            f"What the learners leave of {', '.join(names)} is collinear, or unrelated to the treatments themselves.",
-            "Each treatment must vary by itself beyond the features.",
-            "Leave one of them out.",
-        )
+    if not np.linalg.svd(scaled, compute_uv=False)[-1] > _SINGULAR:
+        raise _collinear(names)
+
+
+def _collinear(names: Sequence[str]) -> DataError:
+    return DataError(
+        f"What the learners leave of {', '.join(names)} is collinear, or unrelated to the treatments themselves.",
+        "Each treatment must vary by itself beyond the features.",
+        "Leave one of them out.",
+    )
 
 
 def _fold_scales(

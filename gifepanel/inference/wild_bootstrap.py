@@ -28,6 +28,7 @@ from gifepanel.inference.wild_cells import nuisance_product
 from gifepanel.inference.wild_inversion import Draws, PValueKind, invert, percentile_t, pvalue
 from gifepanel.inference.wild_weights import WildDistribution, draw_weights, wild_scheme
 from gifepanel.projections.system import Effect
+from gifepanel.projections.triangle import Triangle
 
 __all__ = ["WildBootstrap", "wild_cluster_bootstrap"]
 
@@ -119,6 +120,7 @@ def wild_cluster_bootstrap(
     scale: float = 1.0,
     random_state: int | np.random.Generator | None = None,
     draws: npt.ArrayLike | None = None,
+    triangle: Triangle | None = None,
 ) -> WildBootstrap:
     """Wild cluster bootstrap test of r'b = c, and its confidence interval.
 
@@ -155,6 +157,8 @@ def wild_cluster_bootstrap(
         Seed.
     draws : array_like, shape (n_draws, G), optional
         Weights to be used in place of random ones, columns in the order of the cluster codes.
+    triangle : Triangle, optional
+        Of x~ times sqrt(w), where it is known.
 
     Returns
     -------
@@ -167,8 +171,8 @@ def wild_cluster_bootstrap(
     SpecificationError
         If an option is unknown.
     """
-    sample = linear_sample(x_tilde, resid, weights)
-    n, k = sample.x.shape
+    sample = linear_sample(x_tilde, resid, weights, triangle)
+    n, k = sample.q.shape
     b, r = np.asarray(params, dtype=np.float64), np.asarray(restriction, dtype=np.float64)
     _check(b, r, k, alpha, pvalue_type)
     way = cluster_ways([clusters], n)[0]
@@ -223,12 +227,11 @@ def _parts(
     controls: FloatArray | None,
     root: FloatArray | None,
 ) -> _Parts:
-    x, u = sample.x, sample.u
-    inverse = np.linalg.inv(sample.correlation) / np.outer(sample.length, sample.length)
-    a = inverse @ r
-    direction = x @ a
-    spread = float(r @ a)
-    h = way.sums(x * direction[:, None])
+    q, u = sample.q, sample.u
+    turned = sample.triangle.root.T @ r  # A^-1 = K K', q = x~K: x~A^-1 r = q K'r
+    direction = q @ turned
+    spread = float(turned @ turned)
+    h = way.sums(q * direction[:, None])
     m0 = way.sums(direction * u)
     variance = float(m0 @ m0)
     if not variance > 0:
@@ -237,8 +240,8 @@ def _parts(
             "The residuals must vary within it.",
             "Check the restriction, and whether the regression fits exactly.",
         )
-    q0 = h @ inverse @ way.sums(x * u[:, None]).T
-    q1 = h @ inverse @ h.T / spread
+    q0 = h @ way.sums(q * u[:, None]).T
+    q1 = h @ h.T / spread
     of_u, of_direction = nuisance_product(direction, u, way, effects, controls, root)
     return _Parts(m0, way.sums(direction**2) / spread, q0 + of_u, q1 + of_direction / spread, variance)
 

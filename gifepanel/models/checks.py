@@ -14,6 +14,7 @@ from gifepanel.exceptions import CollinearityWarning, ConvergenceWarning, DataEr
 from gifepanel.inference.space import factor_space, project
 from gifepanel.panel.design import PanelDesign
 from gifepanel.panel.text import caller_level, first_of
+from gifepanel.projections.triangle import spanned_by
 
 __all__ = [
     "absorbed_effects",
@@ -30,7 +31,6 @@ __all__ = [
     "combination_of",
     "near",
     "reject_unknown",
-    "spanned_by",
     "usable_columns",
     "warn_not_converged",
 ]
@@ -226,7 +226,7 @@ def usable_columns(design: PanelDesign, cube: Array, entity_effects: bool, time_
         what = f"it is absorbed by the effects of {effects}" if before[j] > 0 else "it is zero throughout"
         _warn_dropped(names[j], what)
     kept = [j for j in range(p) if j not in absorbed]
-    spanned = spanned_by(flat[:, kept] / after[kept]) if kept else {}
+    spanned = spanned_by(flat[:, kept] / after[kept], _RELATIVE) if kept else {}
     for position, others in spanned.items():
         _warn_dropped(names[kept[position]], f"it is {combination_of([names[kept[j]] for j in others])}")
     kept = [j for position, j in enumerate(kept) if position not in spanned]
@@ -287,37 +287,6 @@ def _listed(names: Sequence[str]) -> str:
 def combination_of(names: Sequence[str]) -> str:
     """What a column is that these span."""
     return f"a multiple of {names[0]}" if len(names) == 1 else f"a linear combination of {_listed(names)}"
-
-
-def spanned_by(columns: Array, relative: float = _RELATIVE) -> dict[int, list[int]]:
-    """Positions of columns (of length one) that those before them span, and by which.
-
-    Parameters
-    ----------
-    columns : ndarray, shape (n, p)
-        More columns than rows are possible.
-    relative : float
-        A column is spanned if no more than this is left of it.
-    """
-    triangle: Array = np.linalg.qr(columns, mode="r")  # type: ignore[assignment]
-    rows, p = triangle.shape
-    if rows >= p and (np.abs(np.diag(triangle)) > relative).all():
-        return {}
-    # after a column that is spanned, QR goes on in an arbitrary direction: orthogonalise on the others alone
-    out: dict[int, list[int]] = {}
-    basis = np.empty((rows, 0))
-    for j in range(p):
-        left = triangle[:, j]
-        for _ in range(2):
-            left = left - basis @ (basis.T @ left)
-        length = np.linalg.norm(left)
-        if basis.shape[1] < rows and length > relative:
-            basis = np.column_stack([basis, left / length])
-            continue
-        before = [k for k in range(j) if k not in out]
-        weights = np.linalg.lstsq(triangle[:, before], triangle[:, j], rcond=None)[0]
-        out[j] = [k for k, weight in zip(before, weights, strict=True) if abs(weight) > 1e-7]
-    return out
 
 
 def _warn_dropped(name: str, why: str) -> None:

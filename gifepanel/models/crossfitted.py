@@ -22,6 +22,7 @@ from gifepanel.models.partialling import (
     PartialledFit,
     check_converged,
     check_outcome_varies,
+    noise_of,
     usable_columns,
     warn_of_aliased,
 )
@@ -29,6 +30,7 @@ from gifepanel.panel.text import caller_level
 from gifepanel.parallel import Progress
 from gifepanel.projections.composite import EffectsAndControls
 from gifepanel.projections.crossfit import AfterEffects, CrossFit, after_effects, cross_fit
+from gifepanel.projections.triangle import orthogonal_triangle
 
 if TYPE_CHECKING:
     from gifepanel.models.partialled import PartialledOLS
@@ -111,7 +113,11 @@ def fit_cross_fitted(
     check_converged(columns.certificate, absorption)
     check_outcome_varies(design, columns.spanned_outcome)
     spanned = np.isin(np.arange(len(design.exog_names)), columns.spanned_treatments)
-    kept, absorbed, collinear = usable_columns(replace(design, controls=None), columns.d, spanned)
+    left = [int(j) for j in np.flatnonzero(~spanned)]
+    root = None if design.weights is None else np.sqrt(design.weights)
+    _, found = orthogonal_triangle(np.ascontiguousarray(columns.d[:, left]), root, noise=noise_of(design, left))
+    others = {left[j]: [left[i] for i in those] for j, those in found.items()}
+    kept, absorbed, collinear = usable_columns(replace(design, controls=None), spanned, others)
     _warn_of_few_clusters(clusters, len(kept))
 
     # learners, then the score
@@ -236,6 +242,7 @@ def _assembled(
     kept, absorbed, collinear = positions
     y_tilde, d_tilde = estimate.y_tilde[:, 0], estimate.d_tilde
     resid = y_tilde - d_tilde @ estimate.params
+    triangle, _ = orthogonal_triangle(d_tilde, None if design.weights is None else np.sqrt(design.weights))
     fit = PartialledFit(
         projection,
         columns.certificate,
@@ -246,12 +253,12 @@ def _assembled(
         tuple(collinear),
         estimate.params,
         resid,
+        triangle,
     )
-    weighted = d_tilde if design.weights is None else d_tilde * design.weights[:, None]
     df = design.nobs - len(kept) - projection.degrees.total
     covariance = LinearCovariance(
         estimate.cov,
-        weighted.T @ d_tilde,
+        triangle.gram,
         estimate.influence.T @ estimate.influence,
         estimate.factor,
         estimate.kind,
@@ -262,5 +269,6 @@ def _assembled(
         estimate.n_groups,
         ssc=ssc or "none",
         clipped=estimate.clipped,
+        root=triangle.root,
     )
     return CrossFittedFit(fit, covariance, crossfit, estimate, entity_name)

@@ -83,25 +83,12 @@ class LinearChoice:
 
     def __call__(self, model: PartialledOLS, fit: PartialledFit) -> LinearCovariance:
         """The covariance of the coefficients of `fit`."""
-        out = linear_covariance(fit.x_tilde, fit.resid, **self._arguments(model, fit))
+        out = linear_covariance(fit.x_tilde, fit.resid, triangle=fit.triangle, **self._arguments(model, fit))
         if self.scale is not None:
-            cov, meat = np.asarray(self.scale * np.linalg.inv(out.bread)), self.scale * out.bread
+            cov, meat = np.asarray(self.scale * out.root @ out.root.T), self.scale * out.bread
             said = f"fixed scale ({self.scale:g})"
             return replace(out, cov=cov, meat=meat, factor=(1.0,), kind=self.kind, description=said)
         return out if self.df_correction else replace(out, df_inference=np.full(len(out.cov), float(out.df_resid)))
-
-    def contrast_degrees(self, model: PartialledOLS, fit: PartialledFit, matrix: FloatArray) -> FloatArray:
-        """Degrees of freedom (q,) of t tests of the rows of `matrix` (q, k).
-
-        Regressors are turned so that the combination is a coefficient: b' = M b, x' = x M^-1, M's first row r.
-        """
-        arguments = self._arguments(model, fit)
-        length = np.linalg.norm(fit.x_tilde, axis=0)
-        out = np.empty(len(matrix))
-        for i, row in enumerate(matrix / length):
-            turn = np.linalg.qr(np.column_stack([row, np.eye(len(row))]))[0]  # first column along r, orthogonal
-            out[i] = linear_covariance(fit.x_tilde / length @ turn, fit.resid, **arguments).df_inference[0]
-        return out
 
     def _arguments(self, model: PartialledOLS, fit: PartialledFit) -> dict[str, Any]:
         """What the covariance needs besides regressors and residuals."""
@@ -109,7 +96,9 @@ class LinearChoice:
         arguments: dict[str, Any] = {}
         projection = fit.projection
         if self.kind in ("HC2", "HC3"):
-            arguments["leverage"] = full_leverage(fit.x_tilde, projection.leverage(), weights=weights)
+            arguments["leverage"] = full_leverage(
+                fit.x_tilde, projection.leverage(), weights=weights, triangle=fit.triangle
+            )
         if self.clusters:
             ways = cluster_ways(self.clusters, model.design.nobs)
             total = projection.absorption.degrees.total if projection.absorption is not None else 0

@@ -31,7 +31,6 @@ from gifepanel.panel.grammar import split_top
 from gifepanel.panel.index import PanelIndex
 from gifepanel.parallel import Progress
 from gifepanel.projections.accelerator import check_accelerator
-from gifepanel.projections.base import column_norms
 from gifepanel.projections.system import Effect
 from gifepanel.results.calls import called
 
@@ -400,8 +399,8 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             return True
         left = fit.projection.residualize(np.ones((self.design.nobs, 1)))[0][:, 0]
         root = np.ones(self.design.nobs) if self.design.weights is None else np.sqrt(self.design.weights)
-        x = fit.x_tilde / column_norms(fit.x_tilde) * root[:, None]
-        rest = left * root - x @ np.linalg.lstsq(x, left * root, rcond=None)[0]
+        q = fit.triangle.basis(fit.x_tilde, root)
+        rest = left * root - q @ (q.T @ (left * root))
         return bool(rest @ rest <= 1e-16 * (root @ root))
 
     def whiten(self, x: Any) -> Any:

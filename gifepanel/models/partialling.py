@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from gifepanel.exceptions import (
     CollinearityWarning,
@@ -16,11 +15,12 @@ from gifepanel.exceptions import (
     DataError,
     SpecificationError,
 )
-from gifepanel.models.checks import combination_of, spanned_by
+from gifepanel.models.checks import combination_of
 from gifepanel.panel.text import caller_level
 from gifepanel.projections.base import Certificate, column_norms
 from gifepanel.projections.composite import EffectsAndControls
 from gifepanel.projections.system import Effect, passes
+from gifepanel.projections.triangle import ROUNDING, Triangle, least_squares
 
 if TYPE_CHECKING:
     from gifepanel.panel.design import PanelDesign
@@ -34,6 +34,7 @@ __all__ = [
     "effect_parts",
     "mark_singletons",
     "no_row_left",
+    "noise_of",
     "partial_out",
     "usable_columns",
     "warn_of_aliased",
@@ -41,6 +42,7 @@ __all__ = [
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+_CLOSE = 1e-3  # share of a column's variation that others don't span
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,8 @@ class PartialledFit:
     params : ndarray, shape (k,)
     resid : ndarray, shape (n,)
         Of the full regression.
+    triangle : Triangle
+        Of `x_tilde` times the square roots of the weights.
     """
 
     projection: EffectsAndControls
@@ -73,6 +77,7 @@ class PartialledFit:
     collinear: tuple[int, ...]
     params: Array
     resid: Array
+    triangle: Triangle
 
     def constants(self, exog: Array) -> list[int]:
         """Positions of the coefficients that belong to a constant column of the design's `exog` (n, p)."""
@@ -165,15 +170,35 @@ def partial_out(design: PanelDesign, effects: tuple[Effect, ...], how: Absorptio
     if projection.basis is not None:
         warn_of_aliased([design.control_names[j] for j in projection.basis.aliased])
     y, x = np.ascontiguousarray(residual[:, 0]), residual[:, 1:]
-    kept, absorbed, collinear = usable_columns(design, x, spanned[1:])
-    _check_degrees(design, len(kept), projection.degrees.total)
-    x = np.ascontiguousarray(x[:, kept])
-    del residual
     root = None if design.weights is None else np.sqrt(design.weights)
-    params = _least_squares(x if root is None else x * root[:, None], y if root is None else y * root)
-    resid = x @ params
-    np.subtract(y, resid, out=resid)
-    return PartialledFit(projection, certificate, y, x, tuple(kept), tuple(absorbed), tuple(collinear), params, resid)
+    left = [int(j) for j in np.flatnonzero(~spanned[1:])]
+    whole = np.ascontiguousarray(x if len(left) == x.shape[1] else x[:, left])
+    fit = least_squares(whole, y, root, noise=noise_of(design, left))
+    if projection.absorption is not None and len(left) > 1 and (fit.spanned or fit.triangle.left.min() < _CLOSE):
+        whole = projection.residualize(whole)[0]  # of two columns that nearly agree, an iteration's error is no part
+        fit = least_squares(whole, y, root, noise=noise_of(design, left))
+    others = {left[j]: [left[i] for i in those] for j, those in fit.spanned.items()}
+    kept, absorbed, collinear = usable_columns(design, spanned[1:], others)
+    _check_degrees(design, len(kept), projection.degrees.total)
+    x = np.ascontiguousarray(whole[:, [left.index(j) for j in kept]] if others else whole)
+    return PartialledFit(
+        projection,
+        certificate,
+        y,
+        x,
+        tuple(kept),
+        tuple(absorbed),
+        tuple(collinear),
+        fit.params,
+        fit.resid,
+        fit.triangle,
+    )
+
+
+def noise_of(design: PanelDesign, columns: list[int]) -> Array:
+    """What rounding does to regressors, in their units and over all rows."""
+    x = design.exog[:, columns]
+    return ROUNDING * column_norms(x if design.weights is None else x * np.sqrt(design.weights)[:, None])
 
 
 def warn_of_aliased(names: list[str]) -> None:
@@ -225,21 +250,23 @@ def check_converged(certificate: Certificate, how: AbsorptionOptions) -> None:
     )
 
 
-def usable_columns(design: PanelDesign, x: Array, spanned: BoolArray) -> tuple[list[int], list[int], list[int]]:
+def usable_columns(
+    design: PanelDesign, spanned: BoolArray, others: dict[int, list[int]]
+) -> tuple[list[int], list[int], list[int]]:
     """Columns to keep, those the nuisance part spans, those other regressors span; the latter two in a warning.
 
     Parameters
     ----------
     design : PanelDesign
-    x : ndarray, shape (n, p)
-        Regressors, residualised on the nuisance part.
     spanned : ndarray of bool, shape (p,)
-        Which of them it spans.
+        Which of them the nuisance part spans.
+    others : dict
+        Which of them regressors span, and which ones.
     """
     names = design.exog_names
     absorbed = [int(j) for j in np.flatnonzero(spanned)]
     left = [int(j) for j in np.flatnonzero(~spanned)]
-    collinear = _collinear(design, x, left)
+    collinear = dict(sorted(others.items()))
     kept = [j for j in left if j not in collinear]
     nuisance = _nuisance(design)
     for j in absorbed:
@@ -256,28 +283,8 @@ def usable_columns(design: PanelDesign, x: Array, spanned: BoolArray) -> tuple[l
     return kept, absorbed, list(collinear)
 
 
-def _collinear(design: PanelDesign, x: Array, left: list[int]) -> dict[int, list[int]]:
-    """Those of the columns that the ones before them span, and by which."""
-    if len(left) < 2:
-        return {}
-    scaled = x[:, left] / column_norms(x)[left]
-    if design.weights is not None:
-        scaled = scaled * np.sqrt(design.weights)[:, None]
-        scaled /= column_norms(scaled)
-    return {left[j]: [left[k] for k in others] for j, others in spanned_by(scaled).items()}
-
-
 def _nuisance(design: PanelDesign) -> str:
     return " and ".join([*design.absorbed, *(["the controls"] if design.controls is not None else [])])
-
-
-def _least_squares(x: Array, y: Array) -> Array:
-    """Coefficients by QR, columns scaled to length one."""
-    length = column_norms(x)
-    if x.shape[1] == 1:
-        return np.asarray(x.T @ y / length**2)
-    q, r = np.linalg.qr(x / length)
-    return np.asarray(solve_triangular(r, q.T @ y) / length)
 
 
 def _warn_dropped(name: str, why: str) -> None:

@@ -13,15 +13,16 @@ from gifepanel.projections.absorb import Absorption
 from gifepanel.projections.base import Certificate, DegreesAbsorbed, column_norms
 from gifepanel.projections.controls import Controls
 from gifepanel.projections.system import Effect
+from gifepanel.projections.triangle import constant_column
 
 __all__ = ["EffectsAndControls", "spanned_columns"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
-_SPANNED = 1e-9
 _ROUNDING = 1e-12
 _DOUBTFUL = 1e-4
+_CONSTANT = 1e-14
 
 
 def spanned_columns(
@@ -33,9 +34,9 @@ def spanned_columns(
 ) -> tuple[Array, BoolArray]:
     """Which columns (n, m) a nuisance part spans, by what is left of them.
 
-    A column is spanned where no more than 1e-9 of its variation is left, or 1e-12 of its length (a constant column has
-    no variation, a large constant is no variation). Where little is left it is projected once more: what remains of an
-    iterative solution's error shrinks, what is truly there does not, and is more exact for it.
+    A column is spanned where no more than 1e-12 of its length is left (a large constant is no variation). Where little
+    is left of its variation it is projected once more: what remains of an iterative solution's error shrinks, what is
+    truly there does not, and is more exact for it.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def spanned_columns(
     variation = raw
     if (left <= _DOUBTFUL * raw).any():
         variation = _lengths(given() - np.average(given(), axis=0, weights=weights), weights)
-    spanned = (left <= _SPANNED * variation) | (left <= _ROUNDING * raw)
+    spanned = left <= _ROUNDING * raw
     doubtful = np.flatnonzero(~spanned & (left <= _DOUBTFUL * variation))
     if doubtful.size:
         again = project(np.ascontiguousarray(residuals[:, doubtful]))
@@ -122,6 +123,13 @@ class EffectsAndControls:
             residualised[:, spanned] = 0.0
         return Controls.from_columns(residualised, self.weights)
 
+    @cached_property
+    def spans_constant(self) -> bool:
+        """Whether a constant is among effects or controls."""
+        return any(effect.values is None for effect in self.effects) or (
+            self.controls is not None and constant_column(self.controls) >= 0
+        )
+
     def partial_out(self, make: Callable[[], Array]) -> tuple[Array, BoolArray, Certificate]:
         """Residuals (n, m) of the columns that `make` makes, which of them are spanned, and the certificate.
 
@@ -129,6 +137,9 @@ class EffectsAndControls:
         """
         columns = make()
         raw = _lengths(columns, self.weights)
+        if self.spans_constant:  # what is far from zero loses digits on the way
+            columns -= columns.mean(axis=0)
+            columns[:, _lengths(columns, self.weights) <= _CONSTANT * raw] = 0.0
         out, certificate = self.residualize(columns, overwrite=True)
         del columns
         out, spanned = spanned_columns(make, out, lambda left: self.residualize(left)[0], self.weights, raw)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from gifepanel.projections.triangle import least_squares, orthogonal_triangle
+
 if TYPE_CHECKING:
     from gifepanel.models.partialled import PartialledOLS
     from gifepanel.models.partialling import PartialledFit
@@ -92,14 +94,14 @@ def fwl_check(model: PartialledOLS, fit: PartialledFit, endog: str, names: list[
 
 def _errors(x: Array, resid: Array, weights: Array, df: float) -> Array:
     scale = float((weights * resid) @ resid) / df
-    return np.sqrt(np.diag(np.linalg.inv((x * weights[:, None]).T @ x)) * scale)
+    return np.linalg.norm(orthogonal_triangle(x, np.sqrt(weights))[0].root, axis=1) * np.sqrt(scale)
 
 
 def _plain(x: Array, y: Array, weights: Array) -> tuple[Array, float, Array]:
     """Least squares with an intercept, as a program without knowledge of the nuisance part runs it."""
     columns = np.column_stack([x, np.ones(len(y))])
     root = np.sqrt(weights)
-    solution = np.linalg.lstsq(columns * root[:, None], y * root, rcond=None)[0]
+    solution = least_squares(columns, y, root).params
     errors = _errors(columns, y - columns @ solution, weights, len(y) - columns.shape[1])
     rounding = 1e-13 * float(np.abs(y).max(initial=0.0))
     return solution[:-1], float(solution[-1]) if abs(solution[-1]) > rounding else 0.0, errors[:-1]

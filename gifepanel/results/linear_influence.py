@@ -36,8 +36,8 @@ class PartialledInfluence(OLSInfluence):
         super().__init__(results)
         self.resid = self.results.wresid
         self.k_vars = int(self.results.nobs - self.results.df_resid)
-        self._bread = self.results._covariance.bread
-        self._weighted = fit.x_tilde * self._root[:, None]
+        self._triangle = fit.triangle
+        self._basis = fit.triangle.basis(fit.x_tilde, self._root)
 
     @property
     def _root(self) -> Array:
@@ -49,7 +49,10 @@ class PartialledInfluence(OLSInfluence):
         """Leverages of the full regression (n,); they sum to its number of parameters."""
         results = self.results
         leverage = full_leverage(
-            results._fit.x_tilde, results._fit.projection.leverage(), weights=results.model.design.weights
+            results._fit.x_tilde,
+            results._fit.projection.leverage(),
+            weights=results.model.design.weights,
+            triangle=self._triangle,
         )
         return np.where(leverage > 1 - 1e-10, np.nan, leverage)
 
@@ -68,12 +71,12 @@ class PartialledInfluence(OLSInfluence):
     def dfbeta(self) -> Array:
         """Change of the coefficients by each observation (n, k)."""
         left = self.resid / (1 - self.hat_matrix_diag)
-        return np.asarray(np.linalg.solve(self._bread, (self._weighted * left[:, None]).T).T)
+        return np.asarray((self._basis * left[:, None]) @ self._triangle.root.T)
 
     @cached_property
     def dfbetas(self) -> Array:
         """The same in standard errors (n, k)."""
-        size = np.sqrt(np.diag(np.linalg.inv(self._bread)))
+        size = np.linalg.norm(self._triangle.root, axis=1)
         return self.dfbeta / np.sqrt(self.sigma2_not_obsi)[:, None] / size
 
     @property

@@ -82,13 +82,13 @@ def _full_variance(res: PartialledOLSResults, rows: NewRows, *, in_sample: bool)
     out = np.full(len(rows.x), np.nan)
     if res.cov_type in ("nonrobust", "fixed scale"):
         if in_sample:
-            return res.scale * full_leverage(fit.x_tilde, fit.projection.leverage(), weights=weights) / w
+            return res.scale * _leverage(fit, weights) / w
         factor = w * (res.scale if res.cov_type == "fixed scale" else res._covariance.factor[0] * res.ssr / n)
     else:
         factor = (w * fit.resid) ** 2 * res._covariance.factor[0]
         power = _POWERS[res.cov_type]
         if power:
-            rest = 1 - full_leverage(fit.x_tilde, fit.projection.leverage(), weights=weights)
+            rest = 1 - _leverage(fit, weights)
             factor = np.where(rest > 1e-10, factor / np.maximum(rest, 1e-10) ** power, 0.0)
     at = np.flatnonzero(rows.identified)
     step = max(1, _AT_ONCE // n)
@@ -96,6 +96,10 @@ def _full_variance(res: PartialledOLSResults, rows: NewRows, *, in_sample: bool)
         some = at[first : first + step]
         out[some] = factor @ _hat(res, rows, some, w) ** 2
     return out
+
+
+def _leverage(fit: Any, weights: Any) -> Array:
+    return full_leverage(fit.x_tilde, fit.projection.leverage(), weights=weights, triangle=fit.triangle)
 
 
 def _hat(res: PartialledOLSResults, rows: NewRows, some: Any, w: Array) -> Array:
@@ -115,4 +119,4 @@ def _hat(res: PartialledOLSResults, rows: NewRows, some: Any, w: Array) -> Array
         out = out + root * (basis.q @ solve_triangular(basis.r, left, trans=1))
         weighted = out * w[:, None]
     left = rows.x[some].T - res.model.design.exog[:, kept].T @ weighted
-    return np.asarray(out + fit.x_tilde @ np.linalg.solve(res._covariance.bread, left))
+    return np.asarray(out + fit.triangle.basis(fit.x_tilde) @ (fit.triangle.root.T @ left))

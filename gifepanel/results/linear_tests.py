@@ -207,6 +207,7 @@ class LinearTests(ReportedResults, NestedModels):
             alpha=alpha,
             scale=choice(self.model, fit).factor[0],
             random_state=random_state,
+            triangle=fit.triangle,
         )
 
     def _one_restriction(self, hypothesis: Any) -> tuple[Array, float]:

@@ -118,7 +118,7 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         super().__init__(
             model,
             fit.params,
-            normalized_cov_params=np.linalg.inv(covariance.bread),
+            normalized_cov_params=covariance.root @ covariance.root.T,
             scale=_ssr(fit.resid, model.design.weights) / model.df_resid,
         )
         self._use_covariance(covariance, use_t)
@@ -312,7 +312,7 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
     @cached_property
     def eigenvals(self) -> Array:
         """Eigenvalues of x~'Wx~, decreasing: of the regressors residualised on effects and controls."""
-        return np.sort(np.linalg.eigvalsh(self._covariance.bread))[::-1]
+        return np.asarray(1 / np.linalg.svd(self._covariance.root, compute_uv=False)[::-1] ** 2)
 
     @property
     def mse_total(self) -> float:

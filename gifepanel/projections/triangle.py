@@ -1,0 +1,269 @@
+"""Columns as an orthonormal basis times a triangle, and what is inverted through it.
+
+With x = q R, q'q = I, the inverse of x'x is K K', K = R^-1: its error grows with the condition of x, that of an inverse
+of x'x with the square. Columns are first scaled to length one, and less their means where one of them is constant:
+neither units nor distances from zero matter then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from gifepanel.projections.base import column_norms
+
+__all__ = [
+    "ROUNDING",
+    "LeastSquares",
+    "Triangle",
+    "constant_column",
+    "least_squares",
+    "orthogonal_triangle",
+    "spanned_by",
+]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+ROUNDING = 1e-14  # of a column that is stored and projected, relative to its length: some 50 units in the last place
+_NAMED = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class Triangle:
+    """Columns x (n, k) as q R.
+
+    Attributes
+    ----------
+    factor : ndarray, shape (k, k)
+        R: x'x = R'R. Triangular, but for the row of a constant column.
+    root : ndarray, shape (k, k)
+        Its inverse K: (x'x)^-1 = K K'.
+    centre : ndarray, shape (k,)
+        Means that are taken off the columns first; zero where none of them is constant, and for that one.
+    centred : ndarray, shape (k, k)
+        What the columns less their means are multiplied by to be orthonormal.
+    left : ndarray, shape (k,)
+        Share of the variation of each column that those before it don't span.
+    """
+
+    factor: Array
+    root: Array
+    centre: Array
+    centred: Array
+    left: Array
+
+    @property
+    def inverse(self) -> Array:
+        """(x'x)^-1."""
+        return np.asarray(self.root @ self.root.T)
+
+    @property
+    def gram(self) -> Array:
+        """x'x."""
+        return np.asarray(self.factor.T @ self.factor)
+
+    @property
+    def lengths(self) -> Array:
+        """Of the columns of x."""
+        return np.asarray(np.sqrt(np.einsum("ij,ij->j", self.factor, self.factor)))
+
+    def basis(self, x: Array, root_weights: Array | None = None) -> Array:
+        """q (n, k), of columns that are not yet multiplied by the roots of their weights."""
+        out = (x - self.centre if self.centre.any() else x) @ self.centred
+        return np.asarray(out if root_weights is None else out * root_weights[:, None])
+
+    def times(self, factor: float) -> Triangle:
+        """The triangle of `factor` x."""
+        return replace(self, factor=self.factor * factor, root=self.root / factor, centred=self.centred / factor)
+
+
+def constant_column(x: Array) -> int:
+    """Position of the first column (n, k) that is constant and not zero; -1 where there is none."""
+    if not len(x):
+        return -1
+    for j in np.flatnonzero((x[0] == x[-1]) & (x[0] != 0)):
+        if (x[:, j] == x[0, j]).all():
+            return int(j)
+    return -1
+
+
+@dataclass(frozen=True, eq=False)
+class LeastSquares:
+    """A regression by the triangle.
+
+    Attributes
+    ----------
+    triangle : Triangle
+        Of the k columns that are kept.
+    spanned : dict
+        Position of every column that is spanned: of those that span it, but for rounding.
+    params : ndarray, shape (k,)
+    resid : ndarray, shape (n,)
+    """
+
+    triangle: Triangle
+    spanned: dict[int, list[int]]
+    params: Array
+    resid: Array
+
+
+def orthogonal_triangle(
+    x: Array, root_weights: Array | None = None, *, noise: Array | None = None
+) -> tuple[Triangle, dict[int, list[int]]]:
+    """Triangle of the columns (n, p) that others do not span; the others, each with those that span it.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, p)
+    root_weights : ndarray, shape (n,), optional
+        Square roots of the weights of rows, by which columns are multiplied.
+    noise : ndarray, shape (p,), optional
+        Rounding errors in the columns, in their units and over all rows; by default 1e-14 of their lengths.
+
+    Returns
+    -------
+    triangle : Triangle
+        Of the k columns that are kept.
+    spanned : dict
+        Position of every column that is spanned: of those that span it, but for rounding.
+    """
+    return _factorised(x, None, root_weights, noise)[:2]
+
+
+def least_squares(x: Array, y: Array, root_weights: Array | None = None, *, noise: Array | None = None) -> LeastSquares:
+    """Regression of y (n,) on columns (n, p), see :func:`orthogonal_triangle`; residuals are not weighted."""
+    triangle, spanned, right, middle = _factorised(x, y, root_weights, noise)
+    params = triangle.root @ right
+    kept = [j for j in range(x.shape[1]) if j not in spanned]
+    used = x if not spanned else x[:, kept]
+    constant = constant_column(used) if triangle.centre.any() or middle else -1
+    if constant < 0:
+        resid = used @ params
+        np.subtract(y, resid, out=resid)
+        return LeastSquares(triangle, spanned, params, resid)
+    slopes = triangle.centred @ right  # the constant's own: what is left of the mean, rounding
+    resid = (y - middle) - (used - triangle.centre) @ slopes
+    params[constant] += middle / used[0, constant]
+    return LeastSquares(triangle, spanned, params, resid)
+
+
+def _factorised(
+    x: Array, y: Array | None, root: Array | None, noise: Array | None
+) -> tuple[Triangle, dict[int, list[int]], Array, float]:
+    """Triangle, spanned columns, q'y and the mean that was taken off y."""
+    columns, centre, constant, target, middle = _centred(x, root, y)
+    lengths = column_norms(columns)
+    if noise is None:
+        noise = ROUNDING * (lengths if constant < 0 else _raw_lengths(x, root))
+    order = _constant_first(x.shape[1], constant)
+    safe = np.where(lengths > 0, lengths, 1.0)
+    r = _triangular(columns, safe, order, target)
+    p = len(order)
+    found = spanned_by(r[:, :p], noise[order] / safe[order])
+    kept = [j for j in range(p) if j not in found]
+    if found:
+        r = np.linalg.qr(r[:, [*kept, *range(p, r.shape[1])]], mode="r")
+    k = len(kept)
+    sign = np.where(np.diag(r)[:k] < 0, -1.0, 1.0)
+    upper = r[:k, :k] * sign[:, None]
+    inner = solve_triangular(upper, np.eye(k), check_finite=False) if k else upper
+    own = [order[j] for j in kept]
+    triangle = _in_units(upper, inner, own, lengths, centre, constant, x)
+    right = np.empty(0) if target is None else r[:k, -1] * sign
+    return triangle, {order[j]: [order[i] for i in others] for j, others in found.items()}, right, middle
+
+
+def _centred(x: Array, root: Array | None, y: Array | None) -> tuple[Array, Array, int, Array | None, float]:
+    """Columns times the roots of weights, less their means where there is a constant: these, means, its position."""
+    constant = constant_column(x)
+    centre, middle = np.zeros(x.shape[1]), 0.0
+    if constant >= 0:
+        weights = None if root is None else root**2
+        centre = np.average(x, axis=0, weights=weights)
+        centre[constant] = 0.0
+        middle = 0.0 if y is None else float(np.average(y, weights=weights))
+        x, y = x - centre, None if y is None else y - middle
+    if root is not None:
+        x, y = x * root[:, None], None if y is None else y * root
+    return x, centre, constant, y, middle
+
+
+def _raw_lengths(x: Array, root: Array | None) -> Array:
+    return np.asarray(column_norms(x if root is None else x * root[:, None]))
+
+
+def _triangular(columns: Array, lengths: Array, order: list[int], target: Array | None) -> Array:
+    """Triangle of the columns over their lengths, and of the target behind them."""
+    if len(order) == 1:
+        first = float(columns[:, 0].any())
+        return np.array([[first]] if target is None else [[first, float(columns[:, 0] @ target) / lengths[0]]])
+    scaled = np.empty((len(columns), len(order) + (target is not None)))
+    for position, j in enumerate(order):
+        np.divide(columns[:, j], lengths[j], out=scaled[:, position])
+    if target is not None:
+        scaled[:, -1] = target
+    return np.asarray(np.linalg.qr(scaled, mode="r"))
+
+
+def _constant_first(p: int, constant: int) -> list[int]:
+    return list(range(p)) if constant < 0 else [constant, *(j for j in range(p) if j != constant)]
+
+
+def _in_units(
+    upper: Array, inner: Array, order: list[int], lengths: Array, centre: Array, constant: int, x: Array
+) -> Triangle:
+    """From scaled columns in another order to the columns as they were."""
+    k = len(order)
+    at = np.argsort(order)  # kept columns by position
+    kept = np.asarray(order, dtype=np.int64)[at]
+    size = lengths[kept]
+    centred = inner[at] / size[:, None]
+    factor = upper[:, at] * size
+    root = centred
+    middle = centre[kept]
+    if constant >= 0 and k > 1:
+        row = int(np.flatnonzero(kept == constant)[0])
+        share = middle / x[0, constant]
+        factor = factor + np.outer(factor[:, row], share)
+        root = centred.copy()
+        root[row] -= share @ centred
+    return Triangle(factor, root, middle, centred, np.abs(np.diag(upper))[at])
+
+
+def spanned_by(columns: Array, noise: Array | float) -> dict[int, list[int]]:
+    """Positions of columns (of length one) that those before them span, and by which.
+
+    Parameters
+    ----------
+    columns : ndarray, shape (n, p)
+        More columns than rows are possible.
+    noise : float or ndarray, shape (p,)
+        Rounding errors in the columns. One is spanned if no more is left of it than its own, and those of the others
+        times their coefficients.
+    """
+    p = columns.shape[1]
+    noise = np.broadcast_to(np.asarray(noise, dtype=np.float64), (p,))
+    triangle: Array = np.linalg.qr(columns, mode="r")  # type: ignore[assignment]
+    rows = len(triangle)
+    clear = max(1e-6, float(noise.max(initial=0.0)) * 1e6)
+    if rows >= p and (np.abs(np.diag(triangle)) > clear).all():
+        return {}
+    # after a column that is spanned, QR goes on in an arbitrary direction: orthogonalise on the others alone
+    out: dict[int, list[int]] = {}
+    basis = np.empty((rows, 0))
+    for j in range(p):
+        left = triangle[:, j]
+        for _ in range(2):
+            left = left - basis @ (basis.T @ left)
+        length = np.linalg.norm(left)
+        before = [k for k in range(j) if k not in out]
+        weights = np.linalg.lstsq(triangle[:, before], triangle[:, j], rcond=None)[0] if before else np.empty(0)
+        floor = noise[j] + np.abs(weights) @ noise[before]
+        if basis.shape[1] < rows and length > floor:
+            basis = np.column_stack([basis, left / length])
+            continue
+        out[j] = [k for k, weight in zip(before, weights, strict=True) if abs(weight) > max(_NAMED, noise[j])]
+    return out
