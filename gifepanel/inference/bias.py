@@ -81,6 +81,7 @@ def bias_terms(
     heteroskedastic: bool = True,
     m1: int | None = None,
     m2: int | None = None,
+    root: FloatArray | None = None,
 ) -> BiasResult:
     """Bias corrections B1, B2, B3 of Moon & Weidner (2017, Theorem 4.4).
 
@@ -109,6 +110,8 @@ def bias_terms(
     m2 : int, optional
         Number of lags in B3; 0 takes heteroskedasticity over time but no serial correlation into account.
         Default :func:`default_bandwidth`.
+    root : ndarray, shape (q, q), optional
+        K with (z~'z~)^-1 = K K', in place of `bread`, which loses digits where regressors are nearly collinear.
 
     Returns
     -------
@@ -143,7 +146,10 @@ def bias_terms(
         weights[1] = _weight_unit_variances(e, g, h, space)
         weights[2] = _weight_time_covariances(e, g, h, space, lags2)
     traces = weights.reshape(3, -1) @ cube.reshape(-1, q)
-    added = np.linalg.solve(np.asarray(bread, dtype=np.float64), traces.T).T / (n * t)
+    if root is None:
+        added = np.linalg.solve(np.asarray(bread, dtype=np.float64), traces.T).T / (n * t)
+    else:
+        added = traces @ root @ root.T
     return BiasResult(b1=added[0], b2=added[1], b3=added[2], m1=lags1, m2=lags2)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from math import ceil, floor
 from typing import Literal
@@ -25,8 +25,9 @@ import numpy.typing as npt
 
 from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning, caller_level
 from gifepanel.inference.space import FloatArray, unit_blocks
+from gifepanel.projections.triangle import Triangle, orthogonal_triangle
 
-__all__ = ["CovarianceKind", "CovarianceResult", "Kernel", "default_maxlags", "factor_covariance"]
+__all__ = ["CovarianceKind", "CovarianceResult", "Kernel", "checked_triangle", "default_maxlags", "factor_covariance"]
 
 CovarianceKind = Literal["nonrobust", "HC0", "HC1", "HAC", "cluster", "driscoll-kraay"]
 Kernel = Literal["uniform", "bartlett"]
@@ -62,6 +63,10 @@ class CovarianceResult:
     df_inference : float
         Degrees of freedom for t and F: those of the residuals, smallest number of clusters less one, T - 1 for
         Driscoll-Kraay.
+    root : ndarray, shape (q, q)
+        K with (z~'z~)^-1 = K K': the inverse of the bread, with the digits that an inverse of W would lose.
+    core : ndarray, shape (q, q)
+        M with cov = K M K': the meat, with its factor, in an orthonormal basis of the regressors.
     """
 
     cov: FloatArray
@@ -74,6 +79,8 @@ class CovarianceResult:
     maxlags: int | None = None
     kernel: str | None = None
     df_inference: float = np.inf
+    root: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
+    core: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
 
     @property
     def bse(self) -> FloatArray:
@@ -109,6 +116,7 @@ def factor_covariance(
     kernel: Kernel | None = None,
     groups: Sequence[npt.ArrayLike] | None = None,
     ssc: bool = True,
+    triangle: Triangle | None = None,
 ) -> CovarianceResult:
     """Covariance of least-squares slopes after factors and effects have been projected out.
 
@@ -141,6 +149,8 @@ def factor_covariance(
         smallest number of clusters over the ways. Software differs here: statsmodels and Stata ``regress``
         use (NT - 1) / df in place of NT / df; fixest and reghdfe, besides, don't count effects nested in a
         cluster.
+    triangle : Triangle, optional
+        Of z~ as columns (NT, q), where it is known.
 
     Returns
     -------
@@ -162,30 +172,45 @@ def factor_covariance(
     z, e = _check_arrays(z_proj, resid)
     _check_options(kind, df_resid, maxlags, kernel, groups, z.shape[1])
     n, t, q = z.shape
-    flat = z.reshape(-1, q)
-    bread = flat.T @ flat / (n * t)
+    triangle = checked_triangle(z.reshape(-1, q)) if triangle is None else triangle
+    z = triangle.basis(z.reshape(-1, q)).reshape(n, t, q)
     lags = kernel_used = None
     n_groups: tuple[int, ...] = ()
     if kind == "nonrobust":
-        meat = bread * float(np.vdot(e, e)) / (n * t)
+        meat = np.eye(q) * float(np.vdot(e, e)) / (n * t)
     elif kind == "cluster":
         codes = _cluster_codes(groups, n, t)
         n_groups = tuple(int(c.max()) + 1 for c in codes)
-        meat = _meat_cluster(z, e, codes) / (n * t)
+        meat = _meat_cluster(z, e, codes)
     elif kind in ("HC0", "HC1"):
-        meat = _meat_hac(z, e, np.ones(1)) / (n * t)
+        meat = _meat_hac(z, e, np.ones(1))
     else:
         lags = default_maxlags(t, kind) if maxlags is None else int(maxlags)
         kernel_used = kernel or ("uniform" if kind == "HAC" else "bartlett")
         weights = np.ones(lags + 1) if kernel_used == "uniform" else 1 - np.arange(lags + 1) / (lags + 1)
         build = _meat_hac if kind == "HAC" else _meat_driscoll_kraay
-        meat = build(z, e, weights) / (n * t)
+        meat = build(z, e, weights)
     scale = _small_sample_factor(kind, n * t, df_resid, n_groups) if ssc else 1.0
-    cov = scale * _sandwich(bread, meat) / (n * t)
+    cov = scale * triangle.root @ meat @ triangle.root.T
+    cov = (cov + cov.T) / 2
     description = _describe(kind, n_groups, lags, kernel_used)
     _check_psd(cov, kind, description)
     df = min(n_groups) - 1 if n_groups else (t - 1 if kind == "driscoll-kraay" else df_resid)
-    return CovarianceResult(cov, bread, meat, scale, kind, description, n_groups, lags, kernel_used, float(df))
+    in_units = triangle.factor.T @ meat @ triangle.factor / (n * t)
+    return CovarianceResult(
+        cov,
+        triangle.gram / (n * t),
+        in_units,
+        scale,
+        kind,
+        description,
+        n_groups,
+        lags,
+        kernel_used,
+        float(df),
+        triangle.root,
+        scale * meat,
+    )
 
 
 def _check_arrays(z_proj: npt.ArrayLike, resid: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -197,7 +222,27 @@ def _check_arrays(z_proj: npt.ArrayLike, resid: npt.ArrayLike) -> tuple[FloatArr
             "They must be (N, T, q) with q > 0, and (N, T).",
             "Pass entities along axis 0, periods along axis 1 and regressors along axis 2.",
         )
+    if not (np.isfinite(z).all() and np.isfinite(e).all()):
+        raise DataError(
+            "Regressors or residuals are missing or infinite.",
+            "The covariance needs finite numbers.",
+            "Drop or fill the cells with NaN or inf.",
+        )
     return z, e
+
+
+def checked_triangle(columns: FloatArray, noise: FloatArray | None = None) -> Triangle:
+    """Triangle of projected regressors (n, q), which must be linearly independent."""
+    triangle, spanned = orthogonal_triangle(columns, noise=noise)
+    for j, others in spanned.items():
+        which = ", ".join(str(i + 1) for i in others)
+        raise DataError(
+            f"Regressor {j + 1} is collinear "
+            + (f"with {which} once factors and effects are projected out." if which else "with factors and effects."),
+            "Every regressor needs variation of its own.",
+            "Drop a regressor, or lower n_factors.",
+        )
+    return triangle
 
 
 def _check_options(
@@ -333,29 +378,6 @@ def _small_sample_factor(kind: str, nobs: int, df_resid: int, n_groups: tuple[in
         smallest = min(n_groups)
         factor *= smallest / (smallest - 1)
     return factor
-
-
-def _sandwich(bread: FloatArray, meat: FloatArray) -> FloatArray:
-    """inv(bread) meat inv(bread), symmetric; bread is scaled to unit diagonal so that units don't decide."""
-    if not (np.isfinite(bread).all() and np.isfinite(meat).all()):
-        raise DataError(
-            "Regressors or residuals are missing or infinite.",
-            "The covariance needs finite numbers.",
-            "Drop or fill the cells with NaN or inf.",
-        )
-    diagonal = np.diag(bread)
-    root = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    outer = np.outer(root, root)
-    correlation = bread / outer
-    if np.any(diagonal <= 0) or np.linalg.eigvalsh(correlation)[0] < 1e-13:
-        raise DataError(
-            "The regressors are collinear once factors and effects are projected out.",
-            "Every regressor needs variation of its own.",
-            "Drop a regressor, or lower n_factors.",
-        )
-    half = np.linalg.solve(correlation, meat / outer)
-    out = np.linalg.solve(correlation, half.T) / outer
-    return np.asarray((out + out.T) / 2)
 
 
 def _check_psd(cov: FloatArray, kind: str, description: str) -> None:

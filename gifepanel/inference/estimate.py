@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from gifepanel.inference.covariance import checked_triangle
 from gifepanel.inference.dof import DegreesOfFreedom, degrees_of_freedom
 from gifepanel.inference.space import FactorSpace, factor_space, project
+from gifepanel.projections.triangle import ROUNDING, Triangle
 
 __all__ = ["FactorEstimate"]
 
@@ -123,7 +125,7 @@ class FactorEstimate:
     @cached_property
     def z_projected(self) -> Array:
         """M_Lambda z M_F (N, T, q), additive effects included in both projections."""
-        return project(self.z, self.space)
+        return project(self.z_effects, self.space)
 
     @cached_property
     def y_projected(self) -> Array:
@@ -131,7 +133,18 @@ class FactorEstimate:
         return project(self.y, self.space)
 
     @cached_property
+    def triangle(self) -> Triangle:
+        """Of z~ as columns (NT, q).
+
+        Raises
+        ------
+        DataError
+            If regressors are collinear once factors and effects are taken out.
+        """
+        z = self.z.reshape(-1, self.theta.size)
+        return checked_triangle(self.z_projected.reshape(z.shape), ROUNDING * np.linalg.norm(z, axis=0))
+
+    @property
     def bread(self) -> Array:
         """W = z~'z~ / NT (q, q)."""
-        flat = self.z_projected.reshape(-1, self.theta.size)
-        return flat.T @ flat / flat.shape[0]
+        return self.triangle.gram / self.y.size

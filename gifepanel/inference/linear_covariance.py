@@ -106,6 +106,8 @@ class LinearCovariance:
         Rows with leverage one, left out by HC2 and HC3.
     root : ndarray, shape (k, k)
         K with A^-1 = K K': the inverse of the bread, with the digits that an inverse of A would lose.
+    core : ndarray, shape (k, k)
+        M with cov = K M K': the meat, with its factor, in an orthonormal basis of the regressors.
     contrasts : Contrasts or None
         Of CR2: what degrees of freedom of other hypotheses need.
     """
@@ -128,6 +130,7 @@ class LinearCovariance:
     min_eigenvalue: float = 0.0
     n_fitted: int = 0
     root: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
+    core: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     contrasts: Contrasts | None = None
 
     @property
@@ -254,6 +257,7 @@ def linear_covariance(
         kind, sample, counts, ways, rows, leverage, nuisance, weights, kernel, ssc, use_correction
     )
     cov = sample.sandwich(meat) * (factor[0] if len(factor) == 1 else 1.0)
+    core = meat * (factor[0] if len(factor) == 1 else 1.0)
     cov, clipped, smallest = clip_negative(cov, sample.triangle.lengths, psd, _describe(kind, counts, rows, kernel))
     counted = counts.df_clustered if kind == "cluster" and ssc in ("fixest", "stata") else counts.df_params
     return LinearCovariance(
@@ -275,6 +279,7 @@ def linear_covariance(
         smallest,
         extra.get("fitted", 0),
         sample.triangle.root,
+        sample.turned(cov) if clipped else core,
         extra.get("contrasts"),
     )
 

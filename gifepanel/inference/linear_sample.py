@@ -56,6 +56,11 @@ class LinearSample:
         out = root @ meat @ root.T
         return np.asarray((out + out.T) / 2)
 
+    def turned(self, cov: FloatArray) -> FloatArray:
+        """The meat in the basis q that goes with a covariance."""
+        factor = self.triangle.factor
+        return np.asarray(factor @ cov @ factor.T)
+
     def in_units(self, meat: FloatArray) -> FloatArray:
         """A meat (k, k) in the basis q, in the units of the regressors."""
         factor = self.triangle.factor

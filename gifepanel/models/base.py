@@ -29,6 +29,8 @@ from gifepanel.models.reading import positions, read_design
 from gifepanel.models.selection import candidates, select_counts
 from gifepanel.panel.design import PanelDesign, design_from_formula
 from gifepanel.parallel import Progress
+from gifepanel.projections.base import column_norms
+from gifepanel.projections.triangle import constant_column
 from gifepanel.results.calls import called
 from gifepanel.results.inputs import Sample
 from gifepanel.results.selection import Selection
@@ -361,7 +363,9 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
 
 def _spans_ones(x: Array) -> bool:
     """Whether a combination of the regressors is constant over the sample."""
-    flat = x.reshape(-1, x.shape[2])
-    ones = flat.sum(axis=0)
-    weights = np.linalg.lstsq(flat.T @ flat, ones, rcond=None)[0]
-    return bool(len(flat) - ones @ weights <= 1e-10 * len(flat))
+    flat, ones = x.reshape(-1, x.shape[2]), np.ones(x.shape[0] * x.shape[1])
+    if constant_column(flat) >= 0:
+        return True
+    length = column_norms(flat)
+    left = ones - flat @ (np.linalg.lstsq(flat / length, ones, rcond=None)[0] / length)
+    return bool(left @ left <= 1e-10 * len(flat))

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from gifepanel.exceptions import CollinearityWarning, ConvergenceWarning, DataError, FormulaError, SpecificationError
+from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.space import factor_space, project
 from gifepanel.panel.design import PanelDesign
 from gifepanel.panel.text import caller_level, first_of
-from gifepanel.projections.triangle import spanned_by
+from gifepanel.projections.triangle import orthogonal_triangle, spanned_by
 
 __all__ = [
     "absorbed_effects",
@@ -37,6 +38,7 @@ __all__ = [
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _RELATIVE = 1e-9
+_FACTORS = 1e-9  # factors are known as well as the descent converges
 
 
 # ---- options
@@ -252,27 +254,29 @@ def check_outcome(design: PanelDesign, y: Array, entity_effects: bool, time_effe
         )
 
 
-def check_identified(columns: Array, names: Sequence[str], regressors: Sequence[str], grouped: bool) -> None:
-    """Regressors (n, q) projected off factors and effects must still be linearly independent; raises with their names.
+def check_identified(estimate: FactorEstimate, names: Sequence[str], regressors: Sequence[str], grouped: bool) -> None:
+    """Regressors projected off factors and effects must still be linearly independent; raises with their names.
 
     Parameters
     ----------
-    columns : ndarray, shape (n, q)
+    estimate : FactorEstimate
     names : sequence of str
         Of the coefficients.
     regressors : sequence of str
         Of the regressors, for the fix.
     grouped : bool
     """
-    gram = columns.T @ columns
-    length = np.sqrt(np.diag(gram))
-    if (length > 0).all() and np.linalg.eigvalsh(gram / np.outer(length, length))[0] > 1e-12:
+    q = estimate.theta.size
+    z, projected = estimate.z.reshape(-1, q), estimate.z_projected.reshape(-1, q)
+    _, spanned = orthogonal_triangle(projected, noise=_FACTORS * np.linalg.norm(z, axis=0))
+    if not spanned:
         return
-    unit = np.where(length > 0, length, 1.0)
-    lost = sorted({*np.flatnonzero(length == 0).tolist(), *spanned_by(columns / unit, 1e-6)})
+    lost = sorted(spanned)
+    alone = [names[j] for j in lost if not spanned[j]]
     which = [name for name in regressors if any(names[j] == name or names[j].startswith(f"{name}[") for j in lost)]
+    pairs = [f"{names[j]} ({combination_of([names[i] for i in spanned[j]])})" for j in lost if spanned[j]]
     raise DataError(
-        f"Not identified: the coefficients {_listed([names[j] for j in lost])}. Factors, effects and other regressors "
+        f"Not identified: the coefficients {_listed([*alone, *pairs])}. Factors, effects and other regressors "
         "span what they stand before" + (", within the group." if grouped else "."),
         "Every regressor needs variation of its own" + (" in every group." if grouped else "."),
         f"common={which}" if grouped and which else "Leave them out, or lower n_factors.",

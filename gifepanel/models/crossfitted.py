@@ -270,5 +270,6 @@ def _assembled(
         ssc=ssc or "none",
         clipped=estimate.clipped,
         root=triangle.root,
+        core=triangle.factor @ estimate.cov @ triangle.factor.T,
     )
     return CrossFittedFit(fit, covariance, crossfit, estimate, entity_name)

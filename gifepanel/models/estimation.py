@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.models.checks import warn_not_converged
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interactive
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["estimate_at", "estimate_from_fit", "reestimate_on", "slope_scale"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+_CLOSE = 1e-3  # share of a regressor's variation that others don't span
+_STEPS = 500
 
 
 def slope_scale(scale: Array, slopes: SlopeMap) -> Array:
@@ -67,6 +70,25 @@ def estimate_at(model: FactorModel, estimate: FactorEstimate, params: Array) -> 
     slopes = SlopeMap(estimate.groups, estimate.slots)
     fit = fit_interactive(data, slopes, estimate.n_factors, params, max_iter=0)
     return estimate_from_fit(model, fit, slopes, np.ones(params.size))
+
+
+def polished(model: FactorModel, estimate: FactorEstimate) -> FactorEstimate:
+    """The minimum near an estimate whose regressors nearly agree, which the descent, by squares, sees as one.
+
+    Steps are those of least squares on regressors projected off the current factors, by their triangle.
+    """
+    close = float(estimate.triangle.left.min())
+    if close >= _CLOSE:
+        return estimate
+    tol = max(1e-11, 1e-15 / close)
+    for _ in range(_STEPS):
+        q = estimate.triangle.basis(estimate.z_projected.reshape(-1, estimate.theta.size))
+        turned = q.T @ estimate.resid.ravel()
+        if np.linalg.norm(turned) <= tol * np.sqrt(estimate.ssr):
+            return estimate
+        estimate = estimate_at(model, estimate, estimate.theta + estimate.triangle.root @ turned)
+    warn_not_converged("Least squares on regressors that nearly agree", "Leave one of them out.")
+    return estimate
 
 
 def reestimate_on(model: FactorModel, slopes: SlopeMap, theta: Array) -> Callable[[slice], Array]:

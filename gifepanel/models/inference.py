@@ -16,7 +16,7 @@ from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.halfpanel import half_panel_jackknife
 from gifepanel.models.checks import check_choice, check_count, check_flag, check_halves, check_identified, near
 from gifepanel.models.cov_types import check_correction, check_df_correction, check_scale, known_cov_type
-from gifepanel.models.estimation import estimate_at, reestimate_on
+from gifepanel.models.estimation import estimate_at, polished, reestimate_on
 from gifepanel.results.inputs import Inference
 from gifepanel.solvers.interactive import SlopeMap
 
@@ -89,11 +89,13 @@ class CovarianceChoice:
             kernel=self.kernel,  # type: ignore[arg-type]
             groups=self.groups,
             ssc=self.ssc,
+            triangle=estimate.triangle,
         )
         if self.scale is not None:
-            cov = self.scale * np.linalg.inv(out.bread) / estimate.y.size
+            cov, core = self.scale * estimate.triangle.inverse, self.scale * np.eye(len(out.cov))
             said = f"fixed scale ({self.scale:g})"
-            return replace(out, cov=cov, meat=self.scale * out.bread, scale=1.0, kind=self.kind, description=said)
+            changed = {"cov": cov, "core": core, "meat": self.scale * out.bread, "scale": 1.0}
+            return replace(out, kind=self.kind, description=said, **changed)
         return out if self.df_correction else replace(out, df_inference=float(estimate.df.residual))
 
 
@@ -312,6 +314,7 @@ def correct_bias(
         heteroskedastic=choice.kind == "analytic",
         m1=choice.m1,
         m2=choice.m2,
+        root=estimate.triangle.root,
     )
     return terms.corrected(estimate.theta), terms
 
@@ -339,7 +342,8 @@ def infer(
     DataError
         If factors and effects leave a regressor without variation of its own.
     """
-    check_identified(estimate.z_projected.reshape(-1, estimate.theta.size), names, model._names, model.n_groups > 1)
+    check_identified(estimate, names, model._names, model.n_groups > 1)
+    estimate = polished(model, estimate)
     slopes = SlopeMap(estimate.groups, estimate.slots)
     params, terms = correct_bias(bias, estimate, reestimate_on(model, slopes, estimate.theta))
     return Inference(

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning
-from gifepanel.inference.cluster_adjusted import nuisance_columns
+from gifepanel.inference.cluster_adjusted import Contrasts, contrasts_of, nuisance_columns
 from gifepanel.inference.clusters import cluster_ways, nested_dimensions
 from gifepanel.inference.linear_covariance import LinearCovariance, linear_covariance
-from gifepanel.inference.linear_sample import full_leverage
+from gifepanel.inference.linear_sample import full_leverage, nuisance_in_root_weights
 from gifepanel.models.checks import check_choice, check_count, reject_unknown
 from gifepanel.models.cov_types import check_df_correction, check_scale, known_cov_type
 from gifepanel.panel.checks import check_aligned
@@ -87,8 +87,17 @@ class LinearChoice:
         if self.scale is not None:
             cov, meat = np.asarray(self.scale * out.root @ out.root.T), self.scale * out.bread
             said = f"fixed scale ({self.scale:g})"
-            return replace(out, cov=cov, meat=meat, factor=(1.0,), kind=self.kind, description=said)
+            core = self.scale * np.eye(len(cov))
+            return replace(out, cov=cov, core=core, meat=meat, factor=(1.0,), kind=self.kind, description=said)
         return out if self.df_correction else replace(out, df_inference=np.full(len(out.cov), float(out.df_resid)))
+
+    def contrasts(self, model: PartialledOLS, fit: PartialledFit, rows: FloatArray) -> Contrasts:
+        """Of CR2, for combinations `rows` (r, k) of the coefficients of the orthonormal regressors."""
+        arguments = self._arguments(model, fit)
+        weights, way = model.design.weights, cluster_ways(self.clusters, model.design.nobs)[0]
+        q = fit.triangle.basis(fit.x_tilde, None if weights is None else np.sqrt(weights))
+        nuisance = nuisance_in_root_weights(arguments.get("nuisance"), weights, model.design.nobs)
+        return contrasts_of(q, way, rows, nuisance=nuisance)
 
     def _arguments(self, model: PartialledOLS, fit: PartialledFit) -> dict[str, Any]:
         """What the covariance needs besides regressors and residuals."""

@@ -173,7 +173,18 @@ def _factorised(
     own = [order[j] for j in kept]
     triangle = _in_units(upper, inner, own, lengths, centre, constant, x)
     right = np.empty(0) if target is None else r[:k, -1] * sign
-    return triangle, {order[j]: [order[i] for i in others] for j, others in found.items()}, right, middle
+    spanned = {order[j]: [order[i] for i in others] for j, others in found.items()}
+    if constant >= 0:
+        spanned = {j: _with_constant(j, others, x, constant) for j, others in spanned.items()}
+    return triangle, spanned, right, middle
+
+
+def _with_constant(j: int, others: list[int], x: Array, constant: int) -> list[int]:
+    """The columns that span x_j, with the constant, which was taken off as a mean, where it takes part."""
+    columns = x[:, [constant, *others]]
+    length = column_norms(columns)
+    weights = np.linalg.lstsq(columns / length, x[:, j], rcond=None)[0]
+    return [constant, *others] if abs(weights[0]) > _NAMED * np.linalg.norm(x[:, j]) else others
 
 
 def _centred(x: Array, root: Array | None, y: Array | None) -> tuple[Array, Array, int, Array | None, float]:

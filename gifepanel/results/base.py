@@ -70,7 +70,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
         super().__init__(
             model,
             np.asarray(inference.params),
-            normalized_cov_params=np.linalg.inv(estimate.bread) / estimate.y.size,
+            normalized_cov_params=estimate.triangle.inverse,
             scale=estimate.ssr / estimate.df.residual,
         )
         self._use_covariance(inference.covariance, inference.cluster_names, inference.ssc, inference.use_t)
@@ -244,7 +244,12 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
     def _heteroskedastic(self, kind: Any) -> Array:
         estimate = self.model._fitted("a covariance")
         return factor_covariance(
-            estimate.z_projected, estimate.resid, df_resid=estimate.df.residual, kind=kind, ssc=True
+            estimate.z_projected,
+            estimate.resid,
+            df_resid=estimate.df.residual,
+            kind=kind,
+            ssc=True,
+            triangle=estimate.triangle,
         ).cov
 
     @cached_property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from gifepanel.inference.linear_covariance import LinearCovariance
     from gifepanel.models.partialling import PartialledFit
 
-__all__ = ["LinearTests", "rank_bound"]
+__all__ = ["LinearTests"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -71,66 +70,21 @@ class LinearTests(ReportedResults, NestedModels):
     def _contrast_degrees(self, matrix: Array) -> Array:
         own = np.asarray(self._covariance.df_inference)
         single = (matrix != 0).sum(axis=1) == 1
-        if single.all() or self.model._fit is None:
-            return np.where(single, own[np.abs(matrix).argmax(axis=1)], own.min())
-        return np.asarray(self._choice.contrast_degrees(self.model, self._fit, matrix))
+        if single.all():
+            return own[np.abs(matrix).argmax(axis=1)]
+        return np.array([self._joint_degrees(row[None]) for row in matrix])
 
-    def f_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None) -> Any:
-        """Joint F test of linear hypotheses: ``"x1 = x2 = 0"``, a matrix, or a pair (R, q).
+    def _joint_degrees(self, matrix: Array) -> float:
+        """Of a hypothesis R b = q under CR2, R (r, k): Pustejovsky & Tipton's, Satterthwaite's for one row."""
+        contrasts, rows = self._covariance.contrasts, matrix @ self._covariance.root
+        if contrasts is None:
+            if self.model._fit is None:
+                return float(np.min(self._covariance.df_inference))
+            contrasts, rows = self._choice.contrasts(self.model, self._fit, rows), np.eye(len(rows))
+        return contrasts.degrees(rows)
 
-        Raises
-        ------
-        SpecificationError
-            If there are more restrictions than the covariance has rank, as with few clusters.
-
-        Examples
-        --------
-        >>> import gifepanel as gife
-        >>> cigar = gife.datasets.load_cigar()
-        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
-        >>> round(float(res.f_test("price = ndi = 0").fvalue), 1)
-        191.0
-        """
-        hypothesis = read_hypothesis(r_matrix, self._names)
-        self._check_rank(hypothesis, cov_p, invcov)
-        return super().f_test(hypothesis, cov_p=cov_p, invcov=invcov)
-
-    def wald_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None, **options: Any) -> Any:
-        """Joint Wald test of linear hypotheses; ``use_f`` chooses F or chi-squared, ``scalar=True`` is the default.
-
-        Examples
-        --------
-        >>> import gifepanel as gife
-        >>> cigar = gife.datasets.load_cigar()
-        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
-        >>> round(float(res.wald_test("price = -1", use_f=False, scalar=True).statistic), 2)
-        5.62
-        """
-        hypothesis = read_hypothesis(r_matrix, self._names)
-        self._check_rank(hypothesis, cov_p, invcov)
-        return super().wald_test(hypothesis, cov_p=cov_p, invcov=invcov, **options)
-
-    def _check_rank(self, hypothesis: Any, cov_p: Any, invcov: Any) -> None:
-        bound = rank_bound(self._covariance)
-        if bound is None or cov_p is not None or invcov is not None:
-            return
-        matrix = np.atleast_2d(np.asarray(hypothesis[0] if isinstance(hypothesis, tuple) else hypothesis, dtype=float))
-        if len(matrix) > bound:
-            raise SpecificationError(
-                f"{len(matrix)} restrictions were to be tested at once.",
-                f"The covariance, {self._covariance.description}, allows {bound} at most.",
-                "Test fewer at once, or res.get_robustcov_results() with finer clusters.",
-            )
-
-    @cached_property
-    def _overall(self) -> tuple[float, float]:
-        """F test that all slopes but those of constants are zero; NaN where the covariance does not allow it."""
-        slopes = [j for j in range(len(self.params)) if j not in self.model._constants]
-        bound = rank_bound(self._covariance)
-        if not slopes or (bound is not None and len(slopes) > bound):
-            return np.nan, np.nan
-        test = self.f_test(np.eye(len(self.params))[slopes])
-        return float(np.squeeze(test.fvalue)), float(np.squeeze(test.pvalue))
+    def _hypothesis_degrees(self, matrix: Array) -> float | None:
+        return self._joint_degrees(matrix) if self._covariance.kind == "CR2" else None
 
     # ---- the wild cluster bootstrap ----
 
@@ -298,14 +252,6 @@ class LinearTests(ReportedResults, NestedModels):
     def t_test_pairwise(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refused: it needs the coding of terms by patsy."""
         _refuse("t_test_pairwise", "It needs terms coded by patsy.", 'res.t_test("a = b, a = c, b = c")')
-
-
-def rank_bound(covariance: LinearCovariance) -> int | None:
-    """The largest rank of a covariance that sums over one set of clusters, or over periods; None for others."""
-    if len(covariance.n_groups) == 1:
-        spent = 0 if covariance.kind in ("CR2", "cluster-crv3") else 1  # scores, and centred changes, sum to zero
-        return covariance.n_groups[0] - spent
-    return int(np.min(covariance.df_inference)) if covariance.kind == "hac-groupsum" else None
 
 
 def _refuse(name: str, why: str, instead: str) -> NoReturn:

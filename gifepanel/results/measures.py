@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gifepanel.exceptions import SpecificationError
+
 if TYPE_CHECKING:
     from gifepanel.inference.estimate import FactorEstimate
 
@@ -103,11 +105,14 @@ class FitMeasures:
 
     @cached_property
     def _overall(self) -> tuple[float, float]:
-        """F test that all slopes but those of constants are zero, by the chosen covariance."""
+        """F test that all slopes but those of constants are zero, by the chosen covariance; NaN where there is none."""
         slopes = [j for j in range(len(self.params)) if j not in self.model._constants]
         if not slopes:
             return np.nan, np.nan
-        test = self.f_test(np.eye(len(self.params))[slopes])
+        try:
+            test = self.f_test(np.eye(len(self.params))[slopes])
+        except SpecificationError:
+            return np.nan, np.nan  # more slopes than the covariance allows to test at once
         return float(np.squeeze(test.fvalue)), float(np.squeeze(test.pvalue))
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 
 from gifepanel.results.hypotheses import read_hypothesis
 from gifepanel.results.inherited import InheritedMethods
+from gifepanel.results.joint_tests import JointTests
 from gifepanel.results.neighbours import NeighbourMethods
 from gifepanel.results.surface import RESULT_NAMES, public_names
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
         model: Any
 
         def t_test(self, *args: Any, **kwargs: Any) -> Any: ...
-        def f_test(self, *args: Any, **kwargs: Any) -> Any: ...
-        def wald_test(self, *args: Any, **kwargs: Any) -> Any: ...
 
 else:
     _Parent = object
@@ -32,7 +31,7 @@ __all__ = ["ReportedResults"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
-class ReportedResults(NeighbourMethods, InheritedMethods, _Parent):
+class ReportedResults(NeighbourMethods, JointTests, InheritedMethods, _Parent):
     """Mixed in before statsmodels' class."""
 
     @property
@@ -175,33 +174,6 @@ class ReportedResults(NeighbourMethods, InheritedMethods, _Parent):
         27.55
         """
         return super().t_test(read_hypothesis(r_matrix, self._names), cov_p=cov_p, use_t=use_t)
-
-    def f_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None) -> Any:
-        """Joint F test of linear hypotheses: ``"x1[1] = x1[2] = 0"``, a matrix, or a pair (R, q).
-
-        Examples
-        --------
-        >>> import gifepanel as gife
-        >>> cigar = gife.datasets.load_cigar()
-        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
-        >>> round(float(res.f_test("price = ndi = 0").fvalue), 1)
-        137.8
-        """
-        return super().f_test(read_hypothesis(r_matrix, self._names), cov_p=cov_p, invcov=invcov)
-
-    def wald_test(self, r_matrix: Any, cov_p: Any = None, invcov: Any = None, **options: Any) -> Any:
-        """Joint Wald test of linear hypotheses; ``use_f`` chooses F or chi-squared, ``scalar=True`` is the default.
-
-        Examples
-        --------
-        >>> import gifepanel as gife
-        >>> cigar = gife.datasets.load_cigar()
-        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
-        >>> round(float(res.wald_test("price = -1", use_f=False, scalar=True).statistic), 2)
-        758.84
-        """
-        options.setdefault("scalar", True)
-        return super().wald_test(read_hypothesis(r_matrix, self._names), cov_p=cov_p, invcov=invcov, **options)
 
     # ---- the report ----
 
