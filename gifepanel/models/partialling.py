@@ -20,7 +20,7 @@ from gifepanel.panel.text import caller_level
 from gifepanel.projections.base import Certificate, column_norms
 from gifepanel.projections.composite import EffectsAndControls
 from gifepanel.projections.system import Effect, passes
-from gifepanel.projections.triangle import ROUNDING, Triangle, least_squares
+from gifepanel.projections.triangle import ROUNDING, Triangle, least_squares, refined
 
 if TYPE_CHECKING:
     from gifepanel.panel.design import PanelDesign
@@ -177,6 +177,8 @@ def partial_out(design: PanelDesign, effects: tuple[Effect, ...], how: Absorptio
     if projection.absorption is not None and len(left) > 1 and (fit.spanned or fit.triangle.left.min() < _CLOSE):
         whole = projection.residualize(whole)[0]  # of two columns that nearly agree, an iteration's error is no part
         fit = least_squares(whole, y, root, noise=noise_of(design, left))
+    if projection.absorption is None and projection.controls is None:
+        fit = refined(fit, whole, y, root)
     others = {left[j]: [left[i] for i in those] for j, those in fit.spanned.items()}
     kept, absorbed, collinear = usable_columns(design, spanned[1:], others)
     _check_degrees(design, len(kept), projection.degrees.total)

@@ -22,6 +22,7 @@ __all__ = [
     "constant_column",
     "least_squares",
     "orthogonal_triangle",
+    "refined",
     "spanned_by",
 ]
 
@@ -29,6 +30,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 ROUNDING = 1e-14  # of a column that is stored and projected, relative to its length: some 50 units in the last place
 _NAMED = 1e-7
+_EXTENDED = 1_000_000  # elements of x
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +133,30 @@ def orthogonal_triangle(
         Position of every column that is spanned: of those that span it, but for rounding.
     """
     return _factorised(x, None, root_weights, noise)[:2]
+
+
+def refined(fit: LeastSquares, x: Array, y: Array, root_weights: Array | None = None) -> LeastSquares:
+    """The same with two steps of iterative refinement, residuals and their products with x in extended precision.
+
+    For columns that are data, not residuals: these know no more than double precision. Where the machine has no extended
+    precision, or there are many data, the fit as it is.
+
+    References
+    ----------
+    Björck, Å. (1967). Iterative refinement of linear least squares solutions I. *BIT* 7, 257-278.
+    """
+    if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps or x.size > _EXTENDED or fit.spanned:
+        return fit
+    triangle, params = fit.triangle, fit.params.astype(np.longdouble)
+    columns, outcome = x.astype(np.longdouble), y.astype(np.longdouble)
+    weighted = columns - triangle.centre
+    if root_weights is not None:
+        weighted *= root_weights[:, None].astype(np.longdouble) ** 2
+    for _ in range(2):
+        gap = weighted.T @ (outcome - columns @ params)
+        params += triangle.root @ (triangle.centred.T @ gap.astype(np.float64))
+    resid = np.asarray(outcome - columns @ params, dtype=np.float64)
+    return replace(fit, params=params.astype(np.float64), resid=resid)
 
 
 def least_squares(x: Array, y: Array, root_weights: Array | None = None, *, noise: Array | None = None) -> LeastSquares:
