@@ -19,7 +19,7 @@ one way the two are equal where all folds have equally many clusters.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ from gifepanel.inference.linear_sample import clip_negative
 from gifepanel.inference.small_sample import SampleCounts, SmallSample, small_sample_factor
 from gifepanel.projections.crossfit import CrossFit
 from gifepanel.projections.folds import Folds
-from gifepanel.projections.triangle import ROUNDING, least_squares
+from gifepanel.projections.triangle import ROUNDING, Triangle, least_squares, orthogonal_triangle
 
 __all__ = ["OrthogonalEstimate", "aggregate_repeats", "orthogonal_estimate"]
 
@@ -81,6 +81,10 @@ class OrthogonalEstimate:
         Clusters of each way.
     clipped : bool
         Negative eigenvalues of a two-way covariance were set to zero in some repeat.
+    triangle : Triangle
+        Of d_tilde times the square roots of the weights.
+    core : ndarray, shape (p, p)
+        M with cov = K M K', K the inverse of the triangle.
     """
 
     params: FloatArray
@@ -100,6 +104,8 @@ class OrthogonalEstimate:
     factor: tuple[float, ...]
     n_groups: tuple[int, ...]
     clipped: bool
+    triangle: Triangle
+    core: FloatArray
 
     @property
     def bse(self) -> FloatArray:
@@ -173,6 +179,10 @@ def orthogonal_estimate(
     variances = np.where(np.diag(cov) > 0, np.diag(cov), 1.0)
     nearest = int(np.argmin(((thetas - params) ** 2 / variances).sum(axis=1)))
     best = solved[nearest]
+    triangle = orthogonal_triangle(fit.d_tilde(nearest), None if fit.weights is None else np.sqrt(fit.weights))[0]
+    core = triangle.factor @ cov @ triangle.factor.T
+    if len(solved) == 1 and not any(clipped):
+        core = _covariance(replace(best, influence=best.influence @ triangle.factor.T), ways, kind, counts, ssc)[0]
     return OrthogonalEstimate(
         params,
         cov,
@@ -191,6 +201,8 @@ def orthogonal_estimate(
         factors[0],
         counts.n_groups,
         any(clipped),
+        triangle,
+        core,
     )
 
 

@@ -34,10 +34,12 @@ __all__ = [
     "reject_unknown",
     "usable_columns",
     "warn_not_converged",
+    "warn_of_near_columns",
 ]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _RELATIVE = 1e-9
+_NEAR = 1e-5
 _FACTORS = 1e-9  # factors are known as well as the descent converges
 
 
@@ -281,6 +283,20 @@ def check_identified(estimate: FactorEstimate, names: Sequence[str], regressors:
         "Every regressor needs variation of its own" + (" in every group." if grouped else "."),
         f"common={which}" if grouped and which else "Leave them out, or lower n_factors.",
     )
+
+
+def warn_of_near_columns(estimate: FactorEstimate, names: Sequence[str]) -> None:
+    """Name regressors that nearly agree: slopes of entities, by which groups are found, lose digits with the square."""
+    for j, others in estimate.triangle.nearly_spanned(_NEAR).items():
+        warnings.warn(
+            CollinearityWarning(
+                f"{names[j]} is {combination_of([names[i] for i in others])} but for "
+                f"{estimate.triangle.left[j]:.0e} of its variation: groups may not be told apart by it.",
+                None,
+                f"Leave {names[j]} out, or put its difference from the others in its place.",
+            ),
+            stacklevel=caller_level(),
+        )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ from gifepanel.models.partialling import (
     noise_of,
     usable_columns,
     warn_of_aliased,
+    warn_of_lost_digits,
 )
 from gifepanel.panel.text import caller_level
 from gifepanel.parallel import Progress
@@ -157,6 +158,7 @@ def fit_cross_fitted(
         df_absorbed=total,
         df_nested=nested,
     )
+    warn_of_lost_digits(estimate.triangle, [design.exog_names[j] for j in kept])
     return _assembled(model, projection, columns, crossfit, estimate, (kept, absorbed, collinear), ssc, entity_name)
 
 
@@ -242,7 +244,7 @@ def _assembled(
     kept, absorbed, collinear = positions
     y_tilde, d_tilde = estimate.y_tilde[:, 0], estimate.d_tilde
     resid = y_tilde - d_tilde @ estimate.params
-    triangle, _ = orthogonal_triangle(d_tilde, None if design.weights is None else np.sqrt(design.weights))
+    triangle = estimate.triangle
     fit = PartialledFit(
         projection,
         columns.certificate,
@@ -270,6 +272,6 @@ def _assembled(
         ssc=ssc or "none",
         clipped=estimate.clipped,
         root=triangle.root,
-        core=triangle.factor @ estimate.cov @ triangle.factor.T,
+        core=estimate.core,
     )
     return CrossFittedFit(fit, covariance, crossfit, estimate, entity_name)

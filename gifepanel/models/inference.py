@@ -14,7 +14,15 @@ from gifepanel.inference.bias import BiasResult, bias_terms
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.halfpanel import half_panel_jackknife
-from gifepanel.models.checks import check_choice, check_count, check_flag, check_halves, check_identified, near
+from gifepanel.models.checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_halves,
+    check_identified,
+    near,
+    warn_of_near_columns,
+)
 from gifepanel.models.cov_types import check_correction, check_df_correction, check_scale, known_cov_type
 from gifepanel.models.estimation import estimate_at, polished, reestimate_on
 from gifepanel.results.inputs import Inference
@@ -343,6 +351,8 @@ def infer(
         If factors and effects leave a regressor without variation of its own.
     """
     check_identified(estimate, names, model._names, model.n_groups > 1)
+    if model.n_groups > 1:
+        warn_of_near_columns(estimate, names)
     estimate = polished(model, estimate)
     slopes = SlopeMap(estimate.groups, estimate.slots)
     params, terms = correct_bias(bias, estimate, reestimate_on(model, slopes, estimate.theta))

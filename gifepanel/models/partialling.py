@@ -38,11 +38,13 @@ __all__ = [
     "partial_out",
     "usable_columns",
     "warn_of_aliased",
+    "warn_of_lost_digits",
 ]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 _CLOSE = 1e-3  # share of a column's variation that others don't span
+_DIGITS = 1e-9  # a share of which less than seven digits are known
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +184,7 @@ def partial_out(design: PanelDesign, effects: tuple[Effect, ...], how: Absorptio
     others = {left[j]: [left[i] for i in those] for j, those in fit.spanned.items()}
     kept, absorbed, collinear = usable_columns(design, spanned[1:], others)
     _check_degrees(design, len(kept), projection.degrees.total)
+    warn_of_lost_digits(fit.triangle, [design.exog_names[j] for j in kept])
     x = np.ascontiguousarray(whole[:, [left.index(j) for j in kept]] if others else whole)
     return PartialledFit(
         projection,
@@ -195,6 +198,21 @@ def partial_out(design: PanelDesign, effects: tuple[Effect, ...], how: Absorptio
         fit.resid,
         fit.triangle,
     )
+
+
+def warn_of_lost_digits(triangle: Triangle, names: list[str]) -> None:
+    """Say which coefficients few digits are left of, since regressors nearly span what they belong to."""
+    for j, others in triangle.nearly_spanned(_DIGITS).items():
+        digits = max(1, int(16 + np.log10(triangle.left[j])))
+        warnings.warn(
+            CollinearityWarning(
+                f"{names[j]} is {combination_of([names[i] for i in others])} but for {triangle.left[j]:.0e} of its "
+                f"variation: some {digits} digits of these coefficients and their standard errors stand.",
+                None,
+                f"Leave {names[j]} out, or put its difference from the others in its place.",
+            ),
+            stacklevel=caller_level(),
+        )
 
 
 def noise_of(design: PanelDesign, columns: list[int]) -> Array:

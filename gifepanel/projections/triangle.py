@@ -77,9 +77,12 @@ class Triangle:
         out = (x - self.centre if self.centre.any() else x) @ self.centred
         return np.asarray(out if root_weights is None else out * root_weights[:, None])
 
-    def times(self, factor: float) -> Triangle:
-        """The triangle of `factor` x."""
-        return replace(self, factor=self.factor * factor, root=self.root / factor, centred=self.centred / factor)
+    def nearly_spanned(self, share: float) -> dict[int, list[int]]:
+        """Columns of which those before them leave less than `share` of their variation, and which these are."""
+        if not self.left.size or self.left.min() >= share:
+            return {}
+        columns = np.linalg.inv(self.centred)
+        return spanned_by(columns / column_norms(columns), share)
 
 
 def constant_column(x: Array) -> int:
