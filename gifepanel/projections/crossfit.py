@@ -379,7 +379,11 @@ def _preliminary(data: NuisanceData, outcome_hat: Array, treatment_hat: Array) -
         # means, column by column: the last bits decide between equal splits of a tree
         over, under = (np.ascontiguousarray((weighted * other).T).mean(axis=1) for other in (u, v))
         return np.asarray(over / under)
-    return np.asarray(np.linalg.lstsq(weighted.T @ v, weighted.T @ u[:, 0], rcond=None)[0])
+    root = np.ones((len(v), 1)) if data.weights is None else np.sqrt(data.weights)[:, None]
+    columns = v * root
+    length = np.linalg.norm(columns, axis=0)
+    length[length == 0] = 1.0
+    return np.asarray(np.linalg.lstsq(columns / length, (u * root)[:, 0], rcond=None)[0] / length)
 
 
 def _quality(functions: Sequence[Nuisance], predictions: Array, weights: Array | None) -> NuisanceQuality:

@@ -141,8 +141,8 @@ def orthogonal_triangle(
 def refined(fit: LeastSquares, x: Array, y: Array, root_weights: Array | None = None) -> LeastSquares:
     """The same with two steps of iterative refinement, residuals and their products with x in extended precision.
 
-    For columns that are data, not residuals: these know no more than double precision. Where the machine has no extended
-    precision, or there are many data, the fit as it is.
+    For columns that are data, not residuals: these know no more than double precision. Where the machine has no
+    extended precision, or there are many data, the fit as it is.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Linear regressions of the Statistical Reference Datasets of NIST, with certified values; both are in the public domain.
+"""Linear regressions of NIST's Statistical Reference Datasets with certified values, all in the public domain.
 
 National Institute of Standards and Technology, Statistical Reference Datasets, Linear Least Squares Regression
 (https://www.itl.nist.gov/div898/strd/lls/lls.shtml), computed there with 500 digits. Longley's data come with
