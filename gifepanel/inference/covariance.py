@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning, caller_level
 from gifepanel.inference.space import FloatArray, unit_blocks
-from gifepanel.projections.triangle import Triangle, orthogonal_triangle
+from gifepanel.projections.triangle import EMPTY, Triangle, orthogonal_triangle
 
 __all__ = ["CovarianceKind", "CovarianceResult", "Kernel", "checked_triangle", "default_maxlags", "factor_covariance"]
 
@@ -63,8 +63,8 @@ class CovarianceResult:
     df_inference : float
         Degrees of freedom for t and F: those of the residuals, smallest number of clusters less one, T - 1 for
         Driscoll-Kraay.
-    root : ndarray, shape (q, q)
-        K with (z~'z~)^-1 = K K': the inverse of the bread, with the digits that an inverse of W would lose.
+    triangle : Triangle
+        Of z~ as columns: (z~'z~)^-1 = K K' has the digits that an inverse of W would lose.
     core : ndarray, shape (q, q)
         M with cov = K M K': the meat, with its factor, in an orthonormal basis of the regressors.
     """
@@ -79,8 +79,13 @@ class CovarianceResult:
     maxlags: int | None = None
     kernel: str | None = None
     df_inference: float = np.inf
-    root: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
+    triangle: Triangle = field(default=EMPTY)
     core: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
+
+    @property
+    def root(self) -> FloatArray:
+        """K, shape (q, q)."""
+        return self.triangle.root
 
     @property
     def bse(self) -> FloatArray:
@@ -208,7 +213,7 @@ def factor_covariance(
         lags,
         kernel_used,
         float(df),
-        triangle.root,
+        triangle,
         scale * meat,
     )
 

@@ -34,7 +34,7 @@ from gifepanel.inference.linear_sample import (
 )
 from gifepanel.inference.small_sample import Correction, SampleCounts, SmallSample, small_sample_factor
 from gifepanel.inference.space import FloatArray
-from gifepanel.projections.triangle import Triangle
+from gifepanel.projections.triangle import EMPTY, Triangle
 
 __all__ = ["LinearCovariance", "LinearKind", "full_leverage", "linear_covariance"]
 
@@ -104,8 +104,8 @@ class LinearCovariance:
         Smallest eigenvalue before that, in units where all regressors x~ have length one, relative to the largest.
     n_fitted : int
         Rows with leverage one, left out by HC2 and HC3.
-    root : ndarray, shape (k, k)
-        K with A^-1 = K K': the inverse of the bread, with the digits that an inverse of A would lose.
+    triangle : Triangle
+        Of x~ times sqrt(w): A^-1 = K K' has the digits that an inverse of A would lose.
     core : ndarray, shape (k, k)
         M with cov = K M K': the meat, with its factor, in an orthonormal basis of the regressors.
     contrasts : Contrasts or None
@@ -129,9 +129,14 @@ class LinearCovariance:
     clipped: bool = False
     min_eigenvalue: float = 0.0
     n_fitted: int = 0
-    root: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
+    triangle: Triangle = field(default=EMPTY)
     core: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     contrasts: Contrasts | None = None
+
+    @property
+    def root(self) -> FloatArray:
+        """K, shape (k, k)."""
+        return self.triangle.root
 
     @property
     def bse(self) -> FloatArray:
@@ -278,7 +283,7 @@ def linear_covariance(
         clipped,
         smallest,
         extra.get("fitted", 0),
-        sample.triangle.root,
+        sample.triangle,
         sample.turned(cov) if clipped else core,
         extra.get("contrasts"),
     )

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from gifepanel.inference.space import FloatArray
-from gifepanel.projections.triangle import spanned_by
+from gifepanel.projections.triangle import Triangle, spanned_by
 
 __all__ = ["Hypothesis", "Wald", "independent_rows", "wald"]
 
@@ -85,19 +85,19 @@ def independent_rows(matrix: FloatArray, values: FloatArray, lengths: FloatArray
     return Hypothesis(matrix[kept], values[kept], tuple(redundant), tuple(contradictory))
 
 
-def wald(hypothesis: Hypothesis, params: FloatArray, root: FloatArray, core: FloatArray) -> Wald:
+def wald(hypothesis: Hypothesis, params: FloatArray, triangle: Triangle, core: FloatArray) -> Wald:
     """The statistic of independent restrictions.
 
     Parameters
     ----------
     hypothesis : Hypothesis
     params : ndarray, shape (k,)
-    root : ndarray, shape (k, k)
-        K.
+    triangle : Triangle
+        Of the regressors.
     core : ndarray, shape (k, k)
         M.
     """
-    left = hypothesis.matrix @ root
+    left = triangle.coordinates(hypothesis.matrix)
     size = np.linalg.norm(left, axis=1)
     gap = (hypothesis.matrix @ params - hypothesis.values) / size
     q, triangle = np.linalg.qr((left / size[:, None]).T)

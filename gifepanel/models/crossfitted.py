@@ -271,7 +271,7 @@ def _assembled(
         estimate.n_groups,
         ssc=ssc or "none",
         clipped=estimate.clipped,
-        root=triangle.root,
+        triangle=triangle,
         core=estimate.core,
     )
     return CrossFittedFit(fit, covariance, crossfit, estimate, entity_name)

@@ -9,10 +9,13 @@ import numpy as np
 from scipy.linalg import qr, solve_triangular
 
 from gifepanel.projections.base import Certificate, DegreesAbsorbed, column_norms
+from gifepanel.projections.triangle import constant_column
 
 __all__ = ["Controls"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+_CONSTANT = 1e-14  # variation below this share of a column's length is rounding
+_PLAIN = 1e-12  # rtol for columns that are data
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,10 @@ class Controls:
         Columns that are in the basis, and those that others span.
     root : ndarray, shape (n,), or None
         Square roots of the weights.
+    share : ndarray, shape (r,)
+        What was taken off the kept controls before, in units of a constant one; zero where there is none.
+    constant : int
+        Position of the constant among the kept controls; -1 without one.
     """
 
     q: Array
@@ -36,6 +43,8 @@ class Controls:
     kept: tuple[int, ...]
     aliased: tuple[int, ...]
     root: Array | None
+    share: Array
+    constant: int
 
     @classmethod
     def from_columns(cls, columns: Array, weights: Array | None = None, *, rtol: float = 1e-10) -> Controls:
@@ -49,9 +58,19 @@ class Controls:
             A column counts as spanned by others where less than this share of its length is left.
         """
         root = None if weights is None else np.sqrt(weights)
+        position = constant_column(columns)
+        share = np.zeros(columns.shape[1])
+        if position >= 0:  # what is far from zero loses digits
+            share = np.average(columns, axis=0, weights=weights) / columns[0, position]
+            share[position] = 0.0
+            raw = column_norms(columns if root is None else columns * root[:, None])
+            columns = columns - share * columns[0, position]
         scaled = columns if root is None else columns * root[:, None]
         norms = column_norms(scaled)
-        scaled = scaled / np.where(norms > 0, norms, 1.0)
+        if position >= 0:
+            norms = np.where(norms > _CONSTANT * raw, norms, 0.0)
+            rtol = min(rtol, _PLAIN)
+        scaled = np.where(norms > 0, scaled, 0.0) / np.where(norms > 0, norms, 1.0)
         basis, triangle, pivots = qr(scaled, mode="economic", pivoting=True, check_finite=False)
         rank = int((np.abs(np.diag(triangle)) > rtol).sum()) if triangle.size else 0
         kept = pivots[:rank]
@@ -61,6 +80,8 @@ class Controls:
             tuple(int(j) for j in kept),
             tuple(sorted(int(j) for j in pivots[rank:])),
             root,
+            share[kept],
+            int(np.flatnonzero(kept == position)[0]) if position >= 0 else -1,
         )
 
     @property
@@ -85,8 +106,17 @@ class Controls:
         """Least-squares coefficients (k, m) of columns (n, m) on the controls, zero for aliased ones."""
         scaled = columns if self.root is None else columns * self.root[:, None]
         out = np.zeros((len(self.kept) + len(self.aliased), columns.shape[1]))
-        out[list(self.kept)] = solve_triangular(self.r, self.q.T @ scaled)
+        found = solve_triangular(self.r, self.q.T @ scaled)
+        if self.constant >= 0:
+            found[self.constant] -= self.share @ found
+        out[list(self.kept)] = found
         return out
+
+    def loadings(self, rows: Array) -> Array:
+        """What rows (m, r) of the kept controls are in the basis: (r, m)."""
+        if self.constant >= 0:
+            rows = rows - np.outer(rows[:, self.constant], self.share)
+        return np.asarray(solve_triangular(self.r, rows.T, trans=1))
 
     def leverage(self) -> Array:
         """Diagonal of the projection (n,)."""

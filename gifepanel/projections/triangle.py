@@ -16,6 +16,7 @@ from scipy.linalg import solve_triangular
 from gifepanel.projections.base import column_norms
 
 __all__ = [
+    "EMPTY",
     "ROUNDING",
     "LeastSquares",
     "Triangle",
@@ -49,6 +50,10 @@ class Triangle:
         What the columns less their means are multiplied by to be orthonormal.
     left : ndarray, shape (k,)
         Share of the variation of each column that those before it don't span.
+    constant : int
+        Position of the constant column; -1 without one.
+    value : float
+        Its value.
     """
 
     factor: Array
@@ -56,6 +61,8 @@ class Triangle:
     centre: Array
     centred: Array
     left: Array
+    constant: int = -1
+    value: float = 1.0
 
     @property
     def inverse(self) -> Array:
@@ -77,12 +84,21 @@ class Triangle:
         out = (x - self.centre if self.centre.any() else x) @ self.centred
         return np.asarray(out if root_weights is None else out * root_weights[:, None])
 
+    def coordinates(self, rows: Array) -> Array:
+        """Rows (m, k) of columns, or of restrictions on their coefficients, in the coordinates of q: rows K."""
+        if self.constant < 0:
+            return np.asarray(rows @ self.root)
+        return np.asarray((rows - np.outer(rows[:, self.constant] / self.value, self.centre)) @ self.centred)
+
     def nearly_spanned(self, share: float) -> dict[int, list[int]]:
         """Columns of which those before them leave less than `share` of their variation, and which these are."""
         if not self.left.size or self.left.min() >= share:
             return {}
         columns = np.linalg.inv(self.centred)
         return spanned_by(columns / column_norms(columns), share)
+
+
+EMPTY = Triangle(np.empty((0, 0)), np.empty((0, 0)), np.empty(0), np.empty((0, 0)), np.empty(0))
 
 
 def constant_column(x: Array) -> int:
@@ -168,7 +184,7 @@ def least_squares(x: Array, y: Array, root_weights: Array | None = None, *, nois
     params = triangle.root @ right
     kept = [j for j in range(x.shape[1]) if j not in spanned]
     used = x if not spanned else x[:, kept]
-    constant = constant_column(used) if triangle.centre.any() or middle else -1
+    constant = triangle.constant
     if constant < 0:
         resid = used @ params
         np.subtract(y, resid, out=resid)
@@ -256,21 +272,20 @@ def _in_units(
     upper: Array, inner: Array, order: list[int], lengths: Array, centre: Array, constant: int, x: Array
 ) -> Triangle:
     """From scaled columns in another order to the columns as they were."""
-    k = len(order)
     at = np.argsort(order)  # kept columns by position
     kept = np.asarray(order, dtype=np.int64)[at]
     size = lengths[kept]
     centred = inner[at] / size[:, None]
     factor = upper[:, at] * size
-    root = centred
+    root, row, value = centred, -1, 1.0
     middle = centre[kept]
-    if constant >= 0 and k > 1:
-        row = int(np.flatnonzero(kept == constant)[0])
-        share = middle / x[0, constant]
+    if constant >= 0:
+        row, value = int(np.flatnonzero(kept == constant)[0]), float(x[0, constant])
+        share = middle / value
         factor = factor + np.outer(factor[:, row], share)
         root = centred.copy()
         root[row] -= share @ centred
-    return Triangle(factor, root, middle, centred, np.abs(np.diag(upper))[at])
+    return Triangle(factor, root, middle, centred, np.abs(np.diag(upper))[at], row, value)
 
 
 def spanned_by(columns: Array, noise: Array | float) -> dict[int, list[int]]:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
         cov_type: str
         report_title: str
         normalized_cov_params: Any
+        _covariance: Any
 
+        def _core(self, cov_p: Any = None) -> Array: ...
         @property
         def default_model_infos(self) -> dict[str, Any]: ...
         @property
@@ -103,6 +105,10 @@ class InheritedMethods(_Parent):
         if column is not None:
             at = self._positions(column)
             column = int(at[0]) if np.ndim(column) == 0 else at
+        if cov_p is None and other is None and r_matrix is not None and column is None:
+            rows = self._covariance.triangle.coordinates(np.atleast_2d(np.asarray(r_matrix, dtype=np.float64)))
+            out = rows @ self._core() @ rows.T
+            return out if np.ndim(r_matrix) > 1 else out[0, 0]
         cov_p = None if cov_p is None else np.asarray(cov_p)
         return super().cov_params(r_matrix=r_matrix, column=column, cov_p=cov_p, other=other)
 

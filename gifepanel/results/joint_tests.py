@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         params: Any
         use_t: Any
         df_resid_inference: Any
+        cov_params_default: Any
 
         def wald_test(self, *args: Any, **kwargs: Any) -> Any: ...
 
@@ -113,8 +114,7 @@ class JointTests(_Parent):
                 "There must be one value for each row.",
                 f"R, q with q of shape ({len(matrix)},)",
             )
-        factor = self._covariance.root
-        lengths = np.linalg.norm(np.linalg.inv(factor), axis=0)
+        lengths = self._covariance.triangle.lengths
         out = independent_rows(matrix, np.broadcast_to(values, len(matrix)), lengths)
         if out.contradictory or not len(out.values):
             which = ", ".join(str(i + 1) for i in out.contradictory or out.redundant)
@@ -137,19 +137,25 @@ class JointTests(_Parent):
             )
         return out
 
+    def _core(self, cov_p: Any = None) -> Array:
+        """M of a covariance K M K', which has more digits than what is computed back from the covariance."""
+        covariance = self._covariance
+        cov = np.asarray(self.cov_params_default if cov_p is None else cov_p, dtype=np.float64)
+        if cov_p is None and cov is covariance.cov:
+            return np.asarray(covariance.core)
+        factor = covariance.triangle.factor
+        return np.asarray(factor @ cov @ factor.T)
+
     def _wald_statistic(self, hypothesis: Hypothesis, cov_p: Any) -> float:
         covariance = self._covariance
-        if cov_p is None:
-            core, said = covariance.core, f"The covariance, {covariance.description},"
-        else:
-            factor = np.linalg.inv(covariance.root)
-            core, said = factor @ np.asarray(cov_p, dtype=np.float64) @ factor.T, "cov_p"
+        core = self._core(cov_p)
+        said = f"The covariance, {covariance.description}," if cov_p is None else "cov_p"
         count = len(hypothesis.values)
         if not np.isfinite(core).all():
             raise SpecificationError(
                 f"{said} has no variance for some coefficients.", "A joint test needs all of them.", _FEWER
             )
-        found = wald(hypothesis, np.asarray(self.params, dtype=np.float64), covariance.root, core)
+        found = wald(hypothesis, np.asarray(self.params, dtype=np.float64), covariance.triangle, core)
         if np.isnan(found.statistic):
             raise SpecificationError(
                 f"{count} restriction{'s were' if count > 1 else ' was'} to be tested at once.",

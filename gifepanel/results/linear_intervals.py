@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
 from statsmodels.regression._prediction import PredictionResults
 
 from gifepanel.exceptions import DataError, SpecificationError
@@ -43,7 +42,8 @@ def predict_with_intervals(res: PartialledOLSResults, data: Any, effects: bool, 
     if partial:
         variance[rows.complete] = _full_variance(res, rows, in_sample=data is None)
     else:
-        variance[rows.complete] = np.einsum("mk,kl,ml->m", rows.x, np.asarray(res.cov_params()), rows.x)
+        turned = res._fit.triangle.coordinates(rows.x)
+        variance[rows.complete] = np.einsum("mk,kl,ml->m", turned, res._core(), turned)
     noise = np.full(m, res.scale) / _weights(res, data, weights, m)
     if not effects and res.degrees.total:
         noise[:] = np.nan  # an outcome has effects and controls in it
@@ -116,7 +116,7 @@ def _hat(res: PartialledOLSResults, rows: NewRows, some: Any, w: Array) -> Array
         used = list(basis.kept)
         left = rows.controls[some][:, used].T - controls[:, used].T @ weighted  # beyond the effects, (q, m)
         root = 1.0 if basis.root is None else 1.0 / basis.root[:, None]
-        out = out + root * (basis.q @ solve_triangular(basis.r, left, trans=1))
+        out = out + root * (basis.q @ basis.loadings(left.T))
         weighted = out * w[:, None]
     left = rows.x[some].T - res.model.design.exog[:, kept].T @ weighted
     return np.asarray(out + fit.triangle.basis(fit.x_tilde) @ (fit.triangle.root.T @ left))

@@ -77,7 +77,9 @@ class LinearTests(ReportedResults, NestedModels):
     def _joint_degrees(self, matrix: Array) -> float:
         """Of a hypothesis R b = q under CR2, R (r, k): Pustejovsky & Tipton's, Satterthwaite's for one row."""
         contrasts = self._covariance.contrasts
-        rows = np.linalg.qr((matrix @ self._covariance.root).T)[0].T  # any basis of them: the degrees are the same
+        rows = np.linalg.qr(self._covariance.triangle.coordinates(matrix).T)[
+            0
+        ].T  # any basis of them: the degrees are the same
         if contrasts is None:
             if self.model._fit is None:
                 return float(np.min(self._covariance.df_inference))
