@@ -82,7 +82,28 @@ def independent_rows(matrix: FloatArray, values: FloatArray, lengths: FloatArray
         weights = np.linalg.lstsq((rows / unit[:, None])[kept].T, rows[i] / unit[i], rcond=None)[0]
         gap = abs(own[i] - weights @ own[kept])
         (redundant if gap <= _SAME * (abs(own[i]) + np.abs(weights) @ np.abs(own[kept])) else contradictory).append(i)
-    return Hypothesis(matrix[kept], values[kept], tuple(redundant), tuple(contradictory))
+    reduced, right = _reduced(matrix[kept], values[kept], lengths)
+    return Hypothesis(reduced, right, tuple(redundant), tuple(contradictory))
+
+
+def _reduced(matrix: FloatArray, values: FloatArray, lengths: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Reduced row echelon form: of ``x - z = 0, z = 0`` the rows x = 0, z = 0, whose gaps lose no digits.
+
+    Scaled by powers of two, pivots are chosen in units in which all regressors have length one.
+    """
+    units = 2.0 ** np.round(np.log2(np.where(lengths > 0, lengths, 1.0)))
+    work = np.column_stack([matrix / units, values])
+    work /= 2.0 ** np.round(np.log2(np.abs(work[:, :-1]).max(axis=1, keepdims=True)))
+    free = list(range(len(work)))
+    while free:
+        i, j = np.unravel_index(np.argmax(np.abs(work[free, :-1])), (len(free), matrix.shape[1]))
+        row = free.pop(int(i))
+        work[row] /= work[row, j]
+        for other in range(len(work)):
+            if other != row:
+                work[other] -= work[other, j] * work[row]
+                work[other, j] = 0.0
+    return work[:, :-1] * units, work[:, -1]
 
 
 def wald(hypothesis: Hypothesis, params: FloatArray, triangle: Triangle, core: FloatArray) -> Wald:
