@@ -31,7 +31,7 @@ def correct_digits(found: np.ndarray, certified: tuple[float, ...]) -> float:
     """Fewest correct digits: minus the log of the relative error, of the error where zero is certified; at most 15."""
     want = np.asarray(certified)
     error = np.abs(np.asarray(found) - want) / np.where(want == 0, 1.0, np.abs(want))
-    return float(-np.log10(np.clip(error.max(), 1e-15, 1.0)))
+    return float(abs(np.log10(np.clip(error.max(), 1e-15, 1.0))))
 
 
 def _powers(x: list[float], y: list[float], degree: int) -> Callable[[], pd.DataFrame]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.reference.fwl_cases import CASES
-from tests.validation import effects, factors, groups
+from tests.validation import digits, effects, factors, groups
 from tests.validation.live import LIVE
 from tests.validation.record import Section, bound, table
 
@@ -19,6 +19,7 @@ PARTS = {
     "Interactive fixed effects": factors.SECTIONS,
     "Latent groups": groups.SECTIONS,
     "Fixed effects": effects.SECTIONS,
+    "Least squares": digits.SECTIONS,
     "Published tables": [*groups.REPLICATIONS, *effects.REPLICATIONS],
     "Not met": [*factors.UNMET, *groups.UNMET],
 }
