@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 import gifepanel as gife
 from gifepanel.exceptions import GifepanelWarning
 
-__all__ = ["CELLS", "ENTROPY", "Cell", "match_groups", "one_draw", "simulate_draw"]
+__all__ = ["CELLS", "REFERENCE", "SMALL", "ENTROPY", "Cell", "match_groups", "one_draw", "simulate_draw"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 ENTROPY = 20_180_808
@@ -47,7 +47,7 @@ class Cell:
         return f"{self.design} {self.n}x{self.t}"
 
 
-CELLS = (
+REFERENCE = (
     Cell("S", 100, 25, scales=(0.2, 5.0)),
     Cell("S", 100, 50),
     Cell("S", 100, 100),
@@ -60,6 +60,14 @@ CELLS = (
     Cell("G", 100, 20, r=3),
     Cell("G", 200, 50, k=6, r=6),
 )
+SMALL = (
+    Cell("S", 40, 15),
+    Cell("D", 40, 15),
+    Cell("P", 40, 12, r=0),
+    Cell("G", 30, 10, r=3),
+    Cell("G", 60, 15, r=3),
+)
+CELLS = REFERENCE + SMALL
 
 
 def simulate_draw(cell: Cell, draw: int) -> gife.datasets.SimulatedPanel:
@@ -76,7 +84,8 @@ def one_draw(cell: Cell, draw: int) -> list[dict[str, Any]]:
     for label, fit in _fits(cell, panel):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", GifepanelWarning)
-            results, robust = fit("nonrobust"), fit("HC1")
+            results = fit("nonrobust")
+            robust = results.get_robustcov_results("HC1")
         oracle = label["fit"] == "oracle"
         groups = panel.truth.groups if oracle else results.groups.to_numpy()
         row = {"design": cell.design, "n": cell.n, "t": cell.t, "draw": draw, **label}
@@ -114,6 +123,9 @@ def _fits(cell: Cell, panel: gife.datasets.SimulatedPanel) -> Iterator[tuple[dic
         for classify in ("refined", "nearest"):
             label = {"fit": classify, "correction": default, "kappa_scale": scale}
             yield label, fitter(model, bias_correction=default, classify=classify, kappa_scale=scale)
+    # a search ten times as long, from other draws: what `missed` is measured against
+    label = {"fit": "longer", "correction": "none", "kappa_scale": 1.0}
+    yield label, fitter(model, bias_correction=False, n_starts=10, random_state=1)
     p = panel.x.shape[2]
     known = [k * p for k in range(cell.k)] if dynamic else []
     oracle = gife.InteractiveFE(panel.y, interacted(panel), **shared, predetermined=known)

@@ -152,8 +152,9 @@ class GroupedIFE(FactorModel):
         start : {"kmeans", "zero"} or array_like, shape (K, p)
             Starting centres, arrays in the units of the data.
         n_starts : int, optional
-            Distinct K-means partitions carried to the end; the smallest sum of squares is kept. By default 1 up to
-            three groups and 5 above.
+            Distinct K-means partitions carried to the end; the smallest sum of squares is kept. With "refined" groups
+            the search for better groupings goes on so many times longer. By default 1; with "nearest" 5 for more
+            than three groups.
         polish : bool
             End the sweep of Su & Ju by exact descent on their criterion.
         bias_correction : bool or {"dynamic", "analytic", "jackknife"}, optional
@@ -212,7 +213,7 @@ class GroupedIFE(FactorModel):
             kappa_scale=check_number("kappa_scale", kappa_scale, 1.0),
             standardize=kappa is None,
             start=self._starting_centres(start),
-            n_starts=check_count("n_starts", n_starts if n_starts is not None else (1 if self.n_groups < 4 else 5), 1),
+            n_starts=check_count("n_starts", self._default_starts(classify) if n_starts is None else n_starts, 1),
             seed=check_seed(random_state),
             polish=check_flag("polish", polish),
             classify=check_choice("classify", classify, ("refined", "nearest")),  # type: ignore[arg-type]
@@ -245,6 +246,9 @@ class GroupedIFE(FactorModel):
         results._results._fit_call = called("fit", arguments, GroupedIFE.fit.__kwdefaults__)
         _warn(results, grouped, max_iter)
         return results
+
+    def _default_starts(self, classify: str) -> int:
+        return 5 if classify == "nearest" and self.n_groups > 3 else 1
 
     def _starting_centres(self, start: Any) -> Any:
         if isinstance(start, str):

@@ -22,8 +22,7 @@ from gifepanel.parallel import Progress
 from gifepanel.results.calls import called
 from gifepanel.results.interactive import interactive_results
 from gifepanel.solvers.arrays import prepare
-from gifepanel.solvers.interactive import SlopeMap, fit_interactive_multistart
-from gifepanel.solvers.multistart import interactive_starts
+from gifepanel.solvers.canonical import fit_one_group
 
 if TYPE_CHECKING:
     from gifepanel.results.interactive import InteractiveFEResults
@@ -168,9 +167,7 @@ class InteractiveFE(FactorModel):
             time_effects=self.time_effects,
             standardize=True,
         )
-        slopes = SlopeMap.grouped(np.zeros(self.n_entities, dtype=np.int64), 1, data.shape[2])
-        starts = interactive_starts(data, slopes, self.n_factors, n_starts, rng)
-        fit = fit_interactive_multistart(data, slopes, self.n_factors, starts, tol=tol, max_iter=max_iter)
+        slopes, fit = fit_one_group(data, self.n_factors, n_starts, rng, tol=tol, max_iter=max_iter)
         scale = slope_scale(data.scale, slopes)
         estimate = estimate_from_fit(self, fit, slopes, scale)
 

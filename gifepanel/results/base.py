@@ -316,12 +316,16 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
     def minima(self) -> pd.DataFrame:
         """Local-minimum audit: distinct minima of the least-squares objective, best first.
 
-        Columns: sum of squares, its excess over the best in percent, how many starts led there, and which.
+        Columns: sum of squares, its excess over the best in percent, how many starts led there, and which; where there
+        are groups, also how many of the groupings tried did.
         """
         minima: tuple[LocalMinimum, ...] = self._minima
         best = minima[0].ssr if minima else np.nan
         rows = [(m.ssr, 100 * (m.ssr / best - 1), len(m.starts), ", ".join(m.starts)) for m in minima]
-        return pd.DataFrame(rows, columns=["ssr", "excess_percent", "n_starts", "starts"])
+        frame = pd.DataFrame(rows, columns=["ssr", "excess_percent", "n_starts", "starts"])
+        if any(m.n_groupings for m in minima):
+            frame.insert(2, "n_groupings", [m.n_groupings for m in minima])
+        return frame
 
     _minima: tuple[LocalMinimum, ...] = ()
 

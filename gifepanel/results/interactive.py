@@ -50,7 +50,7 @@ class InteractiveFEResults(FactorResults):
 
 def rescaled(minima: tuple[LocalMinimum, ...], scale: Array) -> tuple[LocalMinimum, ...]:
     """Minima with slopes in the units of the data."""
-    return tuple(LocalMinimum(m.ssr, m.theta / scale, m.starts) for m in minima)
+    return tuple(LocalMinimum(m.ssr, m.theta / scale, m.starts, m.n_groupings) for m in minima)
 
 
 def interactive_results(model: InteractiveFE, inference: Inference, fit: InteractiveFit, *, scale: Array) -> Any:

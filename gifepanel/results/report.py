@@ -32,6 +32,7 @@ from gifepanel.results.report_tables import (
 
 __all__ = ["check_report_path", "write_report"]
 
+_MINIMA = 20
 _SUFFIXES = (".html", ".htm")
 
 
@@ -262,7 +263,8 @@ def _computation(res: Any) -> str:
     if not hasattr(res, "minima"):
         return _absorption(res)
     frame = res.minima
-    frame.columns = ["sum of squares", "excess (%)", "starts", "which"]
+    names = {"ssr": "sum of squares", "excess_percent": "excess (%)", "n_starts": "starts", "starts": "which"}
+    frame = frame.rename(columns={**names, "n_groupings": "groupings"}).head(_MINIMA)
     frame.index = frame.index + 1
     frame.index.name = "minimum"
     forms = {"sum of squares": lambda value: f"{value:.6g}", "excess (%)": lambda value: f"{value:.3g}"}

@@ -196,6 +196,9 @@ def _notes(res: Any) -> list[str]:
     notes += _notes_on_inference(res)
     notes += _notes_on_sample(res)
     minima = res.minima
+    if "n_groupings" in minima:
+        notes += _note_on_groupings(minima)
+        minima = minima[minima["n_starts"] > 0]
     if len(minima) > 1:
         notes.append(
             f"Least squares with factors has local minima: {len(minima)} found from {minima['n_starts'].sum()} "
@@ -203,6 +206,17 @@ def _notes(res: Any) -> list[str]:
             "higher (see .minima)."
         )
     return notes
+
+
+def _note_on_groupings(minima: Any) -> list[str]:
+    """A word where the best grouping was met once only, out of many minima."""
+    tried = int(minima["n_groupings"].sum())
+    if minima["n_groupings"].iloc[0] > 1:
+        return []
+    return [
+        f"Of {tried} groupings tried, one alone led to the smallest sum of squares (see .minima): there may be better "
+        "ones, which fit(n_starts=10) searches for longer."
+    ]
 
 
 def _note_on_selection(selection: Selection) -> str:

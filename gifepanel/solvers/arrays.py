@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,11 +89,18 @@ def prepare(
         _demean(xt)
     scale = np.ones(xt.shape[1])
     if standardize:
-        rms = np.sqrt(np.einsum("npt,npt->p", xt, xt) / (xt.shape[0] * xt.shape[2]))
+        rms = _root_mean_squares(xt)
         scale = np.where(rms > 0, rms, 1.0)
         xt /= scale[None, :, None]
     xx, xy, yy = cross_moments(y, xt)
     return PanelArrays(y, xt, xx, xy, yy, scale, entity_effects, time_effects)
+
+
+def _root_mean_squares(xt: Array) -> Array:
+    """Of every regressor (p,); exact sums over the units, so that their order changes no digit."""
+    n, _, t = xt.shape
+    by_unit = np.square(xt).sum(axis=2)
+    return np.sqrt([math.fsum(column) / (n * t) for column in by_unit.T])
 
 
 def _demean(series: Array) -> None:

@@ -19,12 +19,14 @@ from gifepanel.solvers.arrays import (
     residuals,
     unit_quadratics,
 )
+from gifepanel.solvers.canonical import Canonical, canonical
 from gifepanel.solvers.classify import Classification, Metric, nearest_centre, refine, slope_distances
 from gifepanel.solvers.descent import criterion, descend
 from gifepanel.solvers.heterogeneous import Centres, HeterogeneousFit, heterogeneous_slopes, kmeans_centres
 from gifepanel.solvers.interactive import LocalMinimum, SlopeMap, fit_interactive_multistart
 from gifepanel.solvers.multistart import interactive_starts
 from gifepanel.solvers.penalty import scale_free_kappa
+from gifepanel.solvers.search import Start, search_groupings
 from gifepanel.solvers.sweep import SweepResult, sweep
 
 __all__ = ["GroupedFit", "GroupedOptions", "PenalizedFit", "fit_grouped", "fit_penalized"]
@@ -51,9 +53,13 @@ class GroupedOptions:
     start : {"kmeans", "zero"} or ndarray, shape (K, p)
         Starting centres, in the units of the data.
     n_starts : int
-        Distinct K-means partitions carried through; the smallest sum of squares after classification is kept.
+        Distinct K-means partitions carried through; the smallest sum of squares after classification is kept. The
+        search has so many times its usual patience.
     n_restarts : int
         Restarts of K-means.
+    search : bool
+        Search for groupings with a smaller sum of squares than the one that the penalised estimates lead to. Only for
+        "refined" groups that start from K-means: everything else is an algorithm as published, or a start of one's own.
     n_audit : int
         Further starts of the least squares, groups given: pooled, zero, heterogeneous, random.
     seed : int or Generator
@@ -76,6 +82,7 @@ class GroupedOptions:
     start: Literal["kmeans", "zero"] | Array = "kmeans"
     n_starts: int = 1
     n_restarts: int = 20
+    search: bool = True
     n_audit: int = 4
     seed: Any = 0
     polish: bool = True
@@ -86,6 +93,11 @@ class GroupedOptions:
     max_iter: int = 300
     sweep_tol: float = 1e-2
     max_sweeps: int = 20
+
+    @property
+    def start_is_kmeans(self) -> bool:
+        """Whether starting centres are ours to choose."""
+        return isinstance(self.start, str) and self.start == "kmeans"
 
 
 @dataclass(frozen=True)
@@ -178,17 +190,110 @@ def fit_grouped(data: PanelArrays, n_groups: int, n_factors: int, options: Group
     options : GroupedOptions, optional
     """
     options = options or GroupedOptions()
+    form = canonical(data, rescale=options.standardize)
+    fit = _fit(form.data, n_groups, n_factors, _canonical_options(options, form, n_groups))
+    return _relabel(_back(fit, form, n_groups, options), n_groups)
+
+
+def _fit(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptions) -> GroupedFit:
     start = heterogeneous_slopes(data, n_factors, common=options.common)
     if options.standardize:
         data, start = _standardized(data, start)
     part = _grouped_part(data, start, options.common)
+    partitions = _starting_centres(part, n_groups, options)
     fits = [
         _from_centres(data, part, n_groups, n_factors, options, start, centres)
-        for centres in _starting_centres(part, n_groups, options)
+        for centres in partitions[: options.n_starts]
     ]
     best = min(fits, key=lambda fit: fit.classification.fit.ssr)
     best = replace(best, minima=_distinct(fits))
-    return _relabel(_audited(data, n_groups, n_factors, options, best), n_groups)
+    if options.search and options.classify == "refined" and options.start_is_kmeans and n_groups > 1:
+        best = _searched(data, part, n_groups, n_factors, options, start, partitions, best)
+    return _audited(data, n_groups, n_factors, options, best)
+
+
+def _searched(
+    data: PanelArrays,
+    part: _GroupedPart,
+    n_groups: int,
+    n_factors: int,
+    options: GroupedOptions,
+    start: HeterogeneousFit,
+    partitions: list[Centres],
+    fit: GroupedFit,
+) -> GroupedFit:
+    """The fit, or where the search finds a better grouping, all of it again from there."""
+    done = fit.classification
+    starts = [Start(done.groups, done.fit.components), *(Start(c.groups, start.components) for c in partitions)]
+    rng = np.random.default_rng(options.seed)
+    found = search_groupings(
+        data, done.slopes.slots, starts, rng, common=options.common, patience=options.n_starts
+    )
+    best = found[0]
+    if best.ssr < done.fit.ssr * (1.0 - _SAME):
+        alpha = np.ascontiguousarray(best.theta[done.slopes.slots][:, part.free])
+        centres = Centres(alpha, best.groups, best.ssr, 0, fit.n_restarts)
+        # the sweep is no descent, and can lose a good start
+        straight = replace(options, max_sweeps=0) if options.polish else options
+        again = _from_centres(data, part, n_groups, n_factors, straight, start, centres)
+        if not again.classification.fit.ssr <= best.ssr * (1.0 + _SAME):
+            direct = refine(data, n_factors, best.groups, n_groups, best.theta, common=options.common)
+            again = replace(again, groups=direct.groups, classification=direct)
+        if again.classification.fit.ssr < done.fit.ssr:
+            fit = replace(again, minima=_merged(fit.minima, _distinct([again], "search")))
+    tried = tuple(LocalMinimum(g.ssr, g.theta, (), g.reached) for g in found)
+    return replace(fit, minima=_merged(fit.minima, tried))
+
+
+def _canonical_options(options: GroupedOptions, form: Canonical, n_groups: int) -> GroupedOptions:
+    """The same options for the canonical panel."""
+    start, kappa = options.start, options.kappa
+    if not isinstance(start, str):
+        start = form.centres(np.asarray(start, dtype=float))
+    if kappa is not None:
+        kappa = kappa * form.size ** (n_groups - 2)
+    return replace(options, start=start, kappa=kappa, common=form.columns_of(options.common))
+
+
+def _back(fit: GroupedFit, form: Canonical, n_groups: int, options: GroupedOptions) -> GroupedFit:
+    """A fit of the canonical panel in the order and units of the data."""
+    done = fit.classification
+    slopes = form.map_back(done.slopes, sorted(options.common))
+    bring = form.theta_back(done.slopes, slopes)
+    squared = form.size**2
+    classification = replace(
+        done,
+        groups=slopes.groups,
+        fit=form.fit_back(done.fit, bring),
+        slopes=slopes,
+        ssr=form.units_back(done.ssr) * squared,
+    )
+    return replace(
+        fit,
+        groups=slopes.groups,
+        classification=classification,
+        penalized=_penalized_back(fit.penalized, form, n_groups, options.metric),
+        unit_params=form.units_back(form.slopes_back(fit.unit_params)),
+        scale=form.columns_back(fit.scale),
+        singular_units=np.sort(form.units[fit.singular_units]),
+        ssr_heterogeneous=fit.ssr_heterogeneous * squared,
+        minima=form.minima_back(fit.minima, bring),
+    )
+
+
+def _penalized_back(fit: PenalizedFit, form: Canonical, n_groups: int, metric: Metric) -> PenalizedFit:
+    squared = form.size**2
+    return replace(
+        fit,
+        unit_params=form.units_back(form.slopes_back(fit.unit_params)),
+        centers=form.slopes_back(fit.centers),
+        fused=form.units_back(fit.fused),
+        criterion=fit.criterion * squared,
+        kappa=fit.kappa * form.size ** (2 - n_groups),
+        path=tuple(value * squared for value in fit.path),
+        sweep_path=tuple(value * squared for value in fit.sweep_path),
+        distances=form.units_back(fit.distances) * (1.0 if metric == "relative" else form.size),
+    )
 
 
 def fit_penalized(
@@ -196,11 +301,16 @@ def fit_penalized(
 ) -> PenalizedFit:
     """Start, sweep and descent alone: the penalised slopes and centres of Su & Ju (2018, eq. 2.7), nothing after."""
     options = options or GroupedOptions()
-    start = heterogeneous_slopes(data, n_factors, common=options.common)
-    if options.standardize:
+    form = canonical(data, rescale=options.standardize)
+    inner = _canonical_options(options, form, n_groups)
+    data = form.data
+    start = heterogeneous_slopes(data, n_factors, common=inner.common)
+    if inner.standardize:
         data, start = _standardized(data, start)
-    part = _grouped_part(data, start, options.common)
-    return _penalized(part.data, n_factors, options, part.start, _starting_centres(part, n_groups, options)[0])[0]
+    part = _grouped_part(data, start, inner.common)
+    fit = _penalized(part.data, n_factors, inner, part.start, _starting_centres(part, n_groups, inner)[0])[0]
+    fit = replace(fit, unit_params=part.with_common(fit.unit_params), centers=part.with_common(fit.centers))
+    return _penalized_back(fit, form, n_groups, options.metric)
 
 
 def _standardized(data: PanelArrays, start: HeterogeneousFit) -> tuple[PanelArrays, HeterogeneousFit]:
@@ -263,10 +373,9 @@ def _grouped_part(data: PanelArrays, start: HeterogeneousFit, common: Sequence[i
 def _starting_centres(part: _GroupedPart, n_groups: int, options: GroupedOptions) -> list[Centres]:
     start = part.start
     p = start.beta.shape[1]
-    if isinstance(options.start, str) and options.start == "kmeans":
+    if options.start_is_kmeans:
         rng = np.random.default_rng(options.seed)
-        found = kmeans_centres(start, n_groups, rng, n_restarts=max(options.n_restarts, 2 * options.n_starts))
-        return found[: options.n_starts]
+        return kmeans_centres(start, n_groups, rng, n_restarts=max(options.n_restarts, 2 * options.n_starts))
     if isinstance(options.start, str):
         alpha = np.zeros((n_groups, p))
     else:
@@ -414,11 +523,11 @@ def _initial_theta(a: Array, c: Array, groups: IntArray, n_groups: int, p: int, 
     return theta
 
 
-def _distinct(fits: list[GroupedFit]) -> tuple[LocalMinimum, ...]:
+def _distinct(fits: list[GroupedFit], name: str = "partition") -> tuple[LocalMinimum, ...]:
     found: tuple[LocalMinimum, ...] = ()
     for number, fit in enumerate(fits):
         done = fit.classification.fit
-        found = _merged(found, (LocalMinimum(done.ssr, done.theta, (f"partition {number + 1}",)),))
+        found = _merged(found, (LocalMinimum(done.ssr, done.theta, (f"{name} {number + 1}",)),))
     return found
 
 
@@ -430,7 +539,8 @@ def _merged(known: tuple[LocalMinimum, ...], new: tuple[LocalMinimum, ...]) -> t
         if same is None:
             out.append(minimum)
         else:
-            out[same] = replace(out[same], starts=(*out[same].starts, *minimum.starts))
+            both = out[same].n_groupings + minimum.n_groupings
+            out[same] = replace(out[same], starts=(*out[same].starts, *minimum.starts), n_groupings=both)
     return tuple(sorted(out, key=lambda minimum: minimum.ssr))
 
 

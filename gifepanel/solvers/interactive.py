@@ -78,11 +78,22 @@ class SlopeMap:
 
 @dataclass(frozen=True)
 class LocalMinimum:
-    """A distinct minimum met on the way: its sum of squares, slopes, and the starts that led to it."""
+    """A distinct minimum met on the way.
+
+    Attributes
+    ----------
+    ssr : float
+    theta : ndarray, shape (q,)
+    starts : tuple of str
+        The starts of slopes and factors that led to it.
+    n_groupings : int
+        How many of the groupings tried led to it.
+    """
 
     ssr: float
     theta: Array
     starts: tuple[str, ...]
+    n_groupings: int = 0
 
 
 @dataclass(frozen=True)

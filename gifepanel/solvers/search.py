@@ -1,0 +1,224 @@
+"""Search over groupings: least squares under factors has many local minima in the groups.
+
+From groupings given, descents of :func:`gifepanel.kernels.regroup.alternate`. Then, from the best so far, a group's
+slopes are replaced by those of an entity that its own group fits badly (random swaps; Fränti 2018, *Journal of Big
+Data* 5:13), with the factors as they are, those of heterogeneous slopes, or random ones; and single entities are moved,
+those with the least to lose first, and the factors follow (the exchanges of Hartigan and Wong 1979 with factors).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gifepanel.kernels.passes import unit_ssr
+from gifepanel.kernels.regroup import alternate
+from gifepanel.solvers.arrays import Array, Components, PanelArrays, UnitQuadratics, unit_quadratics
+from gifepanel.solvers.classify import fill_empty
+from gifepanel.solvers.heterogeneous import unit_minimisers
+
+__all__ = ["Grouping", "Start", "search_groupings"]
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+_TOL, _ROUNDS = 1e-7, 60
+_EXACT_TOL, _EXACT_ROUNDS = 1e-10, 400
+_HELD = 8
+# a move that costs more than this share of the entity's sum of squares is not tried
+_DEAR = 0.5
+_SAME, _NEAR, _NEAREST = 1e-9, 1e-5, 3
+# floating-point operations between improvements that a small panel is given, and bounds on the swaps they pay for
+_WORK, _FEWEST, _MOST = 5e5, 8, 30
+_ROUNDS_AT_MOST = 6
+
+
+@dataclass(frozen=True)
+class Start:
+    """Groups (N,) with factors and time effect to begin with."""
+
+    groups: IntArray
+    components: Components
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Where descents ended.
+
+    Attributes
+    ----------
+    groups : ndarray of int64, shape (N,)
+    theta : ndarray, shape (q,)
+    factors : ndarray, shape (T, R)
+        Orthonormal.
+    effect : ndarray, shape (T,)
+    ssr : float
+    reached : int
+        By so many descents.
+    """
+
+    groups: IntArray
+    theta: Array
+    factors: Array
+    effect: Array
+    ssr: float
+    reached: int
+
+
+@dataclass
+class _Search:
+    data: PanelArrays
+    slots: IntArray
+    free: Array
+    rng: np.random.Generator
+    found: dict[bytes, Grouping] = field(default_factory=dict)
+    best: Grouping | None = None
+
+    def descend(self, start: Grouping, *, held: bool = False, exact: bool = False) -> Grouping:
+        """Alternate from `start`, with `held` at its groups first; what it leads to is put down."""
+        data, best = self.data, self.best
+        groups, theta = start.groups.astype(np.int64), start.theta.copy()
+        factors, effect = start.factors.copy(), start.effect.copy()
+        moments = (data.y, data.xt, data.xx, data.xy, data.yy)
+        cutoff = np.inf
+        if held:
+            cutoff = np.inf if best is None else best.ssr
+            state = (self.slots, groups, theta, factors, effect)
+            alternate(*moments, *state, data.time_effects, False, _HELD, _TOL, np.inf)
+        rounds, tol = (_EXACT_ROUNDS, _EXACT_TOL) if exact else (_ROUNDS, _TOL)
+        ssr = alternate(
+            *moments, self.slots, groups, theta, factors, effect, data.time_effects, True, rounds, tol, cutoff
+        )[0]
+        key = _key(groups)
+        known = self.found.get(key)
+        reached = known.reached + (not exact) if known else 1
+        if known is None or ssr < known.ssr:
+            known = Grouping(groups, theta, factors, effect, float(ssr), reached)
+        self.found[key] = known = Grouping(
+            known.groups, known.theta, known.factors, known.effect, known.ssr, reached
+        )
+        if best is None or ssr < best.ssr * (1.0 - _SAME):
+            self.best = known
+        return known
+
+    def quadratics(self, factors: Array, effect: Array) -> UnitQuadratics:
+        return unit_quadratics(self.data, factors * np.sqrt(self.data.y.shape[1]), effect)
+
+    def swap(self, factors: Array | None = None) -> None:
+        """One group's slopes from an entity that is drawn by how badly its group fits it, then a descent."""
+        best = self._best
+        factors = best.factors if factors is None else factors
+        q = self.quadratics(factors, best.effect)
+        own, _ = unit_minimisers(q)
+        alpha = best.theta[self.slots]
+        losses = unit_ssr(q.a, q.c, q.s, alpha)
+        gap = np.cumsum(np.maximum(losses.min(axis=1) - (q.s - np.einsum("np,np->n", q.c, own)), 0.0))
+        draw = self.rng.random(2)
+        unit = min(int(np.searchsorted(gap, draw[0] * gap[-1], side="right")), len(gap) - 1)
+        group = int(draw[1] * len(alpha))
+        alpha[group, self.free] = own[unit, self.free]
+        losses = unit_ssr(q.a, q.c, q.s, alpha)
+        groups = fill_empty(losses.argmin(axis=1).astype(np.int64), losses)
+        self.descend(Grouping(groups, best.theta, factors, best.effect, np.inf, 0))
+
+    def swaps(self, number: int, other: Array) -> None:
+        """Swaps at the factors of the best grouping, at `other` and at random ones, in turn."""
+        for turn in range(number):
+            factors = None
+            if other.shape[1] and turn % 4 == 1:
+                factors = np.linalg.qr(self.rng.standard_normal(other.shape))[0]
+            elif turn % 4 == 3:
+                factors = other
+            self.swap(factors)
+
+    def moves(self, number: int) -> None:
+        """Move single entities, the `number` most promising ones, until no move lowers the sum of squares."""
+        while True:
+            best = self._best
+            for unit, group in self._promising(best)[:number]:
+                groups = best.groups.copy()
+                groups[unit] = group
+                self.descend(Grouping(groups, best.theta, best.factors, best.effect, np.inf, 0), held=True)
+                if self._best is not best:
+                    break
+            else:
+                return
+
+    def _promising(self, best: Grouping) -> list[tuple[int, int]]:
+        """Moves by what they cost at fixed slopes and factors, less what these give when they follow the entity."""
+        q = self.quadratics(best.factors, best.effect)
+        losses = unit_ssr(q.a, q.c, q.s, best.theta[self.slots])
+        units = np.arange(len(losses))
+        own = losses[units, best.groups]
+        resid = self.data.y - best.effect - np.einsum("npt,np->nt", self.data.xt, best.theta[self.slots][best.groups])
+        leverage = np.square(np.linalg.qr(resid @ best.factors)[0]).sum(axis=1)
+        cost = losses - own[:, None] - leverage[:, None] * (losses + own[:, None])
+        cost[units, best.groups] = np.inf
+        single = np.bincount(best.groups, minlength=losses.shape[1])[best.groups] == 1
+        cost[single] = np.inf
+        order = np.argsort(cost, axis=None, kind="stable")[: (cost < _DEAR * own[:, None]).sum()]
+        return [divmod(int(position), losses.shape[1]) for position in order]
+
+    def settle(self) -> None:
+        """Descend to the end from the groupings that are nearly as good as the best."""
+        near = sorted(self.found.values(), key=lambda grouping: grouping.ssr)[:_NEAREST]
+        for grouping in near:
+            if grouping.ssr <= near[0].ssr * (1.0 + _NEAR):
+                self.descend(grouping, exact=True)
+
+    @property
+    def _best(self) -> Grouping:
+        assert self.best is not None
+        return self.best
+
+
+def _key(groups: IntArray) -> bytes:
+    """The partition, whatever the labels."""
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    return bytes(np.argsort(np.argsort(first))[inverse].astype(np.int16).tobytes())
+
+
+def search_groupings(
+    data: PanelArrays,
+    slots: IntArray,
+    starts: Iterable[Start],
+    rng: np.random.Generator,
+    *,
+    common: Iterable[int] = (),
+    patience: int = 1,
+) -> tuple[Grouping, ...]:
+    """Groupings met, best first.
+
+    Parameters
+    ----------
+    data : PanelArrays
+    slots : ndarray of int64, shape (K, p)
+        As in :class:`~gifepanel.solvers.interactive.SlopeMap`.
+    starts : iterable of Start
+        The factors of the last one are those that swaps go back to.
+    rng : Generator
+    common : iterable of int
+        Regressors whose slope is the same in all groups.
+    patience : int
+        Multiplies the number of swaps without improvement after which the search ends.
+    """
+    n, t, p = data.shape
+    free = np.setdiff1d(np.arange(p), np.asarray(list(common), dtype=np.int64))
+    search = _Search(data, slots, free, rng)
+    other = np.empty((t, 0))
+    for start in starts:
+        other = start.components.factors / np.sqrt(t)
+        search.descend(
+            Grouping(start.groups, np.zeros(int(slots.max()) + 1), other, start.components.time_effect, np.inf, 0)
+        )
+    r = other.shape[1]
+    number = patience * int(np.clip(_WORK / (n * t * (p * r + 4 * r + p)), _FEWEST, _MOST))
+    for _ in range(_ROUNDS_AT_MOST):
+        before = search._best.ssr
+        search.swaps(number, other)
+        search.moves(number)
+        if not search._best.ssr < before * (1.0 - _SAME):
+            break
+    search.settle()
+    return tuple(sorted(search.found.values(), key=lambda grouping: grouping.ssr))
