@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 import gifepanel as gife
 from gifepanel.exceptions import GifepanelWarning
 
-__all__ = ["CELLS", "REFERENCE", "SMALL", "ENTROPY", "Cell", "match_groups", "one_draw", "simulate_draw"]
+__all__ = ["CELLS", "ENTROPY", "REFERENCE", "SMALL", "Cell", "match_groups", "one_draw", "simulate_draw"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 ENTROPY = 20_180_808

@@ -84,12 +84,12 @@ def _quadratics(y, xt, xx, xy, yy, factors, effect, with_effect, a, c, s):
         for j in range(p):
             for q in range(r):
                 c[i, j] -= xf[j, q] * yf[q]
-            for l in range(j + 1):
-                e = xx[i, j, l]
+            for h in range(j + 1):
+                e = xx[i, j, h]
                 for q in range(r):
-                    e -= xf[j, q] * xf[l, q]
-                a[i, j, l] = e
-                a[i, l, j] = e
+                    e -= xf[j, q] * xf[h, q]
+                a[i, j, h] = e
+                a[i, h, j] = e
 
 
 @jit
@@ -104,8 +104,8 @@ def _slopes(a, c, slots, groups, theta, gram, rhs):
         for j in range(p):
             u = slots[k, j]
             rhs[u] += c[i, j]
-            for l in range(p):
-                gram[u, slots[k, l]] += a[i, j, l]
+            for h in range(p):
+                gram[u, slots[k, h]] += a[i, j, h]
     if cholesky_in_place(gram, _SINGULAR):
         cholesky_solve_in_place(gram, rhs)
         for u in range(q):
@@ -127,8 +127,8 @@ def _assign(a, c, s, slots, theta, groups, loss, counts):
             v = s[i]
             for j in range(p):
                 w = -2.0 * c[i, j]
-                for l in range(p):
-                    w += a[i, j, l] * theta[slots[k, l]]
+                for h in range(p):
+                    w += a[i, j, h] * theta[slots[k, h]]
                 v += w * theta[slots[k, j]]
             if v < best:
                 best = v
@@ -162,8 +162,8 @@ def _own_losses(a, c, s, slots, theta, groups):
         v = s[i]
         for j in range(p):
             w = -2.0 * c[i, j]
-            for l in range(p):
-                w += a[i, j, l] * theta[slots[k, l]]
+            for h in range(p):
+                w += a[i, j, h] * theta[slots[k, h]]
             v += w * theta[slots[k, j]]
         total += v
     return total

@@ -109,9 +109,7 @@ class Canonical:
             minima=self.minima_back(fit.minima, bring),
         )
 
-    def minima_back(
-        self, minima: Sequence[LocalMinimum], bring: Callable[[Array], Array]
-    ) -> tuple[LocalMinimum, ...]:
+    def minima_back(self, minima: Sequence[LocalMinimum], bring: Callable[[Array], Array]) -> tuple[LocalMinimum, ...]:
         """Minima in the order and units of the data."""
         return tuple(replace(m, ssr=m.ssr * self.size**2, theta=bring(m.theta)) for m in minima)
 
@@ -158,11 +156,11 @@ def _order_of_units(y: Array, x: Array) -> IntArray:
     order = np.argsort(y[:, 0], kind="stable")
     first = y[order, 0]
     if (first[1:] != first[:-1]).all():
-        return order
+        return np.asarray(order, dtype=np.int64)
     keys = y.T[::-1]
     order = np.lexsort(keys)
     if (y[order[1:]] != y[order[:-1]]).any(axis=1).all():
-        return order
+        return np.asarray(order, dtype=np.int64)
     # without regard to which regressor it is
     rest = np.sort(x, axis=1).reshape(len(y), -1)
     return np.lexsort(np.concatenate([rest.T[::-1], keys]))

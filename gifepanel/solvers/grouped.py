@@ -226,9 +226,7 @@ def _searched(
     done = fit.classification
     starts = [Start(done.groups, done.fit.components), *(Start(c.groups, start.components) for c in partitions)]
     rng = np.random.default_rng(options.seed)
-    found = search_groupings(
-        data, done.slopes.slots, starts, rng, common=options.common, patience=options.n_starts
-    )
+    found = search_groupings(data, done.slopes.slots, starts, rng, common=options.common, patience=options.n_starts)
     best = found[0]
     if best.ssr < done.fit.ssr * (1.0 - _SAME):
         alpha = np.ascontiguousarray(best.theta[done.slopes.slots][:, part.free])

@@ -30,7 +30,7 @@ _HELD = 8
 _DEAR = 0.5
 _SAME, _NEAR, _NEAREST = 1e-9, 1e-5, 3
 # floating-point operations between improvements that a small panel is given, and bounds on the swaps they pay for
-_WORK, _FEWEST, _MOST = 5e5, 8, 30
+_WORK, _FEWEST, _MOST = 5e5, 8, 60
 _ROUNDS_AT_MOST = 6
 
 
@@ -70,7 +70,7 @@ class Grouping:
 class _Search:
     data: PanelArrays
     slots: IntArray
-    free: Array
+    free: IntArray
     rng: np.random.Generator
     found: dict[bytes, Grouping] = field(default_factory=dict)
     best: Grouping | None = None
@@ -95,9 +95,7 @@ class _Search:
         reached = known.reached + (not exact) if known else 1
         if known is None or ssr < known.ssr:
             known = Grouping(groups, theta, factors, effect, float(ssr), reached)
-        self.found[key] = known = Grouping(
-            known.groups, known.theta, known.factors, known.effect, known.ssr, reached
-        )
+        self.found[key] = known = Grouping(known.groups, known.theta, known.factors, known.effect, known.ssr, reached)
         if best is None or ssr < best.ssr * (1.0 - _SAME):
             self.best = known
         return known
