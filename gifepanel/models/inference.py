@@ -25,6 +25,7 @@ from gifepanel.models.checks import (
 )
 from gifepanel.models.cov_types import check_correction, check_df_correction, check_scale, known_cov_type
 from gifepanel.models.estimation import estimate_at, polished, reestimate_on
+from gifepanel.panel.frames import split_reading
 from gifepanel.results.inputs import Inference
 from gifepanel.solvers.interactive import SlopeMap
 
@@ -119,6 +120,7 @@ def read_covariance(
     keywords = _keywords(cov_type, kind, cov_kwds)
     correction = check_correction(keywords.get("use_correction"), cov_type)
     if kind in ("HAC", "driscoll-kraay"):
+        model.design.index.require_distances(f"Standard errors of type {cov_type!r}")
         _check_own_ids(model, keywords)
     codes, names = _clusters(model, keywords.get("groups")) if kind == "cluster" else (None, ())
     maxlags, kernel = keywords.get("maxlags"), keywords.get("kernel")
@@ -145,7 +147,7 @@ def _check_own_ids(model: FactorModel, keywords: Mapping[str, Any]) -> None:
         ("time", index.time_name, index.time_codes),
     ):
         given = keywords.get(key)
-        if given is None or (isinstance(given, str) and given == own):
+        if given is None or (isinstance(given, str) and split_reading(given, ())[0] == own):
             continue
         if not isinstance(given, str):
             found = pd.factorize(_labels(model, given))[0].astype(np.int64)
@@ -285,6 +287,8 @@ def read_bias_correction(model: FactorModel, requested: Any, n_slopes: int, m1: 
     else:
         kind = check_choice("bias_correction", requested, ("jackknife", "analytic", "dynamic", "none"))
     n, t = model.n_entities, model.n_times
+    if kind != "none":
+        model.design.index.require_distances("Bias corrections")
     if kind == "jackknife":
         check_halves(t, model.n_factors, n_slopes, n, model.entity_effects, model.time_effects)
     if kind == "dynamic" and not model._predetermined:

@@ -18,7 +18,7 @@ from gifepanel.inference.linear_sample import full_leverage, nuisance_in_root_we
 from gifepanel.models.checks import check_choice, check_count, reject_unknown
 from gifepanel.models.cov_types import check_df_correction, check_scale, known_cov_type
 from gifepanel.panel.checks import check_aligned
-from gifepanel.panel.frames import read_frame
+from gifepanel.panel.frames import read_as, read_frame, split_reading
 from gifepanel.panel.index import Codes, PanelIndex, code_labels, sort_codes
 from gifepanel.panel.text import caller_level
 
@@ -305,10 +305,12 @@ def _ids(model: PartialledOLS, kind: str, keywords: Mapping[str, Any]) -> tuple[
     if kind == "hac-panel":
         for given, what in ((entity, "clusters"), (time, "times")):
             if given is not None:
-                row_codes(model, given, what)
+                row_codes(model, split_reading(given, _names(model))[0], what)
         one = (entity is None) != (time is None)  # named, as in statsmodels: the other is the panel's
         own = model.panel_index(model._entity, model._time, required=False) if one else None
         if own is not None:
+            if time is None:
+                own.require_distances("Newey-West standard errors")
             units = own.entity_codes if entity is None else row_codes(model, entity, "clusters")
             return units, own.periods[own.time_codes] if time is None else _summed_times(model, None, time)
     index = model.panel_index(entity, time, required=kind == "hac-panel" and entity is not None and time is not None)
@@ -333,8 +335,14 @@ def _ids(model: PartialledOLS, kind: str, keywords: Mapping[str, Any]) -> tuple[
             "Correlation over time needs each (entity, time) pair once.",
             'cov_type="cluster", or cov_type="driscoll-kraay"',
         )
+    index.require_distances("HAC standard errors")
     periods = np.asarray(index.periods)[index.time_codes]
     return (index.entity_codes if kind == "hac-panel" else None), periods
+
+
+def _names(model: PartialledOLS) -> tuple[str, ...]:
+    """Names that a column or index level of the data bears."""
+    return () if model._source is None else read_frame(model._source, require_ids=False).names
 
 
 def _summed_times(model: PartialledOLS, entity: Any, time: Any) -> IntArray:
@@ -348,15 +356,22 @@ def _summed_times(model: PartialledOLS, entity: Any, time: Any) -> IntArray:
             'cov_kwds={"time": "year"}',
         )
     if index is None:
+        source = "arrays"
         if isinstance(time, str):
+            frame = read_frame(model._source, require_ids=False)
+            time, reading = split_reading(time, _names(model))
             row_codes(model, time, "times")  # known, and no value missing
-            coded = read_frame(model._source, require_ids=False).codes(time)
+            coded = frame.codes(time)
             coded = Codes(coded.codes[model.design.esample], coded.labels, coded.ordered)
+            coded = read_as(coded, reading, time) if reading else coded
+            source = "columns" if time in getattr(model._source, "columns", ()) else "index"
+            source = source if isinstance(model._source, (pd.DataFrame, Mapping)) else "foreign"
         else:
             coded = _labels(model, time, "times")
         alone = Codes(np.zeros(len(coded.codes), dtype=np.int64), pd.RangeIndex(1))
         name = time if isinstance(time, str) else "time"
-        index = PanelIndex.from_codes(alone, coded, time_name=name, allow_duplicates=True)
+        index = PanelIndex.from_codes(alone, coded, time_name=name, source=source, allow_duplicates=True)
+    index.require_distances("Driscoll-Kraay standard errors")
     if index.n_times < 2:
         raise DataError(
             f"The times {index.time_name} have one level.",

@@ -29,7 +29,6 @@ __all__ = [
     "term_not_finite",
     "unbalanced_error",
     "unknown_names",
-    "warn_of_packed_dates",
 ]
 
 BoolArray = npt.NDArray[np.bool_]
@@ -252,25 +251,6 @@ def empty_error(n_rows: int, found: Mapping[str, BoolArray], lagged: Mapping[str
     return DataError(f"no row is left of {n_rows}: {'; '.join(parts)}", "complete rows are needed", fix)
 
 
-def warn_of_packed_dates(index: PanelIndex) -> None:
-    """Warn where lags would take months written as 200012, 200101 for numbers 89 apart."""
-    times = index.times
-    if times.dtype.kind not in "iu" or index.time_unit != "1" or len(times) < 2:
-        return
-    first, last = int(times.min()), int(times.max())
-    months = times.to_numpy() % 100
-    if first > 150_000 and last < 250_000 and months.min() >= 1 and months.max() <= 12 and first // 100 != last // 100:
-        name = index.time_name
-        warnings.warn(
-            DataWarning(
-                f"the times {show(times[0])} ... {show(times[-1])} look like year and month, but count as numbers",
-                "between December and January lags would see a gap",
-                f'data["{name}"] = pd.PeriodIndex(data["{name}"].astype(str), freq="M")',
-            ),
-            stacklevel=caller_level(),
-        )
-
-
 def unbalanced_error(
     index: PanelIndex, *, note: str = "", incomplete: Sequence[str] = (), before: PanelIndex | None = None
 ) -> DataError:
@@ -326,11 +306,11 @@ def _balancing_code(index: PanelIndex, *, lags: bool) -> str:
         axis, rows = (1, "y[keep], x[keep]") if by_entity >= by_time else (0, "y[:, keep], x[:, keep]")
         return f"keep = ~(np.isnan(y) | np.isnan(x).any(axis=2)).any(axis={axis}); y, x = {rows}"
     if by_entity >= by_time:
-        key = f'level="{entity}"' if index.source == "index" else f'"{entity}"'
+        key = f'level="{entity}"' if "index" in index.source else f'"{entity}"'
         what = f"keeps the {int(complete.sum())} complete entities"
         return f"data = data.groupby({key}).filter(lambda rows: len(rows) == {index.n_times})  # {what}"
     times = index.times[shared]
-    series = f'data.index.get_level_values("{time}")' if index.source == "index" else f'data["{time}"]'
+    series = f'data.index.get_level_values("{time}")' if "index" in index.source else f'data["{time}"]'
     per_entity = f"{series}.map({series}.value_counts()) == {index.n_entities}"
     what = f"keeps the {len(times)} periods that all entities have"
     return f"data = data[{per_entity}]  # {what}"

@@ -17,12 +17,11 @@ from gifepanel.panel.checks import (
     check_missing_option,
     empty_error,
     unknown_names,
-    warn_of_packed_dates,
 )
 from gifepanel.panel.cubes import design_from_arrays
 from gifepanel.panel.effect_codes import code_effect
 from gifepanel.panel.expressions import Expression, lags_of, uses_panel
-from gifepanel.panel.frames import PanelFrame, plain_column, read_frame, read_weights
+from gifepanel.panel.frames import PanelFrame, plain_column, read_frame, read_weights, split_reading
 from gifepanel.panel.grammar import AbsorbedEffect, check_powers, expand_lags, parse_absorbed, split_formula, split_top
 from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.matrices import PanelDesign, common_columns, slope_values
@@ -194,8 +193,6 @@ class _FormulaBuild:
         keep, lagged = keep_rows(frame, evaluation, expressions, found, functions, self.context)
         if not keep.any():
             raise empty_error(frame.n_rows, found, lagged, index.time_unit if index else "1")
-        if index is not None and any(uses_panel(expression) for expression in expressions.values()):
-            warn_of_packed_dates(index)
         for text, value in evaluation.values().items():
             for column in value.columns.values() if value.kind == "categorical" else ():
                 check_levels(text, column, keep)
@@ -267,7 +264,10 @@ class _FormulaBuild:
                 "both are needed to know what came before",
                 'entity="firm", time="year"',
             )
-        return self.frame.panel_index()
+        index = self.frame.panel_index()
+        if lags:
+            index.require_distances("lags and differences")
+        return index
 
     def _is_control(self, matrix: Any, j: int) -> bool:
         if self.partial is None:
@@ -398,7 +398,7 @@ def design_from_frames(
         error = unknown_names(unknown, frame.names, where="absorb=")
         raise SpecificationError(error.found, error.needed, error.fix)
     weighting = read_weights(weights, frame)
-    used = taken | {_name_only(entity), _name_only(time)} | ({weights} if isinstance(weights, str) else set())
+    used = taken | {_name_only(entity), split_reading(time, frame.names)[0] if isinstance(time, str) else None} | ({weights} if isinstance(weights, str) else set())
     exog_names = tuple(str(name) for name in frame.data.columns if name not in used)
     outcome, endog_name = _read_endog(endog, frame)
     index = frame.panel_index() if panel else None

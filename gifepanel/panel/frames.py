@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from gifepanel.panel.index import Codes, PanelIndex, code_labels, level_codes
 from gifepanel.panel.text import caller_level, did_you_mean, first_of, show
 from gifepanel.panel.times import looks_like_dates, order_times
 
-__all__ = ["PanelFrame", "plain_column", "read_frame", "read_weights"]
+__all__ = ["PanelFrame", "plain_column", "read_as", "read_frame", "read_weights", "split_reading"]
 
 _TIME_WORDS = {
     "time",
@@ -49,7 +50,7 @@ class PanelFrame:
     entity, time : Codes or None
         None only where ids were not required.
     entity_name, time_name : str
-    source : {"index", "columns", "arrays"}
+    source : {"index", "unnamed index", "columns", "foreign", "arrays"}
         Where the ids came from.
     """
 
@@ -86,7 +87,7 @@ class PanelFrame:
         if self.time is not None and name == self.time_name:
             return self.time
         if name not in self._codes:
-            self._codes[name] = code_labels(self._raw(name))
+            self._codes[name] = code_labels(self._raw(name), name)
         return self._codes[name]
 
     def panel_index(self, *, allow_duplicates: bool = False) -> PanelIndex:
@@ -181,7 +182,8 @@ def read_frame(data: Any, *, entity: Any = None, time: Any = None, require_ids: 
         pandas with a two-level MultiIndex (entity, time), or any eager frame narwhals reads with ``entity=``
         and ``time=``; a mapping of columns is taken as a pandas frame.
     entity, time : str or array_like (n,), optional
-        Names of columns or index levels, or the labels themselves.
+        Names of columns or index levels, or the labels themselves.  ``time="number(ym)"`` says that numbers which
+        look like dates are none, ``time="date(ym)"`` makes them the dates that they look like.
     require_ids : bool
         If False, a frame without ids is accepted and ``entity``, ``time`` of the answer are None.
 
@@ -241,7 +243,7 @@ def _ids_from_index(data: Any, names: tuple[str, ...], require_ids: bool) -> _Id
         for name, default in zip(index.names, ("entity", "time"), strict=True)
     )
     _check_swapped(entity, time, entity_name, time_name)
-    return entity, time, entity_name, time_name, "index"
+    return entity, time, entity_name, time_name, "index" if None not in index.names else "unnamed index"
 
 
 def _no_ids(index: pd.Index | None, names: tuple[str, ...]) -> DataError:
@@ -314,6 +316,7 @@ def _has_order(labels: pd.Index, name: str) -> bool:
 
 
 def _ids_from_names(data: Any, names: tuple[str, ...], entity: Any, time: Any) -> _Ids:
+    time, reading = split_reading(time, names)
     if entity is None or time is None:
         entity, time = _other_level(data, entity, time)
     if isinstance(entity, str) and entity == time:
@@ -325,13 +328,39 @@ def _ids_from_names(data: Any, names: tuple[str, ...], entity: Any, time: Any) -
     coded = []
     for given, role in ((entity, "entity"), (time, "time")):
         coded.append(_id_codes(data, names, given, role))
-    source = "columns" if isinstance(entity, str) else "arrays"
+    if reading:
+        coded[1] = read_as(coded[1], reading, time)
+    source = "columns" if isinstance(time, str) else "arrays"
+    if source == "columns" and not isinstance(data, pd.DataFrame):
+        source = "foreign"
     levels = list(data.index.names) if isinstance(data, pd.DataFrame) else []
-    if isinstance(entity, str) and entity in levels and entity not in data.columns:
+    if isinstance(time, str) and time in levels and time not in data.columns:
         source = "index"
     entity_name = entity if isinstance(entity, str) else str(getattr(entity, "name", None) or "entity")
     time_name = time if isinstance(time, str) else str(getattr(time, "name", None) or "time")
     return coded[0], coded[1], entity_name, time_name, source
+
+
+def split_reading(time: Any, names: Sequence[str]) -> tuple[Any, str]:
+    """The name in ``time="number(ym)"`` or ``"date(ym)"``, and which of the two it is; "" without."""
+    found = re.fullmatch(r"\s*(number|date)\((.+)\)\s*", time) if isinstance(time, str) and time not in names else None
+    return (found[2].strip(), found[1]) if found else (time, "")
+
+
+def read_as(time: Codes, reading: str, name: str) -> Codes:
+    """Times that are said to be plain numbers, or the dates that they look like."""
+    if reading == "number":
+        return replace(time, plain=True)
+    grid = order_times(time.labels, name)
+    if grid.packed is not None:
+        return replace(time, labels=grid.packed.dates, complete=False)
+    if looks_like_dates(time.labels):
+        return time
+    raise DataError(
+        f"the times of {name!r} ({first_of(time.labels, 3)}) are no numbers that stand for dates",
+        'time="date(...)" reads 201907, 20001 or 20200131',
+        f'time="{name}"',
+    )
 
 
 def _other_level(data: Any, entity: Any, time: Any) -> tuple[Any, Any]:
@@ -354,10 +383,10 @@ def _id_codes(data: Any, names: tuple[str, ...], given: Any, role: str) -> Codes
     if isinstance(given, str):
         if isinstance(data, pd.DataFrame) and given not in data.columns and given in data.index.names:
             level = list(data.index.names).index(given)
-            return level_codes(data.index, level) if data.index.nlevels > 1 else code_labels(data.index)
+            return level_codes(data.index, level) if data.index.nlevels > 1 else code_labels(data.index, given)
         if given in names:
             column = data[given]
-            return code_labels(column if isinstance(data, pd.DataFrame) else _from_narwhals(column))
+            return code_labels(column if isinstance(data, pd.DataFrame) else _from_narwhals(column), given)
         near = did_you_mean(given, names)
         raise DataError(
             f"{role}={given!r} is neither a column nor an index level",
@@ -370,7 +399,7 @@ def _id_codes(data: Any, names: tuple[str, ...], given: Any, role: str) -> Codes
             "a name or one label per row is needed",
             f'{role}="..."',
         )
-    return code_labels(given)
+    return code_labels(given, role)
 
 
 def _from_narwhals(column: Any) -> pd.Series:
@@ -383,6 +412,8 @@ def _from_narwhals(column: Any) -> pd.Series:
         known = getattr(native, "categories", None)
         categories = list(known) if known is not None else column.cat.get_categories().to_list()
         return pd.Series(pd.Categorical(column.to_list(), categories=categories, ordered=True))
+    if dtype == nw.Datetime and getattr(dtype, "time_zone", None) is not None:
+        return pd.Series(column.dt.replace_time_zone(None).to_numpy())  # the clock of the zone, not of Greenwich
     if dtype.is_numeric() or any(dtype == kind for kind in (nw.Boolean, nw.Date, nw.Datetime, nw.Duration)):
         values = column.to_numpy()
         return pd.Series(values if values.dtype.kind != "O" else values.astype(object))

@@ -12,6 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from gifepanel.exceptions import DataError
+from gifepanel.panel.labels import factorized, native_labels
+from gifepanel.panel.packed import PackedDates
+from gifepanel.panel.repairs import with_column
 from gifepanel.panel.text import show
 from gifepanel.panel.times import TimeGrid, order_times
 
@@ -36,28 +39,30 @@ class Codes:
         The labels are in the order of an ordered categorical, all of its categories included.
     complete : bool
         The labels are sorted and each occurs.
+    plain : bool
+        The labels are times that are said to be plain numbers, no dates.
     """
 
     codes: npt.NDArray[Any]
     labels: pd.Index
     ordered: bool = False
     complete: bool = False
+    plain: bool = False
 
 
-def code_labels(values: Any) -> Codes:
+def code_labels(values: Any, name: str = "") -> Codes:
     """Turn a column of any type into codes and unique labels (integers sorted, others in order of appearance)."""
     if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
         categorical = pd.Categorical(values)
         codes = np.array(categorical.codes, dtype=np.int64)
-        return Codes(codes, pd.Index(categorical.categories), bool(categorical.ordered))
+        return Codes(codes, native_labels(pd.Index(categorical.categories)), bool(categorical.ordered))
     if isinstance(values, pd.Series) and isinstance(values.dtype, np.dtype) and values.dtype.kind in "biufO":
         values = values.to_numpy()
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and values.size:
         low, high = values.min(), values.max()
         if int(high) - int(low) <= min(4 * values.size, _INT32):
             return _code_integers(values, low, int(high) - int(low) + 1)
-    codes, uniques = pd.factorize(values if hasattr(values, "dtype") else np.asarray(values))
-    return Codes(codes.astype(np.int64, copy=False), pd.Index(uniques))
+    return Codes(*factorized(values, name))
 
 
 def _code_integers(values: Any, low: Any, width: int) -> Codes:
@@ -82,7 +87,7 @@ def level_codes(index: pd.MultiIndex, level: int) -> Codes:
             codes = np.asarray(labels.codes, dtype=np.int64)[np.asarray(index.codes[level], dtype=np.int64)]
             codes[np.asarray(index.codes[level]) < 0] = -1
             return Codes(codes, pd.Index(labels.categories), True)
-    return Codes(np.array(index.codes[level], dtype=np.int64), labels, ordered)
+    return Codes(np.array(index.codes[level], dtype=np.int64), native_labels(labels), ordered)
 
 
 def _sorted_order(labels: pd.Index) -> IntArray:
@@ -143,8 +148,10 @@ class PanelIndex:
         Rows sorted by entity, then time.
     time_unit : str
         What one period is: "1", "month", "rank", ...
-    source : {"index", "columns", "arrays", "cubes"}
-        Where the ids came from; messages are worded after it.
+    source : {"index", "unnamed index", "columns", "foreign", "arrays", "cubes"}
+        Where the ids came from ("foreign": columns of a frame that is not pandas'); messages are worded after it.
+    packed : PackedDates or None
+        What the times stand for, where they are numbers that look like dates (201907).
     has_duplicates : bool
         Some (entity, time) pair occurs twice (only allowed on new data for prediction).
     """
@@ -160,6 +167,7 @@ class PanelIndex:
     time_unit: str = "1"
     source: str = "index"
     has_duplicates: bool = False
+    packed: PackedDates | None = None
 
     def without_rows(self) -> PanelIndex:
         """Entities and times alone."""
@@ -204,9 +212,9 @@ class PanelIndex:
             grid = TimeGrid(np.arange(used.size), np.arange(used.size), "category")
         else:
             labels = time.labels
-            grid = order_times(labels if used.all() else labels[used], time_name)
+            grid = order_times(labels if used.all() else labels[used], time_name, source)
             if not used.all():
-                grid = TimeGrid(np.flatnonzero(used)[grid.order], grid.periods, grid.unit)
+                grid = replace(grid, order=np.flatnonzero(used)[grid.order])
         periods = grid.periods[used[grid.order]]
         time_codes, times, _ = _relabel(time, grid.order, used)
         order, duplicates = _row_order(entity_codes, time_codes, len(times))
@@ -222,6 +230,7 @@ class PanelIndex:
             grid.unit,
             source,
             duplicates,
+            None if time.plain else grid.packed,
         )
         if duplicates and not allow_duplicates:
             raise _duplicate_error(index)
@@ -278,6 +287,7 @@ class PanelIndex:
             self.time_unit,
             self.source,
             duplicates,
+            self.packed,
         )
 
     # --- shape ----------------------------------------------------------------------------------------------
@@ -311,6 +321,26 @@ class PanelIndex:
     def counts(self) -> IntArray:
         """Number of rows of each entity, (N,)."""
         return np.bincount(self.entity_codes, minlength=self.n_entities).astype(np.int64)
+
+    def require_distances(self, what: str) -> None:
+        """Raise a DataError if the times are numbers that stand for dates: their distances would be wrong.
+
+        Parameters
+        ----------
+        what : str
+            What needs to know how far times are apart.
+        """
+        if self.packed is None:
+            return
+        first, last = (show(self.times[k]).strip("'") for k in (0, -1))
+        time = self.time_name
+        plain = f'time="number({time})"' if self.source not in ("arrays", "cubes") else "time - time.min()"
+        raise DataError(
+            f"the times {first} ... {last} of {time!r} look like {self.packed.form} in one number",
+            f"{what} go by the distance of times, which is another for numbers than for dates: dates are needed "
+            f"(or {plain}, if they are plain numbers)",
+            with_column(time, self.packed.code, self.source, before=f"when = {self.packed.whole}"),
+        )
 
     def frame_index(self) -> pd.MultiIndex:
         """The (entity, time) pairs of the rows as a MultiIndex."""
@@ -383,7 +413,7 @@ def _refuse_missing_ids(coded: Codes, name: Hashable, source: str) -> None:
     if missing.size:
         rows = ", ".join(str(row) for row in missing[:3])
         fix = f'data = data.dropna(subset=["{name}"])'
-        if source == "index":
+        if "index" in source:
             fix = f'data = data[data.index.get_level_values("{name}").notna()]'
         raise DataError(
             f"{missing.size} rows have no {name!r} (first at positions {rows})",
@@ -397,7 +427,7 @@ def _duplicate_error(index: PanelIndex) -> DataError:
     repeated = np.unique(key[1:][np.diff(key) == 0])
     pairs = ", ".join(show((index.entities[k // index.n_times], index.times[k % index.n_times])) for k in repeated[:3])
     fix = f'data = data.drop_duplicates(["{index.entity_name}", "{index.time_name}"])'
-    if index.source == "index":
+    if "index" in index.source:
         fix = "data = data[~data.index.duplicated()]"
     return DataError(
         f"{repeated.size} (entity, time) pairs occur more than once, first {pairs}",

@@ -35,7 +35,13 @@ def lag_source(index: PanelIndex, k: int) -> IntArray:
     -------
     (n,) int64
         Row positions, −1 where there is no such row.
+
+    Raises
+    ------
+    DataError
+        The times are numbers that stand for dates.
     """
+    index.require_distances("lags and differences")
     index_order = index.order
     if k == 0:
         return np.arange(index.nobs, dtype=np.int64)

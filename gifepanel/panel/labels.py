@@ -1,0 +1,56 @@
+"""Labels of ids as pandas' own types, whatever stores them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gifepanel.exceptions import DataError
+from gifepanel.panel.text import show
+
+__all__ = ["factorized", "native_labels"]
+
+
+def native_labels(labels: pd.Index) -> pd.Index:
+    """Labels of pyarrow's types as NumPy's or Python's: timestamps as dates, decimals and dates as objects."""
+    if not isinstance(labels.dtype, pd.ArrowDtype):
+        return labels
+    dates = labels.dtype.kind == "M" and labels.dtype.type is pd.Timestamp
+    if len(labels) == 0:
+        return pd.Index([], dtype=object)
+    found = pd.Index(list(labels), name=labels.name)
+    return pd.DatetimeIndex(found) if dates else found
+
+
+def factorized(values: Any, name: str = "") -> tuple[np.ndarray[Any, np.dtype[np.int64]], pd.Index]:
+    """Codes and different labels of values of any type, in order of appearance; -1 where missing.
+
+    Raises
+    ------
+    DataError
+        Cells that hold lists, arrays or records, which are not one label each.
+    """
+    if getattr(values, "dtype", None) == np.float16:
+        values = np.asarray(values, dtype=np.float64)  # pandas has no index of float16
+    try:
+        codes, uniques = pd.factorize(values if hasattr(values, "dtype") else np.asarray(values))
+        labels = native_labels(pd.Index(uniques))
+    except (TypeError, NotImplementedError, ValueError):
+        raise _no_label(values, name) from None
+    if labels.dtype == object and len(labels) and isinstance(labels[0], (dict, list)):
+        raise _no_label(values, name)
+    return np.asarray(codes, dtype=np.int64), labels
+
+
+def _no_label(values: Any, name: str) -> DataError:
+    cells = list(values)
+    row = next((i for i, cell in enumerate(cells) if isinstance(cell, (list, dict, set, np.ndarray))), 0)
+    cell = cells[row]
+    kind = type(cell).__name__ if isinstance(cell, (list, dict, set)) else "list"
+    return DataError(
+        f"the cells of {name!r} hold {kind}s, such as {show(cell)} in row {row}",
+        "an id is one label in each row: a number, text, or a date",
+        f'data["{name}"] = data["{name}"].astype(str)',
+    )
