@@ -16,6 +16,7 @@ Examples
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 __all__ = [
@@ -100,6 +101,7 @@ class DataError(GifepanelError, ValueError):
 
     Examples
     --------
+    >>> import numpy as np
     >>> import gifepanel as gife
     >>> cigar = gife.datasets.load_cigar()
     >>> try:
@@ -107,7 +109,58 @@ class DataError(GifepanelError, ValueError):
     ... except gife.exceptions.DataError as error:
     ...     print(error.fix)
     data = data.groupby(level="state").filter(lambda rows: len(rows) == 30)  # keeps the 45 complete entities
+
+    Several things that are wrong are one error with a list, and `fix` has a line for each:
+
+    >>> try:
+    ...     data = cigar.assign(sales=cigar["sales"].replace(93.9, np.inf), price=cigar["price"].astype(str))
+    ...     gife.PartialledOLS.from_formula("sales ~ price", data)
+    ... except gife.exceptions.DataError as error:
+    ...     print(len(error.problems))
+    2
     """
+
+    problems: tuple[DataError, ...] = ()
+
+    @classmethod
+    def of(cls, problems: Sequence[DataError], *, once: str = "") -> DataError:
+        """One error for several problems; a single one is itself.
+
+        Parameters
+        ----------
+        problems : sequence of DataError
+        once : str
+            What the first fix may start with, and the others need not.
+        """
+        if len(problems) == 1:
+            return problems[0]
+        started = False
+        told = []
+        for problem in problems:
+            fix = problem.fix
+            if once and fix and started:
+                fix = fix.removeprefix(once)
+            started |= bool(once and problem.fix and problem.fix.startswith(once))
+            told.append(DataError(problem.found, problem.needed, fix))
+        out = cls(
+            f"the data have {len(told)} problems: " + "; ".join(problem.found for problem in told),
+            "; ".join(dict.fromkeys(problem.needed for problem in told if problem.needed)),
+            "\n".join(problem.fix for problem in told if problem.fix),
+        )
+        out.problems = tuple(told)
+        return out
+
+    def __str__(self) -> str:
+        if not self.problems:
+            return super().__str__()
+        lines = [f"the data have {len(self.problems)} problems:"]
+        for number, problem in enumerate(self.problems, start=1):
+            parts = [part for part in (problem.found, problem.needed, problem.fix) if part]
+            lines += [f"{number:>2}. {parts[0]}", *(f"    {part}" for part in parts[1:])]
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.found, self.needed, self.fix), {"problems": self.problems}
 
 
 class FormulaError(GifepanelError, ValueError):

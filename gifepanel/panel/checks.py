@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gifepanel.exceptions import DataError, DataWarning, FormulaError, SpecificationError
+from gifepanel.panel.repairs import prepared
 from gifepanel.panel.text import caller_level, did_you_mean, first_of, show
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = [
     "check_levels",
     "check_missing_option",
     "empty_error",
+    "finite_problems",
     "missing_in",
     "row_names",
     "term_not_finite",
@@ -130,8 +132,24 @@ def check_finite(
     DataError
         ±inf anywhere; a column without any value; NaN where ``missing="raise"``.
     """
+    found, problems = finite_problems(frame, columns, missing=missing, roles=roles, new=new)
+    if problems:
+        raise DataError.of(problems, once=prepared("foreign"))
+    return found
+
+
+def finite_problems(
+    frame: PanelFrame,
+    columns: Mapping[str, pd.Series],
+    *,
+    missing: str,
+    roles: Mapping[str, BoolArray] | None = None,
+    new: bool = False,
+) -> tuple[dict[str, BoolArray], list[DataError]]:
+    """Missing rows of the columns that have any, and what ``check_finite`` would raise."""
     found: dict[str, BoolArray] = {name: rows for name, rows in (roles or {}).items() if rows.any()}
     infinite: dict[str, BoolArray] = {}
+    problems: list[DataError] = []
     for name, values in columns.items():
         if values.dtype.kind == "f":
             array = values.to_numpy()
@@ -143,26 +161,35 @@ def check_finite(
             rows = missing_in(values)
             found |= {name: rows} if rows.any() else {}
     if infinite:
-        name = next(iter(infinite))
-        raise DataError(
-            f"infinite values in {_counted(frame, infinite)}",
-            "values have to be finite",
-            f'data = data[np.isfinite(data["{name}"])]',
+        names = [name for name in infinite if name in frame.names] or list(infinite)
+        finite = "; ".join(f'data["{n}"] = data["{n}"].replace([np.inf, -np.inf], np.nan)' for n in names)
+        if missing == "raise":
+            finite += f"; data = data.dropna(subset={names})"
+        problems.append(
+            DataError(
+                f"infinite values in {_counted(frame, infinite)}",
+                "values have to be finite",
+                prepared(frame.source) + finite,
+            )
         )
     empty = [name for name, rows in found.items() if rows.all()]
     if empty and not new:
-        raise DataError(
-            f"{', '.join(repr(name) for name in empty)} {'has' if len(empty) == 1 else 'have'} no value in any row",
-            "each variable needs values",
-            "leave it out of the model, or check how it was read or merged",
+        problems.append(
+            DataError(
+                f"{', '.join(repr(name) for name in empty)} {'has' if len(empty) == 1 else 'have'} no value in any row",
+                "each variable needs values",
+                "leave it out of the model, or check how it was read or merged",
+            )
         )
     if found and missing == "raise":
-        raise DataError(
-            f"missing values in {_counted(frame, found)}",
-            'missing="raise" wants every row complete',
-            f'missing="drop", or data = data.dropna(subset={list(found)})',
+        problems.append(
+            DataError(
+                f"missing values in {_counted(frame, found)}",
+                'missing="raise" wants every row complete',
+                f'missing="drop", or data = data.dropna(subset={list(found)})',
+            )
         )
-    return found
+    return found, problems
 
 
 def _counted(frame: PanelFrame, rows: Mapping[str, BoolArray]) -> str:
@@ -189,15 +216,10 @@ def check_levels(term: str, column: Any, keep: BoolArray) -> None:
     levels = pd.Series(column)[keep].unique()
     if 2 * len(levels) <= rows:
         return
-    found = f"the term {term} is text or a category with {len(levels)} levels in {rows} rows, such as {show(levels[0])}"
-    numbers = pd.to_numeric(pd.Series(list(levels), dtype=object), errors="coerce").notna().mean()
-    if numbers == 0 or not term.isidentifier():
-        raise FormulaError(found, "a category needs rows to compare", "leave it out, or group its levels first")
-    errors = ', errors="coerce"' if numbers < 1 else ""
     raise FormulaError(
-        found,
-        "numbers that are stored as text have to become numbers",
-        f'data["{term}"] = pd.to_numeric(data["{term}"]{errors})',
+        f"the term {term} is text or a category with {len(levels)} levels in {rows} rows, such as {show(levels[0])}",
+        "a category needs rows to compare",
+        "leave it out, or group its levels first",
     )
 
 

@@ -12,7 +12,6 @@ import pandas as pd
 
 from gifepanel.exceptions import CollinearityWarning, DataError, FormulaError, SpecificationError
 from gifepanel.panel.checks import (
-    check_finite,
     check_levels,
     check_missing_option,
     empty_error,
@@ -25,6 +24,7 @@ from gifepanel.panel.frames import PanelFrame, plain_column, read_frame, read_we
 from gifepanel.panel.grammar import AbsorbedEffect, check_powers, expand_lags, parse_absorbed, split_formula, split_top
 from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.matrices import PanelDesign, common_columns, slope_values
+from gifepanel.panel.problems import refuse_problems, text_problems
 from gifepanel.panel.spec import (
     DesignSpec,
     capture_context,
@@ -34,7 +34,7 @@ from gifepanel.panel.spec import (
     read_factors,
     resolve_names,
 )
-from gifepanel.panel.text import caller_level, first_of
+from gifepanel.panel.text import caller_level, first_of, show
 from gifepanel.panel.transforms import PanelFunctions
 
 __all__ = ["PanelDesign", "design_from_arrays", "design_from_formula", "design_from_frames"]
@@ -181,12 +181,22 @@ class _FormulaBuild:
         from gifepanel.panel.formulaic_compat import Evaluation
 
         frame = self.frame
-        index = self._index(panel)
+        lags = self._needs_ids(panel)
         columns = {name: frame.column(name) for name in self.column_names}
         slopes = {name: frame.column(name) for effect in self.effects for name in effect.slopes}
         ids = {name: frame.codes(name) for effect in self.effects for name in effect.factors}
         missing_ids = {name: coded.codes < 0 for name, coded in ids.items() if not coded.complete}
-        found = check_finite(frame, {**columns, **slopes, **weights}, missing=missing, roles=missing_ids)
+        used = {**columns, **slopes, **weights}
+        found, index = refuse_problems(
+            frame,
+            used,
+            text_problems(frame, used, self.left, self.right, tuple(slopes)),
+            missing=missing,
+            roles=missing_ids,
+            ids=panel or lags,
+            lags=lags,
+            balanced=panel,
+        )
         functions = PanelFunctions(lambda: _required(index))
         evaluation = Evaluation(self.parsed, columns, frame.n_rows, {**self.context, **private(functions)})
         expressions = {**self.left, **self.right}
@@ -253,21 +263,16 @@ class _FormulaBuild:
             weights_name=next(iter(weights), None),
         )
 
-    def _index(self, panel: bool) -> PanelIndex | None:
-        """Who and when, where every row has both or a lag asks for it."""
+    def _needs_ids(self, panel: bool) -> bool:
+        """Whether a lag asks who and when; the data have to say so for lags and for ``panel``."""
         lags = any(uses_panel(expression) for expression in {**self.left, **self.right}.values())
-        if not (panel or lags):
-            return None
-        if self.frame.entity is None or self.frame.time is None:
+        if (panel or lags) and (self.frame.entity is None or self.frame.time is None):
             raise DataError(
                 "the formula has lags or differences, and the data no entities and periods",
                 "both are needed to know what came before",
                 'entity="firm", time="year"',
             )
-        index = self.frame.panel_index()
-        if lags:
-            index.require_distances("lags and differences")
-        return index
+        return lags
 
     def _is_control(self, matrix: Any, j: int) -> bool:
         if self.partial is None:
@@ -287,7 +292,7 @@ class _FormulaBuild:
             raise FormulaError(
                 f"the left side has {len(matrix.names)} columns: {first_of(matrix.names)}",
                 "one outcome is needed" + (", as numbers" if categorical else ""),
-                f'data["{text}"] = pd.to_numeric(data["{text}"])'
+                _one_against_others(text, next(iter(self.left.values())), self.frame)
                 if categorical
                 else "I(y / x) for a ratio, or one formula for each outcome",
             )
@@ -295,7 +300,7 @@ class _FormulaBuild:
             raise FormulaError(
                 f"the outcome {text} is text or a category ({matrix.names[0]})",
                 "numbers are needed",
-                f'data["{text}"] = pd.to_numeric(data["{text}"])',
+                _one_against_others(text, next(iter(self.left.values())), self.frame),
             )
         return np.ascontiguousarray(matrix.values[:, 0]), matrix.names[0]
 
@@ -303,6 +308,13 @@ class _FormulaBuild:
         outcome: Expression = next(iter(self.left.values()))
         flagged = {text for text, expression in self.right.items() if lags_of(outcome, self.column_names, expression)}
         return tuple(position for position, j in enumerate(kept) if any(f.text in flagged for f in matrix.factors[j]))
+
+
+def _one_against_others(text: str, outcome: Expression, frame: PanelFrame) -> str:
+    """A line that makes 0 and 1 of a category, which is all that can be made of one without a choice."""
+    name = outcome.names[0] if outcome.names else text
+    level = frame.column(name).dropna().iloc[-1] if name in frame.names else ""
+    return f'data["{name}"] = (data["{name}"] == {show(level)}).astype(float)  # 1 for one category, 0 for the others'
 
 
 def _terms_of(parsed: Any) -> set[frozenset[str]]:
@@ -401,12 +413,12 @@ def design_from_frames(
     used = taken | {_name_only(entity), split_reading(time, frame.names)[0] if isinstance(time, str) else None} | ({weights} if isinstance(weights, str) else set())
     exog_names = tuple(str(name) for name in frame.data.columns if name not in used)
     outcome, endog_name = _read_endog(endog, frame)
-    index = frame.panel_index() if panel else None
     columns = {name: frame.column(name) for name in exog_names}
     slopes = {name: frame.column(name) for effect in effects for name in effect.slopes}
     missing_ids = {n: frame.codes(n).codes < 0 for effect in effects for n in effect.factors}
     used_columns = {endog_name: outcome, **columns, **slopes, **weighting}
-    found = check_finite(frame, used_columns, missing=missing, roles=missing_ids)
+    text = text_problems(frame, used_columns, {}, {}, tuple(used_columns))
+    found, index = refuse_problems(frame, used_columns, text, missing=missing, roles=missing_ids, ids=panel)
     keep = ~_any(found, frame.n_rows)
     if not keep.any():
         raise empty_error(frame.n_rows, found, {}, index.time_unit if index else "1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,16 +13,17 @@ import pandas as pd
 from gifepanel.exceptions import DataError
 from gifepanel.panel.labels import factorized, native_labels
 from gifepanel.panel.packed import PackedDates
-from gifepanel.panel.repairs import with_column
+from gifepanel.panel.repairs import prepared, with_column, without_rows
 from gifepanel.panel.text import show
 from gifepanel.panel.times import TimeGrid, order_times
 
-__all__ = ["Codes", "PanelIndex", "code_labels", "level_codes", "sort_codes"]
+__all__ = ["Codes", "PanelIndex", "code_labels", "id_problems", "level_codes", "sort_codes"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 _INT32 = 2**31 - 2
+_NO_BLANKS = '{}.replace(r"^\\s*$", None, regex=True)'
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,8 +203,9 @@ class PanelIndex:
         DataError
             Missing ids, times without an order, or duplicate (entity, time) pairs.
         """
-        _refuse_missing_ids(entity, entity_name, source)
-        _refuse_missing_ids(time, time_name, source)
+        for coded, name in ((entity, entity_name), (time, time_name)):
+            for problem in _blank_ids(coded, name, source):
+                raise problem
         entity, time = (replace(own, codes=own.codes.astype(np.int64, copy=False)) for own in (entity, time))
         entity_codes, entities = sort_codes(entity)
         used = np.bincount(time.codes, minlength=len(time.labels)) > 0
@@ -408,29 +409,71 @@ def _row_order(entity_codes: IntArray, time_codes: IntArray, n_times: int) -> tu
     return order, bool((np.diff(key[order]) == 0).any())
 
 
-def _refuse_missing_ids(coded: Codes, name: Hashable, source: str) -> None:
-    missing = np.flatnonzero(coded.codes < 0)
-    if missing.size:
-        rows = ", ".join(str(row) for row in missing[:3])
-        fix = f'data = data.dropna(subset=["{name}"])'
-        if "index" in source:
-            fix = f'data = data[data.index.get_level_values("{name}").notna()]'
-        raise DataError(
-            f"{missing.size} rows have no {name!r} (first at positions {rows})",
+def id_problems(
+    entity: Codes, time: Codes, entity_name: str, time_name: str, source: str, *, distances: bool = False
+) -> tuple[list[DataError], PanelIndex | None]:
+    """Everything that is wrong with the ids, and the index if nothing is.
+
+    Parameters
+    ----------
+    entity, time : Codes
+    entity_name, time_name, source : str
+    distances : bool
+        Whether distances in time count, so that numbers must not stand for dates.
+    """
+    problems = [*_blank_ids(entity, entity_name, source), *_blank_ids(time, time_name, source)]
+    keep = ~(_blank_rows(entity) | _blank_rows(time))
+    if not keep.any():
+        return problems, None
+    if not keep.all():
+        entity, time = (replace(one, codes=one.codes[keep], complete=False) for one in (entity, time))
+    names = {"entity_name": entity_name, "time_name": time_name, "source": source}
+    try:
+        index = PanelIndex.from_codes(entity, time, **names, allow_duplicates=True)
+        if index.has_duplicates:
+            problems.append(_duplicate_error(index))
+        if distances:
+            index.require_distances("lags and differences")
+    except DataError as problem:
+        problems.append(problem)
+    return problems, None if problems else index
+
+
+def _blank_rows(coded: Codes) -> BoolArray:
+    """Rows without an id: missing, or text without a letter."""
+    missing = coded.codes < 0
+    blank = np.array([isinstance(label, str) and not label.strip() for label in coded.labels], dtype=bool)
+    if coded.labels.dtype.kind in "biufmM" or not blank.any():
+        return np.asarray(missing, dtype=bool)
+    return np.asarray(missing | np.append(blank, False)[coded.codes], dtype=bool)
+
+
+def _blank_ids(coded: Codes, name: str, source: str) -> list[DataError]:
+    rows = np.flatnonzero(_blank_rows(coded))
+    if not rows.size:
+        return []
+    fix = without_rows([name], source)
+    if (coded.codes[rows] >= 0).any():
+        fix = f"{with_column(name, _NO_BLANKS, source)}; {fix.removeprefix(prepared(source))}"
+    return [
+        DataError(
+            f"{rows.size} rows have no {name!r} (first at positions {', '.join(str(row) for row in rows[:3])})",
             "each row needs an entity and a time",
             fix,
         )
+    ]
 
 
 def _duplicate_error(index: PanelIndex) -> DataError:
     key = (index.entity_codes * index.n_times + index.time_codes)[index.order]
     repeated = np.unique(key[1:][np.diff(key) == 0])
     pairs = ", ".join(show((index.entities[k // index.n_times], index.times[k % index.n_times])) for k in repeated[:3])
-    fix = f'data = data.drop_duplicates(["{index.entity_name}", "{index.time_name}"])'
+    fix = f'{prepared(index.source)}data = data.drop_duplicates(["{index.entity_name}", "{index.time_name}"])'
     if "index" in index.source:
         fix = "data = data[~data.index.duplicated()]"
     return DataError(
         f"{repeated.size} (entity, time) pairs occur more than once, first {pairs}",
-        f"each pair of {index.entity_name!r} and {index.time_name!r} may occur once",
-        f"{fix}, or aggregate, or name another entity= or time=",
+        f"each pair of {index.entity_name!r} and {index.time_name!r} may occur once: aggregate the rows, name another "
+        "entity= or time=, or keep the first of each",
+        fix,
     )

@@ -34,6 +34,8 @@ import pandas as pd
 from gifepanel.exceptions import DataError
 from gifepanel.panel.labels import native_labels
 from gifepanel.panel.packed import PackedDates, packed_dates, packed_text
+from gifepanel.panel.repairs import with_column, without_rows
+from gifepanel.panel.textdates import code_of_text_times
 
 __all__ = ["TimeGrid", "looks_like_dates", "order_times"]
 
@@ -94,12 +96,12 @@ def order_times(labels: pd.Index, name: str = "time", source: str = "columns") -
     if isinstance(labels, (pd.DatetimeIndex, pd.TimedeltaIndex)):
         return _moments(labels)
     if labels.dtype == object:
-        labels = _typed(labels, name)
+        labels = _typed(labels, name, source)
         if labels.dtype != object and not isinstance(labels.dtype, pd.StringDtype):
-            return order_times(labels, name)
+            return order_times(labels, name, source)
     if isinstance(labels.dtype, pd.StringDtype) or labels.dtype == object:
-        return _text([str(label) for label in labels], name)
-    return _numbers(labels.to_numpy(dtype=np.float64), labels, name)
+        return _text([str(label) for label in labels], name, source)
+    return _numbers(labels.to_numpy(dtype=np.float64), labels, name, source)
 
 
 def looks_like_dates(labels: pd.Index) -> bool:
@@ -126,7 +128,7 @@ def _ranks(order: npt.ArrayLike) -> TimeGrid:
     return TimeGrid(order, np.arange(order.size, dtype=np.int64), "rank")
 
 
-def _typed(labels: pd.Index, name: str) -> pd.Index:
+def _typed(labels: pd.Index, name: str, source: str) -> pd.Index:
     """Give a column of Python objects the type its values have."""
     kind = pd.api.types.infer_dtype(labels, skipna=False)
     if kind in ("string", "empty"):
@@ -137,7 +139,7 @@ def _typed(labels: pd.Index, name: str) -> pd.Index:
         raise DataError(
             f"the time variable {name!r} mixes Periods of several frequencies",
             "one frequency is needed",
-            f'data["{name}"] = pd.PeriodIndex(data["{name}"].astype(str), freq="M")',
+            with_column(name, 'pd.PeriodIndex({}.astype(str), freq="M")', source),
         )
     if kind in ("date", "datetime", "datetime64"):
         return pd.DatetimeIndex([pd.Timestamp(label) for label in labels])
@@ -147,20 +149,22 @@ def _typed(labels: pd.Index, name: str) -> pd.Index:
         return pd.Index(np.array([float(label) for label in labels]))
     found = sorted({type(label).__name__ for label in labels})
     examples = ", ".join(repr(label) for label in labels[:4])
+    numbers = pd.to_numeric(pd.Series([str(label) for label in labels]), errors="coerce").notna().all()
+    code, note = ("pd.to_numeric({})", "") if numbers else code_of_text_times(list(labels))
     raise DataError(
         f"the time variable {name!r} has labels of types that do not sort against each other: "
         f"{', '.join(found)} (such as {examples})",
         "times need one type with an order: integers, dates, Periods, or an ordered categorical",
-        f'data["{name}"] = pd.to_numeric(data["{name}"])',
+        with_column(name, code, source) + note,
     )
 
 
-def _numbers(values: npt.NDArray[np.float64], labels: pd.Index, name: str) -> TimeGrid:
+def _numbers(values: npt.NDArray[np.float64], labels: pd.Index, name: str, source: str = "columns") -> TimeGrid:
     if not np.isfinite(values).all():
         raise DataError(
             f"the time variable {name!r} has infinite values",
             "times have to be finite",
-            f'data = data[np.isfinite(data["{name}"])]',
+            with_column(name, "{}.replace([np.inf, -np.inf], np.nan)", source) + "; " + without_rows([name], source),
         )
     grid = _plain_numbers(values, labels)
     within = np.empty(values.size, dtype=np.int64)
@@ -254,15 +258,15 @@ def _once_a_month(labels: pd.DatetimeIndex) -> bool:
     return bool(day.max() - day.min() < 7 or np.all(day >= 24))
 
 
-def _text(labels: list[str], name: str) -> TimeGrid:
+def _text(labels: list[str], name: str, source: str = "columns") -> TimeGrid:
     """Text, ordered by the numbers in it where all labels follow one pattern."""
     numbers = _all_numeric(labels)
     if numbers is not None:
         months = _dotted_months(labels)
         if months is not None:
             return _grid(months, "month")
-        _refuse_ties(list(numbers), labels, name)
-        return _numbers(numbers, pd.Index(numbers), name)
+        _refuse_ties(list(numbers), labels, name, source)
+        return _numbers(numbers, pd.Index(numbers), name, source)
     if all(len(label) == 1 and label.isalpha() for label in labels):
         return _ranks(np.argsort(np.array(labels), kind="stable"))
     parts = [re.findall(r"\d+|\D+", label.strip()) for label in labels]
@@ -270,10 +274,10 @@ def _text(labels: list[str], name: str) -> TimeGrid:
     groups = [tuple(int(part) for part in found if part.isdigit()) for found in parts]
     widths = [tuple(len(part) for part in found if part.isdigit()) for found in parts]
     if len(skeletons) != 1 or not groups[0]:
-        raise _no_order(labels, name)
+        raise _no_order(labels, name, source)
     if len(groups[0]) > 1 and all(width[0] < 4 and width[-1] == 4 for width in widths):
-        raise _no_order(labels, name, "they look like dates written with the year last")
-    _refuse_ties(groups, labels, name)
+        raise _no_order(labels, name, source, "they look like dates written with the year last")
+    _refuse_ties(groups, labels, name, source)
     if len(groups[0]) == 1:
         return _numbered(np.array([group[0] for group in groups], dtype=np.int64))
     packed = packed_text(labels, _positions)
@@ -343,25 +347,31 @@ def _weeks_of_years(groups: list[tuple[int, ...]]) -> TimeGrid | None:
         return None
 
 
-def _refuse_ties(values: list[Any], labels: list[str], name: str) -> None:
+def _refuse_ties(values: list[Any], labels: list[str], name: str, source: str) -> None:
     seen: dict[Any, str] = {}
     for value, label in zip(values, labels, strict=True):
         if value in seen:
             raise DataError(
                 f"the time labels {seen[value]!r} and {label!r} of {name!r} read as the same time",
                 "each time needs one label",
-                f'data["{name}"] = pd.to_numeric(data["{name}"])',
+                with_column(name, _unpadded(labels), source),
             )
         seen[value] = label
 
 
+def _unpadded(labels: list[str]) -> str:
+    if _all_numeric(labels) is not None:
+        return "pd.to_numeric({})"
+    return '{}.astype(str).str.extract(r"(\\d+)")[0].astype(int)'
+
+
 def _no_order(
-    labels: list[str], name: str, why: str = "their alphabetical order need not be their order in time"
+    labels: list[str], name: str, source: str, why: str = "their alphabetical order need not be their order in time"
 ) -> DataError:
     examples = ", ".join(repr(label) for label in sorted(labels)[:4])
+    code, note = code_of_text_times(labels)
     return DataError(
         f"the time variable {name!r} is text with no order in time ({examples}): {why}",
         "times need an order: integers, dates, Periods, or a categorical that states it",
-        f'data["{name}"] = pd.to_datetime(data["{name}"]), or '
-        f'data["{name}"] = pd.Categorical(data["{name}"], categories=[first, ..., last], ordered=True)',
+        with_column(name, code, source) + note,
     )

@@ -1,0 +1,170 @@
+"""All that is wrong with the data of a model, found before any work and told in one error."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gifepanel.exceptions import DataError
+from gifepanel.panel.checks import finite_problems, row_names, unbalanced_error
+from gifepanel.panel.expressions import Expression
+from gifepanel.panel.frames import PanelFrame
+from gifepanel.panel.index import Codes, PanelIndex, id_problems
+from gifepanel.panel.numbers import is_text, repair_of_text
+from gifepanel.panel.repairs import prepared
+
+__all__ = ["refuse_problems", "text_problems"]
+
+BoolArray = npt.NDArray[np.bool_]
+_OTHER_USE = re.compile(r"(?<![\w.])(C|Q|factor|hashed|str|len|map)\b|\.(str|map|isin|astype|eq|ne|cat)\b|[=!<>]=|[<>]|\bin\b")
+
+
+def refuse_problems(
+    frame: PanelFrame,
+    columns: Mapping[str, pd.Series],
+    text: Sequence[DataError],
+    *,
+    missing: str,
+    roles: Mapping[str, BoolArray],
+    ids: bool,
+    lags: bool = False,
+    balanced: bool = False,
+) -> tuple[dict[str, BoolArray], PanelIndex | None]:
+    """Rows in which a variable is missing, and who and when the rows are, if nothing is wrong.
+
+    Parameters
+    ----------
+    frame : PanelFrame
+    columns : mapping of name to (n,) Series
+        What the model uses.
+    text : sequence of DataError
+        Columns of text that should hold numbers.
+    missing : {"drop", "raise"}
+    roles : mapping of name to (n,) bool
+        Missing rows of absorbed effects.
+    ids : bool
+        Whether each row needs an entity and a time.
+    lags : bool
+        Whether distances in time count.
+    balanced : bool
+        Whether each entity needs each period, told only beside other problems: the cubes tell it otherwise.
+
+    Raises
+    ------
+    DataError
+        With one entry of ``problems`` for each thing that is wrong, if there are several.
+    """
+    problems, index = [], None
+    if ids and frame.entity is not None and frame.time is not None:
+        problems, index = id_problems(
+            frame.entity, frame.time, frame.entity_name, frame.time_name, frame.source, distances=lags
+        )
+    found, more = finite_problems(frame, columns, missing=missing, roles=roles)
+    problems = [*problems, *text, *more]
+    if problems and balanced and ids:
+        problems += _imbalance(frame, columns, found, lags)
+    if problems:
+        raise DataError.of(problems, once=prepared("foreign"))
+    return found, index
+
+
+def _imbalance(
+    frame: PanelFrame, columns: Mapping[str, pd.Series], found: Mapping[str, BoolArray], lags: bool
+) -> list[DataError]:
+    """What the repaired rows would lack: each entity needs each period."""
+    assert frame.entity is not None and frame.time is not None
+    entity, time = frame.entity, frame.time
+    keep = (entity.codes >= 0) & (time.codes >= 0)
+    incomplete = list(found)
+    for name, values in columns.items():
+        infinite = np.isinf(values.to_numpy()) if values.dtype.kind == "f" else np.zeros(0, dtype=bool)
+        if infinite.any():
+            keep &= ~infinite
+            incomplete += [name] if name not in incomplete else []
+    for rows in found.values():
+        keep &= ~rows
+    keep &= ~pd.DataFrame({"entity": entity.codes, "time": time.codes}).duplicated().to_numpy()
+    if not keep.any():
+        return []
+    own = (Codes(one.codes[keep], one.labels, one.ordered) for one in (entity, time))
+    try:
+        index = PanelIndex.from_codes(
+            *own, entity_name=frame.entity_name, time_name=frame.time_name, source=frame.source
+        )
+    except DataError:
+        return []
+    if index.is_balanced:
+        return []
+    return [unbalanced_error(index, incomplete=incomplete, before=index if lags else None)]
+
+
+def text_problems(
+    frame: PanelFrame,
+    columns: Mapping[str, pd.Series],
+    outcome: Mapping[str, Expression],
+    regressors: Mapping[str, Expression],
+    numeric: Sequence[str] = (),
+) -> list[DataError]:
+    """Columns of text that a model uses as numbers, if most of their cells are numbers.
+
+    Parameters
+    ----------
+    frame : PanelFrame
+    columns : mapping of name to (n,) Series
+    outcome, regressors : mapping of str to Expression
+        Factors of both sides.  A column of text alone is a category on the right, unless it has nearly as many
+        levels as rows, or many with decimals.
+    numeric : sequence of str
+        Columns that have to be numbers, such as those with slopes by level.
+    """
+    text = [name for name, values in columns.items() if is_text(values)]
+    if not text:
+        return []
+    must = set(numeric) | {n for expression in outcome.values() for n in _as_numbers(expression)}
+    must |= {n for expression in regressors.values() if not _alone(expression) for n in _as_numbers(expression)}
+    alone = {n for expression in regressors.values() if _alone(expression) for n in expression.names}
+    out = []
+    for name in text:
+        values = columns[name]
+        category = name in alone and name not in must
+        if (category and isinstance(values.dtype, pd.CategoricalDtype)) or name not in must | alone:
+            continue
+        levels, rows = values.nunique(), int(values.notna().sum())
+        if category and levels <= 10 and 2 * levels <= rows:
+            continue
+        repair = repair_of_text(name, values, frame.source, lambda rows: row_names(frame, rows))
+        if repair is None:
+            continue
+        said, needed, fix = repair
+        if category:
+            many = 2 * levels > rows >= 20
+            if not many and not _marked(values):
+                continue
+            said = said.replace("numbers as text", f"numbers as text with {levels} levels in {rows} rows", 1)
+            needed += f", or C({name}) if they are categories"
+        out.append(DataError(said, needed, fix))
+    return out
+
+
+def _marked(values: Any) -> bool:
+    from gifepanel.panel.numbers import read_text_numbers
+
+    return read_text_numbers(values).marked
+
+
+def _alone(expression: Expression) -> bool:
+    return isinstance(expression.tree, ast.Name)
+
+
+def _as_numbers(expression: Expression) -> tuple[str, ...]:
+    """Columns that the expression computes with; none where it makes categories or compares."""
+    if _alone(expression):
+        return expression.names
+    bare = re.sub(r"\"[^\"]*\"|'[^']*'", "", expression.text)
+    return () if _OTHER_USE.search(bare) else expression.names
