@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gifepanel.exceptions import DataError, DataWarning, FormulaError, SpecificationError
+from gifepanel.exceptions import DataError, FormulaError, SpecificationError
 from gifepanel.panel.repairs import prepared
-from gifepanel.panel.text import caller_level, did_you_mean, first_of, show
+from gifepanel.panel.text import did_you_mean, first_of, show
 
 if TYPE_CHECKING:
     from gifepanel.panel.frames import PanelFrame

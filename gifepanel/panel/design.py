@@ -410,7 +410,11 @@ def design_from_frames(
         error = unknown_names(unknown, frame.names, where="absorb=")
         raise SpecificationError(error.found, error.needed, error.fix)
     weighting = read_weights(weights, frame)
-    used = taken | {_name_only(entity), split_reading(time, frame.names)[0] if isinstance(time, str) else None} | ({weights} if isinstance(weights, str) else set())
+    used = (
+        taken
+        | {_name_only(entity), split_reading(time, frame.names)[0] if isinstance(time, str) else None}
+        | ({weights} if isinstance(weights, str) else set())
+    )
     exog_names = tuple(str(name) for name in frame.data.columns if name not in used)
     outcome, endog_name = _read_endog(endog, frame)
     columns = {name: frame.column(name) for name in exog_names}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,28 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gifepanel.exceptions import DataError, DataWarning, SpecificationError
+from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.panel.checks import check_aligned, unknown_names
 from gifepanel.panel.index import Codes, PanelIndex, code_labels, level_codes
-from gifepanel.panel.text import caller_level, did_you_mean, first_of, show
+from gifepanel.panel.numbers import is_text, repair_of_text
+from gifepanel.panel.swapped import check_swapped
+from gifepanel.panel.text import did_you_mean, first_of
 from gifepanel.panel.times import looks_like_dates, order_times
 
 __all__ = ["PanelFrame", "plain_column", "read_as", "read_frame", "read_weights", "split_reading"]
-
-_TIME_WORDS = {
-    "time",
-    "year",
-    "quarter",
-    "month",
-    "week",
-    "day",
-    "date",
-    "period",
-    "t",
-    "yr",
-    "datetime",
-    "wave",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,7 +228,7 @@ def _ids_from_index(data: Any, names: tuple[str, ...], require_ids: bool) -> _Id
         str(name) if name is not None else default
         for name, default in zip(index.names, ("entity", "time"), strict=True)
     )
-    _check_swapped(entity, time, entity_name, time_name)
+    check_swapped(entity, time, entity_name, time_name, index=True)
     return entity, time, entity_name, time_name, "index" if None not in index.names else "unnamed index"
 
 
@@ -269,52 +255,6 @@ def _no_ids(index: pd.Index | None, names: tuple[str, ...]) -> DataError:
     )
 
 
-def _check_swapped(entity: Codes, time: Codes, entity_name: str, time_name: str) -> None:
-    """Refuse (time, entity) where it is certain, warn where names or values suggest it."""
-    first, second = looks_like_dates(entity.labels), looks_like_dates(time.labels)
-    fix = "data = data.swaplevel()"
-    if first and not second:
-        raise DataError(
-            f"the first index level, {entity_name!r}, holds dates and the second, {time_name!r}, does not",
-            "entity has to come first, time second",
-            fix,
-        )
-    named = entity_name.casefold() in _TIME_WORDS and time_name.casefold() not in _TIME_WORDS
-    years = (
-        entity.labels.dtype.kind in "iu"
-        and time.labels.dtype.kind not in "iufmM"
-        and len(entity.labels) > 0
-        and entity.labels.min() >= 1500
-        and entity.labels.max() <= 2500
-    )
-    text = pd.api.types.infer_dtype(time.labels) == "string" and not time.ordered
-    if not second and years and text and not _has_order(time.labels, time_name):
-        raise DataError(
-            f"the first index level, {entity_name!r}, holds years and the second, {time_name!r}, text without an order"
-            f" in time ({show(time.labels[0])}, ...)",
-            "entity has to come first, time second",
-            fix,
-        )
-    if not second and (named or (years and text)):
-        warnings.warn(
-            DataWarning(
-                f"the first index level, {entity_name!r}, looks like time, but is taken as the entity",
-                "entity has to come first, time second",
-                f'if they are swapped: {fix}; if not, pass entity="{entity_name}", time="{time_name}"',
-            ),
-            stacklevel=caller_level(),
-        )
-
-
-def _has_order(labels: pd.Index, name: str) -> bool:
-    """Whether labels can be put in order of time."""
-    try:
-        order_times(labels, name)
-    except DataError:
-        return False
-    return True
-
-
 def _ids_from_names(data: Any, names: tuple[str, ...], entity: Any, time: Any) -> _Ids:
     time, reading = split_reading(time, names)
     if entity is None or time is None:
@@ -338,6 +278,8 @@ def _ids_from_names(data: Any, names: tuple[str, ...], entity: Any, time: Any) -
         source = "index"
     entity_name = entity if isinstance(entity, str) else str(getattr(entity, "name", None) or "entity")
     time_name = time if isinstance(time, str) else str(getattr(time, "name", None) or "time")
+    if source in ("columns", "foreign") and isinstance(entity, str):
+        check_swapped(coded[0], coded[1], entity_name, time_name, index=False)
     return coded[0], coded[1], entity_name, time_name, source
 
 
@@ -442,10 +384,13 @@ def read_weights(weights: Any, frame: PanelFrame) -> dict[str, pd.Series]:
         check_aligned(weights, "weights", frame.row_index)
         name, column = str(getattr(weights, "name", None) or "weights"), plain_column(pd.Series(values))
     if column.dtype.kind not in "biuf":
+        rows = "rows " + first_of(np.flatnonzero(pd.to_numeric(column, errors="coerce").isna()), 3)
+        repair = repair_of_text(name, column, frame.source, lambda _: rows) if is_text(column) else None
+        more, _, fix = repair or ("", "", "weights=None, or another column")
         raise DataError(
-            f"the weights {name!r} are not numbers ({column.dtype})",
+            f"the weights {name!r} are not numbers ({column.dtype})" + (f": {more}" if more else ""),
             "numbers are needed",
-            f'data["{name}"] = pd.to_numeric(data["{name}"])',
+            fix if isinstance(weights, str) or repair is None else fix.replace(f'data["{name}"]', "weights"),
         )
     negative = np.flatnonzero(column.to_numpy() < 0)
     if negative.size:

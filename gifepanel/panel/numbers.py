@@ -139,8 +139,10 @@ def _code(good: Sequence[str], strange: Sequence[str], *, decimal_comma: bool, p
 
 def _replacing(old: str, new: str, *, regex: bool = False) -> str:
     if regex:
-        return f".str.replace(r{_quoted(old)}, r{_quoted(new)}, regex=True)" if new else (
-            f'.str.replace(r{_quoted(old)}, "", regex=True)'
+        return (
+            f".str.replace(r{_quoted(old)}, r{_quoted(new)}, regex=True)"
+            if new
+            else (f'.str.replace(r{_quoted(old)}, "", regex=True)')
         )
     return f".str.replace({_quoted(old)}, {_quoted(new)}, regex=False)"
 
@@ -149,7 +151,9 @@ def _quoted(text: str) -> str:
     return f"'{text}'" if '"' in text else f'"{text}"'
 
 
-def repair_of_text(name: str, values: Any, source: str, rows_named: Callable[[Any], str]) -> tuple[str, str, str] | None:
+def repair_of_text(
+    name: str, values: Any, source: str, rows_named: Callable[[Any], str]
+) -> tuple[str, str, str] | None:
     """What is wrong with a column of text, what is needed, and the line that makes numbers of it.
 
     Parameters

@@ -124,7 +124,7 @@ def _of_whole(when: IntArray) -> Iterator[tuple[str, str, pd.Index]]:
         yield from _formatted(when, "year, month and day", "%Y%m%d", _years_of(when // 10_000))
     if digits[0] >= 7:
         yield from _days_first(when)
-    if digits[1] <= 4 and not (1500 <= low and high <= 2199):
+    if digits[1] <= 4 and not (low >= 1500 and high <= 2199):
         yield from _short(when)
 
 

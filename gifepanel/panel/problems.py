@@ -22,7 +22,9 @@ from gifepanel.panel.repairs import prepared
 __all__ = ["refuse_problems", "text_problems"]
 
 BoolArray = npt.NDArray[np.bool_]
-_OTHER_USE = re.compile(r"(?<![\w.])(C|Q|factor|hashed|str|len|map)\b|\.(str|map|isin|astype|eq|ne|cat)\b|[=!<>]=|[<>]|\bin\b")
+_OTHER_USE = re.compile(
+    r"(?<![\w.])(C|Q|factor|hashed|str|len|map)\b|\.(str|map|isin|astype|eq|ne|cat)\b|[=!<>]=|[<>]|\bin\b"
+)
 
 
 def refuse_problems(

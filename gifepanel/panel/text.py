@@ -22,7 +22,11 @@ def show(label: Any) -> str:
         return str(label.date()) if label == label.normalize() else str(label)
     if isinstance(label, pd.Period):
         return str(label)
-    return repr(label.item() if isinstance(label, np.generic) else label)
+    if isinstance(label, np.generic):
+        label = label.item()
+    if isinstance(label, float) and label.is_integer() and abs(label) < 1e15:
+        return str(int(label))  # years beside a missing one are stored as 2007.0
+    return repr(label)
 
 
 def first_of(labels: Iterable[Any], limit: int = 5) -> str:
