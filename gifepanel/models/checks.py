@@ -31,8 +31,10 @@ __all__ = [
     "check_unit_periods",
     "combination_of",
     "near",
+    "references_last",
     "reject_unknown",
     "usable_columns",
+    "warn_dropped",
     "warn_not_converged",
     "warn_of_near_columns",
 ]
@@ -226,14 +228,12 @@ def usable_columns(design: PanelDesign, cube: Array, entity_effects: bool, time_
         name for name, on in ((design.index.entity_name, entity_effects), (design.index.time_name, time_effects)) if on
     )
     names = design.exog_names
-    for j in absorbed:
-        what = f"it is absorbed by the effects of {effects}" if before[j] > 0 else "it is zero throughout"
-        _warn_dropped(names[j], what)
-    kept = [j for j in range(p) if j not in absorbed]
-    spanned = spanned_by(flat[:, kept] / after[kept], _RELATIVE) if kept else {}
-    for position, others in spanned.items():
-        _warn_dropped(names[kept[position]], f"it is {combination_of([names[kept[j]] for j in others])}")
-    kept = [j for position, j in enumerate(kept) if position not in spanned]
+    why = {j: f"absorbed by the effects of {effects}" if before[j] > 0 else "zero throughout" for j in absorbed}
+    left = references_last(design, [j for j in range(p) if j not in absorbed])
+    spanned = spanned_by(flat[:, left] / after[left], _RELATIVE) if left else {}
+    why |= {left[k]: combination_of([names[left[i]] for i in others]) for k, others in spanned.items()}
+    warn_dropped(design, why)
+    kept = [j for j in range(p) if j not in why]
     if not kept:
         raise DataError(
             f"No regressor is left: {', '.join(names) or 'the formula has none'}.",
@@ -309,11 +309,39 @@ def combination_of(names: Sequence[str]) -> str:
     return f"a multiple of {names[0]}" if len(names) == 1 else f"a linear combination of {_listed(names)}"
 
 
-def _warn_dropped(name: str, why: str) -> None:
-    warnings.warn(
-        CollinearityWarning(f"{name} was dropped: {why}.", None, "Leave it out of the model to silence this."),
-        stacklevel=caller_level(),
-    )
+def references_last(design: PanelDesign, columns: Sequence[int]) -> list[int]:
+    """Columns in the order in which they are kept: where some are collinear, references of categories are left out."""
+    references = design.references
+    return sorted(columns, key=lambda j: references[j]) if any(references) else list(columns)
+
+
+def warn_dropped(design: PanelDesign, why: Mapping[int, str]) -> None:
+    """One warning for each term that lost columns.
+
+    Parameters
+    ----------
+    design : PanelDesign
+    why : mapping of int to str
+        What each column of the design that was dropped is.
+    """
+    terms: dict[str, list[int]] = {}
+    for j in sorted(why):
+        terms.setdefault(design.terms[j] if design.terms else str(j), []).append(j)
+    for term, columns in terms.items():
+        names = [design.exog_names[j] for j in columns]
+        reasons = list(dict.fromkeys(why[j] for j in columns))
+        if len(columns) == 1:
+            found = f"{names[0]} was dropped: it is {reasons[0]}."
+        elif len(reasons) == 1:
+            found = f"{len(columns)} columns of {term} were dropped, {_listed(names)}: they are {reasons[0]}."
+        else:
+            found = f"{len(columns)} columns of {term} were dropped: " + "; ".join(
+                f"{name} is {why[j]}" for name, j in list(zip(names, columns, strict=True))[:3]
+            )
+            found += f"; and {len(columns) - 3} more." if len(columns) > 3 else "."
+        warnings.warn(
+            CollinearityWarning(found, None, "Leave it out of the model to silence this."), stacklevel=caller_level()
+        )
 
 
 def warn_not_converged(what: str, fix: str) -> None:

@@ -15,7 +15,7 @@ from gifepanel.exceptions import (
     DataError,
     SpecificationError,
 )
-from gifepanel.models.checks import combination_of
+from gifepanel.models.checks import combination_of, references_last, warn_dropped
 from gifepanel.panel.text import caller_level
 from gifepanel.projections.base import Certificate, column_norms
 from gifepanel.projections.composite import EffectsAndControls
@@ -173,19 +173,23 @@ def partial_out(design: PanelDesign, effects: tuple[Effect, ...], how: Absorptio
         warn_of_aliased([design.control_names[j] for j in projection.basis.aliased])
     y, x = np.ascontiguousarray(residual[:, 0]), residual[:, 1:]
     root = None if design.weights is None else np.sqrt(design.weights)
-    left = [int(j) for j in np.flatnonzero(~spanned[1:])]
-    whole = np.ascontiguousarray(x if len(left) == x.shape[1] else x[:, left])
+    left = references_last(design, [int(j) for j in np.flatnonzero(~spanned[1:])])
+    whole = np.ascontiguousarray(x if left == list(range(x.shape[1])) else x[:, left])
     fit = least_squares(whole, y, root, noise=noise_of(design, left))
     if projection.absorption is not None and len(left) > 1 and (fit.spanned or fit.triangle.left.min() < _CLOSE):
         whole = projection.residualize(whole)[0]  # of two columns that nearly agree, an iteration's error is no part
         fit = least_squares(whole, y, root, noise=noise_of(design, left))
+    others = {left[j]: [left[i] for i in those] for j, those in fit.spanned.items()}
+    if left != sorted(left):  # references stood last, to be left out; coefficients stand as in the design
+        order = sorted(j for j in left if j not in others)
+        whole, left = np.ascontiguousarray(whole[:, [left.index(j) for j in order]]), order
+        fit = least_squares(whole, y, root, noise=noise_of(design, left))
     if projection.absorption is None and projection.controls is None:
         fit = refined(fit, whole, y, root)
-    others = {left[j]: [left[i] for i in those] for j, those in fit.spanned.items()}
     kept, absorbed, collinear = usable_columns(design, spanned[1:], others)
     _check_degrees(design, len(kept), projection.degrees.total)
     warn_of_lost_digits(fit.triangle, [design.exog_names[j] for j in kept])
-    x = np.ascontiguousarray(whole[:, [left.index(j) for j in kept]] if others else whole)
+    x = np.ascontiguousarray(whole[:, [left.index(j) for j in kept]] if len(left) > len(kept) else whole)
     return PartialledFit(
         projection,
         certificate,
@@ -289,11 +293,8 @@ def usable_columns(
     collinear = dict(sorted(others.items()))
     kept = [j for j in left if j not in collinear]
     nuisance = _nuisance(design)
-    for j in absorbed:
-        zero = not nuisance or not design.exog[:, j].any()
-        _warn_dropped(names[j], "is zero throughout" if zero else f"is spanned by {nuisance}")
-    for j, others in collinear.items():
-        _warn_dropped(names[j], f"is {combination_of([names[i] for i in others])}")
+    why = {j: f"spanned by {nuisance}" if nuisance and design.exog[:, j].any() else "zero throughout" for j in absorbed}
+    warn_dropped(design, why | {j: combination_of([names[i] for i in others]) for j, others in collinear.items()})
     if not kept:
         raise DataError(
             f"No regressor is left: {', '.join(names) or 'the formula has none'}.",
@@ -306,9 +307,3 @@ def usable_columns(
 def _nuisance(design: PanelDesign) -> str:
     return " and ".join([*design.absorbed, *(["the controls"] if design.controls is not None else [])])
 
-
-def _warn_dropped(name: str, why: str) -> None:
-    warnings.warn(
-        CollinearityWarning(f"{name} was dropped: it {why}.", None, "Leave it out of the formula to silence this."),
-        stacklevel=caller_level(),
-    )

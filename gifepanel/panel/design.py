@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gifepanel.exceptions import CollinearityWarning, DataError, FormulaError, SpecificationError
+from gifepanel.exceptions import (
+    CollinearityWarning,
+    DataError,
+    FormulaError,
+    SpecificationError,
+    SpecificationWarning,
+)
 from gifepanel.panel.checks import (
     check_levels,
     check_missing_option,
     empty_error,
     unknown_names,
 )
+from gifepanel.panel.coding import AbsorbedBlock
 from gifepanel.panel.cubes import design_from_arrays
 from gifepanel.panel.effect_codes import code_effect
 from gifepanel.panel.expressions import Expression, lags_of, uses_panel
@@ -34,7 +41,7 @@ from gifepanel.panel.spec import (
     read_factors,
     resolve_names,
 )
-from gifepanel.panel.text import caller_level, first_of, show
+from gifepanel.panel.text import caller_level, first_of, literal, show
 from gifepanel.panel.transforms import PanelFunctions
 
 __all__ = ["PanelDesign", "design_from_arrays", "design_from_formula", "design_from_frames"]
@@ -206,17 +213,19 @@ class _FormulaBuild:
         for text, value in evaluation.values().items():
             for column in value.columns.values() if value.kind == "categorical" else ():
                 check_levels(text, column, keep)
-        encoded = evaluation.encode(keep)
+        sample = None if index is None else index.subset(keep)
+        codes = {effect.name: code_effect(frame, effect, keep, sample) for effect in self.effects}
+        absorbed_slopes = {name: slope_values(values)[keep] for name, values in slopes.items()}
+        encoded = evaluation.encode(keep, _blocks(self.effects, codes, absorbed_slopes))
         _refuse_levels(evaluation.unseen_levels())
         evaluation.close()
         columns.clear()
         frame.forget_columns()
         _warn_of_single_levels(encoded.exog.empty)
+        _warn_of_coding(encoded)
         left = [j for j, name in enumerate(encoded.exog.names) if not (name == "Intercept" and self.spans_intercept)]
         controls = [j for j in left if self._is_control(encoded.exog, j)]
         kept = [j for j in left if j not in controls]
-        sample = None if index is None else index.subset(keep)
-        codes = {effect.name: code_effect(frame, effect, keep, sample) for effect in self.effects}
         exog_names = tuple(encoded.exog.names[j] for j in kept)
         spec = DesignSpec(
             formula,
@@ -246,7 +255,7 @@ class _FormulaBuild:
             absorbed=tuple(codes),
             absorbed_codes=codes,
             absorbed_effects=self.effects,
-            absorbed_slopes={name: slope_values(values)[keep] for name, values in slopes.items()},
+            absorbed_slopes=absorbed_slopes,
             lags_of_endog=self._lagged(encoded.exog, kept),
             common=common_columns(common, exog_names, [encoded.exog.factors[j] for j in kept]),
             formula=formula,
@@ -261,6 +270,8 @@ class _FormulaBuild:
             control_names=tuple(encoded.exog.names[j] for j in controls),
             weights=next((slope_values(values)[keep] for values in weights.values()), None),
             weights_name=next(iter(weights), None),
+            terms=tuple(":".join(factor.text for factor in encoded.exog.factors[j]) for j in kept),
+            references=tuple(encoded.exog.references[j] for j in kept),
         )
 
     def _needs_ids(self, panel: bool) -> bool:
@@ -333,6 +344,42 @@ def _any(found: Mapping[str, BoolArray], n_rows: int) -> BoolArray:
     for rows in found.values():
         out |= rows
     return out
+
+
+def _blocks(
+    effects: Iterable[AbsorbedEffect], codes: Mapping[str, tuple[Any, pd.Index]], slopes: Mapping[str, FloatArray]
+) -> list[AbsorbedBlock]:
+    """Absorbed effects as the coding of interactions looks at them."""
+    out = []
+    for effect in effects:
+        own, levels = codes[effect.name]
+        out += [AbsorbedBlock(own, len(levels))] if effect.intercept else []
+        out += [AbsorbedBlock(own, len(levels), slopes[name]) for name in effect.slopes]
+    return out
+
+
+def _warn_of_coding(encoded: Any) -> None:
+    """Say what a reader of the formula may not expect of an interaction."""
+    for term, (factor, level) in encoded.relative.items():
+        inside = split_top(factor[2:-1], ",")[0] if factor.startswith("C(") else factor
+        warnings.warn(
+            CollinearityWarning(
+                f"the coefficients of {term} are relative to {factor} = {show(level)}: absorbed effects span what all its "
+                "levels have in common",
+                "name the reference to choose it, and to silence this",
+                f"C({inside}, Treatment({literal(level)}))",
+            ),
+            stacklevel=caller_level(),
+        )
+    for term, factor in encoded.products.items():
+        warnings.warn(
+            SpecificationWarning(
+                f"{term} is a product in which {factor} counts as 0 and 1: where it is False, the rest has no effect",
+                "patsy, and with it statsmodels, would give the other rows a coefficient of their own",
+                f"C({factor}) in place of {factor} for both, or the rest of the term as a term of its own",
+            ),
+            stacklevel=caller_level(),
+        )
 
 
 def _warn_of_single_levels(terms: Sequence[str]) -> None:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +30,9 @@ from formulaic.transforms import TRANSFORMS
 from interface_meta import override
 
 from gifepanel.exceptions import FormulaError, GifepanelError
+from gifepanel.panel.coding import AbsorbedBlock, absorbs
 from gifepanel.panel.expressions import PRIVATE, private_calls
+from gifepanel.panel.formulaic_categories import NoSuchLevel, category, names_reference, usual_reference
 
 __all__ = ["STANDARD_NAMES", "Encoded", "Evaluation", "FactorInfo", "Matrix", "factors_of", "parse"]
 
@@ -97,7 +100,96 @@ def factors_of(terms: Any) -> list[FactorInfo]:
 
 
 class _PanelMaterializer(PandasMaterializer):
-    """Evaluates called panel functions under their private names.  Without a name of its own it is not registered."""
+    """Evaluates called panel functions under their private names, and codes interactions knowing what is absorbed.
+
+    Without a name of its own it is not registered.
+
+    Attributes
+    ----------
+    blocks : sequence of AbsorbedBlock
+    relative : dict of str to (str, level)
+        Terms coded relative to a level that nobody named, since effects span the rest: the factor and its level.
+    products : dict of str to str
+        Terms in which a truth value counts as 0 and 1, though the rest of the term is not in the model: the factor.
+    n_references : dict of str to int
+        By column: of how many categories it is the reference.
+    """
+
+    blocks: Sequence[AbsorbedBlock] = ()
+
+    @override
+    def _init(self) -> None:
+        super()._init()
+        self.relative: dict[str, tuple[str, Any]] = {}
+        self.products: dict[str, str] = {}
+        self.n_references: dict[str, int] = {}
+        self._references: set[str] = set()
+
+    @override
+    def _get_scoped_terms(self, terms: Iterable[Any], ensure_full_rank: bool = True) -> Iterator[tuple[Any, Any]]:
+        """Formulaic's coding in full or reduced rank, effects counting as terms that came before."""
+        spanned: set[Any] = set()
+        for term in terms:
+            factors = [self.factor_cache[factor.expr] for factor in term.factors]
+            span = self._get_scoped_terms_spanned_by_evaled_factors(factors)
+            own = span - spanned
+            width = max(len(part.factors) for part in span)
+            known = {part for part in own if len(part.factors) < width and self._absorbed(part)}
+            if known:
+                self._note_reference(term, factors)
+            self._note_product(term, factors, spanned)
+            yield term, self._simplify_scoped_terms(own - known)
+            spanned.update(own)
+
+    def _absorbed(self, part: Any) -> bool:
+        """Whether effects span the columns of a product of factors, categories without their reference."""
+        labels, numbers = None, [np.ones(self.nrows)]
+        for scoped in part.factors:
+            bare = scoped.factor.values.__wrapped__
+            if scoped.factor.metadata.kind.value == "categorical":
+                codes, levels = pd.factorize(pd.Series(bare))
+                labels = codes if labels is None else labels * len(levels) + codes
+            else:
+                columns = [np.asarray(column, dtype=np.float64) for _, column in _columns(bare, "")]
+                numbers = [left * right for left, right in itertools.product(numbers, columns)]
+        return bool(self.blocks) and absorbs(self.blocks, labels, numbers)
+
+    def _note_reference(self, term: Any, factors: Sequence[Any]) -> None:
+        categories = [factor for factor in factors if factor.metadata.spans_intercept]
+        level = usual_reference(categories[0].values)
+        if level is not None and not any(names_reference(factor.values) for factor in categories):
+            self.relative[str(term)] = (categories[0].expr, level)
+
+    def _note_product(self, term: Any, factors: Sequence[Any], spanned: set[Any]) -> None:
+        for factor in factors if len(factors) > 1 else ():
+            number = factor.metadata.kind.value == "numerical"
+            if not number or getattr(factor.values.__wrapped__, "dtype", None) != np.bool_:
+                continue
+            rest = self._get_scoped_terms_spanned_by_evaled_factors([other for other in factors if other is not factor])
+            if not all(part in spanned or self._absorbed(part) for part in rest):
+                self.products[str(term)] = factor.expr
+
+    @override
+    def _encode_evaled_factor(self, factor: Any, spec: Any, drop_rows: Any, reduced_rank: bool = False) -> Any:
+        try:
+            return super()._encode_evaled_factor(factor, spec, drop_rows, reduced_rank=reduced_rank)
+        except NoSuchLevel as error:
+            raise FormulaError(f"{factor.expr}: {error.found}", error.needed, error.fix) from None
+
+    @override
+    def _flatten_encoded_evaled_factor(self, name: str, values: Any) -> dict[str, Any]:
+        metadata = getattr(values, "__formulaic_metadata__", None)
+        if metadata is not None and metadata.drop_field is not None and not metadata.reduced:
+            self._references.add(metadata.get_format().format(name=name, field=metadata.drop_field))
+        return dict(super()._flatten_encoded_evaled_factor(name, values))
+
+    @override
+    def _get_columns_for_term(self, factors: list[dict[str, Any]], spec: ModelSpec, scale: float = 1) -> dict[str, Any]:
+        for parts in itertools.product(*factors) if len(factors) > 1 else ():
+            count = sum(part in self._references for part in parts)
+            if count:
+                self.n_references[":".join(parts)] = count
+        return dict(super()._get_columns_for_term(factors, spec=spec, scale=scale))
 
     @override
     def _evaluate(self, expr: str, metadata: Any, spec: ModelSpec) -> tuple[Any, set[Any]]:
@@ -140,21 +232,40 @@ class FactorValue:
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """Columns of one side: values (n, p), their names, the factors each is a product of, terms without any column."""
+    """Columns of one side.
+
+    Attributes
+    ----------
+    values : (n, p) float64
+    names : tuple of str
+    factors : tuple of tuple of FactorInfo
+        The factors each column is a product of.
+    empty : tuple of str
+        Terms without any column.
+    references : tuple of int
+        Of how many categories each column is the reference.
+    """
 
     values: FloatArray
     names: tuple[str, ...]
     factors: tuple[tuple[FactorInfo, ...], ...]
     empty: tuple[str, ...]
+    references: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """Both sides on the kept rows (``endog`` is None on new data), and the spec that rebuilds the right one."""
+    """Both sides on the kept rows (``endog`` is None on new data), and the spec that rebuilds the right one.
+
+    ``relative`` and ``products`` are what a reader of the formula may not expect: terms coded relative to a level that
+    nobody named (factor and level), and terms in which a truth value is a number though the others do not stand alone.
+    """
 
     endog: Matrix | None
     exog: Matrix
     spec: ModelSpec
+    relative: dict[str, tuple[str, Any]]
+    products: dict[str, str]
 
 
 class Evaluation:
@@ -237,14 +348,15 @@ class Evaluation:
                     unseen[expr] = new
         return unseen
 
-    def encode(self, keep: BoolArray) -> Encoded:
-        """Build the matrices on the rows to keep, (n,) bool.
+    def encode(self, keep: BoolArray, blocks: Sequence[AbsorbedBlock] = ()) -> Encoded:
+        """Build the matrices on the rows to keep, (n,) bool, beside absorbed effects.
 
         Raises
         ------
         FormulaError
         """
         materializer = self._materializer
+        materializer.blocks = blocks
         if not keep.all():
             for expr, factor in materializer.factor_cache.items():
                 taken = _take(factor.values.__wrapped__, keep)
@@ -268,15 +380,19 @@ class Evaluation:
                 "levels= has to list each category of the sample",
                 "add them to levels=, or leave those rows out",
             ) from None
+        except GifepanelError:
+            raise
         except (FormulaicError, ValueError, TypeError, Warning) as error:
             raise FormulaError(
                 f"the columns of the formula can't be built: {clean(error)}",
                 "each term needs one value per row",
                 "put a number for each entity or period into a column first",
             ) from error
+        notes = (materializer.relative, materializer.products)
+        count = materializer.n_references
         if "lhs" in built._structure:
-            return Encoded(_matrix(built.lhs), _matrix(built.rhs), built.rhs.model_spec)
-        return Encoded(None, _matrix(built.root), built.root.model_spec)
+            return Encoded(_matrix(built.lhs, {}), _matrix(built.rhs, count), built.rhs.model_spec, *notes)
+        return Encoded(None, _matrix(built.root, count), built.root.model_spec, *notes)
 
 
 def _columns(bare: Any, name: str) -> Iterable[tuple[str, Any]]:
@@ -308,11 +424,13 @@ def _take(bare: Any, keep: BoolArray) -> Any:
     return bare[keep] if np.ndim(bare) or hasattr(bare, "toarray") else bare
 
 
-def _matrix(built: Any) -> Matrix:
+def _matrix(built: Any, n_references: Mapping[str, int]) -> Matrix:
     spec = built.model_spec
     values = np.ascontiguousarray(built.__wrapped__, dtype=np.float64)  # formulaic stacked fresh columns
     empty = tuple(str(row.term) for row in spec.structure if not row.columns and str(row.term) != "0")
-    return Matrix(values, tuple(str(name) for name in spec.column_names), column_factors(spec), empty)
+    names = tuple(str(name) for name in spec.column_names)
+    references = tuple(n_references.get(name, 0) for name in names)
+    return Matrix(values, names, column_factors(spec), empty, references)
 
 
 def column_factors(spec: ModelSpec) -> tuple[tuple[FactorInfo, ...], ...]:
@@ -363,7 +481,7 @@ _SAFE_TRANSFORMS: dict[str, Any] = {
     for name, function in TRANSFORMS.items()
     if getattr(function, "__is_stateful_transform__", False) and name not in ("C", "Q", "hashed")
 }
-_SAFE_TRANSFORMS |= {PRIVATE.format(name): TRANSFORMS[name] for name in ("C", "I")}
+_SAFE_TRANSFORMS |= {"C": category, PRIVATE.format("C"): category, PRIVATE.format("I"): TRANSFORMS["I"]}
 _SAFE_TRANSFORMS |= {
     "sqrt": np.sqrt,
     "log1p": np.log1p,

@@ -72,6 +72,11 @@ class PanelDesign:
     control_names : tuple of str
     weights : (n,) float64 or None
     weights_name : str or None
+    terms : tuple of str
+        The term each column of ``exog`` belongs to; empty where there was no formula.
+    references : tuple of int
+        Of how many categories of its term each column of ``exog`` is the reference: where columns are collinear, these
+        go first.
     """
 
     endog: FloatArray
@@ -98,6 +103,8 @@ class PanelDesign:
     control_names: tuple[str, ...] = ()
     weights: FloatArray | None = None
     weights_name: str | None = None
+    terms: tuple[str, ...] = ()
+    references: tuple[int, ...] = ()
 
     @property
     def nobs(self) -> int:

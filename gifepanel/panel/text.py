@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 from collections.abc import Hashable, Iterable
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 
 from gifepanel.exceptions import caller_level
 
-__all__ = ["caller_level", "did_you_mean", "first_of", "show"]
+__all__ = ["caller_level", "did_you_mean", "first_of", "literal", "show"]
 
 
 def show(label: Any) -> str:
@@ -27,6 +28,12 @@ def show(label: Any) -> str:
     if isinstance(label, float) and label.is_integer() and abs(label) < 1e15:
         return str(int(label))  # years beside a missing one are stored as 2007.0
     return repr(label)
+
+
+def literal(label: Any) -> str:
+    """A label as it can stand in a formula: dates in quotes."""
+    text = show(label)
+    return repr(text) if isinstance(label, (datetime.date, pd.Period, np.datetime64)) else text
 
 
 def first_of(labels: Iterable[Any], limit: int = 5) -> str:
