@@ -25,6 +25,7 @@ from gifepanel.models.checks import (
 )
 from gifepanel.models.described import DescribedFactorModel
 from gifepanel.models.factor_likelihood import FactorLikelihood
+from gifepanel.models.foreign import refuse_model_words
 from gifepanel.models.reading import positions, read_design
 from gifepanel.models.selection import candidates, select_counts
 from gifepanel.panel.design import PanelDesign, design_from_formula
@@ -36,6 +37,7 @@ from gifepanel.results.inputs import Sample
 from gifepanel.results.selection import Selection
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedOptions
+from gifepanel.spellings.options import keywords, written
 
 __all__ = ["FactorModel"]
 
@@ -64,11 +66,14 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         missing: str = "drop",
         **options: Any,
     ) -> None:
-        reject_unknown(
-            {k: v for k, v in options.items() if k not in self._options},
-            (*self._options, "entity", "time", "absorb", "predetermined", "missing"),
-            type(self).__name__,
-        )
+        unknown = {k: v for k, v in options.items() if k not in self._options}
+        given = {"entity": entity, "time": time, "absorb": absorb, "predetermined": predetermined, "missing": missing}
+        own = {k: v for k, v in options.items() if k in self._options}
+        _refuse_text(type(self), endog, exog, {**own, **unknown, **given})
+        defaults = FactorModel.__init__.__kwdefaults__
+        name = type(self).__name__
+        refuse_model_words(name, unknown, {**own, **given}, defaults, data=_indexed(endog, exog), factors=True)
+        reject_unknown(unknown, (*self._options, *given), name)
         design = read_design(
             endog,
             exog,
@@ -80,9 +85,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             missing=missing,
         )
         self._set_up(design, positions(design, predetermined), exog, **options)
-        given = {"entity": entity, "time": time, "absorb": absorb, "predetermined": predetermined, "missing": missing}
-        self._call = called(type(self).__name__, {**options, **given}, FactorModel.__init__.__kwdefaults__,
-                            ("endog", "exog"))  # fmt: skip
+        self._call = called(name, {**options, **given}, defaults, ("endog", "exog"))
 
     @classmethod
     def from_formula(
@@ -131,11 +134,12 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         >>> model.exog_names
         ['L(sales)', 'price']
         """
-        reject_unknown(
-            {k: v for k, v in options.items() if k not in cls._options},
-            (*cls._options, "entity", "time", "predetermined", "missing", "context"),
-            f"{cls.__name__}.from_formula",
-        )
+        unknown = {k: v for k, v in options.items() if k not in cls._options}
+        given = {"entity": entity, "time": time, "predetermined": predetermined, "missing": missing}
+        own = {k: v for k, v in options.items() if k in cls._options}
+        name, defaults = f"{cls.__name__}.from_formula", FactorModel.__init__.__kwdefaults__
+        refuse_model_words(name, unknown, {**own, **given}, defaults, formula=formula, data=data, factors=True)
+        reject_unknown(unknown, (*cls._options, *given, "context"), name)
         design = design_from_formula(
             formula,
             data,
@@ -147,9 +151,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         )
         model = cls.__new__(cls)
         model._set_up(design, positions(design, predetermined), data, **options)
-        given = {"entity": entity, "time": time, "predetermined": predetermined, "missing": missing}
-        model._call = called(f"{cls.__name__}.from_formula", {**options, **given}, FactorModel.__init__.__kwdefaults__,
-                             (formula, "data"), design.spec.context if design.spec else ())  # fmt: skip
+        uses = design.spec.context if design.spec else ()
+        model._call = called(name, {**options, **given}, defaults, (formula, "data"), uses)
         return model
 
     # ---- set-up ---------------------------------------------------------------------------------------------------
@@ -347,7 +350,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         """Another covariance of the same estimate, for results."""
         from gifepanel.models.inference import read_covariance
 
-        choice = read_covariance(self, cov_type, cov_kwds, ssc, use_t)
+        choice = read_covariance(self, cov_type, cov_kwds, ssc, use_t, call="get_robustcov_results")
         return choice(self._fitted("get_robustcov_results")), choice.group_names, choice.use_t
 
     def _fitted(self, what: str) -> FactorEstimate:
@@ -359,6 +362,23 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
                 "res = model.fit()",
             )
         return estimate
+
+
+def _refuse_text(kind: type[FactorModel], endog: Any, exog: Any, options: Mapping[str, Any]) -> None:
+    """A formula has a function of its own."""
+    if isinstance(endog, str) or isinstance(exog, str):
+        formula, data = (endog, exog) if isinstance(endog, str) else (exog, endog)
+        given = {name: value for name, value in options.items() if value is not None and not (value == () or value == "drop")}
+        raise SpecificationError(
+            f"{kind.__name__} was given text, {formula!r}.",
+            "It takes an outcome and regressors; formulas have a function of their own.",
+            f"{kind.__name__}.from_formula({written(formula)}, data{', ' if given else ''}{keywords(given)})",
+        )
+
+
+def _indexed(endog: Any, exog: Any) -> Any:
+    """Whichever of the two says who and when."""
+    return exog if hasattr(exog, "columns") else endog
 
 
 def _spans_ones(x: Array) -> bool:

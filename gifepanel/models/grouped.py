@@ -22,6 +22,7 @@ from gifepanel.models.checks import (
     warn_not_converged,
 )
 from gifepanel.models.estimation import estimate_from_fit, slope_scale
+from gifepanel.models.foreign import refuse_fit_words
 from gifepanel.models.inference import infer, read_bias_correction, read_covariance
 from gifepanel.panel.text import caller_level, first_of
 from gifepanel.parallel import Progress
@@ -203,6 +204,7 @@ class GroupedIFE(FactorModel):
         """
         # checks
         arguments = {name: value for name, value in locals().items() if name not in ("self", "unknown")}
+        refuse_fit_words(self, unknown, arguments, GroupedIFE.fit.__kwdefaults__ or {})
         reject_unknown(unknown, GroupedIFE.fit.__kwdefaults__ or (), "fit")
         if self._candidates is not None:
             return self._fit_selected(arguments)

@@ -25,6 +25,7 @@ from gifepanel.models.checks import (
 )
 from gifepanel.models.cov_types import check_correction, check_df_correction, check_scale, known_cov_type
 from gifepanel.models.estimation import estimate_at, polished, reestimate_on
+from gifepanel.models.foreign import refuse_covariance_words
 from gifepanel.panel.frames import split_reading
 from gifepanel.results.inputs import Inference
 from gifepanel.solvers.interactive import SlopeMap
@@ -109,9 +110,18 @@ class CovarianceChoice:
 
 
 def read_covariance(
-    model: FactorModel, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: bool, use_t: bool | None
+    model: FactorModel,
+    cov_type: str,
+    cov_kwds: Mapping[str, Any] | None,
+    ssc: bool,
+    use_t: bool | None,
+    *,
+    call: str = "fit",
 ) -> CovarianceChoice:
     """Check the options and look the clusters up, before any estimation; t for "nonrobust" unless told otherwise."""
+    if str(cov_type).upper() not in _REFUSED:
+        keys = {key for known in _KEYWORDS.values() for key in known}
+        refuse_covariance_words(model, cov_type, cov_kwds, _KINDS, call=call, keys=keys)
     cov_type = known_cov_type(cov_type, (*_KINDS, *_NEEDS) if str(cov_type).upper() in _REFUSED else _KINDS)
     if cov_type in _NEEDS:
         fix = 'cov_type="HC1"' if cov_type.startswith("HC") else 'cov_type="cluster"'

@@ -17,6 +17,7 @@ from gifepanel.models.checks import (
     warn_not_converged,
 )
 from gifepanel.models.estimation import estimate_from_fit, slope_scale
+from gifepanel.models.foreign import refuse_fit_words
 from gifepanel.models.inference import infer, read_bias_correction, read_covariance
 from gifepanel.parallel import Progress
 from gifepanel.results.calls import called
@@ -150,6 +151,7 @@ class InteractiveFE(FactorModel):
         """
         # checks
         arguments = {name: value for name, value in locals().items() if name not in ("self", "unknown")}
+        refuse_fit_words(self, unknown, arguments, InteractiveFE.fit.__kwdefaults__ or {})
         reject_unknown(unknown, InteractiveFE.fit.__kwdefaults__ or (), "fit")
         if self._candidates is not None:
             return self._fit_selected(arguments)

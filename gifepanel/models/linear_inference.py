@@ -17,6 +17,7 @@ from gifepanel.inference.linear_covariance import LinearCovariance, linear_covar
 from gifepanel.inference.linear_sample import full_leverage, nuisance_in_root_weights
 from gifepanel.models.checks import check_choice, check_count, reject_unknown
 from gifepanel.models.cov_types import check_df_correction, check_scale, known_cov_type
+from gifepanel.models.foreign import refuse_covariance_words
 from gifepanel.panel.checks import check_aligned
 from gifepanel.panel.frames import read_as, read_frame, split_reading
 from gifepanel.panel.index import Codes, PanelIndex, code_labels, sort_codes
@@ -64,6 +65,7 @@ _KINDS = {
 }
 _CLUSTERED = ("cluster", "CR0", "CR2", "cluster-crv3", "cluster-jk")
 _TIMED = ("HAC", "hac-panel", "hac-groupsum")
+_KEYS = ("groups", "entity", "time", "maxlags", "kernel", "use_correction", "df_correction", "scale")
 _OPTIONS = {"clusters": "groups=", "times": "time=", "folds": "folds="}
 
 
@@ -131,10 +133,11 @@ class LinearChoice:
 
 
 def read_linear_covariance(
-    model: PartialledOLS, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: str
+    model: PartialledOLS, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: str, *, call: str = "fit"
 ) -> LinearChoice:
     """Check the options and look up clusters and times, before any estimation."""
     check_convention(ssc)
+    refuse_covariance_words(model, cov_type, cov_kwds, _KINDS, call=call, keys=_KEYS)
     kind = _KINDS[known_cov_type(cov_type, _KINDS)]
     keywords = read_keywords(cov_kwds)
     allowed = {"scale"} if kind == "fixed scale" else {"use_correction"}

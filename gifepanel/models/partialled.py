@@ -15,6 +15,7 @@ from statsmodels.regression.linear_model import OLS
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.models.checks import check_choice, check_flag, check_number, reject_unknown
 from gifepanel.models.described import DescribedLinearModel
+from gifepanel.models.foreign import refuse_fit_words, refuse_model_words
 from gifepanel.models.linear_likelihood import PartialledLikelihood
 from gifepanel.models.partialling import (
     AbsorptionOptions,
@@ -33,6 +34,7 @@ from gifepanel.parallel import Progress
 from gifepanel.projections.accelerator import check_accelerator
 from gifepanel.projections.system import Effect
 from gifepanel.results.calls import called
+from gifepanel.spellings.options import keywords
 
 if TYPE_CHECKING:
     from gifepanel.models.linear_inference import LinearChoice
@@ -91,21 +93,24 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         missing: str = "drop",
         **unknown: Any,
     ) -> None:
-        reject_unknown(unknown, PartialledOLS.__init__.__kwdefaults__ or (), "PartialledOLS")
+        given = {"absorb": absorb, "weights": weights, "entity": entity, "time": time, "singletons": singletons}
+        given |= {"missing": missing}
+        defaults = PartialledOLS.__init__.__kwdefaults__ or {}
         if isinstance(endog, str):
+            own = {name: value for name, value in {**given, **unknown}.items() if value is not defaults.get(name)}
             raise SpecificationError(
                 f"PartialledOLS was given text, {endog!r}.",
                 "It takes an outcome and regressors; formulas have a function of their own.",
-                f"PartialledOLS.from_formula({endog!r}, data)",
+                f"PartialledOLS.from_formula({endog!r}, data{', ' if own else ''}{keywords(own)})",
             )
+        refuse_model_words("PartialledOLS", unknown, given, defaults, data=exog)
+        reject_unknown(unknown, defaults, "PartialledOLS")
         endog, exog = _as_frames(endog, exog)
         design = design_from_frames(
             endog, exog, entity=entity, time=time, absorbed=absorb, missing=missing, weights=weights, panel=False
         )
         self._set_up(design, exog, entity, time, singletons)
-        given = {"absorb": absorb, "weights": weights, "entity": entity, "time": time, "singletons": singletons}
-        self._call = called("PartialledOLS", {**given, "missing": missing}, PartialledOLS.__init__.__kwdefaults__,
-                            ("endog", "exog"))  # fmt: skip
+        self._call = called("PartialledOLS", given, defaults, ("endog", "exog"))
 
     @classmethod
     def from_formula(
@@ -152,7 +157,11 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         >>> model.fit().params.round(3).to_dict()
         {'price': -0.588}
         """
-        reject_unknown(unknown, PartialledOLS.from_formula.__func__.__kwdefaults__ or (), "PartialledOLS.from_formula")  # type: ignore[attr-defined]
+        given = {"partial": partial, "weights": weights, "entity": entity, "time": time, "singletons": singletons}
+        given |= {"missing": missing}
+        name, defaults = "PartialledOLS.from_formula", cls.from_formula.__func__.__kwdefaults__  # type: ignore[attr-defined]
+        refuse_model_words(name, unknown, {**given, "learner": learner}, defaults, formula=formula, data=data)
+        reject_unknown(unknown, defaults, name)
         design = design_from_formula(
             formula,
             data,
@@ -166,10 +175,8 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         )
         model = cls.__new__(cls)
         model._set_up(design, data, entity, time, singletons, learner)
-        given = {"partial": partial, "weights": weights, "entity": entity, "time": time, "singletons": singletons}
-        defaults = cls.from_formula.__func__.__kwdefaults__  # type: ignore[attr-defined]
-        model._call = called("PartialledOLS.from_formula", {**given, "missing": missing}, defaults,
-                             (formula, "data"), design.spec.context if design.spec else ())  # fmt: skip
+        uses = design.spec.context if design.spec else ()
+        model._call = called(name, given, defaults, (formula, "data"), uses)
         return model
 
     # ---- set-up ----
@@ -303,6 +310,7 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         from gifepanel.models.linear_inference import read_linear_covariance
 
         written = called("fit", arguments, PartialledOLS.fit.__kwdefaults__)
+        refuse_fit_words(self, unknown, arguments, PartialledOLS.fit.__kwdefaults__ or {})
         reject_unknown(unknown, PartialledOLS.fit.__kwdefaults__ or (), "fit")
         check_choice("nonconvergence", nonconvergence, ("raise", "warn"))
         tol = check_number("tol", tol, 1e-10, positive=True)
@@ -351,7 +359,7 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         """Another covariance estimator for the same fit."""
         from gifepanel.models.linear_inference import read_linear_covariance
 
-        return read_linear_covariance(self, cov_type, cov_kwds, ssc)
+        return read_linear_covariance(self, cov_type, cov_kwds, ssc, call="get_robustcov_results")
 
     def _clustered_choice(self, current: LinearChoice | None, groups: Any, ssc: str) -> LinearChoice:
         """One way of clustering: `groups`, or that of the current covariance, or the first absorbed effect."""

@@ -27,6 +27,7 @@ from gifepanel.panel.coding import AbsorbedBlock
 from gifepanel.panel.cubes import design_from_arrays
 from gifepanel.panel.effect_codes import code_effect
 from gifepanel.panel.expressions import Expression, lags_of, uses_panel
+from gifepanel.panel.foreign import foreign_words_told
 from gifepanel.panel.frames import PanelFrame, plain_column, read_frame, read_weights, split_reading
 from gifepanel.panel.grammar import AbsorbedEffect, check_powers, expand_lags, parse_absorbed, split_formula, split_top
 from gifepanel.panel.index import PanelIndex
@@ -54,6 +55,7 @@ BoolArray = npt.NDArray[np.bool_]
 # --- formula ------------------------------------------------------------------------------------------------
 
 
+@foreign_words_told
 def design_from_formula(
     formula: str,
     data: Any,

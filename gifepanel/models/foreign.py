@@ -1,0 +1,148 @@
+"""Options in words of other packages: refused with the call that says the same here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gifepanel.exceptions import SpecificationError
+from gifepanel.spellings.options import (
+    Line,
+    Names,
+    covariance_in_our_words,
+    fit_in_our_words,
+    keywords,
+    model_in_our_words,
+    written,
+)
+
+__all__ = ["names_of_data", "names_of_model", "refuse_covariance_words", "refuse_fit_words", "refuse_model_words"]
+
+
+def names_of_data(data: Any, entity: Any, time: Any, *, factors: bool) -> Names:
+    """Who and when, and the columns, as far as a frame tells before it is read."""
+    levels = [str(name) for name in getattr(getattr(data, "index", None), "names", ()) if name is not None]
+    columns = [str(name) for name in getattr(data, "columns", ())]
+    own = levels if len(levels) == 2 else [None, None]
+    return Names(
+        entity if isinstance(entity, str) else own[0],
+        time if isinstance(time, str) else own[1],
+        (),
+        tuple([*columns, *levels]),
+        factors,
+    )
+
+
+def names_of_model(model: Any) -> Names:
+    """Who and when, effects and columns of a model that is built."""
+    design = model.design
+    factors = not hasattr(model, "panel_index")
+    index = design.index if factors else model.panel_index(model._entity, model._time, required=False)
+    effects = [effect.factors[0] for effect in design.absorbed_effects if len(effect.factors) == 1]
+    columns = names_of_data(model._source, None, None, factors=factors).columns
+    names = (None, None) if index is None else (index.entity_name, index.time_name)
+    return Names(*names, tuple(effects), columns, factors)
+
+
+def refuse_model_words(
+    name: str,
+    unknown: Mapping[str, Any],
+    given: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    *,
+    formula: Any = None,
+    data: Any = None,
+    positional: str = "endog, exog",
+    factors: bool = False,
+) -> None:
+    """Raise for options of others that say how a model is built, with the line that builds and fits it.
+
+    Parameters
+    ----------
+    name : str
+        ``PartialledOLS.from_formula``.
+    unknown, given, defaults : mapping
+        Options the model does not have; those it has, and their defaults.
+    formula, data : optional
+        None where the model is built from arrays.
+    positional : str
+        Source of the positional arguments without a formula.
+    factors : bool
+    """
+    own = {key: value for key, value in given.items() if not _same(value, defaults.get(key))}
+    if isinstance(data, str) and formula is not None and not isinstance(formula, str):
+        raise SpecificationError(
+            f"{name} was given data first and the formula {data!r} after them.",
+            "The formula comes first.",
+            f"{name}({_joined(written(data), 'data', keywords({**own, **unknown}))})",
+        )
+    text = formula if isinstance(formula, str) else None
+    if not unknown or (formula is not None and text is None):
+        return
+    names = names_of_data(data, given.get("entity"), given.get("time"), factors=factors)
+    line = model_in_our_words(text, unknown, own, names)
+    if line is None:
+        return
+    start = f"{written(line.formula)}, {line.data}" if line.formula is not None else positional
+    call = f"{name}({_joined(start, keywords(line.options))})"
+    if line.fit:
+        call += f".fit({keywords(line.fit)})"
+    raise _refused(name, unknown, own, line, call)
+
+
+def refuse_fit_words(
+    model: Any, unknown: Mapping[str, Any], arguments: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> None:
+    """Raise for options of others that ``fit`` was given, with its call in our words."""
+    if not unknown:
+        return
+    own = {key: value for key, value in arguments.items() if not _same(value, defaults.get(key))}
+    line = fit_in_our_words(unknown, own, names_of_model(model))
+    if line is not None:
+        raise _refused("fit", unknown, own, line, f"fit({keywords(line.fit)})")
+
+
+def refuse_covariance_words(
+    model: Any, cov_type: Any, cov_kwds: Any, known: Iterable[str], *, call: str = "fit", keys: Iterable[str] = ()
+) -> None:
+    """Raise for names of covariances and of their options that are those of others."""
+    line = covariance_in_our_words(cov_type, cov_kwds, names_of_model(model), known, keys=keys)
+    if line is None:
+        return
+    kind, kwds = line.fit.get("cov_type", cov_type), line.fit.get("cov_kwds", {})
+    rest = {key: value for key, value in line.fit.items() if key not in ("cov_type", "cov_kwds")}
+    if call == "get_robustcov_results":
+        fix = f"{call}({_joined(written(kind), keywords({**kwds, **rest}))})"
+    elif set(line.fit) == {"cov_type"} and not cov_kwds:
+        fix = f"cov_type={kind!r}"
+    else:
+        fix = f"fit({keywords({'cov_type': kind, **({'cov_kwds': kwds} if kwds else {}), **rest})})"
+    foreign = list(cov_kwds or ()) if isinstance(cov_kwds, Mapping) else []
+    found = f"cov_type is {written(cov_type)}" + (f" with {', '.join(map(str, foreign))}" if foreign else "")
+    raise SpecificationError(f"{found}.", _needed(line, f"It knows {', '.join(known)}."), fix)
+
+
+def _same(value: Any, default: Any) -> bool:
+    if value is default:
+        return True
+    simple = isinstance(value, (str, int, float, tuple, bool))
+    return simple and type(value) is type(default) and bool(value == default)
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _needed(line: Line, otherwise: str) -> str:
+    return ". ".join(line.notes) if line.notes else otherwise
+
+
+def _refused(
+    name: str, unknown: Mapping[str, Any], own: Mapping[str, Any], line: Line, call: str
+) -> SpecificationError:
+    words = ", ".join(f"{key}={written(value, key)}" for key, value in unknown.items())
+    return SpecificationError(
+        f"{name} got {words}.",
+        _needed(line, "That is how another package says it."),
+        call,
+    )

@@ -1,0 +1,472 @@
+"""Options of other packages as a call of ours that keeps the whole request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gifepanel.spellings.formulas import formula_in_our_words, with_effects
+from gifepanel.spellings.tables import (
+    BOOTSTRAPS,
+    COVARIANCE_OPTIONS,
+    COVARIANCES,
+    EFFECT_OPTIONS,
+    EFFECT_WORDS,
+    FACTORS,
+    FIT_WORDS,
+    KEYWORD_DICTS,
+    KEYWORDS,
+    MODEL_WORDS,
+    NEEDLESS,
+    OWN_FIT,
+    SINGLETONS,
+    SMALL_SAMPLE,
+    TOLERANCES,
+    WAYS,
+    WORKERS,
+)
+
+__all__ = ["Line", "Names", "covariance_in_our_words", "fit_in_our_words", "keywords", "model_in_our_words", "written"]
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the data call their entities and periods, the effects of the model, and all columns.
+
+    Attributes
+    ----------
+    entity, time : str or None
+    effects : tuple of str
+    columns : tuple of str
+    factors : bool
+        Whether the model has factors: it has fewer covariances.
+    """
+
+    entity: str | None = None
+    time: str | None = None
+    effects: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    factors: bool = False
+
+
+@dataclass
+class Line:
+    """A call in our words: keyword arguments, those of its ``fit``, and what to say of the change."""
+
+    options: dict[str, Any] = field(default_factory=dict)
+    fit: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    formula: str | None = None
+    data: str = "data"
+
+    def say(self, note: str) -> None:
+        if note and note not in self.notes:
+            self.notes.append(note)
+
+
+class _Source(str):
+    """Text that stands in a line as it is: a name or an expression, no literal."""
+
+    __slots__ = ()
+
+
+def written(value: Any, name: str = "value", columns: Iterable[str] = ()) -> str:
+    """Source of a value; a Series that is a column by its name, other objects by the name of their option."""
+    if isinstance(value, _Source):
+        return str(value)
+    if isinstance(value, str):
+        plain = repr(value)
+        return f'"{plain[1:-1]}"' if plain.startswith("'") and '"' not in value else plain
+    if value is None or isinstance(value, (bool, int, float, range)):
+        return repr(value)
+    if isinstance(value, (list, tuple)) and len(value) <= 60:
+        inner = ", ".join(written(one, name, columns) for one in value)
+        return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' * (len(value) == 1)})"
+    if isinstance(value, Mapping):
+        pairs = (f"{written(key)}: {written(one, str(key), columns)}" for key, one in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        return repr(value.item())
+    return name if name.isidentifier() else "value"
+
+
+def keywords(options: Mapping[str, Any]) -> str:
+    """``a=1, b="x"``."""
+    return ", ".join(f"{name}={written(value, name)}" for name, value in options.items())
+
+
+# ---- covariances
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[\s._-]", "", text.casefold())
+
+
+_KIND_OF = {word: kind for kind, words in COVARIANCES.items() for word in words.split()}
+_SPELLED = re.compile(r"\s*(?:vce\s*\()?\s*([A-Za-z][\w.\s-]*?)?\s*(?:\(\s*(\d+)\s*\))?\s*(~|\s|\()\s*([^()~]+?)\s*\)?\s*")
+
+
+def _names_in(text: str) -> list[str]:
+    return [part.strip().strip("`") for part in re.split(r"[+,&\s]+(?![^`]*`[^`]*$)", text) if part.strip()]
+
+
+def _one_or_list(ways: Any) -> Any:
+    if isinstance(ways, str):
+        found = _names_in(ways.lstrip("~ "))
+        return found[0] if len(found) == 1 else found
+    if isinstance(ways, (list, tuple)) and len(ways) == 1:
+        return ways[0]
+    return list(ways) if isinstance(ways, tuple) else ways
+
+
+def _as_names(given: Any, names: Names) -> Any:
+    """A Series or a frame of columns of the data, by name."""
+    if hasattr(given, "columns"):
+        ways = [str(name) for name in given.columns]
+        return _one_or_list(ways) if all(way in names.columns for way in ways) else given
+    name = getattr(given, "name", None)
+    return name if isinstance(name, str) and name in names.columns else given
+
+
+def _read_vcov(value: Any, names: Names) -> dict[str, Any] | None:
+    """``vcov`` in any spelling as kind, groups, time, maxlags."""
+    if isinstance(value, Mapping) and len(value) == 1:
+        word, ways = next(iter(value.items()))
+        kind = _KIND_OF.get(_word(str(word)))
+        return None if kind is None else {"kind": kind, "groups": _one_or_list(_as_names(ways, names))}
+    if isinstance(value, (list, tuple)) and value and all(isinstance(one, str) for one in value):
+        return {"kind": "cluster", "groups": _one_or_list(value)}
+    if not isinstance(value, str):
+        return None
+    if _word(value) in _KIND_OF:
+        return {"kind": _KIND_OF[_word(value)]}
+    if value in names.columns:
+        return {"kind": "cluster", "groups": value}
+    found = _SPELLED.fullmatch(value)
+    if found is None:
+        bare = re.fullmatch(r"\s*([\w.-]+)\s*\(\s*(\d*)\s*\)\s*", value)
+        kind = _KIND_OF.get(_word(bare.group(1))) if bare else None
+        return None if kind is None or bare is None else {"kind": kind} | ({"maxlags": int(bare[2])} if bare[2] else {})
+    word, lag, _, rest = found.groups()
+    kind = _KIND_OF.get(_word(word)) if word else "cluster"
+    if kind is None:
+        return None
+    out: dict[str, Any] = {"kind": kind} | ({"maxlags": int(lag)} if lag else {})
+    ways = _names_in(rest)
+    if kind == "driscoll-kraay":
+        out["time"] = ways[-1]
+    elif kind == "hac-panel":
+        out |= {"groups": ways[0]} | ({"time": ways[1]} if len(ways) > 1 else {})
+    else:
+        out["groups"] = _one_or_list(ways)
+    return out
+
+
+def _assembled(want: Mapping[str, Any], names: Names, line: Line) -> dict[str, Any]:
+    """cov_type and cov_kwds of what was asked for."""
+    kind, kwds = want.get("kind"), {key: want[key] for key in KEYWORDS.values() if key in want}
+    many = {"twoway": 2, "threeway": 3, "fourway": 4}.get(str(kind))
+    if many:
+        known = [*names.effects, *(name for name in (names.entity, names.time) if name and name not in names.effects)]
+        kwds.setdefault("groups", known[:many] or ["firm", "year"])
+        kind = "cluster"
+    if kind is None:
+        kind = "cluster" if "groups" in kwds or "entity" in kwds and "maxlags" not in kwds else None
+    if kind is None and {"maxlags", "kernel"} & set(kwds):
+        kind = "hac-panel"
+    if names.factors and kind in ("CR0", "CR2", "CR3", "HC2", "HC3"):
+        line.say(f"{kind} is not defined with estimated factors; this is the nearest")
+        kind = "cluster" if kind.startswith("CR") else "HC1"
+    if isinstance(kind, str) and (kind.startswith("CR") or kind == "cluster"):
+        if "entity" in kwds:
+            kwds.setdefault("groups", kwds.pop("entity"))
+        if kwds.get("groups") is None:
+            kwds["groups"] = names.entity or (names.effects[0] if names.effects else "firm")
+        kwds = {key: kwds[key] for key in kwds if key in ("groups", "use_correction", "df_correction")}
+    elif kind == "hac-panel":
+        if "entity" in kwds:
+            kwds.setdefault("groups", kwds.pop("entity"))
+        if names.entity is None and "groups" not in kwds:
+            kwds["groups"] = "firm"
+        if names.time is None and "time" not in kwds:
+            kwds["time"] = "year"
+        if names.factors:
+            kwds = {key: kwds[key] for key in kwds if key not in ("groups", "time")}
+    elif kind == "driscoll-kraay":
+        kwds = {key: kwds[key] for key in kwds if key not in ("groups", "entity")}
+        if names.time is None and "time" not in kwds:
+            kwds["time"] = "year"
+    if isinstance(kwds.get("kernel"), str):
+        kwds["kernel"] = {"newey-west": "bartlett"}.get(kwds["kernel"].casefold(), kwds["kernel"].casefold())
+    if isinstance(kwds.get("maxlags"), float) and kwds["maxlags"] == int(kwds["maxlags"]):
+        kwds["maxlags"] = int(kwds["maxlags"])
+    return ({"cov_type": kind} if kind else {}) | ({"cov_kwds": kwds} if kwds else {})
+
+
+def covariance_in_our_words(
+    cov_type: Any, cov_kwds: Any, names: Names, known: Iterable[str], *, keys: Iterable[str] = ()
+) -> Line | None:
+    """The line for a covariance in words of others; None where all words are ours.
+
+    Parameters
+    ----------
+    cov_type, cov_kwds
+        As given to ``fit``.
+    names : Names
+    known : iterable of str
+        Names of covariances that the model knows.
+    keys : iterable of str
+        Keys of `cov_kwds` that its covariances know.
+    """
+    ours = {_word(name) for name in known}
+    given = dict(cov_kwds) if isinstance(cov_kwds, Mapping) else {}
+    foreign = [key for key in given if key in (*KEYWORDS, *WAYS, *SMALL_SAMPLE) and key not in (*keys, "use_t")]
+    strange = isinstance(cov_type, str) and _word(cov_type) not in ours
+    strange = strange or isinstance(cov_type, (dict, list, tuple))
+    if not foreign and not strange:
+        return None
+    read = _read_vcov(cov_type, names)
+    if read is None:
+        return None
+    line = Line()
+    rest = {key: value for key, value in given.items() if key not in foreign}
+    options = {("cov_type" if key == "kind" else key): value for key, value in read.items()}
+    converted = fit_in_our_words({**options, **{key: given[key] for key in foreign}}, {"cov_kwds": rest}, names)
+    if converted is None:
+        return None
+    line.fit, line.notes = converted.fit, converted.notes
+    if not given and set(read) == {"kind"} and line.fit.get("cov_kwds") == {"groups": names.entity}:
+        line.fit.pop("cov_kwds")  # entities are what is clustered by where nothing else is said
+    return line
+
+
+# ---- options of fit
+
+
+def fit_in_our_words(unknown: Mapping[str, Any], given: Mapping[str, Any], names: Names) -> Line | None:
+    """The call of ``fit`` that options of others ask for; None where no option is known to belong elsewhere.
+
+    Parameters
+    ----------
+    unknown : mapping
+        Options that ``fit`` does not have.
+    given : mapping
+        Those it has, without defaults.
+    names : Names
+    """
+    if not any(name in (*FIT_WORDS, "cov_type") for name in unknown):
+        return None
+    line, want, ways = Line(), {}, []
+    rest: dict[str, Any] = {}
+    given = dict(given)
+    own_kwds = dict(given.pop("cov_kwds", None) or {})
+    for keyword in KEYWORD_DICTS:
+        if isinstance(unknown.get(keyword), Mapping):
+            unknown = {**{k: v for k, v in unknown.items() if k != keyword}, **unknown[keyword]}
+    own_type = given.pop("cov_type", None)
+    if own_type is not None:
+        want |= _read_vcov(own_type, names) or {"kind": own_type}
+    for name, value in unknown.items():
+        if name == "cov_type":
+            want |= _read_vcov(value, names) or {"kind": value}
+            want |= {"kind": own_type} if own_type not in (None, "nonrobust") else {}
+        elif name in ("robust", "hetero") and isinstance(value, bool):
+            want |= {"kind": want.get("kind") or "HC1"} if value else {}
+        elif name == "se" and isinstance(value, bool):
+            line.say("Standard errors always come with a fit")
+        elif name in COVARIANCE_OPTIONS:
+            read = _read_vcov(value, names)
+            if read is None:
+                rest[name] = value
+            else:
+                want |= read
+        elif name in WAYS:
+            own = names.entity if name == "cluster_entity" else names.time
+            ways += [own or ("firm" if name == "cluster_entity" else "year")] if value else []
+        elif name in KEYWORDS:
+            key = KEYWORDS[name]
+            if key == "groups" and value is not None:
+                value = _as_names(value, names)
+                value = _one_or_list(value) if isinstance(value, (str, list, tuple)) else value
+                value = _Source(name) if not isinstance(value, (str, list, tuple)) else value
+                if isinstance(value, list) and not all(isinstance(one, str) for one in value):
+                    value = _Source(name)
+            if value is not None:
+                want[key] = value
+        elif name in SMALL_SAMPLE:
+            _small_sample(name, value, given, line, names)
+        elif name in NEEDLESS:
+            line.say(NEEDLESS[name])
+        elif name in WORKERS:
+            given["n_jobs"] = value
+        elif name in TOLERANCES:
+            given["tol"] = value
+        elif name in BOOTSTRAPS:
+            _bootstrap(name, value, line, names)
+        elif name == "fixef_maxiter":
+            line.say("Effects are solved for until tol= is met")
+        else:
+            rest[name] = value
+    if ways:
+        own = want.get("groups")
+        have = [] if own is None else own if isinstance(own, list) else [own]
+        want["groups"] = _one_or_list([*have, *(way for way in ways if way not in have)])
+        want["kind"] = want["kind"] if str(want.get("kind", "")).startswith("CR") else "cluster"
+    covariance = _assembled({**own_kwds, **want}, names, line)
+    extra = {key: value for key, value in own_kwds.items() if key not in KEYWORDS.values()}
+    if extra:
+        covariance["cov_kwds"] = {**covariance.get("cov_kwds", {}), **extra}
+    line.fit = {**covariance, **given, **rest}
+    return line
+
+
+def _small_sample(name: str, value: Any, given: dict[str, Any], line: Line, names: Names) -> None:
+    """linearmodels' options of the small sample."""
+    if name == "group_debias" and value and not names.factors:
+        given.setdefault("ssc", "statsmodels")
+        line.say("ssc= names a small-sample convention; group_debias=True is the one of statsmodels")
+    elif name in ("debiased", "small") and value:
+        line.say("Degrees of freedom are always counted, unless ssc= says otherwise")
+    elif name in ("debiased", "small", "df_adjust", "group_debias") and value is False:
+        given.setdefault("ssc", False if names.factors else "none")
+    else:
+        line.say("How degrees of freedom are counted is what ssc= says")
+
+
+def _bootstrap(name: str, value: Any, line: Line, names: Names) -> None:
+    """Bootstrap errors: a test instead, or formulas."""
+    if names.factors:
+        line.say("Errors come from formulas here: no draws are needed")
+    else:
+        number = f", n_boot={value}" if isinstance(value, int) and not isinstance(value, bool) else ""
+        line.say(f'Draws belong to the test: res.wild_bootstrap("x"{number})')
+
+
+# ---- models
+
+
+def model_in_our_words(
+    formula: str | None, unknown: Mapping[str, Any], given: Mapping[str, Any], names: Names
+) -> Line | None:
+    """The call that builds the model that options of others ask for; None where none is known to belong elsewhere.
+
+    Parameters
+    ----------
+    formula : str or None
+        None where the model is built from arrays or frames.
+    unknown : mapping
+        Options that the model does not have.
+    given : mapping
+        Those it has, without defaults.
+    names : Names
+    """
+    if not any(name in (*MODEL_WORDS, *FIT_WORDS, *OWN_FIT) for name in unknown):
+        return None
+    line = Line(options=dict(given), formula=formula)
+    index = unknown.get("index", unknown.get("panel_id", unknown.get("panel.id")))
+    if isinstance(index, str):
+        index = _names_in(index.lstrip("~ "))
+    entity = unknown.get("id", unknown.get("unit", unknown.get("i")))
+    if isinstance(index, (list, tuple)) and len(index) == 2:
+        line.options |= {"entity": index[0], "time": index[1]}
+    elif isinstance(entity, str):
+        line.options |= {"entity": entity} | ({"time": unknown["t"]} if isinstance(unknown.get("t"), str) else {})
+    own = Names(
+        line.options.get("entity") if isinstance(line.options.get("entity"), str) else names.entity,
+        line.options.get("time") if isinstance(line.options.get("time"), str) else names.time,
+        names.effects,
+        names.columns,
+        names.factors,
+    )
+    effects: list[str] = []
+    for_fit: dict[str, Any] = {}
+    for name, value in unknown.items():
+        if name in EFFECT_OPTIONS:
+            effects += [effect for effect in _effects(name, value, own) if effect not in effects]
+        elif name in ("index", "panel_id", "panel.id", "id", "unit", "i", "t"):
+            continue
+        elif name in FACTORS and (names.factors or name == "r"):
+            line.options["n_factors"] = _range(value, line)
+        elif name == "CV":
+            line.options |= {"n_factors": "auto"} if value and not isinstance(line.options.get("n_factors"), range) else {}
+        elif name in SINGLETONS:
+            drop = value in ("singleton", "singletons", "perfect", "perfect_fit", "both") or value is True
+            line.options["singletons"] = "drop" if drop is (name != "keepsingletons") else "keep"
+        elif name == "subset":
+            line.data = _subset(value)
+        elif name == "weights_type":
+            _weights(value, line)
+        elif name in ("split", "fsplit"):
+            line.say(f'One model for each part: {{part: ... for part, rows in data.groupby("{value}")}}')
+            line.data = "rows"
+        elif name in FIT_WORDS or name in OWN_FIT:
+            for_fit[name] = value
+        else:
+            line.options[name] = value
+    if for_fit:
+        known = {key: value for key, value in for_fit.items() if key in OWN_FIT}
+        foreign = {key: value for key, value in for_fit.items() if key not in OWN_FIT}
+        all_effects = Names(own.entity, own.time, (*own.effects, *effects), own.columns, own.factors)
+        converted = fit_in_our_words(foreign, known, all_effects)
+        line.fit = known if converted is None else converted.fit
+        for note in converted.notes if converted else ():
+            line.say(note)
+    if effects and formula is not None:
+        line.formula = with_effects(formula, effects)
+    elif effects:
+        before = line.options.get("absorb") or []
+        before = [before] if isinstance(before, str) else list(before)
+        line.options["absorb"] = _one_or_list([*before, *(e for e in effects if e not in before)])
+    if line.formula is not None:
+        changed = formula_in_our_words(line.formula, own.entity, own.time, own.columns)
+        line.formula = changed.formulas[0] if changed and len(changed.formulas) == 1 else line.formula
+    return line
+
+
+def _effects(name: str, value: Any, names: Names) -> list[str]:
+    """Effects that an option asks for."""
+    entity, time = names.entity or "firm", names.time or "year"
+    if name in ("entity_effects", "time_effects", "twfe"):
+        own = {"entity_effects": [entity], "time_effects": [time], "twfe": [entity, time]}[name]
+        return own if value else []
+    if name in ("effect", "effects", "force") and isinstance(value, str) and _word(value) in EFFECT_WORDS:
+        return [{"e": entity, "t": time}[one] for one in EFFECT_WORDS[_word(value)]]
+    if value is None or value is False:
+        return []
+    if isinstance(value, str):
+        return [part.strip() for part in value.lstrip("~ ").split("+") if part.strip() not in ("", "0")]
+    if hasattr(value, "columns"):
+        return [str(column) for column in value.columns]
+    label = getattr(value, "name", None)
+    if isinstance(label, str):
+        return [label]
+    return [str(one) for one in value] if isinstance(value, Sequence) else [str(value)]
+
+
+def _range(value: Any, line: Line) -> Any:
+    """fect's ``r = c(0, 5)`` is a range; here a list has candidates."""
+    pair = isinstance(value, (list, tuple)) and len(value) == 2 and all(type(one) is int for one in value)
+    if pair and value[0] < value[1]:
+        line.say("A list holds candidates here, a range all numbers from its first to its last")
+        return range(value[0], value[1] + 1)
+    return value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
+
+
+def _subset(value: Any) -> str:
+    """The rows of `data` that ``subset=`` asks for."""
+    if isinstance(value, str):
+        return f"data.query({written(value.lstrip('~ '))})"
+    return "data.loc[subset]"
+
+
+def _weights(value: Any, line: Line) -> None:
+    """pyfixest's kinds of weights."""
+    weights = line.options.get("weights")
+    if isinstance(value, str) and value.casefold().startswith(("f", "freq")) and isinstance(weights, str):
+        line.options.pop("weights")
+        line.data = f"data.loc[data.index.repeat(data[{written(weights)}])]"
+        line.say("Weights are analytic here; frequencies are rows repeated")
+    else:
+        line.say("Weights are analytic here, as aweights")
