@@ -61,7 +61,7 @@ clean:
 
 .venv/stamp-run: pyproject.toml | .venv/bin/python
 	@echo "installing gifepanel"
-	@$(PIP) -e .
+	@$(PIP) -e ".[plot]"
 	@touch $@
 
 .venv/stamp-dev: pyproject.toml | .venv/bin/python

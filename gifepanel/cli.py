@@ -70,9 +70,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0, or 2 after an error, which is one message on the standard error stream.
+        Exit code: 0; 2 after an error and 130 after an interruption, each with one message on the standard error stream.
     """
-    arguments = _parser().parse_args(argv)
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        print("gifepanel: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    parser = _parser()
+    arguments, strange = parser.parse_known_args(argv)
+    if strange:
+        parser.error(f"unrecognized arguments: {' '.join(strange)}{_in_our_words(arguments, strange)}")
     try:
         with _plain_warnings():
             arguments.run(arguments)
@@ -165,15 +176,15 @@ def _fit(arguments: argparse.Namespace) -> None:
     write = _writer(arguments.output)
     _check_report(arguments.report)
     grouped = _is_grouped(arguments)
+    kind_of, ways = _cov_type(arguments)
     data = _read(arguments.file, arguments.entity, arguments.time, ids=grouped)
     kind = gifepanel.GroupedIFE if grouped else gifepanel.PartialledOLS
     names = {"entity": "entity", "time": "time", "partial": "partial", "weights": "weights"}
     names |= {"n_groups": "groups", "n_factors": "factors"}
     given = {name: getattr(arguments, option) for name, option in names.items()}
     model = kind.from_formula(arguments.formula, data, **_without_none(given))
-    ways = None if arguments.cluster is None else arguments.cluster.split(",")
     options = {
-        "cov_type": "cluster" if ways and arguments.cov_type is None else arguments.cov_type,
+        "cov_type": "cluster" if ways and kind_of is None else kind_of,
         "cov_kwds": None if ways is None else {"groups": ways[0] if len(ways) == 1 else ways},
         "random_state": arguments.seed,
     }
@@ -183,6 +194,59 @@ def _fit(arguments: argparse.Namespace) -> None:
     if write is not None:
         arguments.output.write_text(write(results), encoding="utf-8")
     _write_report(results, arguments.report, quiet=arguments.quiet)
+
+
+def _in_our_words(arguments: argparse.Namespace, strange: Sequence[str]) -> str:
+    """The options that stand for those of other packages: ``--robust``, ``--vcov ~firm``, ``--absorb firm``."""
+    from gifepanel.spellings.options import Names, model_in_our_words
+
+    words: dict[str, Any] = {}
+    for piece in strange:
+        name, equals, value = piece.partition("=")
+        if name.startswith("--"):
+            words[name.lstrip("-").replace("-", "_")] = value if equals else True
+        elif words:
+            words[next(reversed(words))] = piece
+    formula = getattr(arguments, "formula", None)
+    own = {name: getattr(arguments, name, None) for name in ("entity", "time", "weights", "cov_type")}
+    names = Names(own["entity"], own["time"])
+    given = {} if own["cov_type"] is None else {"cov_type": own["cov_type"]}
+    line = None if formula is None else model_in_our_words(formula, words | given, {}, names)
+    if line is None or not set(line.options) <= {"entity", "time", "n_factors", "n_groups"}:
+        return ""
+    out = [f'"{line.formula}"'] if line.formula != formula else []
+    ways = line.fit.get("cov_kwds", {}).get("groups")
+    out += [f"--cov-type {line.fit['cov_type']}"] if line.fit.get("cov_type") not in (None, "cluster") else []
+    out += [] if ways is None else [f"--cluster {ways if isinstance(ways, str) else ','.join(ways)}"]
+    spelled = {"entity": "entity", "time": "time", "n_factors": "factors", "n_groups": "groups"}
+    out += [f"--{spelled[name]} {_counted(value)}" for name, value in line.options.items()]
+    return f". In words of gifepanel: {' '.join(out)}" if out else ""
+
+
+def _counted(value: Any) -> str:
+    """A range as it is written on the command line."""
+    return f"{value.start}-{value.stop - 1}" if isinstance(value, range) else str(value)
+
+
+def _cov_type(arguments: argparse.Namespace) -> tuple[str | None, list[str] | None]:
+    """--cov-type and the clusters of --cluster; words of other packages are refused with ours."""
+    from gifepanel.spellings.options import Names, covariance_in_our_words
+
+    kind = arguments.cov_type
+    ways = None if arguments.cluster is None else [way.strip() for way in arguments.cluster.split(",")]
+    if ways is not None and any("+" in way for way in ways):
+        raise _InputError(f"--cluster {arguments.cluster}: ways are joined by commas. --cluster "
+                          f"{','.join(part.strip() for way in ways for part in way.split('+'))}.")  # fmt: skip
+    from gifepanel.models.linear_inference import KINDS
+
+    names = Names(arguments.entity, arguments.time)
+    line = None if kind is None else covariance_in_our_words(kind, None, names, KINDS)
+    if line is not None:
+        groups = line.fit.get("cov_kwds", {}).get("groups")
+        own = [] if groups is None else [groups] if isinstance(groups, str) else list(groups)
+        told = f" --cluster {','.join(own)}" if own and ways is None else ""
+        raise _InputError(f"--cov-type {kind} is a word of another package. --cov-type {line.fit['cov_type']}{told}.")
+    return kind, ways
 
 
 def _is_grouped(arguments: argparse.Namespace) -> bool:

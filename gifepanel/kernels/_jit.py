@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, overload
 
 import numba
+from numba.core.registry import CPUDispatcher
 
 __all__ = ["jit"]
 
@@ -90,7 +91,28 @@ def _compile(func: Func, signatures: tuple[Any, ...], options: dict[str, Any]) -
         for signature in signatures:
             compiled.compile(signature)
         compiled.disable_compile()
+    if type(compiled) is CPUDispatcher:
+        compiled.__class__ = _Interruptible
     return cast("Func", compiled)
+
+
+class _Interruptible(CPUDispatcher):  # type: ignore[misc]
+    """A compiled function that lets Ctrl-C be a KeyboardInterrupt.
+
+    A signal that arrives while numba looks at the arguments or boxes the result leaves an exception behind a call that
+    succeeded; Python turns that into "SystemError: CPUDispatcher ... returned a result with an exception set".
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except SystemError as error:
+            cause: BaseException | None = error
+            while cause is not None and not isinstance(cause, KeyboardInterrupt):
+                cause = cause.__cause__ or cause.__context__
+            if cause is None:
+                raise
+        raise KeyboardInterrupt
 
 
 def _stamp(compiled: Any, func: Callable[..., Any]) -> bool:

@@ -271,6 +271,13 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         selection = self.select(
             kappa_scale=arguments.get("kappa_scale", 1.0), random_state=arguments["random_state"], **workers
         )
+        for found in notes_on_edges(selection):
+            name = "n_factors" if "factors" in found else "n_groups"
+            largest = selection.n_factors if name == "n_factors" else selection.n_groups
+            warnings.warn(
+                SpecificationWarning(found, "Look at the criteria, or try more.", f"{name}=range({largest}, {largest + 5})"),
+                stacklevel=caller_level(),
+            )
         chosen = copy.copy(self)
         chosen._candidates = None
         chosen.n_factors, chosen.n_groups = selection.n_factors, selection.n_groups

@@ -106,6 +106,12 @@ def fit_cross_fitted(
     entity, entity_name = _entity(model)
     kind, clusters = _covariance(model, cov_type, cov_kwds, entity)
     folds = _own_folds(model, options.folds)
+    if folds is not None and n_repeats > 1:
+        raise SpecificationError(
+            f"n_repeats is {n_repeats}, and folds= gives folds of your own.",
+            "Own folds are drawn once: repeats are rows of an array (R, n), or lists of pairs.",
+            f"folds=None, n_repeats={n_repeats}",
+        )
 
     # effects
     projection = EffectsAndControls(model.effects, None, design.weights, absorption.tol, absorption.accelerator)

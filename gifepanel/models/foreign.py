@@ -9,12 +9,17 @@ from gifepanel.exceptions import SpecificationError
 from gifepanel.spellings.options import (
     Line,
     Names,
+    Source,
     covariance_in_our_words,
     fit_in_our_words,
     keywords,
     model_in_our_words,
     written,
 )
+from gifepanel.spellings.tables import COVARIANCE_OPTIONS
+
+_OF_MODELS = ("weights", "absorb", "entity", "partial", "learner", "missing", "singletons", "n_factors", "n_groups",
+              "common", "predetermined")  # fmt: skip
 
 __all__ = ["names_of_data", "names_of_model", "refuse_covariance_words", "refuse_fit_words", "refuse_model_words"]
 
@@ -84,9 +89,11 @@ def refuse_model_words(
     if line is None:
         return
     start = f"{written(line.formula)}, {line.data}" if line.formula is not None else positional
-    call = f"{name}({_joined(start, keywords(line.options))})"
-    if line.fit:
+    call = f"{_class_of(name, line.options)}({_joined(start, keywords(line.options))})"
+    if line.fit or line.split is not None:
         call += f".fit({keywords(line.fit)})"
+    if line.split is not None:
+        call = f"{{part: {call} for part, rows in data.groupby({written(line.split)})}}"
     raise _refused(name, unknown, own, line, call)
 
 
@@ -97,7 +104,26 @@ def refuse_fit_words(
     if not unknown:
         return
     own = {key: value for key, value in arguments.items() if not _same(value, defaults.get(key))}
+    built = {key: value for key, value in unknown.items() if key in _OF_MODELS}
+    call = getattr(model, "_call", None)
+    if built and call is not None:
+        before = {key: Source(text) for key, text in call.options if key not in built}
+        rest = {key: value for key, value in unknown.items() if key not in built}
+        again = _class_of(call.function, built)
+        fix = f"{again}({_joined(*call.arguments, keywords({**before, **built}))}).fit({keywords({**own, **rest})})"
+        raise SpecificationError(
+            f"fit got {', '.join(built)}.",
+            f"{'That is an option' if len(built) == 1 else 'These are options'} of the model.",
+            fix,
+        )
     line = fit_in_our_words(unknown, own, names_of_model(model))
+    unread = [] if line is None else [name for name in COVARIANCE_OPTIONS if name in line.fit]
+    if unread:
+        raise SpecificationError(
+            f"fit got {unread[0]}, a {type(unknown[unread[0]]).__name__}.",
+            "A covariance is named here, and its clusters with it.",
+            'cov_type="HC1", or cov_type="cluster", cov_kwds={"groups": "firm"}',
+        )
     if line is not None:
         raise _refused("fit", unknown, own, line, f"fit({keywords(line.fit)})")
 
@@ -120,6 +146,14 @@ def refuse_covariance_words(
     foreign = list(cov_kwds or ()) if isinstance(cov_kwds, Mapping) else []
     found = f"cov_type is {written(cov_type)}" + (f" with {', '.join(map(str, foreign))}" if foreign else "")
     raise SpecificationError(f"{found}.", _needed(line, f"It knows {', '.join(known)}."), fix)
+
+
+def _class_of(name: str, options: Mapping[str, Any]) -> str:
+    """The function that builds a model with these options: numbers of groups and factors ask for another class."""
+    wanted = "GroupedIFE" if "n_groups" in options else "InteractiveFE" if "n_factors" in options else None
+    if wanted is None or name.startswith("GroupedIFE"):
+        return name
+    return ".".join([wanted, *name.split(".")[1:]])
 
 
 def _same(value: Any, default: Any) -> bool:

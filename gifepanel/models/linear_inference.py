@@ -39,7 +39,7 @@ __all__ = [
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
-_KINDS = {
+KINDS = {
     "nonrobust": "nonrobust",
     "iid": "nonrobust",
     "fixed scale": "fixed scale",
@@ -137,8 +137,8 @@ def read_linear_covariance(
 ) -> LinearChoice:
     """Check the options and look up clusters and times, before any estimation."""
     check_convention(ssc)
-    refuse_covariance_words(model, cov_type, cov_kwds, _KINDS, call=call, keys=_KEYS)
-    kind = _KINDS[known_cov_type(cov_type, _KINDS)]
+    refuse_covariance_words(model, cov_type, cov_kwds, KINDS, call=call, keys=_KEYS)
+    kind = KINDS[known_cov_type(cov_type, KINDS)]
     keywords = read_keywords(cov_kwds)
     allowed = {"scale"} if kind == "fixed scale" else {"use_correction"}
     if kind in (*_CLUSTERED, "hac-panel", "hac-groupsum"):

@@ -185,6 +185,9 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         self, design: PanelDesign, source: Any, entity: Any, time: Any, singletons: str, learner: Any = None
     ) -> None:
         self.learner = learner
+        if isinstance(singletons, bool):  # linearmodels': whether they stay
+            fix = f'singletons="{"keep" if singletons else "drop"}"'
+            raise SpecificationError(f"singletons is {singletons}.", "It must be 'drop' or 'keep'.", fix)
         check_choice("singletons", singletons, ("drop", "keep"))
         rows = np.ones(design.nobs, dtype=bool)
         self.n_zero_weights = 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from gifepanel.exceptions import SpecificationError
+from gifepanel.exceptions import SpecificationError, SpecificationWarning, caller_level
 from gifepanel.parallel import Progress, run_tasks
 from gifepanel.results.selection import Selection
 from gifepanel.solvers.arrays import PanelArrays
@@ -51,6 +52,16 @@ def candidates(name: str, given: Any, automatic: range) -> int | list[int]:
             f"{name} was not given." if given is None else f"{name} is {given!r}.",
             f'It must be a whole number from {minimum}, a range of such numbers, or "auto".',
             f"{name}={max(minimum, 2)}",
+        )
+    if isinstance(given, tuple) and len(numbers) == 2 and numbers[1] - numbers[0] > 1:
+        first, last = int(numbers[0]), int(numbers[1])
+        warnings.warn(
+            SpecificationWarning(
+                f"{name}={first, last} is two candidates, {first} and {last}.",
+                "What lies between is not tried, as fect's r = c(first, last) would; a list says that two are meant.",
+                f"{name}=range({first}, {last + 1})",
+            ),
+            stacklevel=caller_level(),
         )
     return int(given) if single else sorted({int(n) for n in numbers})
 

@@ -51,6 +51,14 @@ def _names_of(data: Any) -> tuple[tuple[str | None, str | None], tuple[str, ...]
 def _in_our_words(error: FormulaError, formula: str, found: Translation) -> FormulaError:
     if found.instruments is not None:
         return _with_instruments(*found.instruments)
+    if found.clusters and len(found.formulas) == 1:
+        ways = f'"{found.clusters[0]}"' if len(found.clusters) == 1 else str(list(found.clusters)).replace("'", '"')
+        return FormulaError(
+            error.found,
+            "clusters are an option of fit()",
+            f'gife.PartialledOLS.from_formula("{found.formulas[0]}", data)'
+            f'.fit(cov_type="cluster", cov_kwds={{"groups": {ways}}})',
+        )
     if len(found.formulas) == 1:
         return FormulaError(error.found, "formulas of other packages have other words", found.formulas[0])
     listed = ", ".join(f'"{one}"' for one in found.formulas)

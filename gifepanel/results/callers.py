@@ -30,11 +30,14 @@ class Refusal:
     why, instead : str
     applies : callable, optional
         Whether a call, seen by the results and the function's frame, is meant; all of them without.
+    always : bool
+        Also where nothing was partialled out.
     """
 
     why: str
     instead: str
     applies: Callable[[Any, FrameType], bool] | None = None
+    always: bool = False
 
 
 def _no_line(res: Any, frame: FrameType) -> bool:
@@ -114,6 +117,7 @@ REFUSED: dict[tuple[str, str], Refusal] = {
     ("statsmodels.stats.anova", "anova_single"): Refusal(
         "It needs terms coded by patsy, and regresses on the regressors alone.",
         "res.wald_test_terms(), or anova_lm(smaller, larger)",
+        always=True,
     ),
     ("statsmodels.stats.anova", "anova_lm"): Refusal(
         "Sums of squares of fits with learners are not nested.", 'res.wald_test("x1 = 0")', _not_nested
@@ -165,8 +169,8 @@ class SeenFromStatsmodels:
 
     def _model_for(self, caller: tuple[str, str], asked: str, frame: FrameType, model: Any) -> Any:
         refusal = REFUSED.get(caller)
-        if refusal is not None and not self._plain and (refusal.applies is None or refusal.applies(self, frame)):
-            raise _refused(frame, caller, refusal)
+        if refusal is not None and (refusal.always or not self._plain) and (refusal.applies is None or refusal.applies(self, frame)):
+            raise _refused(self, frame, caller, refusal)
         answer = ANSWERED.get(caller) if asked == "model" else None
         if answer is None or (self._plain and answer is not refittable):  # our class takes no bare columns
             return model
@@ -178,15 +182,16 @@ class SeenFromStatsmodels:
         raise NotImplementedError
 
 
-def _refused(frame: FrameType, caller: tuple[str, str], refusal: Refusal) -> SpecificationError:
+def _refused(res: Any, frame: FrameType, caller: tuple[str, str], refusal: Refusal) -> SpecificationError:
     """The error, about the outermost function of the table that is at work."""
     outer = frame.f_back
     if caller[1].startswith("_") and outer is not None:
         caller = (outer.f_globals.get("__name__", ""), outer.f_code.co_qualname)
     while outer is not None and outer.f_globals.get("__name__", "").startswith(("statsmodels.", "pandas.")):
         around = (outer.f_globals.get("__name__", ""), outer.f_code.co_qualname)
-        if around in REFUSED:
-            caller, refusal = around, REFUSED[around]
+        other = REFUSED.get(around)
+        if other is not None and (other.applies is None or other.applies(res, outer)):
+            caller, refusal = around, other
         outer = outer.f_back
     name = caller[1].partition(".")[0]
     return SpecificationError(f"{_CALLED.get(name, name)} has no answer here.", refusal.why, refusal.instead)

@@ -73,7 +73,7 @@ def pyplot() -> Any:
     try:
         from matplotlib import pyplot as plt
     except ImportError as error:
-        raise ImportError('Pictures need matplotlib: pip install "gifepanel[plot]"') from error
+        raise ImportError("Pictures need matplotlib: python -m pip install matplotlib") from error
     return plt
 
 

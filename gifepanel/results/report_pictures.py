@@ -93,7 +93,7 @@ def draw_pictures(res: Any, pictures: Sequence[Picture]) -> tuple[list[Drawn], l
                 else:
                     done.append(Drawn(picture.section, svg, picture.caption))
     except ImportError:
-        return [], ['There are no pictures, since matplotlib is not installed: pip install "gifepanel[plot]".']
+        return [], ["There are no pictures, since matplotlib is not installed: python -m pip install matplotlib."]
     return done, [f"Not drawn ({', '.join(dict.fromkeys(names))}): {why}." for why, names in failed.items()]
 
 

@@ -41,7 +41,14 @@ class ReportedResults(NeighbourMethods, JointTests, InheritedMethods, _Parent):
     report_title = ""
 
     def summary(
-        self, alpha: float = 0.05, *, layout: str = "auto", title: str | None = None, slim: bool = False
+        self,
+        alpha: float = 0.05,
+        *,
+        layout: str = "auto",
+        title: str | None = None,
+        slim: bool = False,
+        yname: str | None = None,
+        xname: Sequence[str] | None = None,
     ) -> PanelSummary:
         """The printed report: what was estimated and how, the fit, the coefficients, groups, tests and notes.
 
@@ -56,6 +63,10 @@ class ReportedResults(NeighbourMethods, JointTests, InheritedMethods, _Parent):
         title : str, optional
         slim : bool
             Without groups, tests and notes.
+        yname : str, optional
+            What to call the outcome in the report.
+        xname : sequence of str, optional
+            What to call the coefficients, all of them in their order; one a row then, whatever the layout.
 
         Returns
         -------
@@ -72,7 +83,7 @@ class ReportedResults(NeighbourMethods, JointTests, InheritedMethods, _Parent):
         """
         from gifepanel.results.summary import report
 
-        return report(self, alpha, layout, title, slim)
+        return report(self, alpha, layout, title, slim, yname, xname)
 
     # ---- the report as a page ----
 

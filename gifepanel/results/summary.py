@@ -19,7 +19,7 @@ from gifepanel.results.printed import Printed
 if TYPE_CHECKING:
     from gifepanel.results.selection import Selection
 
-__all__ = ["LAYOUTS", "PanelSummary", "ReportParts", "joined", "report", "report_parts"]
+__all__ = ["LAYOUTS", "PanelSummary", "ReportParts", "joined", "notes_on_edges", "report", "report_parts"]
 
 LAYOUTS = ("auto", "side", "stacked")
 
@@ -71,7 +71,15 @@ class ReportParts:
     notes: Notes
 
 
-def report(res: Any, alpha: float, layout: str, title: str | None, slim: bool) -> PanelSummary:
+def report(
+    res: Any,
+    alpha: float,
+    layout: str,
+    title: str | None,
+    slim: bool,
+    yname: str | None = None,
+    xname: Sequence[str] | None = None,
+) -> PanelSummary:
     """The report of a fit."""
     check_level(alpha)
     if layout not in LAYOUTS:
@@ -79,11 +87,32 @@ def report(res: Any, alpha: float, layout: str, title: str | None, slim: bool) -
     parts: ReportParts = res._report_parts
     if layout == "auto" and alpha != 0.05:
         layout = "stacked"  # who sets the level wants to see the intervals
+    table = coefficient_table(res, alpha)
     coefficients = coefficient_blocks(res, alpha, layout)
+    if xname is not None:
+        table = _renamed(table, xname, list(res._names))
+        coefficients = (table,)
+    information = parts.information
+    if yname is not None:
+        left = ((label, str(yname) if label == "Dep. variable" else value) for label, value in information.left)
+        information = replace(information, left=tuple(left))
     tables, notes = ((), ()) if slim else (parts.tables, (_with_pointer(parts.notes, coefficients),))
-    complete = (parts.information, coefficient_table(res, alpha), *tables, *notes)
-    blocks = (parts.information, *coefficients, *tables, *notes)
+    complete = (information, table, *tables, *notes)
+    blocks = (information, *coefficients, *tables, *notes)
     return PanelSummary(res.report_title if title is None else str(title), blocks, complete)
+
+
+def _renamed(table: Table, given: Sequence[str], own: Sequence[str]) -> Table:
+    """The table of coefficients under other names."""
+    names = [given] if isinstance(given, str) else [str(name) for name in given]
+    if len(names) != len(own):
+        raise SpecificationError(
+            f"xname has {len(names)} names, and there are {len(own)} coefficients.",
+            "Each needs one, in their order.",
+            f"xname={list(own)}",
+        )
+    title, rows = table.sections[0]
+    return replace(table, sections=((title, tuple((name, *row[1:]) for name, row in zip(names, rows, strict=True))),))
 
 
 def _with_pointer(notes: Notes, coefficients: tuple[Table, ...]) -> Notes:
@@ -192,6 +221,12 @@ def _notes(res: Any) -> list[str]:
         notes.append(f"The {verb} {shares} of what slopes{effects} leave of the outcome.")
     if res.selection is not None:
         notes.append(_note_on_selection(res.selection))
+        notes += notes_on_edges(res.selection)
+    if res.n_times < 10 and getattr(res, "n_groups", 1) > 1:
+        notes.append(
+            f"Groups are found from {res.n_times} periods of each entity: with fewer than 10, many entities may be in "
+            "another group than their own, and standard errors take the groups as known (see .membership)."
+        )
     notes += res._group_notes()
     notes += _notes_on_inference(res)
     notes += _notes_on_sample(res)
@@ -228,6 +263,21 @@ def _note_on_selection(selection: Selection) -> str:
         span = f"{selection.groups.index[0]} to {selection.groups.index[-1]}"
         chosen.append(f"the number of groups ({span}) by an information criterion")
     return f"Chosen from the data: {joined(chosen)} (see .selection); inference takes it as given."
+
+
+def notes_on_edges(selection: Selection) -> list[str]:
+    """What to say of a choice at the largest candidate, which may be the limit of the range and no optimum."""
+    out = []
+    for what, table, chosen in (
+        ("factors", selection.factors, selection.n_factors),
+        ("groups", selection.groups, selection.n_groups),
+    ):
+        if len(table) > 1 and chosen == table.index[-1]:
+            out.append(
+                f"The number of {what}, {chosen}, is the largest of those tried: the criterion may go on falling; it says "
+                "nothing of more."
+            )
+    return out
 
 
 def joined(parts: Sequence[str]) -> str:

@@ -25,10 +25,13 @@ class Translation:
         Several where one formula stood for several models.
     instruments : (str, str, str, str) or None
         Outcome, regressors with effects, instrumented regressors, instruments: not a model of ours.
+    clusters : tuple of str
+        Fourth part of a formula of lfe.
     """
 
     formulas: tuple[str, ...]
     instruments: tuple[str, str, str, str] | None = None
+    clusters: tuple[str, ...] = ()
 
 
 def with_effects(formula: str, effects: Iterable[str]) -> str:
@@ -66,12 +69,18 @@ def formula_in_our_words(
         found = _instruments(text)
         if found is not None:
             return found
+        parts = [part.strip() for part in _split(text, "|")]
+        clusters: tuple[str, ...] = ()
+        if len(parts) in (3, 4) and parts[2] == "0":
+            clusters = tuple(term.strip() for term in _split(parts[3], "+")) if len(parts) == 4 else ()
+            clusters = () if clusters == ("0",) else clusters
+            text = " | ".join(part for part in parts[:2] if part != "0")
         texts = _stepwise(text)
     except ValueError:
         return None
     if [_bare(one) for one in texts] == [_bare(formula)]:
         return None
-    return Translation(tuple(texts))
+    return Translation(tuple(texts), clusters=clusters)
 
 
 def _bare(text: str) -> str:
@@ -123,7 +132,7 @@ def _calls(text: str, names: Iterable[str]) -> Iterator[tuple[int, int, str, lis
 def _instruments(formula: str) -> Translation | None:
     """``y ~ w | firm | x ~ z``, ``y ~ w | x ~ z``, ``y ~ w + [x ~ z]``, ``y w (x = z)``."""
     sides = _split(formula, "~")
-    bracket = re.search(r"[\[(]([^\[\]()~]+)[~=]([^\[\]()~=]+)[\])]", formula)
+    bracket = re.search(r"(?<![\w.])[\[(]([^\[\]()~=<>!]+)[~=]([^\[\]()~=]+)[\])]", formula)
     effects = ""
     if len(sides) == 3:
         outcome, middle, instruments = sides
@@ -131,7 +140,7 @@ def _instruments(formula: str) -> Translation | None:
         if len(parts) < 2:
             return None
         endogenous, exogenous, effects = parts[-1], parts[0], " + ".join(parts[1:-1])
-    elif len(sides) == 2 and bracket and "~" in bracket.group(0):
+    elif len(sides) == 2 and bracket:
         outcome, right = sides
         endogenous, instruments = bracket.groups()
         pieces = _split(right.replace(bracket.group(0), "0"), "|")
@@ -169,7 +178,8 @@ def _operators(text: str, columns: frozenset[str]) -> str:
         part = re.sub(rf"(?<![\w.])i\.({_NAME})", lambda m: m[0] if m[0] in columns else f"C({m[1]})", part)
         right = part.rfind("|") if "|" in part else len(part)
         before, after = part[:right], part[right:]
-        return before.replace("##", "*").replace("#", ":") + after.replace("##", "^").replace("#", "^")
+        after = re.sub(r"##|#|(?<=\w)\s*\*\s*(?=\w)", "^", after)
+        return before.replace("##", "*").replace("#", ":") + after
 
     return _outside(text, change)
 

@@ -17,8 +17,10 @@ from gifepanel.spellings.tables import (
     FACTORS,
     FIT_WORDS,
     KEYWORD_DICTS,
+    GROUPS,
     KEYWORDS,
     MODEL_WORDS,
+    NEAREST,
     NEEDLESS,
     OWN_FIT,
     SINGLETONS,
@@ -28,7 +30,7 @@ from gifepanel.spellings.tables import (
     WORKERS,
 )
 
-__all__ = ["Line", "Names", "covariance_in_our_words", "fit_in_our_words", "keywords", "model_in_our_words", "written"]
+__all__ = ["Line", "Names", "Source", "covariance_in_our_words", "fit_in_our_words", "keywords", "model_in_our_words", "written"]
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,14 @@ class Line:
     notes: list[str] = field(default_factory=list)
     formula: str | None = None
     data: str = "data"
+    split: str | None = None
 
     def say(self, note: str) -> None:
         if note and note not in self.notes:
             self.notes.append(note)
 
 
-class _Source(str):
+class Source(str):
     """Text that stands in a line as it is: a name or an expression, no literal."""
 
     __slots__ = ()
@@ -74,7 +77,7 @@ class _Source(str):
 
 def written(value: Any, name: str = "value", columns: Iterable[str] = ()) -> str:
     """Source of a value; a Series that is a column by its name, other objects by the name of their option."""
-    if isinstance(value, _Source):
+    if isinstance(value, Source):
         return str(value)
     if isinstance(value, str):
         plain = repr(value)
@@ -232,6 +235,8 @@ def covariance_in_our_words(
         return None
     line = Line()
     rest = {key: value for key, value in given.items() if key not in foreign}
+    if read == {"kind": "nonrobust"} and foreign:
+        read = {}  # the default: what the keywords ask for decides
     options = {("cov_type" if key == "kind" else key): value for key, value in read.items()}
     converted = fit_in_our_words({**options, **{key: given[key] for key in foreign}}, {"cov_kwds": rest}, names)
     if converted is None:
@@ -278,10 +283,12 @@ def fit_in_our_words(unknown: Mapping[str, Any], given: Mapping[str, Any], names
             line.say("Standard errors always come with a fit")
         elif name in COVARIANCE_OPTIONS:
             read = _read_vcov(value, names)
-            if read is None:
-                rest[name] = value
-            else:
-                want |= read
+            if isinstance(value, str) and _word(value) in NEAREST:
+                kind, note = NEAREST[_word(value)]
+                read = {"kind": kind}
+                line.say(note)
+            want |= read or ({"kind": value} if isinstance(value, str) else {})
+            rest |= {} if read or isinstance(value, str) else {name: value}
         elif name in WAYS:
             own = names.entity if name == "cluster_entity" else names.time
             ways += [own or ("firm" if name == "cluster_entity" else "year")] if value else []
@@ -290,17 +297,19 @@ def fit_in_our_words(unknown: Mapping[str, Any], given: Mapping[str, Any], names
             if key == "groups" and value is not None:
                 value = _as_names(value, names)
                 value = _one_or_list(value) if isinstance(value, (str, list, tuple)) else value
-                value = _Source(name) if not isinstance(value, (str, list, tuple)) else value
+                value = Source(name) if not isinstance(value, (str, list, tuple)) else value
                 if isinstance(value, list) and not all(isinstance(one, str) for one in value):
-                    value = _Source(name)
+                    value = Source(name)
             if value is not None:
                 want[key] = value
         elif name in SMALL_SAMPLE:
             _small_sample(name, value, given, line, names)
         elif name in NEEDLESS:
             line.say(NEEDLESS[name])
-        elif name in WORKERS:
+        elif name in WORKERS and names.factors:
             given["n_jobs"] = value
+        elif name in WORKERS:
+            line.say("Effects are absorbed in one thread here")
         elif name in TOLERANCES:
             given["tol"] = value
         elif name in BOOTSTRAPS:
@@ -309,6 +318,8 @@ def fit_in_our_words(unknown: Mapping[str, Any], given: Mapping[str, Any], names
             line.say("Effects are solved for until tol= is met")
         else:
             rest[name] = value
+    if want.get("kind") == "nonrobust" and own_type is not None and ("groups" in want or "entity" in want):
+        want.pop("kind")
     if ways:
         own = want.get("groups")
         have = [] if own is None else own if isinstance(own, list) else [own]
@@ -387,8 +398,10 @@ def model_in_our_words(
             effects += [effect for effect in _effects(name, value, own) if effect not in effects]
         elif name in ("index", "panel_id", "panel.id", "id", "unit", "i", "t"):
             continue
-        elif name in FACTORS and (names.factors or name == "r"):
+        elif name in (*FACTORS, "n_factors"):
             line.options["n_factors"] = _range(value, line)
+        elif name in (*GROUPS, "n_groups"):
+            line.options["n_groups"] = _range(value, line)
         elif name == "CV":
             line.options |= {"n_factors": "auto"} if value and not isinstance(line.options.get("n_factors"), range) else {}
         elif name in SINGLETONS:
@@ -399,8 +412,8 @@ def model_in_our_words(
         elif name == "weights_type":
             _weights(value, line)
         elif name in ("split", "fsplit"):
-            line.say(f'One model for each part: {{part: ... for part, rows in data.groupby("{value}")}}')
-            line.data = "rows"
+            line.say("A model for each part of the data")
+            line.data, line.split = "rows", str(value)
         elif name in FIT_WORDS or name in OWN_FIT:
             for_fit[name] = value
         else:

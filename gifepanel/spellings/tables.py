@@ -26,8 +26,14 @@ COVARIANCES = {
 }
 """Covariances here, and the words for them elsewhere: small letters, without spaces, points, underscores, hyphens."""
 
-NO_SUCH_COVARIANCE = ("conley", "bootstrap", "boot", "wild", "opg", "kiefer", "pcse", "parametric")
-"""Covariances that have no counterpart: errors name what is near."""
+NEAREST = {
+    "conley": ("driscoll-kraay", "There are no errors by distance here; these allow for any correlation between entities"),
+    "pcse": ("driscoll-kraay", "There are none of Beck and Katz here; these allow for any correlation between entities"),
+    "bootstrap": ("cluster", "Draws belong to a test here: res.wild_bootstrap()"),
+    "boot": ("cluster", "Draws belong to a test here: res.wild_bootstrap()"),
+    "wild": ("cluster", "Draws belong to a test here: res.wild_bootstrap()"),
+}
+"""Covariances that have no counterpart, what is near, and what to say of it."""
 
 KEYWORDS = {
     **dict.fromkeys(("groups", "cluster", "clusters", "cluster_var", "clustvar", "cluster_col"), "groups"),
@@ -78,14 +84,14 @@ EFFECT_WORDS = {
 }
 WORKERS = ("n_threads", "nthreads", "cores", "n_workers", "threads")
 TOLERANCES = ("fixef_tol", "demean_tol", "tolerance", "convergence_tol")
-FACTORS = ("r", "n_factor", "rank", "factors", "num_factors", "nfactors", "n_interactive")
-GROUPS = ("g", "k", "n_clusters", "n_group", "num_groups", "ngroups")
+FACTORS = ("r", "rank", "factors", "num_factors", "n_interactive")
+GROUPS = ("n_clusters", "num_groups", "n_types")
 BOOTSTRAPS = ("nboots", "n_boot", "reps", "bootstrap", "B", "vartype")
 SINGLETONS = ("fixef_rm", "drop_singletons", "keepsingletons", "remove_singletons")
 OWN_FIT = ("cov_type", "cov_kwds", "use_t", "ssc")
 
 MODEL_WORDS = (
-    *EFFECT_OPTIONS, *FACTORS, *SINGLETONS, "index", "panel_id", "panel.id", "subset", "weights_type", "CV",
+    *EFFECT_OPTIONS, *FACTORS, *GROUPS, *SINGLETONS, "n_factors", "n_groups", "index", "panel_id", "panel.id", "subset", "weights_type", "CV",
     "split", "fsplit", "id", "unit", "i", "t",
 )  # fmt: skip
 FIT_WORDS = (

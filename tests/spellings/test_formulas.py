@@ -1,0 +1,138 @@
+"""Formulas in words of other packages: what they are here, run beside the same model written in our words."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import gifepanel as gife
+from gifepanel.exceptions import FormulaError
+from gifepanel.spellings.formulas import formula_in_our_words
+
+ONE = [
+    ("y ~ L.x + z | firm", "y ~ L(x) + z | firm"),
+    ("y ~ L2.x | firm", "y ~ L(x, 2) | firm"),
+    ("y ~ L(1/2).x | firm", "y ~ L(x, 1) + L(x, 2) | firm"),
+    ("y ~ D.x", "y ~ D(x)"),
+    ("y ~ D2.x", "y ~ D(D(x))"),
+    ("D.y ~ D.x", "D(y) ~ D(x)"),
+    ("y ~ F.x", "y ~ F(x)"),
+    ("y ~ l(x, 1) | firm", "y ~ L(x) | firm"),
+    ("y ~ l(x, 1:2) | firm", "y ~ L(x, 1) + L(x, 2) | firm"),
+    ("y ~ d(x) + f(z, 1)", "y ~ D(x) + F(z)"),
+    ("y ~ d(x, 2)", "y ~ D(x, 2)"),
+    ("y ~ x + i(year) | firm", "y ~ x + C(year) | firm"),
+    ("y ~ x + i(year, ref=2003) | firm", "y ~ x + C(year, contr.treatment(base=2003)) | firm"),
+    ("y ~ i(half, x) | firm", "y ~ C(half):x | firm"),
+    ("y ~ x + i.year", "y ~ x + C(year)"),
+    ("y ~ c.x#i.half", "y ~ x:C(half)"),
+    ("y ~ c.x##c.z", "y ~ x*z"),
+    ("y ~ x + ib2003.year", "y ~ x + C(year, contr.treatment(base=2003))"),
+    ("y ~ x + as.factor(year)", "y ~ x + C(year)"),
+    ("y ~ x + EntityEffects", "y ~ x | firm"),
+    ("y ~ 1 + x + EntityEffects + TimeEffects", "y ~ x | firm + year"),
+    ("y ~ EntityEffects + x", "y ~ x | firm"),
+    ("y ~ x + TimeEffects | sector", "y ~ x | sector + year"),
+    ("y ~ x | firm#half", "y ~ x | firm^half"),
+    ("y ~ x | sector*year", "y ~ x | sector^year"),
+    ("y ~ x | firm | 0", "y ~ x | firm"),
+]
+
+
+@pytest.mark.parametrize(("theirs", "ours"), ONE)
+def test_one_model(panel: pd.DataFrame, theirs: str, ours: str) -> None:
+    with pytest.raises(FormulaError) as caught:
+        gife.PartialledOLS.from_formula(theirs, panel)
+    found = gife.PartialledOLS.from_formula(str(caught.value.fix), panel).fit()
+    direct = gife.PartialledOLS.from_formula(ours, panel).fit()
+    np.testing.assert_allclose(found.params, direct.params, rtol=1e-11)
+    np.testing.assert_allclose(found.bse, direct.bse, rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("y ~ sw(x, z) | firm", ["y ~ x | firm", "y ~ z | firm"]),
+        ("y ~ x + sw0(z, w)", ["y ~ x", "y ~ x + z", "y ~ x + w"]),
+        ("y ~ csw(x, z) | firm", ["y ~ x | firm", "y ~ x + z | firm"]),
+        ("y ~ x | csw0(firm, year)", ["y ~ x", "y ~ x | firm", "y ~ x | firm + year"]),
+        ("y ~ x + mvsw(z, w)", ["y ~ x", "y ~ x + z", "y ~ x + w", "y ~ x + z + w"]),
+        ("c(y, w) ~ x | firm", ["y ~ x | firm", "w ~ x | firm"]),
+        ("y ~ sw(l(x, 1), log(size)) | firm", ["y ~ L(x, 1) | firm", "y ~ log(size) | firm"]),
+    ],
+)
+def test_several_models(panel: pd.DataFrame, theirs: str, ours: list[str]) -> None:
+    with pytest.raises(FormulaError) as caught:
+        gife.PartialledOLS.from_formula(theirs, panel)
+    found = eval(str(caught.value.fix), {"gife": gife, "data": panel})
+    assert len(found) == len(ours)
+    for one, formula in zip(found, ours, strict=True):
+        direct = gife.PartialledOLS.from_formula(formula, panel).fit()
+        pd.testing.assert_series_equal(one.params, direct.params, rtol=1e-11)
+
+
+def test_clusters_of_lfe(panel: pd.DataFrame) -> None:
+    with pytest.raises(FormulaError) as caught:
+        gife.PartialledOLS.from_formula("y ~ x | firm | 0 | sector", panel)
+    found = eval(str(caught.value.fix), {"gife": gife, "data": panel})
+    direct = gife.PartialledOLS.from_formula("y ~ x | firm", panel).fit(cov_type="cluster", cov_kwds={"groups": "sector"})
+    np.testing.assert_allclose(found.bse, direct.bse, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("formula", "effects"),
+    [
+        ("y ~ z | firm | x ~ w", ["firm"]),
+        ("y ~ z | firm + year | x ~ w", ["firm", "year"]),
+        ("y ~ z + [x ~ w] + EntityEffects", ["firm"]),
+        ("y ~ z | x ~ w", []),
+        ("y ~ 1 + z + [x ~ w]", []),
+        ("y ~ z + (x = w)", []),
+    ],
+)
+def test_instruments_go_on_elsewhere(panel: pd.DataFrame, formula: str, effects: list[str]) -> None:
+    linearmodels: Any = pytest.importorskip("linearmodels")
+    with pytest.raises(FormulaError, match="instruments, x ~ w") as caught:
+        gife.PartialledOLS.from_formula(formula, panel)
+    names: dict[str, Any] = {"gife": gife, "linearmodels": linearmodels, "data": panel}
+    *before, last = str(caught.value.fix).split("; ")
+    for line in before:
+        exec(line, names)
+    flat = panel.reset_index()
+    dummies = [pd.get_dummies(flat[name], drop_first=True, dtype=float) for name in effects]
+    exog = pd.concat([pd.Series(1.0, flat.index, name="one"), flat[["z"]], *dummies], axis=1)
+    exog.columns = [str(k) for k in range(exog.shape[1])]
+    full = linearmodels.IV2SLS(flat["y"], exog, flat[["x"]], flat[["w"]]).fit()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = eval(last, names)
+    np.testing.assert_allclose(found.params["x"], full.params["x"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["GroupedIFE", "InteractiveFE"])
+def test_models_with_factors(panel: pd.DataFrame, kind: str) -> None:
+    counts = {"n_factors": 1} | ({"n_groups": 2} if kind == "GroupedIFE" else {})
+    with pytest.raises(FormulaError) as caught:
+        getattr(gife, kind).from_formula("y ~ x + z + EntityEffects", panel, **counts)
+    assert caught.value.fix == "y ~ x + z | firm"
+
+
+def test_names_of_the_callers_stay_theirs(panel: pd.DataFrame) -> None:
+    def f(values: Any) -> Any:
+        return values**2
+
+    renamed = panel.rename(columns={"w": "L.x"})
+    assert gife.PartialledOLS.from_formula("y ~ f(x)", panel).exog_names[-1] == "f(x)"
+    assert gife.PartialledOLS.from_formula("y ~ L.x", renamed).exog_names[-1] == "L.x"
+    with pytest.raises(FormulaError, match="'sal'") as caught:
+        gife.PartialledOLS.from_formula("sal ~ f(x)", panel)
+    assert "F(x)" not in str(caught.value)
+
+
+@pytest.mark.parametrize("formula", ["y ~ x", "y ~ L(x) + C(year) | firm^year + sector[x]", "log(y) ~ x*z + {x > 0}", "y ~"])
+def test_our_formulas_have_no_words_of_others(formula: str) -> None:
+    assert formula_in_our_words(formula, "firm", "year") is None
