@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import textwrap
 import traceback
@@ -423,6 +424,9 @@ def _plain_warnings() -> Iterator[None]:
 def _one_message(error: Exception) -> str:
     """What to print for an error: its text, and for one that nobody foresaw also its kind."""
     foreseen = (_InputError, gifepanel.exceptions.GifepanelError, OSError)
+    clusters = re.fullmatch(r'cov_kwds=\{"groups": "(.+)"\}', getattr(error, "fix", None) or "")
+    if clusters and isinstance(error, gifepanel.exceptions.SpecificationError):
+        error = gifepanel.exceptions.SpecificationError(error.found, error.needed, f"Add --cluster {clusters[1]}.")
     if isinstance(error, foreseen):
         return f"gifepanel: {error}"
     return f"gifepanel: {type(error).__name__}: {error} (--traceback shows where)"

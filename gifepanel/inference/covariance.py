@@ -13,7 +13,6 @@ e_it enter Omega.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -23,7 +22,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning, caller_level
+from gifepanel.exceptions import DataError, SpecificationError
+from gifepanel.inference.definite import PSD, standard_errors, treat_indefinite
 from gifepanel.inference.space import FloatArray, unit_blocks
 from gifepanel.projections.triangle import EMPTY, Triangle, orthogonal_triangle
 
@@ -63,6 +63,14 @@ class CovarianceResult:
     df_inference : float
         Degrees of freedom for t and F: those of the residuals, smallest number of clusters less one, T - 1 for
         Driscoll-Kraay.
+    clipped : bool
+        Negative eigenvalues were set to zero.
+    min_eigenvalue : float
+        Smallest eigenvalue before that, in units where all regressors z~ have length one, relative to the largest.
+    without : tuple of int
+        Coefficients without a standard error: their variance is negative, or zero to rounding.
+    gross : ndarray, shape (q, q), or None
+        The terms of the covariance, all added: what a variance is measured against to tell zero from rounding.
     triangle : Triangle
         Of z~ as columns: (z~'z~)^-1 = K K' has the digits that an inverse of W would lose.
     core : ndarray, shape (q, q)
@@ -79,6 +87,10 @@ class CovarianceResult:
     maxlags: int | None = None
     kernel: str | None = None
     df_inference: float = np.inf
+    clipped: bool = False
+    min_eigenvalue: float = 0.0
+    without: tuple[int, ...] = ()
+    gross: FloatArray | None = None
     triangle: Triangle = field(default=EMPTY)
     core: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
 
@@ -89,8 +101,8 @@ class CovarianceResult:
 
     @property
     def bse(self) -> FloatArray:
-        """Standard errors, shape (q,)."""
-        return np.sqrt(np.diag(self.cov))
+        """Standard errors, shape (q,); NaN where a variance is not positive."""
+        return standard_errors(self.cov, self.without)
 
 
 def default_maxlags(n_periods: int, kind: str) -> int:
@@ -121,6 +133,8 @@ def factor_covariance(
     kernel: Kernel | None = None,
     groups: Sequence[npt.ArrayLike] | None = None,
     ssc: bool = True,
+    psd: str = "none",
+    names: Sequence[str] | None = None,
     triangle: Triangle | None = None,
 ) -> CovarianceResult:
     """Covariance of least-squares slopes after factors and effects have been projected out.
@@ -154,6 +168,12 @@ def factor_covariance(
         smallest number of clusters over the ways. Software differs here: statsmodels and Stata ``regress``
         use (NT - 1) / df in place of NT / df; fixest and reghdfe, besides, don't count effects nested in a
         cluster.
+    psd : {"none", "eigen", "eigen-scaled"}
+        Several ways, and the uniform kernel, may give negative eigenvalues. They are left as they are, and standard
+        errors are NaN where a variance is negative; set to zero, as Cameron, Gelbach & Miller (2011) propose; or set
+        to zero in units where all regressors have length one.
+    names : sequence of str, optional
+        Of the slopes, for the warning.
     triangle : Triangle, optional
         Of z~ as columns (NT, q), where it is known.
 
@@ -166,27 +186,30 @@ def factor_covariance(
     DataError
         If shapes disagree, or the projected regressors are collinear.
     SpecificationError
-        If an option doesn't go with the kind, or a variance comes out negative (uniform kernel, several
-        ways).
+        If an option doesn't go with the kind.
 
     Warns
     -----
     SpecificationWarning
-        If the covariance is not positive semidefinite although every variance is positive.
+        If a variance is negative or zero, or an eigenvalue negative (uniform kernel, several ways).
     """
     z, e = _check_arrays(z_proj, resid)
-    _check_options(kind, df_resid, maxlags, kernel, groups, z.shape[1])
+    _check_options(kind, psd, df_resid, maxlags, kernel, groups, z.shape[1])
     n, t, q = z.shape
     triangle = checked_triangle(z.reshape(-1, q)) if triangle is None else triangle
     z = triangle.basis(z.reshape(-1, q)).reshape(n, t, q)
     lags = kernel_used = None
+    gross = 1e-6 * np.eye(q) * float(np.vdot(e, e)) / (n * t)
+    if kind not in ("nonrobust", "HC0", "HC1"):
+        gross = gross + _meat_hac(z, e, np.ones(1))
     n_groups: tuple[int, ...] = ()
     if kind == "nonrobust":
         meat = np.eye(q) * float(np.vdot(e, e)) / (n * t)
     elif kind == "cluster":
         codes = _cluster_codes(groups, n, t)
         n_groups = tuple(int(c.max()) + 1 for c in codes)
-        meat = _meat_cluster(z, e, codes)
+        meat, added = _meat_cluster(z, e, codes)
+        gross = gross + added
     elif kind in ("HC0", "HC1"):
         meat = _meat_hac(z, e, np.ones(1))
     else:
@@ -195,15 +218,17 @@ def factor_covariance(
         weights = np.ones(lags + 1) if kernel_used == "uniform" else 1 - np.arange(lags + 1) / (lags + 1)
         build = _meat_hac if kind == "HAC" else _meat_driscoll_kraay
         meat = build(z, e, weights)
+        gross = gross + build(z, e, np.ones(1))
     scale = _small_sample_factor(kind, n * t, df_resid, n_groups) if ssc else 1.0
     cov = scale * triangle.root @ meat @ triangle.root.T
     cov = (cov + cov.T) / 2
     description = _describe(kind, n_groups, lags, kernel_used)
-    _check_psd(cov, kind, description)
+    gross = scale * triangle.root @ gross @ triangle.root.T
+    treated = treat_indefinite(cov, gross, triangle.lengths, psd, description, names, len(n_groups), kernel_used)
     df = min(n_groups) - 1 if n_groups else (t - 1 if kind == "driscoll-kraay" else df_resid)
     in_units = triangle.factor.T @ meat @ triangle.factor / (n * t)
     return CovarianceResult(
-        cov,
+        treated.cov,
         triangle.gram / (n * t),
         in_units,
         scale,
@@ -213,8 +238,12 @@ def factor_covariance(
         lags,
         kernel_used,
         float(df),
+        treated.adjusted,
+        treated.smallest,
+        treated.without,
+        gross,
         triangle,
-        scale * meat,
+        triangle.factor @ treated.cov @ triangle.factor.T if treated.adjusted else scale * meat,
     )
 
 
@@ -252,6 +281,7 @@ def checked_triangle(columns: FloatArray, noise: FloatArray | None = None) -> Tr
 
 def _check_options(
     kind: str,
+    psd: str,
     df_resid: int,
     maxlags: int | None,
     kernel: str | None,
@@ -262,6 +292,8 @@ def _check_options(
         raise SpecificationError(
             f"Unknown covariance type {kind!r}.", f"Known are {', '.join(_KINDS)}.", "Use 'HC1', say."
         )
+    if psd not in PSD:
+        raise SpecificationError(f"psd={psd!r} is unknown.", f"Known are {', '.join(PSD)}.", "Use psd='eigen'.")
     if df_resid <= 0:
         raise SpecificationError(f"df_resid is {df_resid}.", "It must be positive.", "Lower n_factors or n_groups.")
     if kind not in ("HAC", "driscoll-kraay") and not (maxlags is None and kernel is None):
@@ -340,15 +372,16 @@ def _meat_driscoll_kraay(z: FloatArray, e: FloatArray, weights: FloatArray) -> F
     return _meat_hac(h[None], np.ones((1, t)), weights)
 
 
-def _meat_cluster(z: FloatArray, e: FloatArray, codes: list[IntArray]) -> FloatArray:
-    """Cameron, Gelbach & Miller (2011): add odd, subtract even intersections."""
+def _meat_cluster(z: FloatArray, e: FloatArray, codes: list[IntArray]) -> tuple[FloatArray, FloatArray]:
+    """Cameron, Gelbach & Miller (2011): add odd, subtract even intersections; and all of them added."""
     q = z.shape[2]
-    meat = np.zeros((q, q))
+    meat, added = np.zeros((q, q)), np.zeros((q, q))
     for size in range(1, len(codes) + 1):
         for subset in combinations(codes, size):
             sums = _cluster_sums(z, e, _intersect(subset, z.shape[1]))
             meat += (-1) ** (size + 1) * (sums.T @ sums)
-    return meat
+            added += sums.T @ sums
+    return meat, added
 
 
 def _intersect(subset: tuple[IntArray, ...], n_periods: int) -> IntArray:
@@ -383,27 +416,6 @@ def _small_sample_factor(kind: str, nobs: int, df_resid: int, n_groups: tuple[in
         smallest = min(n_groups)
         factor *= smallest / (smallest - 1)
     return factor
-
-
-def _check_psd(cov: FloatArray, kind: str, description: str) -> None:
-    variances = np.diag(cov)
-    fix = "Cluster in one way only" if kind == "cluster" else "Use kernel='bartlett', or fewer maxlags"
-    if np.any(variances < 0):
-        raise SpecificationError(
-            f"The covariance, {description}, has a negative variance for coefficient {int(np.argmin(variances)) + 1}.",
-            "In this sample it can't give standard errors.",
-            f"{fix}.",
-        )
-    root = np.sqrt(np.where(variances > 0, variances, 1.0))
-    if np.linalg.eigvalsh(cov / np.outer(root, root))[0] < -1e-10:
-        warnings.warn(
-            SpecificationWarning(
-                f"The covariance, {description}, is not positive semidefinite.",
-                "Single standard errors stand, joint tests may not.",
-                f"{fix}.",
-            ),
-            stacklevel=caller_level(),
-        )
 
 
 def _describe(kind: str, n_groups: tuple[int, ...], lags: int | None, kernel: str | None) -> str:

@@ -12,9 +12,10 @@ from gifepanel.exceptions import DataError
 from gifepanel.inference.space import FloatArray, orthonormal_basis
 from gifepanel.inference.testresult import TestResult
 
-__all__ = ["ando_bai", "pesaran_yamagata", "slope_homogeneity"]
+__all__ = ["ando_bai", "pesaran_yamagata", "slope_homogeneity", "unidentified_slopes"]
 
 _NULL = "all entities have the same slopes"
+_RELATIVE = 1e-8
 
 
 def pesaran_yamagata(y: npt.ArrayLike, x: npt.ArrayLike, *, adjusted: bool = True) -> TestResult:
@@ -38,6 +39,11 @@ def pesaran_yamagata(y: npt.ArrayLike, x: npt.ArrayLike, *, adjusted: bool = Tru
     TestResult
         One-sided: slopes that differ make the statistic large.
 
+    Raises
+    ------
+    DataError
+        If there are too few periods, or a regressor does not vary within an entity.
+
     Examples
     --------
     >>> import gifepanel as gife
@@ -54,7 +60,9 @@ def pesaran_yamagata(y: npt.ArrayLike, x: npt.ArrayLike, *, adjusted: bool = Tru
             f"More than {p + 2} are needed.",
             "Drop regressors.",
         )
-    yc, xc = yc - yc.mean(axis=1, keepdims=True), xc - xc.mean(axis=1, keepdims=True)
+    within = xc - xc.mean(axis=1, keepdims=True)
+    _check_slopes(xc, within)
+    yc, xc = yc - yc.mean(axis=1, keepdims=True), within
     flat = xc.reshape(-1, p)
     pooled = np.linalg.solve(flat.T @ flat, flat.T @ yc.ravel())
     variances = np.sum((yc - xc @ pooled) ** 2, axis=1) / (t - 1)
@@ -100,6 +108,11 @@ def ando_bai(
     TestResult
         One-sided: slopes that differ make the statistic large.
 
+    Raises
+    ------
+    DataError
+        If shapes disagree, or a regressor does not vary beyond the factors within an entity.
+
     Notes
     -----
     sigma^2 is the residual sum of squares over NT - Np - R(N + T - R).
@@ -129,6 +142,7 @@ def ando_bai(
     lam = np.asarray(loadings, dtype=np.float64).reshape(n, -1)
     basis = orthonormal_basis(factors, n_rows=t)
     z = xc - np.matmul(basis, np.matmul(basis.T, xc))
+    _check_slopes(xc, z)
     rank = basis.shape[1]
     sigma2 = float(np.vdot(e, e)) / (n * t - n * p - rank * (n + t - rank))
     gram = np.matmul(z.transpose(0, 2, 1), z) / t
@@ -191,3 +205,40 @@ def _check(y: npt.ArrayLike, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
             "Pass entities along axis 0, periods along axis 1 and regressors along axis 2.",
         )
     return panel, cube
+
+
+def unidentified_slopes(before: FloatArray, after: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which entities do not identify which slopes.
+
+    Parameters
+    ----------
+    before, after : ndarray, shape (N, T, p)
+        Regressors as they are, and less what is taken out of each entity.
+
+    Returns
+    -------
+    ndarray of bool, shape (N, p)
+        True where nothing is left of a regressor, or where the others before it span it.
+    """
+    length = np.sqrt(np.einsum("itp,itp->ip", after, after))
+    out = length <= _RELATIVE * np.sqrt(np.einsum("itp,itp->ip", before, before))
+    unit = after / np.where(out, np.inf, np.where(length > 0, length, 1.0))[:, None, :]
+    for j in range(1, unit.shape[2]):
+        others, column = unit[:, :, :j], unit[:, :, j : j + 1]
+        left = column - others @ (np.linalg.pinv(others, rcond=_RELATIVE) @ column)
+        out[:, j] |= np.sqrt(np.einsum("ito,ito->i", left, left)) <= _RELATIVE
+    return out
+
+
+def _check_slopes(before: FloatArray, after: FloatArray) -> None:
+    lost = unidentified_slopes(before, after)
+    entities = np.flatnonzero(lost.any(axis=1))
+    if not entities.size:
+        return
+    first = int(entities[0])
+    raise DataError(
+        f"{entities.size} of {len(lost)} entities do not identify all slopes: regressor "
+        f"{int(lost[first].argmax()) + 1} does not vary by itself within entity {first + 1}.",
+        "Slopes of each entity need regressors that vary over time within it.",
+        f"keep = [i for i in range({len(lost)}) if i not in {entities.tolist()}]; y, x = y[keep], x[keep]",
+    )

@@ -23,10 +23,10 @@ import numpy.typing as npt
 from gifepanel.exceptions import SpecificationError
 from gifepanel.inference.cluster_adjusted import Contrasts, bell_mccaffrey, cluster_jackknife
 from gifepanel.inference.clusters import ClusterWay, cluster_terms, cluster_ways
+from gifepanel.inference.definite import PSD, standard_errors, treat_indefinite
 from gifepanel.inference.kernel_sums import TimeRows, kernel_weights, lagged_products, time_rows
 from gifepanel.inference.linear_sample import (
     LinearSample,
-    clip_negative,
     full_leverage,
     leverage_scale,
     linear_sample,
@@ -102,6 +102,10 @@ class LinearCovariance:
         Negative eigenvalues were set to zero.
     min_eigenvalue : float
         Smallest eigenvalue before that, in units where all regressors x~ have length one, relative to the largest.
+    without : tuple of int
+        Coefficients without a standard error: their variance is negative, or zero to rounding.
+    gross : ndarray, shape (k, k), or None
+        The terms of the covariance, all added: what a variance is measured against to tell zero from rounding.
     n_fitted : int
         Rows with leverage one, left out by HC2 and HC3.
     triangle : Triangle
@@ -129,6 +133,8 @@ class LinearCovariance:
     clipped: bool = False
     min_eigenvalue: float = 0.0
     n_fitted: int = 0
+    without: tuple[int, ...] = ()
+    gross: FloatArray | None = None
     triangle: Triangle = field(default=EMPTY)
     core: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     contrasts: Contrasts | None = None
@@ -140,8 +146,8 @@ class LinearCovariance:
 
     @property
     def bse(self) -> FloatArray:
-        """Standard errors, shape (k,)."""
-        return np.sqrt(np.diag(self.cov))
+        """Standard errors, shape (k,); NaN where a variance is not positive."""
+        return standard_errors(self.cov, self.without)
 
 
 def linear_covariance(
@@ -161,7 +167,8 @@ def linear_covariance(
     kernel: str = "bartlett",
     ssc: SmallSample = "fixest",
     use_correction: Correction | None = None,
-    psd: Literal["clip", "clip-raw", "keep"] = "clip",
+    psd: str = "none",
+    names: Sequence[str] | None = None,
     triangle: Triangle | None = None,
 ) -> LinearCovariance:
     """Covariance of least-squares coefficients after partialling out, equal to the full regression's.
@@ -214,10 +221,12 @@ def linear_covariance(
         Small-sample convention, see :mod:`gifepanel.inference.small_sample`.
     use_correction : bool or {"hac", "cluster"}, optional
         statsmodels' option of that name, in place of the convention's default.
-    psd : {"clip", "clip-raw", "keep"}
-        A multi-way covariance, or one with the uniform kernel, may have negative eigenvalues. They are set to zero, as
-        Cameron, Gelbach & Miller (2011) propose, in units where all x~ have length one, so that units of measurement do
-        not matter; in the raw units; or kept (an error where a variance is negative).
+    psd : {"none", "eigen", "eigen-scaled"}
+        A multi-way covariance, or one with the uniform kernel, may have negative eigenvalues. They are left as they
+        are, and standard errors are NaN where a variance is negative; set to zero, as Cameron, Gelbach & Miller (2011)
+        propose; or set to zero in units where all x~ have length one, so that units of measurement do not matter.
+    names : sequence of str, optional
+        Of the coefficients, for the warning.
     triangle : Triangle, optional
         Of x~ times sqrt(w), where it is known.
 
@@ -236,7 +245,7 @@ def linear_covariance(
     Warns
     -----
     SpecificationWarning
-        If eigenvalues were clipped, or kept although negative.
+        If a variance is negative or zero, or an eigenvalue negative.
     """
     kind = _ALIASES.get(kind, kind)
     _check_options(kind, clusters, nuisance, leverage, entity, time, maxlags, kernel, psd)
@@ -262,31 +271,45 @@ def linear_covariance(
         kind, sample, counts, ways, rows, leverage, nuisance, weights, kernel, ssc, use_correction
     )
     cov = sample.sandwich(meat) * (factor[0] if len(factor) == 1 else 1.0)
-    core = meat * (factor[0] if len(factor) == 1 else 1.0)
-    cov, clipped, smallest = clip_negative(cov, sample.triangle.lengths, psd, _describe(kind, counts, rows, kernel))
+    gross = sample.sandwich(_gross(kind, sample, rows) + extra.get("terms", 0.0)) * max(factor)
+    description = _describe(kind, counts, rows, kernel)
+    kernel_used = None if rows is None else kernel
+    lengths = sample.triangle.lengths
+    treated = treat_indefinite(cov, gross, lengths, psd, description, names, len(ways), kernel_used)
+    core = sample.turned(treated.cov) if treated.adjusted else meat * (factor[0] if len(factor) == 1 else 1.0)
     counted = counts.df_clustered if kind == "cluster" and ssc in ("fixest", "stata") else counts.df_params
     return LinearCovariance(
-        cov,
+        treated.cov,
         sample.triangle.gram,
         sample.in_units(meat),
         factor,
         kind,
-        _describe(kind, counts, rows, kernel),
+        description,
         counted,
         counts.df_resid,
         extra.get("df", _degrees(kind, counts, ssc, k)),
         counts.n_groups,
         None if rows is None else rows.maxlags,
-        None if rows is None else kernel,
+        kernel_used,
         ssc,
         _exact(kind, nuisance, df_absorbed, df_nested),
-        clipped,
-        smallest,
+        treated.adjusted,
+        treated.smallest,
         extra.get("fitted", 0),
+        treated.without,
+        gross,
         sample.triangle,
-        sample.turned(cov) if clipped else core,
+        core,
         extra.get("contrasts"),
     )
+
+
+def _gross(kind: str, sample: LinearSample, rows: TimeRows | None) -> FloatArray:
+    """A meat without signs: where the covariance is far below it, its terms have cancelled."""
+    out = 1e-6 * np.eye(sample.q.shape[1]) * float(sample.u @ sample.u) / len(sample.u)
+    if kind in (*_CLUSTERED, *_TIMED):
+        out = out + sample.scores.T @ sample.scores
+    return out if rows is None else out + lagged_products(sample.scores, rows, np.ones(1))
 
 
 def _meat(
@@ -302,7 +325,10 @@ def _meat(
     ssc: SmallSample,
     use_correction: Correction | None,
 ) -> tuple[FloatArray, tuple[float, ...], dict[str, Any]]:
-    """Meat in the basis q, factors, and what else came out: "df" of CR2, "fitted" rows of HC2 and HC3."""
+    """Meat in the basis q, factors, and what else came out.
+
+    "df" of CR2, "fitted" rows of HC2 and HC3, "terms" of several ways, all added.
+    """
 
     def factor(own: int | None = None) -> float:
         return small_sample_factor(kind, counts, ssc=ssc, use_correction=use_correction, own=own)
@@ -334,15 +360,16 @@ def _clustered(
     scores: FloatArray, ways: tuple[ClusterWay, ...], factor: Any
 ) -> tuple[FloatArray, tuple[float, ...], dict[str, Any]]:
     factors = []
-    meat = np.zeros((scores.shape[1],) * 2)
-    terms = cluster_terms(ways)
-    for sign, way in terms:
+    meat, added = np.zeros((scores.shape[1],) * 2), np.zeros((scores.shape[1],) * 2)
+    for sign, way in cluster_terms(ways):
         sums = way.sums(scores)
         factors.append(factor(way.n_groups))
-        meat += sign * factors[-1] * (sums.T @ sums)
+        term = sums.T @ sums
+        meat += sign * factors[-1] * term
+        added += term
     if len(set(factors)) == 1:
-        return meat / factors[0], (factors[0],), {}
-    return meat, tuple(factors), {}
+        return meat / factors[0], (factors[0],), {"terms": added}
+    return meat, tuple(factors), {"terms": added}
 
 
 def _degrees(kind: str, counts: SampleCounts, ssc: str, k: int) -> FloatArray:
@@ -379,7 +406,7 @@ def _check_options(
         )
     for name, value, allowed in (
         ("kernel", kernel, ("bartlett", "uniform")),
-        ("psd", psd, ("clip", "clip-raw", "keep")),
+        ("psd", psd, PSD),
     ):
         if value not in allowed:
             raise SpecificationError(

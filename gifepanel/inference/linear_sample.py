@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning, caller_level
+from gifepanel.exceptions import DataError
 from gifepanel.inference.small_sample import SampleCounts
 from gifepanel.inference.space import FloatArray
 from gifepanel.projections.triangle import Triangle, orthogonal_triangle
@@ -16,7 +15,6 @@ from gifepanel.projections.triangle import Triangle, orthogonal_triangle
 __all__ = [
     "LinearSample",
     "checked_arrays",
-    "clip_negative",
     "full_leverage",
     "leverage_scale",
     "linear_sample",
@@ -187,33 +185,3 @@ def leverage_scale(leverage: FloatArray, kind: str, counts: SampleCounts) -> tup
     fitted = rest < _FULL
     scale = np.where(fitted, 0.0, np.maximum(rest, _FULL) ** (-0.5 if kind == "HC2" else -1.0))
     return scale, int(fitted.sum())
-
-
-def clip_negative(cov: FloatArray, length: FloatArray, psd: str, description: str) -> tuple[FloatArray, bool, float]:
-    """The covariance with negative eigenvalues set to zero, whether there were any, and the smallest."""
-    unit = np.ones_like(length) if psd == "clip-raw" else length
-    outer = np.outer(unit, unit)
-    values, vectors = np.linalg.eigh(cov * outer)
-    top = float(np.abs(values).max())
-    smallest = float(values[0]) / top if top > 0 else 0.0
-    if smallest >= -1e-12:
-        return cov, False, smallest
-    if psd == "keep" and (np.diag(cov) < 0).any():
-        raise SpecificationError(
-            f"The covariance, {description}, has a negative variance (coefficient {int(np.argmin(np.diag(cov))) + 1}).",
-            "It can't give standard errors as it is.",
-            "Cluster in one way only, use kernel='bartlett', or psd='clip'.",
-        )
-    warnings.warn(
-        SpecificationWarning(
-            f"The covariance, {description}, is not positive semidefinite (smallest eigenvalue {smallest:.1e} of the"
-            " largest).",
-            "Joint tests may not stand." if psd == "keep" else "Negative eigenvalues were set to zero.",
-            "Cluster in one way only, or use kernel='bartlett'.",
-        ),
-        stacklevel=caller_level(),
-    )
-    if psd == "keep":
-        return cov, False, smallest
-    fixed = (vectors * np.maximum(values, 0.0)) @ vectors.T / outer
-    return np.asarray((fixed + fixed.T) / 2), True, smallest

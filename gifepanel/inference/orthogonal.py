@@ -19,7 +19,7 @@ one way the two are equal where all folds have equally many clusters.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from scipy.sparse.csgraph import connected_components
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.clusters import ClusterWay, cluster_terms, cluster_ways
-from gifepanel.inference.linear_sample import clip_negative
+from gifepanel.inference.definite import PSD, standard_errors, treat_indefinite
 from gifepanel.inference.small_sample import SampleCounts, SmallSample, small_sample_factor
 from gifepanel.projections.crossfit import CrossFit
 from gifepanel.projections.folds import Folds
@@ -81,6 +81,12 @@ class OrthogonalEstimate:
         Clusters of each way.
     clipped : bool
         Negative eigenvalues of a two-way covariance were set to zero in some repeat.
+    without : tuple of int
+        Coefficients without a standard error: in some repeat their variance is negative, or zero to rounding.
+    withouts : tuple of tuple of int
+        The same of each repeat.
+    gross : ndarray, shape (p, p)
+        The terms of the covariances, all added: what a variance is measured against to tell zero from rounding.
     triangle : Triangle
         Of d_tilde times the square roots of the weights.
     core : ndarray, shape (p, p)
@@ -104,18 +110,21 @@ class OrthogonalEstimate:
     factor: tuple[float, ...]
     n_groups: tuple[int, ...]
     clipped: bool
+    without: tuple[int, ...]
+    withouts: tuple[tuple[int, ...], ...]
+    gross: FloatArray
     triangle: Triangle
     core: FloatArray
 
     @property
     def bse(self) -> FloatArray:
-        """Standard errors (p,)."""
-        return np.sqrt(np.diag(self.cov))
+        """Standard errors (p,); NaN for the coefficients that have none."""
+        return standard_errors(self.cov, self.without)
 
     @property
     def ses(self) -> FloatArray:
         """Standard errors of each repeat (R, p)."""
-        return np.sqrt(np.diagonal(self.covs, axis1=1, axis2=2))
+        return np.stack([standard_errors(*own) for own in zip(self.covs, self.withouts, strict=True)])
 
 
 def orthogonal_estimate(
@@ -128,6 +137,7 @@ def orthogonal_estimate(
     ssc: SmallSample = "none",
     df_absorbed: int = 0,
     df_nested: int = 0,
+    psd: str = "none",
 ) -> OrthogonalEstimate:
     """Solve the scores of every repeat and put the repeats together.
 
@@ -137,8 +147,8 @@ def orthogonal_estimate(
     kind : {"HC0", "HC1", "CR0", "cluster"}
     clusters : sequence of array_like of int, each shape (n,)
         Codes, for the clustered kinds: one way or several. Several ways are added and intersections taken off
-        (Cameron, Gelbach & Miller 2011), negative eigenvalues set to zero; with ``fold_weights="clusters"`` two ways
-        are added within folds and nothing is taken off.
+        (Cameron, Gelbach & Miller 2011); with ``fold_weights="clusters"`` two ways are added within folds and nothing
+        is taken off.
     fold_weights : {"rows", "clusters"}
         "clusters": as doubleml weighs clustered data; theta depends on the clusters then.
     aggregation : {"median", "mean", "bounds"}
@@ -148,6 +158,9 @@ def orthogonal_estimate(
         learners, whose degrees of freedom aren't defined; treatments and absorbed effects are what is counted.
     df_absorbed, df_nested : int
         Rank of absorbed effects, and their dimensions nested in clusters.
+    psd : {"none", "eigen", "eigen-scaled"}
+        What to do about negative eigenvalues in each repeat; see
+        :func:`~gifepanel.inference.definite.treat_indefinite`.
 
     Returns
     -------
@@ -164,6 +177,7 @@ def orthogonal_estimate(
         ("kind", kind, _KINDS),
         ("fold_weights", fold_weights, ("rows", "clusters")),
         ("aggregation", aggregation, _AGGREGATIONS),
+        ("psd", psd, PSD),
     ):
         if value not in known:
             raise SpecificationError(
@@ -173,7 +187,8 @@ def orthogonal_estimate(
     ways = _ways(kind, clusters, fold_weights, n)
     counts = SampleCounts(n, p + df_absorbed, df_nested, tuple(way.n_groups for way in ways))
     solved = [_solve(fit, r, ways, fold_weights) for r in range(fit.n_repeats)]
-    covs, factors, clipped = zip(*(_covariance(own, ways, kind, counts, ssc) for own in solved), strict=True)
+    found = _Sums(kind, counts, ssc, psd, _describe(kind, counts, fold_weights), tuple(fit.treatment_names))
+    covs, factors, clipped, withouts, grosses = zip(*(_covariance(own, ways, found) for own in solved), strict=True)
     thetas = np.stack([own.theta for own in solved])
     params, cov = aggregate_repeats(thetas, np.stack(covs), aggregation)
     variances = np.where(np.diag(cov) > 0, np.diag(cov), 1.0)
@@ -182,7 +197,7 @@ def orthogonal_estimate(
     triangle = orthogonal_triangle(fit.d_tilde(nearest), None if fit.weights is None else np.sqrt(fit.weights))[0]
     core = triangle.factor @ cov @ triangle.factor.T
     if len(solved) == 1 and not any(clipped):
-        core = _covariance(replace(best, influence=best.influence @ triangle.factor.T), ways, kind, counts, ssc)[0]
+        core = _summed(best.influence @ triangle.factor.T, ways, best.terms, found)[0]
     return OrthogonalEstimate(
         params,
         cov,
@@ -196,11 +211,14 @@ def orthogonal_estimate(
         best.scores,
         best.influence,
         kind,
-        _describe(kind, counts, fold_weights),
+        found.description,
         fold_weights,
         factors[0],
         counts.n_groups,
         any(clipped),
+        tuple(sorted({j for own in withouts for j in own})),
+        withouts,
+        np.mean(grosses, axis=0),
         triangle,
         core,
     )
@@ -240,10 +258,10 @@ def aggregate_repeats(
     roots = np.sqrt(np.where(variances > 0, variances, 1.0))
     correlation = (spread / (roots[:, :, None] * roots[:, None, :])).mean(axis=0)
     if aggregation == "bounds":
-        ses = np.sqrt(np.diagonal(covs, axis1=1, axis2=2))
+        ses = np.sqrt(np.maximum(np.diagonal(covs, axis1=1, axis2=2), 0.0))
         length = (np.median(thetas + _BOUND * ses, axis=0) - params) / _BOUND
     else:
-        length = np.sqrt(np.median(variances, axis=0))
+        length = np.sqrt(np.maximum(np.median(variances, axis=0), 0.0))
     cov = correlation * np.outer(length, length)
     np.fill_diagonal(cov, length**2)
     return params, cov
@@ -373,24 +391,47 @@ def _places(folds: Folds, way: ClusterWay, number: int) -> tuple[IntArray, IntAr
     return place, np.bincount(found, minlength=int(place.max()) + 1)
 
 
-def _covariance(
-    solved: _Solved, ways: Sequence[ClusterWay], kind: str, counts: SampleCounts, ssc: SmallSample
-) -> tuple[FloatArray, tuple[float, ...], bool]:
-    phi = solved.influence
+@dataclass(frozen=True)
+class _Sums:
+    """How the influences of a repeat are summed, and what is said of it."""
+
+    kind: str
+    counts: SampleCounts
+    ssc: SmallSample
+    psd: str
+    description: str
+    names: tuple[str, ...]
+
+
+def _summed(
+    phi: FloatArray, ways: Sequence[ClusterWay], terms: Sequence[tuple[int, ClusterWay]], how: _Sums
+) -> tuple[FloatArray, FloatArray, tuple[float, ...]]:
+    """Outer products of influences (n, p), summed in clusters: with signs, all added, and the factors."""
+    gross = phi.T @ phi
     if not ways:
-        factor = small_sample_factor(kind, counts, ssc=ssc)
-        return factor * (phi.T @ phi), (factor,), False
-    cov = np.zeros((phi.shape[1],) * 2)
-    factors = []
-    for sign, way in solved.terms:
+        factor = small_sample_factor(how.kind, how.counts, ssc=how.ssc)
+        return factor * gross, factor * gross, (factor,)
+    cov, factors = np.zeros((phi.shape[1],) * 2), []
+    for sign, way in terms:
         sums = way.sums(phi)
-        factors.append(small_sample_factor(kind, counts, ssc=ssc, own=way.n_groups))
-        cov += sign * factors[-1] * (sums.T @ sums)
-    if len(ways) == 1:
-        return cov, tuple(factors), False
+        factors.append(small_sample_factor(how.kind, how.counts, ssc=how.ssc, own=way.n_groups))
+        term = factors[-1] * (sums.T @ sums)
+        cov += sign * term
+        gross = gross + term
+    return cov, gross, tuple(factors)
+
+
+def _covariance(
+    solved: _Solved, ways: Sequence[ClusterWay], how: _Sums
+) -> tuple[FloatArray, tuple[float, ...], bool, tuple[int, ...], FloatArray]:
+    phi = solved.influence
+    cov, gross, factors = _summed(phi, ways, solved.terms, how)
+    if not ways:
+        return cov, factors, False, (), gross
     roots = np.sqrt(np.einsum("ij,ij->j", phi, phi))
-    cov, clipped, _ = clip_negative(cov, 1.0 / np.where(roots > 0, roots, 1.0), "clip", _describe(kind, counts, "rows"))
-    return cov, tuple(factors), clipped
+    length = 1.0 / np.where(roots > 0, roots, 1.0)
+    treated = treat_indefinite(cov, gross, length, how.psd, how.description, how.names, len(ways))
+    return treated.cov, factors, treated.adjusted, treated.without, gross
 
 
 def _ways(kind: str, clusters: Sequence[Any], fold_weights: str, n: int) -> tuple[ClusterWay, ...]:

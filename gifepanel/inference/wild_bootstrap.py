@@ -50,9 +50,11 @@ class WildBootstrap:
     statistic : float
         t = (r'b - c) / bse.
     pvalue : float
-        Share of draws with |t*| > |t|, or twice the smaller tail's share for ``"equal-tailed"``. Draws equal to t, such
-        as the all-ones pattern of an enumeration and its mirror image, don't count: with few clusters the p-value is an
-        interval, up to ``pvalue + n_ties / n_draws``.
+        Share of draws with |t*| > |t|, or twice the smaller tail's share for ``"equal-tailed"``. Where weights were
+        drawn at random and none leads farther out, the bound that the p-value is below, 1 / (n_draws + 1) (twice that
+        for ``"equal-tailed"``), not zero. Draws equal to t, such as the all-ones pattern of an enumeration and its
+        mirror image, don't count: with few clusters the p-value is an interval, up to ``pvalue + n_ties / n_draws``.
+        `pvalue_text` has it as it is printed: ``"< 0.0001"``.
     conf_int : tuple of float
         Bounds between which c is not rejected at `alpha`; infinite in degenerate samples where the p-value never falls
         below it. (nan, nan) if not asked for.
@@ -70,6 +72,8 @@ class WildBootstrap:
         Draws with |t*| equal to |t|, to rounding.
     n_degenerate : int
         Draws whose variance is zero: left out of all shares.
+    none_beyond : bool
+        No draw lies farther out than the statistic.
     """
 
     estimate: float
@@ -88,6 +92,28 @@ class WildBootstrap:
     pvalue_type: str
     n_ties: int
     n_degenerate: int
+    none_beyond: bool = False
+
+    @property
+    def pvalue_text(self) -> str:
+        """The p-value as it is printed: with four decimals, or the bound that it does not exceed."""
+        if not self.none_beyond:
+            return f"{self.pvalue:.4f}"
+        if self.enumerated:  # the sample is one of the patterns
+            return f"<= {max(self.n_ties, 1) / self.n_draws:.4f}"
+        bound = (1 if self.pvalue_type == "symmetric" else 2) / (self.n_draws + 1)
+        return f"< {bound:.4f}" if bound >= 1e-4 else f"< {bound:.1e}"
+
+    def __str__(self) -> str:
+        sign = "" if self.pvalue_text.startswith("<") else "= "
+        patterns = "all sign patterns" if self.enumerated else f"{self.n_draws:,} draws"
+        text = (
+            f"Wild cluster bootstrap: estimate {self.estimate:.4g} against {self.null:.4g}, t = {self.statistic:.3f}, "
+            f"p {sign}{self.pvalue_text} ({patterns}, {self.distribution}, {self.n_groups} clusters)"
+        )
+        if np.isnan(self.alpha):
+            return f"{text}."
+        return f"{text}, {100 * (1 - self.alpha):g}% interval [{self.conf_int[0]:.4g}, {self.conf_int[1]:.4g}]."
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +219,9 @@ def wild_cluster_bootstrap(
     root_variance = float(np.sqrt(parts.variance))
     t = distance / root_variance
     p, ties = pvalue(drawn.t, t, pvalue_type)
+    none_beyond = p == 0
+    if none_beyond and draws is None and not enumerated:
+        p = (1 if pvalue_type == "symmetric" else 2) / (len(drawn.t) + 1)
     interval = (np.nan, np.nan)
     if alpha is not None and impose_null:
         interval = invert(drawn, estimate, root_variance, alpha, pvalue_type)
@@ -216,6 +245,7 @@ def wild_cluster_bootstrap(
         pvalue_type,
         ties,
         int(np.isnan(drawn.t).sum()),
+        none_beyond,
     )
 
 

@@ -69,6 +69,8 @@ class Facts:
     n_groups, n_factors, n_entities, n_times : int or None
     covariance : str
     clusters : tuple of str
+    without : tuple of str
+        Coefficients that have no standard error.
     """
 
     model: str
@@ -80,24 +82,34 @@ class Facts:
     n_times: int | None
     covariance: str
     clusters: tuple[str, ...]
+    without: tuple[str, ...] = ()
 
 
 def facts(res: Any) -> Facts:
     """Facts of a fit, from what is kept after ``remove_data()`` too."""
     res = raw(res)
     name, covariance = type(res.model).__name__, str(res.cov_type)
+    without = tuple(res._names[j] for j in res._covariance.without)
     if isinstance(res, FactorResults):
         sample = res.sample
         groups = res.n_groups if hasattr(res, "_slots") else None
         clusters = tuple(map(str, res._cluster_names))
         sizes = (res.n_entities, res.n_times)
         return Facts(
-            name, sample.endog_name, tuple(sample.absorbed), groups, res.n_factors, *sizes, covariance, clusters
+            name,
+            sample.endog_name,
+            tuple(sample.absorbed),
+            groups,
+            res.n_factors,
+            *sizes,
+            covariance,
+            clusters,
+            without,
         )
     panel = None if res.model.design is None else res.model.panel_index(required=False)
     n, t = (None, None) if panel is None else (panel.n_entities, panel.n_times)
-    clusters = () if res._choice is None else tuple(map(str, res._choice.cluster_names))
-    return Facts(name, str(res.model.endog_names), res._absorbed_names, None, None, n, t, covariance, clusters)
+    clusters = tuple(map(str, res._cluster_names))
+    return Facts(name, str(res.model.endog_names), res._absorbed_names, None, None, n, t, covariance, clusters, without)
 
 
 def slopes(res: Any) -> list[tuple[str, int | None, str]]:

@@ -51,6 +51,7 @@ class TableModel:
             "Factors": about.n_factors,
             "Entities": about.n_entities,
             "Periods": about.n_times,
+            "No std. error": ", ".join(about.without) or None,
             "N": int(res.nobs),
             "df_resid": int(res.df_resid),
             "n_clusters": min(res._covariance.n_groups, default=None) if res._covariance.n_groups else None,
@@ -96,7 +97,7 @@ class TableModel:
         about = self._facts
         own = [key for key, value in (("Groups", about.n_groups), ("Factors", about.n_factors)) if value is not None]
         within = ["r2_within"] if about.absorbed or about.n_factors else []
-        return ["N", *own, "r2", *within, "se_type"]
+        return ["N", *own, "r2", *within, "se_type", *(["No std. error"] if about.without else [])]
 
 
 _STATISTICS = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from gifepanel.interop.common import facts, is_ours, neighbour, raw
 
 __all__ = ["table"]
@@ -14,7 +16,8 @@ def table(results: Iterable[Any], *, lines: bool = True) -> Any:
     """A ``Stargazer`` of results of this package and of others it knows.
 
     ``Stargazer([res, ols])`` works as well; this adds rows and corrects the first degrees of freedom of the F
-    statistic, which are the number of slopes tested, not of everything estimated.
+    statistic, which are the number of slopes tested, not of everything estimated. It also takes away the stars that
+    stargazer gives to coefficients without a standard error.
 
     Parameters
     ----------
@@ -47,6 +50,9 @@ def table(results: Iterable[Any], *, lines: bool = True) -> Any:
         if is_ours(model):
             own = raw(model)
             data["degree_freedom"] = len(own._names) - len(own.model._constants)
+            # it takes a p-value that is missing for one of zero, and gives it three stars
+            data["p_values"] = data["p_values"].fillna(1.0)
+            data["f_p_value"] = 1.0 if np.isnan(data["f_p_value"]) else data["f_p_value"]
     if lines:
         for label, values in _lines(models).items():
             out.add_line(label, values)
@@ -61,6 +67,7 @@ def _lines(models: list[Any]) -> dict[str, list[str]]:
         "Groups": [_number(a.n_groups) if a is not None else "" for a in about],
         "Factors": [_number(a.n_factors) if a is not None else "" for a in about],
     }
+    rows["No std. error"] = [", ".join(a.without) if a is not None else "" for a in about]
     rows = {label: values for label, values in rows.items() if any(values)}
     if any(a is not None for a in about):
         rows["Covariance"] = [_covariance(a, model) for a, model in zip(about, models, strict=True)]

@@ -267,6 +267,10 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
 
     def _fit_selected(self, arguments: dict[str, Any]) -> Any:
         """Choose the numbers that were left open, then fit with them; the choice is kept as ``selection``."""
+        if isinstance(arguments["bias_correction"], str) and arguments["bias_correction"] == "jackknife":
+            from gifepanel.models.halves import check_halves_identify
+
+            check_halves_identify(self)  # whatever the numbers turn out to be
         workers = {name: arguments[name] for name in ("n_jobs", "progress")}
         selection = self.select(
             kappa_scale=arguments.get("kappa_scale", 1.0), random_state=arguments["random_state"], **workers
@@ -358,7 +362,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         from gifepanel.models.inference import read_covariance
 
         choice = read_covariance(self, cov_type, cov_kwds, ssc, use_t, call="get_robustcov_results")
-        return choice(self._fitted("get_robustcov_results")), choice.group_names, choice.use_t
+        estimate = self._fitted("get_robustcov_results")
+        return choice(estimate, list(self.exog_names)), choice.group_names, choice.use_t
 
     def _fitted(self, what: str) -> FactorEstimate:
         estimate = getattr(self, "_estimate", None)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from gifepanel.exceptions import SpecificationError
+from gifepanel.inference.definite import PSD
 from gifepanel.models.checks import check_choice, check_flag, check_number
 
-__all__ = ["check_correction", "check_df_correction", "check_scale", "known_cov_type"]
+__all__ = ["check_correction", "check_df_correction", "check_psd", "check_scale", "known_cov_type"]
 
 
 def known_cov_type(cov_type: Any, known: Iterable[str]) -> str:
@@ -47,3 +48,10 @@ def check_df_correction(value: Any) -> bool:
 def check_scale(value: Any) -> float:
     """The error variance of "fixed scale"."""
     return check_number("scale", value, 1.0, positive=True)
+
+
+def check_psd(value: Any) -> str:
+    """What to do about negative eigenvalues of a covariance."""
+    if isinstance(value, (bool, np.bool_)):  # as in sandwich's fix= and fixest's vcov_fix=
+        return "eigen" if value else "none"
+    return "none" if value is None else check_choice("psd", value, PSD)

@@ -16,6 +16,7 @@ from gifepanel.inference.clusters import cluster_ways, nested_dimensions
 from gifepanel.inference.linear_covariance import LinearCovariance
 from gifepanel.inference.orthogonal import OrthogonalEstimate, orthogonal_estimate
 from gifepanel.models.checks import check_choice, check_count, check_seed, near, reject_unknown
+from gifepanel.models.cov_types import check_psd
 from gifepanel.models.linear_inference import check_convention, read_clusters, read_keywords, row_codes
 from gifepanel.models.partialling import (
     AbsorptionOptions,
@@ -71,6 +72,8 @@ class CrossFittedFit:
     estimate : OrthogonalEstimate
     grouped_by : str or None
         What the folds keep together.
+    cluster_names : tuple of str
+        Of every way of clustering.
     """
 
     fit: PartialledFit
@@ -78,6 +81,7 @@ class CrossFittedFit:
     crossfit: CrossFit
     estimate: OrthogonalEstimate
     grouped_by: str | None
+    cluster_names: tuple[str, ...] = ()
 
 
 def fit_cross_fitted(
@@ -104,7 +108,7 @@ def fit_cross_fitted(
         )
     n_folds, n_repeats = _check_options(options, ssc)
     entity, entity_name = _entity(model)
-    kind, clusters = _covariance(model, cov_type, cov_kwds, entity)
+    kind, clusters, cluster_names, psd = _covariance(model, cov_type, cov_kwds, (entity, entity_name))
     folds = _own_folds(model, options.folds)
     if folds is not None and n_repeats > 1:
         raise SpecificationError(
@@ -163,9 +167,11 @@ def fit_cross_fitted(
         ssc=ssc or "none",  # type: ignore[arg-type]
         df_absorbed=total,
         df_nested=nested,
+        psd=psd,
     )
     warn_of_lost_digits(estimate.triangle, [design.exog_names[j] for j in kept])
-    return _assembled(model, projection, columns, crossfit, estimate, (kept, absorbed, collinear), ssc, entity_name)
+    done = _assembled(model, projection, columns, crossfit, estimate, (kept, absorbed, collinear), ssc, entity_name)
+    return replace(done, cluster_names=cluster_names)
 
 
 def _entity(model: PartialledOLS) -> tuple[Any, str | None]:
@@ -175,27 +181,33 @@ def _entity(model: PartialledOLS) -> tuple[Any, str | None]:
 
 
 def _covariance(
-    model: PartialledOLS, cov_type: Any, cov_kwds: Mapping[str, Any] | None, entity: Any
-) -> tuple[str, list[Any]]:
-    """Kind and clusters; clustered by entity where folds are, heteroskedastic otherwise."""
-    keywords = read_keywords(cov_kwds)
-    reject_unknown({k: v for k, v in keywords.items() if k != "groups"}, ("groups",), "cov_kwds with a learner")
+    model: PartialledOLS, cov_type: Any, cov_kwds: Mapping[str, Any] | None, entity: tuple[Any, str | None]
+) -> tuple[str, list[Any], tuple[str, ...], str]:
+    """Kind, clusters with their names, and what to do about negative eigenvalues.
+
+    Clustered by entity where folds are, heteroskedastic otherwise.
+    """
+    keywords, (codes, entity_name) = read_keywords(cov_kwds), entity
+    known = ("groups", "psd")
+    reject_unknown({k: v for k, v in keywords.items() if k not in known}, known, "cov_kwds with a learner")
     if cov_type is None or cov_type == "nonrobust":
-        cov_type = "cluster" if entity is not None or "groups" in keywords else "HC0"
+        cov_type = "cluster" if codes is not None or "groups" in keywords else "HC0"
     if not isinstance(cov_type, str) or cov_type not in _KINDS:
         raise SpecificationError(
             f"cov_type is {cov_type!r}, and the model has a learner.",
             f"The orthogonal score has {', '.join(map(repr, _KINDS))}.",
             f"cov_type={(near(cov_type, _KINDS) or 'HC1')!r}",
         )
-    kind = _KINDS[cov_type]
+    kind, psd = _KINDS[cov_type], check_psd(keywords.get("psd"))
     if kind in ("HC0", "HC1"):
-        if "groups" in keywords:
-            raise SpecificationError(f"groups came with cov_type={cov_type!r}.", None, 'cov_type="cluster"')
-        return kind, []
-    if keywords.get("groups") is None and entity is not None:
-        return kind, [entity]
-    return kind, list(read_clusters(model, keywords.get("groups"))[0])
+        if keywords:
+            name = next(iter(keywords))
+            raise SpecificationError(f"{name} came with cov_type={cov_type!r}.", None, 'cov_type="cluster"')
+        return kind, [], (), psd
+    if keywords.get("groups") is None and codes is not None:
+        return kind, [codes], (str(entity_name),), psd
+    clusters, names = read_clusters(model, keywords.get("groups"))
+    return kind, list(clusters), names, psd
 
 
 def _check_options(options: CrossFitOptions, ssc: Any) -> tuple[int, int]:
@@ -277,6 +289,8 @@ def _assembled(
         estimate.n_groups,
         ssc=ssc or "none",
         clipped=estimate.clipped,
+        without=estimate.without,
+        gross=estimate.gross,
         triangle=triangle,
         core=estimate.core,
     )

@@ -1,8 +1,7 @@
-"""Between solvers and inference: a fit back in the units of the data, and refits at other slopes or periods."""
+"""Between solvers and inference: a fit back in the units of the data, and refits at other slopes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interact
 if TYPE_CHECKING:
     from gifepanel.models.base import FactorModel
 
-__all__ = ["estimate_at", "estimate_from_fit", "reestimate_on", "slope_scale"]
+__all__ = ["estimate_at", "estimate_from_fit", "polished", "slope_scale"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _CLOSE = 1e-3  # share of a regressor's variation that others don't span
@@ -88,22 +87,4 @@ def polished(model: FactorModel, estimate: FactorEstimate) -> FactorEstimate:
             return estimate
         estimate = estimate_at(model, estimate, estimate.theta + estimate.triangle.root @ turned)
     warn_not_converged("Least squares on regressors that nearly agree", "Leave one of them out.")
-    return estimate
-
-
-def reestimate_on(model: FactorModel, slopes: SlopeMap, theta: Array) -> Callable[[slice], Array]:
-    """A function that refits, groups given, on a slice of the periods (for the half-panel jackknife)."""
-
-    def estimate(periods: slice) -> Array:
-        data = prepare(
-            model._y[:, periods],
-            model._x[:, periods],
-            entity_effects=model.entity_effects,
-            time_effects=model.time_effects,
-            standardize=True,
-        )
-        scale = slope_scale(data.scale, slopes)
-        n_factors = model.n_factors
-        return fit_interactive(data, slopes, n_factors, theta * scale).theta / scale
-
     return estimate

@@ -136,7 +136,9 @@ class GroupedIFE(FactorModel):
         cov_type : str
             "nonrobust", "HC0", "HC1", "cluster", "HAC" (within entities) or "hac-groupsum" (Driscoll-Kraay).
         cov_kwds : dict, optional
-            ``{"groups": "column"}``, a list of columns for several ways, ``{"maxlags": 2, "kernel": "bartlett"}``.
+            ``{"groups": "column"}``, a list of columns for several ways, the entities by default;
+            ``{"maxlags": 2, "kernel": "bartlett"}``; ``{"psd": "eigen"}`` sets negative eigenvalues to zero (Cameron,
+            Gelbach & Miller 2011), without which a negative variance gives a standard error of NaN.
         use_t : bool, optional
             t rather than normal distribution; by default for "nonrobust" only, as in statsmodels.
         kappa : float, optional

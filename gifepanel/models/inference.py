@@ -23,9 +23,10 @@ from gifepanel.models.checks import (
     near,
     warn_of_near_columns,
 )
-from gifepanel.models.cov_types import check_correction, check_df_correction, check_scale, known_cov_type
-from gifepanel.models.estimation import estimate_at, polished, reestimate_on
+from gifepanel.models.cov_types import check_correction, check_df_correction, check_psd, check_scale, known_cov_type
+from gifepanel.models.estimation import estimate_at, polished
 from gifepanel.models.foreign import refuse_covariance_words
+from gifepanel.models.halves import check_halves_identify, estimate_on_halves
 from gifepanel.panel.frames import split_reading
 from gifepanel.results.inputs import Inference
 from gifepanel.solvers.interactive import SlopeMap
@@ -60,9 +61,9 @@ _KEYWORDS = {
     "fixed scale": ("scale",),
     "HC0": (),
     "HC1": (),
-    "HAC": ("maxlags", "kernel", "groups", "time", "use_correction", "df_correction"),
-    "cluster": ("groups", "use_correction", "df_correction"),
-    "driscoll-kraay": ("maxlags", "kernel", "time", "use_correction", "df_correction"),
+    "HAC": ("maxlags", "kernel", "groups", "time", "use_correction", "df_correction", "psd"),
+    "cluster": ("groups", "use_correction", "df_correction", "psd"),
+    "driscoll-kraay": ("maxlags", "kernel", "time", "use_correction", "df_correction", "psd"),
 }
 _NEEDS = {
     "HC2": "The leverage it needs is not defined with estimated factors.",
@@ -88,8 +89,9 @@ class CovarianceChoice:
     use_t: bool
     df_correction: bool = True
     scale: float | None = None
+    psd: str = "none"
 
-    def __call__(self, estimate: FactorEstimate) -> CovarianceResult:
+    def __call__(self, estimate: FactorEstimate, names: Sequence[str]) -> CovarianceResult:
         out = factor_covariance(
             estimate.z_projected,
             estimate.resid,
@@ -99,12 +101,14 @@ class CovarianceChoice:
             kernel=self.kernel,  # type: ignore[arg-type]
             groups=self.groups,
             ssc=self.ssc,
+            psd=self.psd,
+            names=names,
             triangle=estimate.triangle,
         )
         if self.scale is not None:
             cov, core = self.scale * estimate.triangle.inverse, self.scale * np.eye(len(out.cov))
             said = f"fixed scale ({self.scale:g})"
-            changed = {"cov": cov, "core": core, "meat": self.scale * out.bread, "scale": 1.0}
+            changed = {"cov": cov, "core": core, "meat": self.scale * out.bread, "scale": 1.0, "gross": None}
             return replace(out, kind=self.kind, description=said, **changed)
         return out if self.df_correction else replace(out, df_inference=float(estimate.df.residual))
 
@@ -146,6 +150,7 @@ def read_covariance(
         kind == "nonrobust" if use_t is None else check_flag("use_t", use_t),
         check_df_correction(keywords.get("df_correction")),
         check_scale(keywords.get("scale", 1.0)) if kind == "fixed scale" else None,
+        check_psd(keywords.get("psd")),
     )
 
 
@@ -301,6 +306,7 @@ def read_bias_correction(model: FactorModel, requested: Any, n_slopes: int, m1: 
         model.design.index.require_distances("Bias corrections")
     if kind == "jackknife":
         check_halves(t, model.n_factors, n_slopes, n, model.entity_effects, model.time_effects)
+        check_halves_identify(model)
     if kind == "dynamic" and not model._predetermined:
         raise SpecificationError(
             'bias_correction is "dynamic", and no regressor is predetermined.',
@@ -369,14 +375,14 @@ def infer(
         warn_of_near_columns(estimate, names)
     estimate = polished(model, estimate)
     slopes = SlopeMap(estimate.groups, estimate.slots)
-    params, terms = correct_bias(bias, estimate, reestimate_on(model, slopes, estimate.theta))
+    params, terms = correct_bias(bias, estimate, estimate_on_halves(model, slopes, estimate.theta, names))
     return Inference(
         estimate,
         estimate_at(model, estimate, params),
         params,
         terms,
         bias.kind,
-        covariance(estimate),
+        covariance(estimate, names),
         covariance.group_names,
         covariance.ssc,
         covariance.use_t,

@@ -16,7 +16,7 @@ from gifepanel.inference.clusters import cluster_ways, nested_dimensions
 from gifepanel.inference.linear_covariance import LinearCovariance, linear_covariance
 from gifepanel.inference.linear_sample import full_leverage, nuisance_in_root_weights
 from gifepanel.models.checks import check_choice, check_count, reject_unknown
-from gifepanel.models.cov_types import check_df_correction, check_scale, known_cov_type
+from gifepanel.models.cov_types import check_df_correction, check_psd, check_scale, known_cov_type
 from gifepanel.models.foreign import refuse_covariance_words
 from gifepanel.panel.checks import check_aligned
 from gifepanel.panel.frames import read_as, read_frame, split_reading
@@ -85,12 +85,14 @@ class LinearChoice:
 
     def __call__(self, model: PartialledOLS, fit: PartialledFit) -> LinearCovariance:
         """The covariance of the coefficients of `fit`."""
-        out = linear_covariance(fit.x_tilde, fit.resid, triangle=fit.triangle, **self._arguments(model, fit))
+        names = [model.design.exog_names[j] for j in fit.kept]
+        arguments = {"triangle": fit.triangle, "names": names, **self._arguments(model, fit)}
+        out = linear_covariance(fit.x_tilde, fit.resid, **arguments)
         if self.scale is not None:
             cov, meat = np.asarray(self.scale * out.root @ out.root.T), self.scale * out.bread
             said = f"fixed scale ({self.scale:g})"
-            core = self.scale * np.eye(len(cov))
-            return replace(out, cov=cov, core=core, meat=meat, factor=(1.0,), kind=self.kind, description=said)
+            changed = {"cov": cov, "core": self.scale * np.eye(len(cov)), "meat": meat, "gross": None}
+            return replace(out, factor=(1.0,), kind=self.kind, description=said, **changed)
         return out if self.df_correction else replace(out, df_inference=np.full(len(out.cov), float(out.df_resid)))
 
     def contrasts(self, model: PartialledOLS, fit: PartialledFit, rows: FloatArray) -> Contrasts:
@@ -145,11 +147,15 @@ def read_linear_covariance(
         allowed |= {"df_correction"}
     if kind in _CLUSTERED:
         allowed |= {"groups"}
+    if kind in ("cluster", "CR0", *_TIMED):
+        allowed |= {"psd"}
     if kind in _TIMED:
         allowed |= {"maxlags", "kernel", "time"} | ({"groups", "entity"} if kind == "hac-panel" else set())
     reject_unknown({k: v for k, v in keywords.items() if k not in allowed}, allowed, f"cov_type={cov_type!r}")
     options: dict[str, Any] = {k: keywords[k] for k in ("maxlags", "kernel", "use_correction") if k in keywords}
     check_choice("kernel", options.get("kernel", "bartlett"), ("bartlett", "uniform"))
+    if "psd" in keywords:
+        options["psd"] = check_psd(keywords["psd"])
     clusters, names = read_clusters(model, keywords.get("groups")) if kind in _CLUSTERED else ((), ())
     if len(clusters) > 1 and kind not in ("cluster", "CR0"):
         raise SpecificationError(
@@ -188,12 +194,10 @@ def read_keywords(cov_kwds: Any) -> dict[str, Any]:
 
 
 def read_clusters(model: PartialledOLS, wanted: Any) -> tuple[tuple[IntArray, ...], tuple[str, ...]]:
-    """Codes (n,) and name of every way of clustering; the first absorbed effect where nothing is named."""
+    """Codes (n,) and name of every way of clustering; the entity where nothing is named."""
     if wanted is None:
-        effects = model.design.absorbed_effects
-        if not effects:
-            raise _without_clusters("Clustered standard errors were asked for without clusters.")
-        wanted = effects[0].factors[0]
+        codes, name = _entity_clusters(model)
+        return (codes,), (name,)
     if isinstance(wanted, (list, tuple)) and not len(wanted):
         raise _without_clusters("The list of clusters is empty.")
     if not isinstance(wanted, (str, list, tuple)) and np.ndim(wanted) == 2:  # a frame or matrix, a column for each way
@@ -203,17 +207,47 @@ def read_clusters(model: PartialledOLS, wanted: Any) -> tuple[tuple[IntArray, ..
     codes = tuple(row_codes(model, way, "clusters") for way in ways)
     for way, own in zip(ways, codes, strict=True):
         if own.size and own.max() == 0:
-            raise DataError(
-                f"The clusters {way if isinstance(way, str) else ''} have one level.",
-                "Two or more are needed, and dozens to trust the result.",
-                'cov_type="HC1"',
-            )
+            raise _one_level(way if isinstance(way, str) else "")
     return codes, tuple(way if isinstance(way, str) else str(getattr(way, "name", None) or "groups") for way in ways)
 
 
 def _is_column(values: Any) -> bool:
     """Whether labels come one by row, (n,) or (n, 1)."""
     return np.ndim(values) == 1 or (np.ndim(values) == 2 and np.shape(values)[1] == 1)
+
+
+def _entity_clusters(model: PartialledOLS) -> tuple[IntArray, str]:
+    """Codes (n,) and name of the entity, by the index of the data or ``entity=``; never an effect for being first."""
+    if isinstance(model._entity, str):
+        codes, name = row_codes(model, model._entity, "clusters"), model._entity
+    else:
+        index = model.panel_index(model._entity, model._time, required=False)
+        if index is None:
+            raise _which_clusters(model)
+        codes, name = np.asarray(index.entity_codes, dtype=np.int64), str(index.entity_name)
+    if codes.size and codes.max() == codes.min():
+        raise _one_level(name)
+    return codes, name
+
+
+def _which_clusters(model: PartialledOLS) -> SpecificationError:
+    """Nothing says what the clusters are: the effects could be."""
+    found = "Clustered standard errors were asked for without clusters, and the data do not say what the entity is."
+    effects = model.design.absorbed_effects
+    if not effects:
+        return _without_clusters(found)
+    sizes = {"^".join(effect.factors): len(model.design.absorbed_codes[effect.name][1]) for effect in effects}
+    names = sorted(sizes, key=lambda name: (-sizes[name], name))
+    which = f"It could be {', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else f"It could be {names[0]}"
+    return SpecificationError(found, f"{which}: name the column, or several.", f'cov_kwds={{"groups": "{names[0]}"}}')
+
+
+def _one_level(name: str) -> DataError:
+    return DataError(
+        f"The clusters {name} have one level.",
+        "Two or more are needed, and dozens to trust the result.",
+        'cov_type="HC1"',
+    )
 
 
 def _without_clusters(found: str) -> SpecificationError:
@@ -336,7 +370,7 @@ def _ids(model: PartialledOLS, kind: str, keywords: Mapping[str, Any]) -> tuple[
         raise DataError(
             f"The pairs of {index.entity_name!r} and {index.time_name!r} occur more than once.",
             "Correlation over time needs each (entity, time) pair once.",
-            'cov_type="cluster", or cov_type="driscoll-kraay"',
+            f'cov_type="cluster", cov_kwds={{"groups": "{index.entity_name}"}}',
         )
     index.require_distances("HAC standard errors")
     periods = np.asarray(index.periods)[index.time_codes]

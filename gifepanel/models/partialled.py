@@ -137,7 +137,8 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             ``firm^year`` an effect of pairs, ``firm[trend]`` an effect and slopes of `trend` by firm.
         data : DataFrame
         partial : str or sequence of str
-            Controls to be partialled out, ``"z1 + bs(z2, 4)"``; the intercept goes with them.
+            Controls to be partialled out, ``"z1 + bs(z2, 4)"``. The formula's intercept goes with them; a 0 or -1 among
+            them does not take it out of the model.
         weights : str or array_like, optional
         entity, time : str, optional
         singletons : {"drop", "keep"}
@@ -207,7 +208,8 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
     def _initialise(self, exog: pd.DataFrame) -> None:
         endog = pd.Series(self.design.endog, index=self.design.row_index, name=self.design.endog_name, copy=False)
         OLS.__init__(self, endog, exog, missing="none", hasconst=False)
-        self.weights = np.broadcast_to(1.0, self.endog.shape)  # statsmodels', not the sample's
+        weights = 1.0 if self.design.weights is None else self.design.weights
+        self.weights = np.broadcast_to(weights, self.endog.shape)  # read-only: the projection is what whitens
         self._data_attr.extend(["design", "_source", "_fit"])
 
     def _release(self) -> None:
@@ -270,7 +272,9 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             "nonrobust", "HC0" to "HC3", "cluster" (CR1), "CR0", "CR2", "CR3", "HAC", "hac-panel", "hac-groupsum"
             (Driscoll-Kraay).
         cov_kwds : dict, optional
-            ``{"groups": "firm"}``, a list of names for several ways; ``{"maxlags": 3}``; ``{"time": "year"}``.
+            ``{"groups": "firm"}``, a list of names for several ways, the entity of the data by default;
+            ``{"maxlags": 3}``; ``{"time": "year"}``; ``{"psd": "eigen"}`` sets negative eigenvalues to zero (Cameron,
+            Gelbach & Miller 2011), without which a negative variance gives a standard error of NaN.
         use_t : bool, optional
             t rather than normal distribution; by default for "nonrobust", CR2 and CR3 only, as in statsmodels.
         ssc : {"fixest", "stata", "statsmodels", "none"}
@@ -362,10 +366,17 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         """Another covariance estimator for the same fit."""
         from gifepanel.models.linear_inference import read_linear_covariance
 
-        return read_linear_covariance(self, cov_type, cov_kwds, ssc, call="get_robustcov_results")
+        try:
+            return read_linear_covariance(self, cov_type, cov_kwds, ssc, call="get_robustcov_results")
+        except SpecificationError as error:
+            start = 'cov_kwds={"groups": '
+            if not (error.fix or "").startswith(start):
+                raise
+            fix = f"groups={str(error.fix)[len(start) : -1]}"  # which the methods of results take by itself
+            raise SpecificationError(error.found, error.needed, fix) from None
 
     def _clustered_choice(self, current: LinearChoice | None, groups: Any, ssc: str) -> LinearChoice:
-        """One way of clustering: `groups`, or that of the current covariance, or the first absorbed effect."""
+        """One way of clustering: `groups`, or that of the current covariance, or the entity."""
         if groups is not None or current is None or not current.clusters:
             current = self._covariance_choice("cluster", None if groups is None else {"groups": groups}, ssc)
         if len(current.clusters) > 1:

@@ -306,4 +306,3 @@ def usable_columns(
 
 def _nuisance(design: PanelDesign) -> str:
     return " and ".join([*design.absorbed, *(["the controls"] if design.controls is not None else [])])
-

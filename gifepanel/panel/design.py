@@ -117,10 +117,9 @@ def design_from_formula(
     effects = parse_absorbed(parts.absorbed)
     check_powers(partial)
     _refuse_doubled(parts.exog, partial)
-    exog = expand_lags(f"{parts.exog} + {partial}" if partial.strip() else parts.exog)
     uses_ids = panel or entity is not None or time is not None
     frame = read_frame(data, entity=entity, time=time, require_ids=uses_ids)
-    build = _FormulaBuild(parts.endog, exog, effects, frame, names, expand_lags(partial))
+    build = _FormulaBuild(parts.endog, expand_lags(parts.exog), effects, frame, names, expand_lags(partial))
     named = read_weights(weights, frame)
     return build.design(formula, _name_only(entity), _name_only(time), common, missing, named, panel)
 
@@ -161,7 +160,11 @@ class _FormulaBuild:
         taken = {frame.entity_name, frame.time_name} | {name for effect in effects for name in effect.factors}
         available = [name for name in frame.names if name not in taken]
         self.parsed = parse(endog, exog, available, intercept=self.spans_intercept)
-        self.partial = _terms_of(parse(endog, partial, available, intercept=True)) if partial.strip() else None
+        self.partial = None
+        if partial.strip():  # the intercept is the formula's: a 0 or -1 among the controls leaves it there
+            own = " + 1" if any(not factors_of([term]) or str(term) == "1" for term in self.parsed.rhs) else ""
+            self.parsed = parse(endog, f"{exog} + {partial}{own}", available, intercept=self.spans_intercept)
+            self.partial = _terms_of(parse(endog, partial, available, intercept=True))
         self.left = read_factors(factors_of(self.parsed.lhs))
         self.right = read_factors(factors_of(self.parsed.rhs))
         unknown = [n for e in effects for n in (*e.factors, *e.slopes) if n not in frame.names]

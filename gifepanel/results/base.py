@@ -123,6 +123,10 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
         """Number of periods T."""
         return self.sample.n_times
 
+    @property
+    def _n_summed(self) -> int:
+        return self.n_times
+
     @cached_property
     def nobs(self) -> float:
         """Number of observations n = NT."""
@@ -288,7 +292,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
 
         Slopes of each entity are estimated anew under the number of factors of this fit: Ando and Bai (2015) with
         factors, Pesaran and Yamagata (2008) without. Small p-values speak for groups; groups that were
-        found are not what is tested.
+        found are not what is tested. Entities within which a regressor does not vary are left out; `note` counts them.
 
         Returns
         -------
@@ -461,7 +465,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
         infos["Absorbed"] = lambda res: ", ".join(res.sample.absorbed) or "none"
         infos["Covariance"] = lambda res: res.cov_type
         infos["R2 within"] = lambda res: f"{res.rsquared_within:.3f}"
-        return infos
+        return infos | self._infos_on_variances
 
     @property
     def bias_correction_words(self) -> str:

@@ -54,7 +54,7 @@ def _header(res: Any, alpha: float) -> tuple[str, ...]:
 def _rows(res: Any, alpha: float) -> list[tuple[str, ...]]:
     values = (res.params, res.bse, res.tvalues, res.pvalues)
     return [
-        (name, number(coef), number(se), ratio(t), probability(p), number(low), number(high))
+        (name, number(coef), number(se), ratio(t), probability(p) or "nan", number(low), number(high))
         for name, coef, se, t, p, (low, high) in zip(
             res._names, *map(np.asarray, values), np.asarray(res.conf_int(alpha)), strict=True
         )

@@ -382,7 +382,8 @@ def _decimals(value: float, digits: int) -> str:
 
 
 def _coefficient(estimate: Estimate, style: _Style) -> str:
-    mark = next((mark for level, mark in style.stars if estimate.pvalue < level), "")
+    errs = np.isfinite(estimate.se) and estimate.se > 0
+    mark = next((mark for level, mark in style.stars if errs and estimate.pvalue < level), "")
     return _decimals(estimate.coef, style.digits) + mark.ljust(style.hang)
 
 

@@ -16,7 +16,7 @@ from gifepanel.results.crossfitted import CrossFittedResults
 from gifepanel.results.grouped import GroupedIFEResults
 from gifepanel.results.linear_summary import listed_controls
 from gifepanel.results.partialled import PartialledOLSResults
-from gifepanel.results.summary import joined
+from gifepanel.results.summary import joined, without_errors
 
 __all__ = ["FACTS", "MORE_FACTS", "SPECIFICATION", "Estimate", "ModelColumn", "read_result"]
 
@@ -160,8 +160,17 @@ def _factor_column(res: Any, alpha: float) -> ModelColumn:
         n_columns,
         tuple(map(str, sample.absorbed)),
         facts,
-        tuple(notes),
+        (*notes, *_on_variances(res)),
     )
+
+
+def _on_variances(res: Any) -> list[str]:
+    """Which coefficients have no standard error; ``{name}`` is the column."""
+    found = res._covariance
+    if not found.without:
+        return []
+    text = without_errors([res._names[j] for j in found.without], found)
+    return ["{name}: " + text.replace("{", "{{").replace("}", "}}")]
 
 
 def _grouped_terms(res: Any) -> list[tuple[str, int | None]]:
@@ -176,8 +185,9 @@ def _partialled_column(res: Any, alpha: float) -> ModelColumn:
     design, facts = res.model.design, _fit_facts(res)
     if res.degrees.total:
         facts["R-squared within"] = f"{res.rsquared_within:.3f}"
-    names = getattr(res._choice, "cluster_names", ()) or ()
-    facts["Standard errors"] = _errors(res._covariance.kind, names, res._covariance.maxlags, res._covariance.n_groups)
+    facts["Standard errors"] = _errors(
+        res._covariance.kind, res._cluster_names, res._covariance.maxlags, res._covariance.n_groups
+    )
     if design is not None:
         controls = listed_controls(design)
         facts |= {} if controls in ("none", "constant") else {"Controls": controls}
@@ -186,7 +196,7 @@ def _partialled_column(res: Any, alpha: float) -> ModelColumn:
     if isinstance(res, CrossFittedResults):
         facts["Learner"] = ", ".join(dict.fromkeys(map(str, res.nuisance["learner"])))
         facts.pop("R-squared", None)
-    notes = () if res.absorption.converged else ("The absorption in {name} did not converge.",)
+    notes = [] if res.absorption.converged else ["The absorption in {name} did not converge."]
     return ModelColumn(
         type(res.model).__name__,
         str(res.model.endog_names),
@@ -195,7 +205,7 @@ def _partialled_column(res: Any, alpha: float) -> ModelColumn:
         1,
         tuple(map(str, res._absorbed_names)),
         facts,
-        notes,
+        (*notes, *_on_variances(res)),
     )
 
 

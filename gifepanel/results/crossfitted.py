@@ -12,10 +12,10 @@ from gifepanel.exceptions import SpecificationError
 from gifepanel.results.blocks import Notes, Pairs, Table
 from gifepanel.results.coefficients import number
 from gifepanel.results.inherited import populate_wrapper
-from gifepanel.results.linear_summary import listed_controls, notes_on_sample
+from gifepanel.results.linear_summary import linear_covariance_words, listed_controls, notes_on_sample
 from gifepanel.results.partialled import PartialledOLSResults, PartialledOLSResultsWrapper
 from gifepanel.results.refused import RefusedWithLearner
-from gifepanel.results.summary import ReportParts
+from gifepanel.results.summary import ReportParts, notes_on_few, notes_on_variances
 
 if TYPE_CHECKING:
     from gifepanel.inference.orthogonal import OrthogonalEstimate
@@ -59,6 +59,9 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
     def __init__(self, model: PartialledOLS, done: CrossFittedFit, use_t: bool | None) -> None:
         self._crossfit, self._orthogonal, self._grouped_by = done.crossfit, done.estimate, done.grouped_by
         super().__init__(model, done.fit, done.covariance, bool(use_t))
+        self._cluster_names = done.cluster_names
+        if done.cluster_names:
+            self.cov_kwds["groups"] = done.cluster_names
 
     @property
     def crossfit(self) -> CrossFit:
@@ -170,7 +173,7 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
             ("Score", fit.score),
             ("Absorbed", ", ".join(design.absorbed) or "none"),
             ("Learned from", listed_controls(design)),
-            ("Covariance", self.orthogonal.description if len(self.orthogonal.description) < 40 else self.cov_type),
+            ("Covariance", linear_covariance_words(self)),
         )
         right = (
             ("Observations", f"{int(self.nobs)}"),
@@ -203,6 +206,7 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
         if (self.nuisance["r2"] < 0).any():
             worse = ", ".join(map(str, self.nuisance.index[self.nuisance["r2"] < 0]))
             notes.append(f"Negative R2 ({worse}): the learner predicts worse than the mean.")
+        notes += notes_on_variances(self) + notes_on_few(self, "use_t=True compares with t")
         return notes + notes_on_sample(self)
 
 

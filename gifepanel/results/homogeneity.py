@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.inference.homogeneity import ando_bai, pesaran_yamagata
+from gifepanel.inference.homogeneity import ando_bai, pesaran_yamagata, unidentified_slopes
 from gifepanel.inference.testresult import TestResult
 from gifepanel.solvers.arrays import prepare, residuals
 from gifepanel.solvers.heterogeneous import heterogeneous_slopes
 
 __all__ = ["homogeneity_of"]
 
+Array = np.ndarray[Any, np.dtype[Any]]
+
 _TOL, _MAX_ITER = 1e-10, 2_000
 
 
 def homogeneity_of(model: Any, n_factors: int) -> TestResult:
     """Do all entities have the same slopes? Slopes of each entity are estimated anew under `n_factors` factors.
+
+    Entities within which a regressor does not vary have no slopes of their own: they are left out, with a note.
 
     Parameters
     ----------
@@ -34,7 +39,8 @@ def homogeneity_of(model: Any, n_factors: int) -> TestResult:
     Raises
     ------
     SpecificationError
-        If no regressor varies over time, there are too few periods for slopes of each entity, or time effects.
+        If no regressor varies over time, there are too few periods for slopes of each entity, or time effects, or fewer
+        than two entities identify their slopes.
     """
     if model.time_effects:
         raise SpecificationError(
@@ -59,12 +65,35 @@ def homogeneity_of(model: Any, n_factors: int) -> TestResult:
             f"More than {p + n_factors + effects + 1} are needed.",
             "Drop regressors.",
         )
+    kept, note = _identified(model, x, effects or not n_factors, np.flatnonzero(~constant))
+    y, x = y[kept], x[kept]
     if not n_factors:
-        return pesaran_yamagata(y, x)
+        return replace(pesaran_yamagata(y, x), note=note)
     data = prepare(y, x, entity_effects=effects, standardize=True)
     fit = heterogeneous_slopes(data, n_factors, tol=_TOL, max_iter=_MAX_ITER)
     factors, loadings = fit.components.factors, fit.components.loadings
     resid = residuals(data, fit.beta) - loadings @ factors.T
     if effects:
         factors = np.column_stack([factors, np.ones(t)])
-    return ando_bai(np.ascontiguousarray(data.xt.transpose(0, 2, 1)), fit.beta, resid, factors, loadings)
+    test = ando_bai(np.ascontiguousarray(data.xt.transpose(0, 2, 1)), fit.beta, resid, factors, loadings)
+    return replace(test, note=note)
+
+
+def _identified(model: Any, x: Array, demean: bool, positions: Array) -> tuple[Array, str]:
+    """Entities that identify their own slopes, and a note on the others; `positions` are those of the regressors."""
+    lost = unidentified_slopes(x, x - x.mean(axis=1, keepdims=True) if demean else x)
+    gone = lost.any(axis=1)
+    if not gone.any():
+        return np.flatnonzero(~gone), ""
+    names = [model._names[j] for j in positions]
+    which = " or ".join(name for name, some in zip(names, lost.any(axis=0), strict=True) if some)
+    left_out = [str(label) for label in model.design.index.entities[gone]]
+    listed = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
+    if (~gone).sum() < 2:
+        raise SpecificationError(
+            f"{which} does not vary by itself within {len(left_out)} of {len(gone)} entities.",
+            "Slopes of each entity need regressors that vary over time within it.",
+            "Leave it out of the formula.",
+        )
+    count = "1 entity was" if len(left_out) == 1 else f"{len(left_out)} entities were"
+    return np.flatnonzero(~gone), f"{count} left out, within which {which} does not vary by itself: {listed}."

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         def default_model_infos(self) -> dict[str, Any]: ...
         @property
         def _names(self) -> list[str]: ...
+        def _is_definite(self, matrix: Any) -> bool: ...
         def conf_int(self, *args: Any, **kwargs: Any) -> Any: ...
         def cov_params(self, *args: Any, **kwargs: Any) -> Any: ...
         def wald_test_terms(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -166,7 +167,13 @@ class InheritedMethods(_Parent):
                 )
             tests.append((part, identity[at]))
         tests += [(name, np.atleast_2d(matrix)) for name, matrix in extra_constraints or ()]
-        return super().wald_test_terms(skip_single=True, extra_constraints=tests, scalar=scalar)
+        there = [(name, matrix) for name, matrix in tests if len(matrix) == 1 or self._is_definite(matrix)]
+        out = super().wald_test_terms(skip_single=True, extra_constraints=there, scalar=scalar)
+        if len(there) < len(tests):  # NaN for terms whose covariance is indefinite
+            counts = [len(matrix) for _, matrix in tests]
+            out.table = out.table.reindex([name for name, _ in tests])
+            out.table["df_constraint"] = counts
+        return out
 
     def vif(self) -> pd.DataFrame:
         """Variance inflation factors of the coefficients.
@@ -282,6 +289,13 @@ def populate_wrapper(wrapper: Any, results: Any) -> None:
         names = own._names if column is None else [own._names[j] for j in own._positions(column)]
         return pd.DataFrame(out, index=names, columns=names)
 
+    def __setattr__(self: Any, name: str, value: Any) -> None:
+        if name == "use_t":  # statsmodels hands out robust results without wrapper, where this counts
+            self._results.use_t = value
+        else:
+            object.__setattr__(self, name, value)
+
+    wrapper.__setattr__ = __setattr__
     for method in (conf_int, cov_params):
         method.__doc__ = getattr(results, method.__name__).__doc__
         setattr(wrapper, method.__name__, method)

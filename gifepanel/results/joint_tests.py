@@ -9,6 +9,7 @@ import numpy as np
 from statsmodels.stats.contrast import ContrastResults
 
 from gifepanel.exceptions import SpecificationError, SpecificationWarning, caller_level
+from gifepanel.inference.definite import has_variance
 from gifepanel.inference.wald import Hypothesis, independent_rows, wald
 from gifepanel.results.hypotheses import read_hypothesis
 
@@ -148,6 +149,9 @@ class JointTests(_Parent):
 
     def _wald_statistic(self, hypothesis: Hypothesis, cov_p: Any) -> float:
         covariance = self._covariance
+        single = cov_p is None and len(hypothesis.values) == 1
+        if single and not has_variance(hypothesis.matrix, covariance.cov, covariance.gross).all():
+            return np.nan  # as its t test
         core = self._core(cov_p)
         said = f"The covariance, {covariance.description}," if cov_p is None else "cov_p"
         count = len(hypothesis.values)

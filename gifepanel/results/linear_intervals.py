@@ -8,6 +8,7 @@ import numpy as np
 from statsmodels.regression._prediction import PredictionResults
 
 from gifepanel.exceptions import DataError, SpecificationError
+from gifepanel.inference.definite import has_variance
 from gifepanel.inference.linear_sample import full_leverage
 from gifepanel.projections.hat import hat_rows
 from gifepanel.results.linear_prediction import NewRows, new_rows, predict_rows
@@ -43,7 +44,9 @@ def predict_with_intervals(res: PartialledOLSResults, data: Any, effects: bool, 
         variance[rows.complete] = _full_variance(res, rows, in_sample=data is None)
     else:
         turned = res._fit.triangle.coordinates(rows.x)
-        variance[rows.complete] = np.einsum("mk,kl,ml->m", turned, res._core(), turned)
+        found = np.einsum("mk,kl,ml->m", turned, res._core(), turned)
+        there = has_variance(rows.x, np.asarray(res.cov_params()), res._covariance.gross)
+        variance[rows.complete] = np.where(there, found, np.nan)
     noise = np.full(m, res.scale) / _weights(res, data, weights, m)
     if not effects and res.degrees.total:
         noise[:] = np.nan  # an outcome has effects and controls in it
@@ -81,9 +84,10 @@ def _full_variance(res: PartialledOLSResults, rows: NewRows, *, in_sample: bool)
     w = np.ones(n) if weights is None else weights
     out = np.full(len(rows.x), np.nan)
     if res.cov_type in ("nonrobust", "fixed scale"):
+        scale = res.scale if res.cov_type == "fixed scale" else res._covariance.factor[0] * res.ssr / n
         if in_sample:
-            return res.scale * _leverage(fit, weights) / w
-        factor = w * (res.scale if res.cov_type == "fixed scale" else res._covariance.factor[0] * res.ssr / n)
+            return scale * _leverage(fit, weights) / w
+        factor = w * scale
     else:
         factor = (w * fit.resid) ** 2 * res._covariance.factor[0]
         power = _POWERS[res.cov_type]

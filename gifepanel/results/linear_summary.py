@@ -8,12 +8,12 @@ import numpy as np
 
 from gifepanel.results.blocks import Notes, Pairs, Table
 from gifepanel.results.coefficients import counted, number, probability, ratio
-from gifepanel.results.summary import ReportParts, joined
+from gifepanel.results.summary import ReportParts, joined, notes_on_few, notes_on_variances
 
 if TYPE_CHECKING:
     from gifepanel.results.partialled import PartialledOLSResults
 
-__all__ = ["linear_covariance_words", "linear_report_parts", "listed_controls", "notes_on_sample"]
+__all__ = ["few_clusters", "linear_covariance_words", "linear_report_parts", "listed_controls", "notes_on_sample"]
 
 
 def linear_report_parts(res: PartialledOLSResults) -> ReportParts:
@@ -69,7 +69,13 @@ _KINDS = {
     "hac-panel": "HAC by entity",
     "hac-groupsum": "Driscoll-Kraay",
 }
-_CLUSTERED = {"cluster": "clustered", "CR0": "CR0, clustered", "CR2": "CR2, clustered"}
+_CLUSTERED = {
+    "cluster": "clustered",
+    "CR0": "CR0, clustered",
+    "CR2": "CR2, clustered",
+    "cluster-crv3": "CR3, clustered",
+    "cluster-jk": "jackknife, clustered",
+}
 
 
 def linear_covariance_words(res: Any) -> str:
@@ -78,7 +84,7 @@ def linear_covariance_words(res: Any) -> str:
     if not found.n_groups:
         lags = f", {found.maxlags} lags" if found.maxlags is not None else ""
         return _KINDS.get(found.kind, found.kind) + lags
-    names = tuple(getattr(res._choice, "cluster_names", ()) or ())
+    names = res._cluster_names
     known = len(names) == len(found.n_groups) and all(names)
     ways = [f"{name} ({n})" for name, n in zip(names, found.n_groups, strict=True)] if known else []
     kind = _CLUSTERED.get(found.kind, f"{found.kind}, clustered")
@@ -90,7 +96,13 @@ def _joint_tests(res: Any) -> tuple[Table, ...]:
     if not np.isnan(res.fvalue):
         rows.append(("Slopes", ratio(res.fvalue), probability(res.f_pvalue), "no regressor has an effect"))
     elif any(j not in res.model._constants for j in range(len(res._names))):
-        rows.append(("Slopes", "-", "-", "(more slopes than the covariance allows to test at once)"))
+        indefinite = res._covariance.min_eigenvalue < -1e-12
+        why = (
+            "the covariance is not positive definite"
+            if indefinite or res._covariance.without
+            else ("more slopes than the covariance allows to test at once")
+        )
+        rows.append(("Slopes", "-", "-", f"({why})"))
     if res.model.design.absorbed:
         statistic, pvalue, (df1, df2) = res.test_absorbed()
         null = f"the absorbed effects are zero (F({df1}, {df2}), iid errors)"
@@ -132,7 +144,37 @@ def _notes(res: Any) -> list[str]:
         notes.append("The rank of the effects is an upper bound: three or more large effects can overlap further.")
     if res._covariance.ssc != "fixest":
         notes.append(f'Small-sample factors are those of ssc="{res._covariance.ssc}".')
+    if not res._centered:
+        notes.append("R-squared is about zero, not the mean: there is no constant.")
+    notes += _on_lags(res) + notes_on_variances(res) + notes_on_few(res, few_clusters(res))
     return notes + notes_on_sample(res) or ["No effects or controls: ordinary least squares."]
+
+
+def few_clusters(res: Any) -> str:
+    """What to do about few clusters, or periods."""
+    if len(res._covariance.n_groups) == 1 and res._covariance.kind in ("cluster", "CR0"):
+        return 'cov_type="CR2" has degrees of freedom of its own, res.wild_bootstrap() tests without them'
+    return "use_t=True compares with t"
+
+
+def _on_lags(res: Any) -> list[str]:
+    """A lag of the outcome beside effects of the entity (Nickell 1981)."""
+    design = res.model.design
+    panel = design.panel if design.panel is not None else res.model.panel_index(required=False)
+    if not design.lags_of_endog or panel is None:
+        return []
+    name = panel.entity_name
+    dummies = (f"C({name}", f"C(Q('{name}')", f"{name}[")
+    within = any(effect.intercept and name in effect.factors for effect in design.absorbed_effects) or any(
+        column.startswith(dummies) for column in (*design.control_names, *res._names)
+    )
+    if not within:
+        return []
+    return [
+        f"A lag of the outcome beside effects of {name}: its coefficient is biased downwards, by about (1 + b)/T with "
+        f"{panel.n_times} periods at most (Nickell 1981). InteractiveFE with n_factors=0 corrects that in balanced "
+        "panels."
+    ]
 
 
 def notes_on_sample(res: Any) -> list[str]:

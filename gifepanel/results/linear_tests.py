@@ -111,7 +111,7 @@ class LinearTests(ReportedResults, NestedModels):
         hypothesis : str
             A coefficient, tested against zero, or one equation: ``"x1 = 0.5"``, ``"x1 = x2"``.
         groups : str or array_like, optional
-            Clusters; by default those of the covariance, or the first absorbed effect.
+            Clusters; by default those of the covariance, or the entity where the data say what it is.
         n_draws : int
         impose_null : bool
             Residuals of the restricted fit (recommended), or of the unrestricted one.

@@ -55,8 +55,11 @@ class FitMeasures:
 
     @property
     def _centered(self) -> bool:
-        """Sums of squares are about the mean unless neither constant nor factors could fit it, as in statsmodels."""
-        return bool(self.k_constant) or self.n_factors > 0
+        """Sums of squares are about the mean where a constant is in the span of effects and regressors, else about 0.
+
+        Estimated factors do not count: they span no constant, as the regression on all dummies and factors has none.
+        """
+        return bool(self.k_constant)
 
     @cached_property
     def ess(self) -> float:
@@ -107,10 +110,11 @@ class FitMeasures:
     def _overall(self) -> tuple[float, float]:
         """F test that all slopes but those of constants are zero, by the chosen covariance; NaN where there is none."""
         slopes = [j for j in range(len(self.params)) if j not in self.model._constants]
+        matrix = np.eye(len(self.params))[slopes]
         if not slopes:
             return np.nan, np.nan
         try:
-            test = self.f_test(np.eye(len(self.params))[slopes])
+            test = self.f_test(matrix)
         except SpecificationError:
             return np.nan, np.nan  # more slopes than the covariance allows to test at once
         return float(np.squeeze(test.fvalue)), float(np.squeeze(test.pvalue))

@@ -109,6 +109,7 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         choice: LinearChoice | None = None,
     ) -> None:
         self._choice = choice
+        self._cluster_names: tuple[str, ...] = () if choice is None else choice.cluster_names
         self.absorption: Certificate = fit.certificate
         self.degrees: DegreesAbsorbed = fit.projection.degrees
         names = model.design.exog_names
@@ -128,6 +129,8 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         self.cov_params_default = covariance.cov
         self.cov_type = covariance.kind
         self.cov_kwds = {"description": covariance.description, "ssc": covariance.ssc}
+        if len(covariance.n_groups) == len(self._cluster_names) > 0:
+            self.cov_kwds["groups"] = self._cluster_names
         if use_t is not None and not isinstance(use_t, (bool, np.bool_)):
             raise SpecificationError(f"use_t is {use_t!r}.", "It must be True or False.", "use_t=True")
         small = covariance.kind in ("nonrobust", "CR2", "cluster-crv3", "cluster-jk")
@@ -152,6 +155,11 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
     def _ids(self) -> tuple[str, str]:
         spec = self.model.design.spec
         return ("entity", "time") if spec is None else (spec.entity_name, spec.time_name)
+
+    @property
+    def _n_summed(self) -> int:
+        """Periods that a covariance sums over; kept by the degrees of freedom of its t statistics."""
+        return int(np.min(self._covariance.df_inference)) + 1
 
     @property
     def _fit(self) -> PartialledFit:
@@ -280,7 +288,7 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         other._cache = {}
         for name in ("_overall", "_report_parts", "bse", "tvalues", "pvalues"):
             other.__dict__.pop(name, None)
-        other._choice = choice
+        other._choice, other._cluster_names = choice, choice.cluster_names
         other._use_covariance(choice(self.model, fit), self.use_t or None if use_t is None else use_t)
         given = {"cov_type": cov_type, "use_t": other.use_t, "ssc": ssc, **cov_kwds}
         other._robust_call = called("get_robustcov_results", given, {"ssc": "fixest"})
@@ -522,7 +530,7 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         infos["Absorbed"] = lambda res: ", ".join(res._absorbed_names) or "none"
         infos["Covariance"] = lambda res: res.cov_type
         infos["R2 within"] = lambda res: f"{res.rsquared_within:.3f}"
-        return infos
+        return infos | self._infos_on_variances
 
     @cached_property
     def _absorbed_names(self) -> tuple[str, ...]:

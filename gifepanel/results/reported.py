@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gifepanel.inference.definite import has_variance, is_definite, standard_errors
 from gifepanel.results.hypotheses import read_hypothesis
 from gifepanel.results.inherited import InheritedMethods
 from gifepanel.results.joint_tests import JointTests
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
     class _Parent:
         model: Any
+        _use_t: bool
+        _covariance: Any
+        _cluster_names: tuple[str, ...]
 
+        def cov_params(self, *args: Any, **kwargs: Any) -> Any: ...
         def t_test(self, *args: Any, **kwargs: Any) -> Any: ...
 
 else:
@@ -171,10 +176,42 @@ class ReportedResults(NeighbourMethods, JointTests, InheritedMethods, _Parent):
         """Standard errors of `cov_HC1`."""
         return np.sqrt(np.diag(self.cov_HC1))
 
+    @cached_property
+    def bse(self) -> Array:
+        """Standard errors of the coefficients; NaN where the variance is negative, or zero to rounding."""
+        return standard_errors(np.asarray(self.cov_params()), self._covariance.without)
+
+    @property
+    def _infos_on_variances(self) -> dict[str, Any]:
+        """A row of ``summary_col`` about coefficients without a standard error, where there are some."""
+        if not self._covariance.without:
+            return {}
+        return {"No std. error": lambda res: ", ".join(res._names[j] for j in res._covariance.without)}
+
+    @property
+    def use_t(self) -> bool:
+        """Whether p-values and intervals are of the t distribution, or of the normal; it can be set."""
+        return bool(self._use_t)
+
+    @use_t.setter
+    def use_t(self, value: Any) -> None:
+        self._use_t = bool(value)
+        own = self.__dict__
+        gone = own.get("_inference", 0) is None or getattr(own.get("model"), "_fit", 0) is None
+        for name in ("pvalues",) if gone else ("pvalues", "_report_parts"):  # what was computed under the other
+            own.pop(name, None)
+            own.get("_cache", {}).pop(name, None)
+
     # ---- hypotheses ----
+
+    def _is_definite(self, matrix: Array) -> bool:
+        """Whether the covariance of R b allows a joint test."""
+        return is_definite(matrix, self._covariance.cov, self._covariance.gross)
 
     def t_test(self, r_matrix: Any, cov_p: Any = None, use_t: Any = None) -> Any:
         """t tests of linear hypotheses: ``"x1[1] = x1[2]"``, a matrix, or a pair (R, q).
+
+        NaN for a combination whose variance is not positive, as it can be with several ways of clustering.
 
         Examples
         --------
@@ -184,7 +221,16 @@ class ReportedResults(NeighbourMethods, JointTests, InheritedMethods, _Parent):
         >>> round(float(res.t_test("price + 1 = 0").tvalue.item()), 2)
         27.55
         """
-        return super().t_test(read_hypothesis(r_matrix, self._names), cov_p=cov_p, use_t=use_t)
+        hypothesis = read_hypothesis(r_matrix, self._names)
+        with np.errstate(invalid="ignore"):  # roots of negative variances, blanked below
+            out = super().t_test(hypothesis, cov_p=cov_p, use_t=use_t)
+        cov, gross = (self._covariance.cov, self._covariance.gross) if cov_p is None else (np.asarray(cov_p), None)
+        missing = ~has_variance(_matrix(hypothesis), cov, gross)
+        if missing.any():
+            out.sd = _blanked(out.sd, missing)
+            out.tvalue = out.statistic = _blanked(out.statistic, missing)
+            out.pvalue = np.squeeze(_blanked(out.pvalue, missing))
+        return out
 
     # ---- the report ----
 
@@ -248,3 +294,15 @@ class ReportedResults(NeighbourMethods, JointTests, InheritedMethods, _Parent):
 
     def __dir__(self) -> list[str]:
         return public_names(self, RESULT_NAMES)
+
+
+def _matrix(hypothesis: Any) -> Array:
+    """R (q, k) of a hypothesis that was read."""
+    return np.atleast_2d(np.asarray(hypothesis[0] if isinstance(hypothesis, tuple) else hypothesis, dtype=np.float64))
+
+
+def _blanked(values: Any, missing: Any) -> Array:
+    """NaN in the tests that are `missing`."""
+    out = np.array(values, dtype=np.float64)
+    out.reshape(-1)[missing] = np.nan
+    return out

@@ -106,7 +106,9 @@ def interval_rows(res: Any, model: Any) -> Any:
             f"plot_fit(res, name, vlines=False), or {error.fix}",
         ) from None
     rows = np.zeros((int(res.nobs), len(res._names)))
-    rows[:, 0] = spread / np.sqrt(np.asarray(res.cov_params())[0, 0])
+    errors = np.asarray(res.bse)
+    at = int(np.isnan(errors).argmin())  # the first that has a standard error
+    rows[:, at] = spread / errors[at]
     weights = getattr(model.design, "weights", None)
     weights = 1.0 if weights is None else weights
     return SimpleNamespace(exog=rows, weights=weights, data=model.data, predict=_refuse_new_rows)

@@ -19,8 +19,20 @@ from gifepanel.results.printed import Printed
 if TYPE_CHECKING:
     from gifepanel.results.selection import Selection
 
-__all__ = ["LAYOUTS", "PanelSummary", "ReportParts", "joined", "notes_on_edges", "report", "report_parts"]
+__all__ = [
+    "LAYOUTS",
+    "PanelSummary",
+    "ReportParts",
+    "joined",
+    "notes_on_edges",
+    "notes_on_few",
+    "notes_on_variances",
+    "report",
+    "report_parts",
+    "without_errors",
+]
 
+_FEW = 10  # clusters below which the normal distribution is far off
 LAYOUTS = ("auto", "side", "stacked")
 
 
@@ -211,7 +223,7 @@ def _notes(res: Any) -> list[str]:
     with_slopes = joined(["slopes", *parts])
     notes = [] if res.converged else [res._note_on_convergence()]
     notes.append(
-        f"R-squared counts {with_slopes}"
+        f"R-squared counts {with_slopes}{'' if res._centered else ', about zero since there is no constant'}"
         + (f"; R-squared within is the share the slopes explain of what {joined(parts)} leave." if parts else ".")
     )
     if res.n_factors:
@@ -295,7 +307,40 @@ def _notes_on_inference(res: Any) -> list[str]:
         notes.append(f"Coefficients are corrected for bias: {res.bias_correction_words}.")
     if not res.cov_kwds["ssc"]:
         notes.append("The covariance has no small-sample factor (ssc=False).")
+    return notes + notes_on_variances(res) + notes_on_few(res, "use_t=True compares with t")
+
+
+def notes_on_variances(res: Any) -> list[str]:
+    """Which coefficients have no standard error, and what was done about negative eigenvalues."""
+    found, notes = res._covariance, []
+    if found.clipped:
+        notes.append("Negative eigenvalues of the covariance were set to zero (Cameron, Gelbach and Miller 2011).")
+    if found.without:
+        notes.append(without_errors([res._names[j] for j in found.without], found))
+    elif found.min_eigenvalue < -1e-12 and not found.clipped:
+        notes.append("The covariance is not positive semidefinite: single standard errors stand, joint tests may not.")
     return notes
+
+
+def notes_on_few(res: Any, instead: str) -> list[str]:
+    """Sums over few clusters or periods beside p-values of the normal distribution."""
+    found = res._covariance
+    if found.n_groups:
+        count, what = min(found.n_groups), "clusters"
+    elif found.kind in ("hac-groupsum", "driscoll-kraay"):
+        count, what = res._n_summed, "periods"
+    else:
+        return []
+    if res.use_t or count >= _FEW:
+        return []
+    return [f"{count} {what} are few for p-values and intervals of the normal distribution: {instead}."]
+
+
+def without_errors(names: Sequence[str], found: Any) -> str:
+    """Why coefficients have no standard error."""
+    why = "negative or zero" if found.clipped or found.min_eigenvalue >= -1e-12 else "negative"
+    kind = "several ways of clustering" if len(found.n_groups) > 1 else "the covariance chosen"
+    return f"No standard error for {', '.join(names)}: with {kind} the estimated variance is {why}."
 
 
 def _notes_on_sample(res: Any) -> list[str]:

@@ -232,12 +232,17 @@ def test_blocks_over_units_do_not_matter(panel, monkeypatch):
     np.testing.assert_allclose(factor_covariance(whole, y, df_resid=50, kind="HAC").cov, cov, rtol=1e-12)
 
 
-def test_negative_variance_of_the_uniform_kernel_is_refused():
+def test_negative_variance_of_the_uniform_kernel_gives_no_standard_error():
     z = np.ones((3, 4, 1))
     alternating = np.tile([1.0, -1.0, 1.0, -1.0], (3, 1))
-    with pytest.raises(SpecificationError, match=r"negative variance.*kernel='bartlett'"):
-        factor_covariance(z, alternating, df_resid=11, kind="HAC", maxlags=1)
-    assert factor_covariance(z, alternating, df_resid=11, kind="HAC", maxlags=1, kernel="bartlett").cov[0, 0] >= 0
+    for psd in ("none", "eigen", "eigen-scaled"):
+        with pytest.warns(SpecificationWarning, match=r"negative variance.*kernel='bartlett'|variance of zero"):
+            found = factor_covariance(z, alternating, df_resid=11, kind="HAC", maxlags=1, psd=psd)
+        assert np.isnan(found.bse[0]) and found.without == (0,)
+    with pytest.warns(SpecificationWarning):
+        assert factor_covariance(z, alternating, df_resid=11, kind="HAC", maxlags=1).cov[0, 0] < 0
+    one = {"df_resid": 11, "kind": "HAC", "maxlags": 1, "kernel": "bartlett"}
+    assert factor_covariance(z + alternating[:, :, None], alternating, **one).cov[0, 0] >= 0
 
 
 def test_indefinite_covariance_with_positive_variances_warns():
@@ -245,10 +250,7 @@ def test_indefinite_covariance_with_positive_variances_warns():
     with pytest.warns(SpecificationWarning, match="not positive semidefinite"):
         for _ in range(50):
             z, e = rng.normal(size=(4, 6, 4)), rng.normal(size=(4, 6))
-            try:
-                factor_covariance(z, e, df_resid=20, kind="HAC", maxlags=2)
-            except SpecificationError:
-                continue
+            factor_covariance(z, e, df_resid=20, kind="HAC", maxlags=2)
 
 
 @pytest.mark.parametrize(

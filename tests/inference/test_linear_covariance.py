@@ -60,10 +60,10 @@ def test_clusters_are_those_of_the_full_regression(ways, correct, weighted):
     codes = [getattr(data, w) for w in ways]
     kwds = {"groups": np.column_stack(codes) if len(codes) > 1 else codes[0], "use_correction": correct}
     want = full_regression(data).fit(cov_type="cluster", cov_kwds=kwds)
-    got = covariance(data, "cluster", clusters=codes, use_correction=correct, psd="keep")
+    got = covariance(data, "cluster", clusters=codes, use_correction=correct)
     np.testing.assert_allclose(got.cov, want.cov_params()[:2, :2], rtol=1e-9, atol=1e-14)
     if not correct:
-        plain = covariance(data, "CR0", clusters=codes, psd="keep")
+        plain = covariance(data, "CR0", clusters=codes)
         np.testing.assert_allclose(plain.cov, got.cov, rtol=1e-12)
     assert got.df_inference[0] == min(c.max() for c in codes)
 
@@ -110,7 +110,7 @@ def test_newey_west_is_that_of_the_full_regression(kernel, correction, weighted)
     model = full_regression(data)
     kwds = {"groups": data.firm, "maxlags": 2, "kernel": kernel, "use_correction": correction}
     want = model.fit(cov_type="hac-panel", cov_kwds=kwds)
-    options = {"entity": data.firm, "maxlags": 2, "kernel": kernel, "use_correction": correction, "psd": "keep"}
+    options = {"entity": data.firm, "maxlags": 2, "kernel": kernel, "use_correction": correction}
     got = covariance(data, "hac-panel", time=position, **options)
     np.testing.assert_allclose(got.cov, want.cov_params()[:2, :2], rtol=1e-9, atol=1e-14)
 
@@ -124,7 +124,7 @@ def test_driscoll_kraay_is_that_of_the_full_regression(absorbed, kernel, maxlags
     data = by_firm_and_time(panel(absorbed, weighted=weighted))
     options = {"maxlags": maxlags, "kernel": kernel, "use_correction": correction}
     want = full_regression(data).fit(cov_type="hac-groupsum", cov_kwds={"time": data.year, **options})
-    got = covariance(data, "hac-groupsum", time=data.year, psd="keep", **options)
+    got = covariance(data, "hac-groupsum", time=data.year, **options)
     np.testing.assert_allclose(got.cov, want.cov_params()[:2, :2], rtol=1e-9, atol=1e-14)
 
 
@@ -204,34 +204,68 @@ def test_negative_eigenvalues_are_clipped_and_said():
     a, b = np.repeat(np.arange(4), 10), np.tile(np.arange(4), 10)
     options = {"df_absorbed": 0, "kind": "cluster", "clusters": [a, b], "ssc": "none"}
     with pytest.warns(SpecificationWarning, match="not positive semidefinite"):
-        clipped = linear_covariance(x, u, **options)
+        clipped = linear_covariance(x, u, **options, psd="eigen-scaled")
     assert clipped.clipped
     assert clipped.min_eigenvalue < 0
     assert np.linalg.eigvalsh(clipped.cov)[0] > -1e-16
     with pytest.warns(SpecificationWarning):
-        scaled = linear_covariance(x * [1, 1e6, 1e-6], u, **options)
+        scaled = linear_covariance(x * [1, 1e6, 1e-6], u, **options, psd="eigen-scaled")
     np.testing.assert_allclose(scaled.bse * [1, 1e6, 1e-6], clipped.bse, rtol=1e-8)
     with pytest.warns(SpecificationWarning):
-        raw = linear_covariance(x, u, **options, psd="clip-raw")
+        raw = linear_covariance(x, u, **options, psd="eigen")
     s = x * u[:, None]
     sums = [np.eye(g.max() + 1)[g].T @ s for g in (a, b, 4 * a + b)]
     meat = sum(sign * t.T @ t for sign, t in zip((1, 1, -1), sums, strict=True))
     bread = np.linalg.inv(x.T @ x)
     values, vectors = np.linalg.eigh(bread @ meat @ bread)
     np.testing.assert_allclose(raw.cov, vectors @ np.diag(np.maximum(values, 0)) @ vectors.T, rtol=1e-9, atol=1e-15)
-    with pytest.warns(SpecificationWarning, match="Joint tests may not stand"):
-        kept = linear_covariance(x, u, **options, psd="keep")
+    with pytest.warns(SpecificationWarning, match="joint tests may not"):
+        kept = linear_covariance(x, u, **options)
     np.testing.assert_allclose(kept.cov, bread @ meat @ bread, rtol=1e-9)
     assert not kept.clipped
 
 
-def test_negative_variance_is_an_error_where_it_is_kept():
+def test_negative_variances_give_no_standard_error():
+    """NaN where inclusion and exclusion ends below zero, whatever the units; the matrix itself is the published one."""
     rng = np.random.default_rng(4)
     x = rng.normal(size=(40, 3))
     u = rng.normal(size=40)
     a, b = np.repeat(np.arange(4), 10), np.tile(np.arange(4), 10)
-    with pytest.raises(SpecificationError, match="negative variance"):
-        linear_covariance(x, u, df_absorbed=0, kind="cluster", clusters=[a, b], psd="keep")
+    options = {"df_absorbed": 0, "kind": "cluster", "clusters": [a, b], "ssc": "none"}
+    words = r"negative variance for one, two.*no standard errors.*one way"
+    with pytest.warns(SpecificationWarning, match=words) as caught:
+        found = linear_covariance(x, u, **options, names=["one", "two", "three"])
+    assert len(caught) == 1
+    s, bread = x * u[:, None], np.linalg.inv(x.T @ x)
+    sums = [np.eye(g.max() + 1)[g].T @ s for g in (a, b, 4 * a + b)]
+    expected = bread @ sum(sign * t.T @ t for sign, t in zip((1, 1, -1), sums, strict=True)) @ bread
+    np.testing.assert_allclose(found.cov, expected, rtol=1e-9, atol=1e-16)
+    negative = np.diag(expected) < 0
+    assert negative.tolist() == [True, True, False] and found.without == (0, 1)
+    np.testing.assert_array_equal(np.isnan(found.bse), negative)
+    for units in ([1e8, 1, 1e-8], [1e-5, 1e7, 1]):
+        with pytest.warns(SpecificationWarning):
+            scaled = linear_covariance(x * units, u, **options)
+        np.testing.assert_allclose(scaled.bse * units, found.bse, rtol=1e-8)
+    with pytest.warns(SpecificationWarning, match="for coefficient 1"):  # one slope: nothing to adjust to
+        alone = linear_covariance(x[:, 1:2], u, **options, psd="eigen")
+    assert np.isnan(alone.bse).all()
+
+
+@pytest.mark.parametrize("kind", ["cluster", "CR0", "HC1", "hac-groupsum"])
+def test_variances_of_zero_give_no_standard_error(kind):
+    """A dummy of one cluster, period or row, without a constant: its scores cancel, and rounding would get stars."""
+    rng = np.random.default_rng(1)
+    group = np.repeat(np.arange(6), 5)
+    single = np.arange(30) == 7 if kind == "HC1" else group == 2
+    other, y = rng.normal(size=(2, 30))
+    x = np.column_stack([other - single * other[single].mean(), single])
+    u = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    given = {"clusters": [group]} if kind in ("cluster", "CR0") else {"time": group} if kind == "hac-groupsum" else {}
+    lags = {"maxlags": 0} if kind == "hac-groupsum" else {}
+    with pytest.warns(SpecificationWarning, match="variance of zero for coefficient 2"):
+        found = linear_covariance(x, u, df_absorbed=0, kind=kind, **given, **lags)
+    assert np.isfinite(found.bse[0]) and np.isnan(found.bse[1])
 
 
 def test_rows_that_are_fitted_exactly_are_left_out():

@@ -278,3 +278,27 @@ def test_speed():
         wild_cluster_bootstrap(columns[:, 1:], resid, params, [1.0, 0.0], clusters=codes, effects=effects)
         best = min(best, time.perf_counter() - start)
     assert best < 1.0  # 0.2 s on an idle core
+
+
+def test_a_p_value_is_never_zero():
+    """No draw lies farther out: the p-value is below one over the draws and the sample, and is printed so."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 1))
+    y = 5 * x[:, 0] + 0.1 * rng.normal(size=300)
+    b = x[:, 0] @ y / (x[:, 0] @ x[:, 0])
+    same = {"clusters": np.arange(300) // 10, "random_state": 0, "alpha": None}
+    for draws, kind, text in (
+        (9999, "symmetric", "< 0.0001"),
+        (999, "symmetric", "< 0.0010"),
+        (999, "equal-tailed", "< 0.0020"),
+    ):
+        boot = wild_cluster_bootstrap(
+            x, y - x[:, 0] * b, [b], [1.0], n_draws=draws, pvalue_type=kind, impose_null=False, **same
+        )
+        assert boot.none_beyond and boot.pvalue == (1 if kind == "symmetric" else 2) / (draws + 1)
+        assert boot.pvalue_text == text and f"p {text}" in str(boot)
+    null = wild_cluster_bootstrap(x, y - x[:, 0] * b, [b], [1.0], null=b + 0.001, n_draws=999, **same)
+    assert null.pvalue == np.mean(np.abs(null.draws) > np.abs(null.statistic)) > 0 and "p = " in str(null)
+    few = {**same, "clusters": np.arange(300) // 60}
+    exact = wild_cluster_bootstrap(x, y - x[:, 0] * b, [b], [1.0], distribution="rademacher", **few)
+    assert exact.enumerated and exact.pvalue_text.startswith("<= ") and "all sign patterns" in str(exact)

@@ -179,7 +179,7 @@ def test_one_fold_of_least_squares_is_the_full_regression(
     assert np.allclose(found.params, beta[:2], rtol=0, atol=1e-12)
     given: dict[str, Any] = {"clusters": clusters} if clusters else {}
     # (the full matrix of seven coefficients is indefinite for two ways, the block of two is not)
-    other = linear_covariance(full, y - full @ beta, df_absorbed=0, kind=kind, ssc=ssc, psd="keep", **given)
+    other = linear_covariance(full, y - full @ beta, df_absorbed=0, kind=kind, ssc=ssc, **given)
     assert not found.clipped
     assert np.allclose(found.cov, other.cov[:2, :2], rtol=1e-9, atol=0)
     assert np.allclose(found.resid[:, 0], y - full @ beta, rtol=0, atol=1e-11)

@@ -59,6 +59,9 @@ class Own:
         return out.astype(str) if self.shape == "text" else np.where(self.shape == "missing", np.nan, out)
 
 
+CLUSTER: dict[str, Any] = {"cov_type": "cluster", "cov_kwds": {"groups": "firm"}}
+
+
 def two_folds() -> list[Any]:
     return [(np.arange(300), np.arange(150)), (np.arange(150), np.arange(150, 300))]
 
@@ -123,7 +126,7 @@ def test_a_learner_of_ones_own() -> None:
         ({"folds": two_folds()}, "trains on 150 of the rows it predicts", {"folds": KFold(2)}),
         ({"cov_type": "HC3"}, "the model has a learner.*cov_type='HC1'", {"cov_type": "HC1"}),
         ({"cov_type": {"CRV1": "firm"}}, "the model has a learner", {"cov_type": "HC0"}),
-        ({"cov_type": "HC1", "cov_kwds": {"groups": "firm"}}, 'groups came with.*"cluster"', {"cov_type": "cluster"}),
+        ({"cov_type": "HC1", "cov_kwds": {"groups": "firm"}}, 'groups came with.*"cluster"', CLUSTER),
         ({"cov_kwds": "firm"}, r"cov_kwds=\{\"groups\": 'firm'\}", {"cov_kwds": {"groups": "firm"}}),
         ({"cov_kwds": {"groups": "frm"}}, "'firm' instead of 'frm'", {"cov_kwds": {"groups": "firm"}}),
         ({"cov_kwds": {"groups": np.ones(300)}}, "one level", {"cov_type": "HC0"}),
@@ -227,8 +230,9 @@ def test_clusters_of_every_form() -> None:
     expected = fit.fit(cov_type="cluster", cov_kwds={"groups": ["block", "region"]}).bse
     for groups in (("block", "region"), data[["block", "region"]], [data["block"], data["region"]]):
         assert_allclose(fit.fit(cov_kwds={"groups": groups}).bse, expected, rtol=1e-12)
-    by_firm = fit.fit(cov_type="cluster")  # the first absorbed effect, as without a learner
-    assert by_firm._covariance.n_groups == (25,)
+    with pytest.raises(SpecificationError, match="could be firm") as caught:  # no entity, as without a learner
+        fit.fit(cov_type="cluster")
+    assert caught.value.fix == 'cov_kwds={"groups": "firm"}'
     few = model(Ridge(), "y ~ x1 + x2 + trend | firm", data.assign(g=lambda d: d["region"] % 2))
     with pytest.warns(SpecificationWarning, match="2 clusters for 3 coefficients") as caught:
         few.fit(cov_kwds={"groups": "g"})

@@ -320,4 +320,4 @@ def test_nonconvergence(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_is_said_where_nothing_is_wrong() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        str(model(partial="z1", weights="w").fit(cov_type="cluster").summary())
+        str(model(partial="z1", weights="w").fit(cov_type="cluster", cov_kwds={"groups": "firm"}).summary())

@@ -38,7 +38,8 @@ def texts(column: str) -> pd.DataFrame:
     return panel().assign(**{column: lambda d: d[column].astype(str)})
 
 
-CLUSTER, TIME = {"cov_type": "cluster"}, {"cov_type": "driscoll-kraay"}
+CLUSTER: dict[str, Any] = {"cov_type": "cluster", "cov_kwds": {"groups": "firm"}}
+TIME: dict[str, Any] = {"cov_type": "driscoll-kraay"}
 
 # ---- formulas and columns: what was written, the message, what it says to write
 
@@ -333,7 +334,7 @@ def test_warnings_of_comparisons_point_at_the_caller() -> None:
 def test_warning_of_a_clipped_covariance_points_at_the_caller() -> None:
     data = panel().assign(a=lambda d: d["firm"] % 2, b=lambda d: d["year"] % 2)
     with pytest.warns(UserWarning, match="not positive semidefinite") as caught:
-        model(data=data).fit(**CLUSTER, cov_kwds={"groups": ["a", "b"]})
+        model(data=data).fit(cov_type="cluster", cov_kwds={"groups": ["a", "b"]})
     assert {w.filename for w in caught} == {__file__}
 
 

@@ -58,3 +58,40 @@ def test_what_it_needs() -> None:
     res.remove_data()
     with pytest.raises(DataError, match="remove_data"):
         res.test_homogeneity()
+
+
+@pytest.mark.parametrize("n_factors", [0, 1])
+@pytest.mark.parametrize(("model", "options"), [(gife.InteractiveFE, {}), (gife.GroupedIFE, {"n_groups": 2})])
+def test_entities_without_slopes_of_their_own_are_left_out(model, options, n_factors) -> None:
+    """The test of the others, and the count; one regressor stands still, one is a multiple of the other."""
+    y, x = simulate(np.random.default_rng(3), 20, 15, n_factors, 0.3)
+    x[4, :, 0] = x[4, 0, 0]
+    x[7, :, 1] = 2 * x[7, :, 0] + 1
+    keep = [i for i in range(20) if i not in (4, 7)]
+    same = {"n_factors": n_factors, "absorb": "entity", **options}
+    test = model(y, x, **same).fit().test_homogeneity()
+    rest = model(y[keep], x[keep], **same).fit().test_homogeneity()
+    assert test.statistic == pytest.approx(rest.statistic, rel=1e-6, abs=1e-6) and rest.note == ""
+    assert test.note.startswith("2 entities were left out, within which x1 or x2 does not vary by itself")
+    assert test.note in str(test)
+
+
+def test_too_few_entities_are_left() -> None:
+    y, x = simulate(np.random.default_rng(3), 12, 15, 0, 0.0)
+    x[1:, :, 0] = x[1:, :1, 0]
+    res = gife.InteractiveFE(y, x, n_factors=0, absorb="entity").fit()
+    with pytest.raises(SpecificationError, match="x1 does not vary by itself within 11 of 12 entities"):
+        res.test_homogeneity()
+
+
+def test_the_functions_name_them() -> None:
+    y, x = simulate(np.random.default_rng(3), 20, 15, 0, 0.0)
+    x[4, :, 1] = 7.0
+    with pytest.raises(DataError, match="regressor 2 does not vary by itself within entity 5") as caught:
+        diagnostics.pesaran_yamagata(y, x)
+    here = {"x": x, "y": y}
+    exec(str(caught.value.fix), here)
+    assert np.isfinite(diagnostics.pesaran_yamagata(here["y"], here["x"]).statistic) and len(here["y"]) == 19
+    b, lam, f = np.zeros((20, 2)), np.ones((20, 1)), np.ones((15, 1))
+    with pytest.raises(DataError, match="regressor 2 does not vary by itself within entity 5"):
+        diagnostics.ando_bai(x, b, y, f, lam)
