@@ -77,7 +77,8 @@ def independent_rows(matrix: FloatArray, values: FloatArray, lengths: FloatArray
     spanned = spanned_by((rows / unit[:, None]).T, 1e-10)
     kept = [i for i in range(len(rows)) if i not in spanned]
     own = values / unit
-    redundant, contradictory = [], []
+    redundant: list[int] = []
+    contradictory: list[int] = []
     for i in spanned:
         weights = np.linalg.lstsq((rows / unit[:, None])[kept].T, rows[i] / unit[i], rcond=None)[0]
         gap = abs(own[i] - weights @ own[kept])
@@ -121,12 +122,12 @@ def wald(hypothesis: Hypothesis, params: FloatArray, triangle: Triangle, core: F
     left = triangle.coordinates(hypothesis.matrix)
     size = np.linalg.norm(left, axis=1)
     gap = (hypothesis.matrix @ params - hypothesis.values) / size
-    q, triangle = np.linalg.qr((left / size[:, None]).T)
+    q, upper = np.linalg.qr((left / size[:, None]).T)
     middle = q.T @ core @ q
     values, vectors = np.linalg.eigh((middle + middle.T) / 2)
     every = np.linalg.eigvalsh((core + core.T) / 2)
     floor = _SINGULAR * float(np.abs(every).max(initial=0.0))
     if not values[0] > floor:
         return Wald(np.nan, int((every > floor).sum()), bool(values[0] < -floor))
-    turned = vectors.T @ solve_triangular(triangle, gap, trans=1)
+    turned = vectors.T @ solve_triangular(upper, gap, trans=1)
     return Wald(float((turned**2 / values).sum()), int((every > floor).sum()), False)

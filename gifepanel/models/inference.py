@@ -108,8 +108,9 @@ class CovarianceChoice:
         if self.scale is not None:
             cov, core = self.scale * estimate.triangle.inverse, self.scale * np.eye(len(out.cov))
             said = f"fixed scale ({self.scale:g})"
-            changed = {"cov": cov, "core": core, "meat": self.scale * out.bread, "scale": 1.0, "gross": None}
-            return replace(out, kind=self.kind, description=said, **changed)
+            meat = self.scale * out.bread
+            fixed = replace(out, cov=cov, core=core, meat=meat, scale=1.0, gross=None)
+            return replace(fixed, kind=self.kind, description=said)
         return out if self.df_correction else replace(out, df_inference=float(estimate.df.residual))
 
 

@@ -294,7 +294,7 @@ def usable_columns(
     kept = [j for j in left if j not in collinear]
     nuisance = _nuisance(design)
     why = {j: f"spanned by {nuisance}" if nuisance and design.exog[:, j].any() else "zero throughout" for j in absorbed}
-    warn_dropped(design, why | {j: combination_of([names[i] for i in others]) for j, others in collinear.items()})
+    warn_dropped(design, why | {j: combination_of([names[i] for i in those]) for j, those in collinear.items()})
     if not kept:
         raise DataError(
             f"No regressor is left: {', '.join(names) or 'the formula has none'}.",

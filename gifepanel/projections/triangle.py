@@ -94,7 +94,7 @@ class Triangle:
         """Columns of which those before them leave less than `share` of their variation, and which these are."""
         if not self.left.size or self.left.min() >= share:
             return {}
-        columns = np.linalg.inv(self.centred)
+        columns = np.asarray(np.linalg.inv(self.centred), dtype=np.float64)
         return spanned_by(columns / column_norms(columns), share)
 
 
@@ -210,7 +210,7 @@ def _factorised(
     found = spanned_by(r[:, :p], noise[order] / safe[order])
     kept = [j for j in range(p) if j not in found]
     if found:
-        r = np.linalg.qr(r[:, [*kept, *range(p, r.shape[1])]], mode="r")
+        r = np.asarray(np.linalg.qr(r[:, [*kept, *range(p, r.shape[1])]], mode="r"))
     k = len(kept)
     sign = np.where(np.diag(r)[:k] < 0, -1.0, 1.0)
     upper = r[:k, :k] * sign[:, None]

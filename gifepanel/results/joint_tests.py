@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     class _Parent:
         _covariance: Any
-        _names: list[str]
+
+        @property
+        def _names(self) -> list[str]: ...
+
         params: Any
         use_t: Any
         df_resid_inference: Any
