@@ -43,8 +43,11 @@ __all__ = [
 ]
 
 
-def _to_panel(resid: Any, **aligned: Any) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
-    """Array (N, T) from an array or an indexed Series; factors and loadings put into the same order."""
+def _to_panel(resid: Any, *, serial: bool = False, **aligned: Any) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
+    """Array (N, T) from an array or an indexed Series; factors and loadings put into the same order.
+
+    For `serial` correlation the order of times counts: that of the calendar, not of the labels.
+    """
     if not hasattr(resid, "index") or not hasattr(resid, "unstack"):
         return np.asarray(resid, dtype=np.float64), aligned
     series = resid.squeeze(axis=1) if getattr(resid, "ndim", 1) == 2 and resid.shape[1] == 1 else resid
@@ -60,7 +63,7 @@ def _to_panel(resid: Any, **aligned: Any) -> tuple[npt.NDArray[np.float64], dict
     elif series.index.nlevels == 2:
         if series.index.duplicated().any():
             raise DataError("Some (entity, time) pairs occur twice.", "Each may occur once.", "Drop duplicates.")
-        wide = series.unstack()
+        wide = _by_time(series.unstack()) if serial else series.unstack()
     else:
         raise DataError(
             f"The index of the residuals has {series.index.nlevels} level(s).",
@@ -73,6 +76,23 @@ def _to_panel(resid: Any, **aligned: Any) -> tuple[npt.NDArray[np.float64], dict
         for name, value in aligned.items()
     }
     return wide.to_numpy(dtype=np.float64), ordered
+
+
+def _by_time(wide: Any) -> Any:
+    """Columns in the order of time; numbers that stand for dates are refused, as in lags and covariances."""
+    from gifepanel.panel.times import order_times
+
+    name = str(wide.columns.name or "time")
+    grid = order_times(wide.columns, name)
+    if grid.packed is not None:
+        raise DataError(
+            f"The times of {name!r} look like {grid.packed.form} in one number.",
+            "Serial correlation goes by the order and distance of times: dates are needed.",
+            f"names = resid.index.names; when = {grid.packed.whole.format('resid.index.get_level_values(1)')}; "
+            f"who = resid.index.get_level_values(0); "
+            f"resid.index = pd.MultiIndex.from_arrays([who, {grid.packed.code}], names=names)",
+        )
+    return wide.iloc[:, grid.order]
 
 
 def residual_diagnostics(
@@ -114,7 +134,7 @@ def residual_diagnostics(
     Born-Breitung Q(1)
     Pesaran CD
     """
-    e, kw = _to_panel(resid, factors=factors, loadings=loadings)
+    e, kw = _to_panel(resid, serial=True, factors=factors, loadings=loadings)
     return _standard.residual_diagnostics(e, **kw, random_state=random_state)
 
 
@@ -157,7 +177,7 @@ def panel_durbin_watson(resid: Any, factors: Any = None, *, entity_effects: bool
     >>> round(diagnostics.panel_durbin_watson(resid).statistic, 3)
     1.88
     """
-    e, kw = _to_panel(resid, factors=factors)
+    e, kw = _to_panel(resid, serial=True, factors=factors)
     return _serial.panel_durbin_watson(e, **kw, entity_effects=entity_effects)
 
 
@@ -173,7 +193,7 @@ def born_breitung(resid: Any, lags: int = 1, factors: Any = None, *, entity_effe
     >>> round(diagnostics.born_breitung(resid, lags=2).pvalue, 3)
     0.957
     """
-    e, kw = _to_panel(resid, factors=factors)
+    e, kw = _to_panel(resid, serial=True, factors=factors)
     return _serial.born_breitung(e, lags, **kw, entity_effects=entity_effects)
 
 
@@ -188,7 +208,7 @@ def wooldridge_ar1(resid: Any) -> TestResult:
     >>> round(diagnostics.wooldridge_ar1(resid).pvalue, 3)
     0.477
     """
-    return _serial.wooldridge_ar1(_to_panel(resid)[0])
+    return _serial.wooldridge_ar1(_to_panel(resid, serial=True)[0])
 
 
 def pesaran_cd(resid: Any) -> TestResult:

@@ -21,7 +21,7 @@ BELOW = {
     "projections": {"kernels", "parallel"},
     "solvers": {"kernels", "projections", "parallel"},
     "inference": {"kernels", "projections", "solvers", "parallel"},
-    "diagnostics": {"kernels", "projections", "solvers", "inference"},
+    "diagnostics": {"kernels", "projections", "solvers", "inference", "panel"},
     "panel": {"spellings"},
     "results": {"kernels", "projections", "solvers", "inference", "diagnostics"},
     "models": {"kernels", "projections", "solvers", "inference", "diagnostics", "results", "panel", "parallel",

@@ -17,6 +17,7 @@ from gifepanel.inference.space import project
 from gifepanel.models.checks import (
     absorbed_effects,
     check_choice,
+    check_no_id_dummies,
     check_number,
     check_outcome,
     check_seed,
@@ -158,6 +159,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     # ---- set-up ---------------------------------------------------------------------------------------------------
 
     def _set_up(self, design: PanelDesign, predetermined: set[int], source: Any, **options: Any) -> None:
+        check_no_id_dummies(design)
         y, x = design.cubes()
         self.entity_effects, self.time_effects = absorbed_effects(design)
         check_outcome(design, y, self.entity_effects, self.time_effects)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import numbers
+import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from gifepanel.exceptions import CollinearityWarning, ConvergenceWarning, DataEr
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.space import factor_space, project
 from gifepanel.panel.design import PanelDesign
+from gifepanel.panel.grammar import split_formula, split_top
 from gifepanel.panel.text import caller_level, first_of
 from gifepanel.projections.triangle import orthogonal_triangle, spanned_by
 
@@ -25,6 +27,7 @@ __all__ = [
     "check_flag",
     "check_halves",
     "check_identified",
+    "check_no_id_dummies",
     "check_number",
     "check_outcome",
     "check_seed",
@@ -347,3 +350,26 @@ def warn_dropped(design: PanelDesign, why: Mapping[int, str]) -> None:
 def warn_not_converged(what: str, fix: str) -> None:
     """One warning, at the line that called ``fit``."""
     warnings.warn(ConvergenceWarning(f"{what} did not converge.", None, fix), stacklevel=caller_level())
+
+
+def check_no_id_dummies(design: PanelDesign) -> None:
+    """Refuse dummies of entities or periods among the regressors: beside factors they are absorbed effects."""
+    if design.formula is None:
+        return
+    index, parts = design.index, split_formula(design.formula)
+    for name in (index.entity_name, index.time_name):
+        dummy = re.compile(rf"(C\({re.escape(name)}\b[^:]*\)|{re.escape(name)})\[[^\]]*\]")
+        columns = [column for column in design.exog_names if dummy.fullmatch(column)]
+        if not columns:
+            continue
+        term = re.compile(rf"(C\(\s*{re.escape(name)}\b.*\)|{re.escape(name)})")
+        terms = [term.strip() for term in split_top(parts.exog, "+")]
+        kept = " + ".join(part for part in terms if not term.fullmatch(part)) or "..."
+        absorbed = [part.strip() for part in split_top(parts.absorbed, "+") if part.strip()]
+        names = " + ".join(dict.fromkeys([*absorbed, name]))
+        both = f", | {index.entity_name} + {index.time_name} for both" if not absorbed else ""
+        raise FormulaError(
+            f"The formula has {len(columns)} dummies of {name!r} among the regressors, {columns[0]} and others.",
+            f"Beside factors the effects of entities and periods are absorbed, by name after a bar{both}.",
+            f'"{parts.endog.strip()} ~ {kept} | {names}"',
+        )

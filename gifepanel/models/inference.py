@@ -27,6 +27,7 @@ from gifepanel.models.cov_types import check_correction, check_df_correction, ch
 from gifepanel.models.estimation import estimate_at, polished
 from gifepanel.models.foreign import refuse_covariance_words
 from gifepanel.models.halves import check_halves_identify, estimate_on_halves
+from gifepanel.panel.checks import warn_of_gaps
 from gifepanel.panel.frames import split_reading
 from gifepanel.results.inputs import Inference
 from gifepanel.solvers.interactive import SlopeMap
@@ -137,6 +138,7 @@ def read_covariance(
     if kind in ("HAC", "driscoll-kraay"):
         model.design.index.require_distances(f"Standard errors of type {cov_type!r}")
         _check_own_ids(model, keywords)
+        warn_of_gaps(model.design.index, f"Standard errors of type {cov_type!r}")
     codes, names = _clusters(model, keywords.get("groups")) if kind == "cluster" else (None, ())
     maxlags, kernel = keywords.get("maxlags"), keywords.get("kernel")
     if use_t is None:
@@ -305,6 +307,8 @@ def read_bias_correction(model: FactorModel, requested: Any, n_slopes: int, m1: 
     n, t = model.n_entities, model.n_times
     if kind != "none":
         model.design.index.require_distances("Bias corrections")
+        if kind != "jackknife":
+            warn_of_gaps(model.design.index, "Bias corrections")
     if kind == "jackknife":
         check_halves(t, model.n_factors, n_slopes, n, model.entity_effects, model.time_effects)
         check_halves_identify(model)

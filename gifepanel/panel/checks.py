@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gifepanel.exceptions import DataError, FormulaError, SpecificationError
+from gifepanel.exceptions import DataError, DataWarning, FormulaError, SpecificationError
 from gifepanel.panel.repairs import prepared
-from gifepanel.panel.text import did_you_mean, first_of, show
+from gifepanel.panel.text import caller_level, did_you_mean, first_of, show
 
 if TYPE_CHECKING:
     from gifepanel.panel.frames import PanelFrame
@@ -30,6 +31,7 @@ __all__ = [
     "term_not_finite",
     "unbalanced_error",
     "unknown_names",
+    "warn_of_gaps",
 ]
 
 BoolArray = npt.NDArray[np.bool_]
@@ -270,6 +272,23 @@ def empty_error(n_rows: int, found: Mapping[str, BoolArray], lagged: Mapping[str
             else ("use fewer lags; times that are 5 apart need L(x, 5)")
         )
     return DataError(f"no row is left of {n_rows}: {'; '.join(parts)}", "complete rows are needed", fix)
+
+
+def warn_of_gaps(index: PanelIndex, what: str) -> None:
+    """Warn where periods that no entity has are passed over: the rows beside them count as neighbours."""
+    steps = np.diff(index.periods)
+    if not steps.size or steps.max() == steps.min():
+        return
+    where = int(np.argmax(steps))
+    warnings.warn(
+        DataWarning(
+            f"{what} take {show(index.times[where])} and {show(index.times[where + 1])} for neighbours: "
+            f"{int(steps[where]) - 1} periods between them are in no row",
+            "with factors, times are counted by their place",
+            'a sample without the gap, or a covariance that needs no distances, cov_type="HC1" or "cluster"',
+        ),
+        stacklevel=caller_level(),
+    )
 
 
 def unbalanced_error(

@@ -473,7 +473,10 @@ def design_from_frames(
     slopes = {name: frame.column(name) for effect in effects for name in effect.slopes}
     missing_ids = {n: frame.codes(n).codes < 0 for effect in effects for n in effect.factors}
     used_columns = {endog_name: outcome, **columns, **slopes, **weighting}
-    text = text_problems(frame, used_columns, {}, {}, tuple(used_columns))
+    text = {
+        name: DataError(problem.found, problem.needed, _of_frames(str(problem.fix), endog_name))
+        for name, problem in text_problems(frame, used_columns, {}, {}, tuple(used_columns)).items()
+    }
     found, index = refuse_problems(frame, used_columns, text, missing=missing, roles=missing_ids, ids=panel)
     keep = ~_any(found, frame.n_rows)
     if not keep.any():
@@ -509,6 +512,11 @@ def design_from_frames(
         weights=next((slope_values(values)[keep] for values in weighting.values()), None),
         weights_name=next(iter(weighting), None),
     )
+
+
+def _of_frames(fix: str, endog_name: str) -> str:
+    """The line that repairs a column, for a caller who has ``endog`` and ``exog``."""
+    return fix.replace(f'data["{endog_name}"]', "endog").replace("data[", "exog[").replace("data.", "exog.")
 
 
 def _read_endog(endog: Any, frame: PanelFrame) -> tuple[pd.Series, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +14,9 @@ import pandas as pd
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.panel.checks import check_aligned, unknown_names
 from gifepanel.panel.index import Codes, PanelIndex, code_labels, level_codes
+from gifepanel.panel.labels import refuse_cells
 from gifepanel.panel.numbers import is_text, repair_of_text
+from gifepanel.panel.repairs import prepared
 from gifepanel.panel.swapped import check_swapped
 from gifepanel.panel.text import did_you_mean, first_of
 from gifepanel.panel.times import looks_like_dates, order_times
@@ -59,7 +62,8 @@ class PanelFrame:
     def column(self, name: str) -> pd.Series:
         """A column or index level by name, as ``plain_column`` gives it."""
         if name not in self._columns:
-            self._columns[name] = plain_column(self._raw(name), name)
+            with _lines_for(self.data):
+                self._columns[name] = plain_column(self._raw(name), name)
         return self._columns[name]
 
     def forget_columns(self) -> None:
@@ -116,6 +120,17 @@ class PanelFrame:
         return pd.Series(coded.labels.take(coded.codes))
 
 
+@contextmanager
+def _lines_for(data: Any) -> Iterator[None]:
+    """Fixes of errors raised inside run on the caller's kind of frame."""
+    try:
+        yield
+    except DataError as error:
+        if isinstance(data, pd.DataFrame) or not str(error.fix).startswith("data["):
+            raise
+        raise DataError(error.found, error.needed, prepared("foreign") + str(error.fix)) from None
+
+
 def plain_column(values: pd.Series, name: str = "") -> pd.Series:
     """A copy of a column with NumPy types and positions as its index.
 
@@ -131,7 +146,10 @@ def plain_column(values: pd.Series, name: str = "") -> pd.Series:
     -------
     (n,) pandas.Series
     """
-    return pd.Series(_plain_array(values), index=pd.RangeIndex(len(values)), name=name, copy=False)
+    array = _plain_array(values)
+    if array.dtype.kind == "O" and pd.api.types.infer_dtype(array, skipna=True) == "mixed":
+        refuse_cells(array, name)
+    return pd.Series(array, index=pd.RangeIndex(len(values)), name=name, copy=False)
 
 
 def _plain_array(values: pd.Series) -> Any:
@@ -181,6 +199,8 @@ def read_frame(data: Any, *, entity: Any = None, time: Any = None, require_ids: 
     data = _eager(data)
     if len(data) == 0:
         raise DataError("the frame has no rows", "observations are needed", "check how data was filtered or merged")
+    if isinstance(data, pd.DataFrame):
+        data = _named_columns(data)
     row_index = data.index if isinstance(data, pd.DataFrame) else pd.RangeIndex(len(data))
     names = tuple(name for name in data.columns if isinstance(name, str))
     if isinstance(data, pd.DataFrame):
@@ -217,6 +237,19 @@ def _eager(data: Any) -> Any:
         ) from None
 
 
+def _named_columns(data: pd.DataFrame) -> pd.DataFrame:
+    """Columns under one text each: numbers become text, levels are refused."""
+    if isinstance(data.columns, pd.MultiIndex):
+        raise DataError(
+            f"the columns of the frame have {data.columns.nlevels} levels, such as {data.columns[0]}",
+            "a column needs one name",
+            'data.columns = ["_".join(str(part) for part in name if part != "") for name in data.columns]',
+        )
+    if all(isinstance(name, str) for name in data.columns):
+        return data
+    return data.set_axis([str(name) for name in data.columns], axis=1)
+
+
 def _ids_from_index(data: Any, names: tuple[str, ...], require_ids: bool) -> _Ids:
     index = data.index if isinstance(data, pd.DataFrame) else None
     if index is None or index.nlevels != 2:
@@ -228,7 +261,8 @@ def _ids_from_index(data: Any, names: tuple[str, ...], require_ids: bool) -> _Id
         str(name) if name is not None else default
         for name, default in zip(index.names, ("entity", "time"), strict=True)
     )
-    check_swapped(entity, time, entity_name, time_name, index=True)
+    said = [str(name) if name is not None else "" for name in index.names]
+    check_swapped(entity, time, said[0], said[1], index=True)
     return entity, time, entity_name, time_name, "index" if None not in index.names else "unnamed index"
 
 
@@ -265,9 +299,8 @@ def _ids_from_names(data: Any, names: tuple[str, ...], entity: Any, time: Any) -
             "two different columns are needed",
             'entity="firm", time="year"',
         )
-    coded = []
-    for given, role in ((entity, "entity"), (time, "time")):
-        coded.append(_id_codes(data, names, given, role))
+    with _lines_for(data):
+        coded = [_id_codes(data, names, given, role) for given, role in ((entity, "entity"), (time, "time"))]
     if reading:
         coded[1] = read_as(coded[1], reading, time)
     source = "columns" if isinstance(time, str) else "arrays"
@@ -357,7 +390,10 @@ def _from_narwhals(column: Any) -> pd.Series:
     if dtype == nw.Datetime and getattr(dtype, "time_zone", None) is not None:
         return pd.Series(column.dt.replace_time_zone(None).to_numpy())  # the clock of the zone, not of Greenwich
     if dtype.is_numeric() or any(dtype == kind for kind in (nw.Boolean, nw.Date, nw.Datetime, nw.Duration)):
-        values = column.to_numpy()
+        try:
+            values = column.to_numpy()
+        except Exception:  # numbers that NumPy has not, such as Int128
+            values = np.array(column.to_list(), dtype=object)
         return pd.Series(values if values.dtype.kind != "O" else values.astype(object))
     return pd.Series(column.to_list(), dtype=object)
 

@@ -17,7 +17,7 @@ from gifepanel.panel.repairs import prepared, with_column, without_rows
 from gifepanel.panel.text import show
 from gifepanel.panel.times import TimeGrid, order_times
 
-__all__ = ["Codes", "PanelIndex", "code_labels", "id_problems", "level_codes", "sort_codes"]
+__all__ = ["Codes", "PanelIndex", "blank_rows", "code_labels", "id_problems", "level_codes", "sort_codes"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -422,7 +422,7 @@ def id_problems(
         Whether distances in time count, so that numbers must not stand for dates.
     """
     problems = [*_blank_ids(entity, entity_name, source), *_blank_ids(time, time_name, source)]
-    keep = ~(_blank_rows(entity) | _blank_rows(time))
+    keep = ~(blank_rows(entity) | blank_rows(time))
     if not keep.any():
         return problems, None
     if not keep.all():
@@ -439,7 +439,7 @@ def id_problems(
     return problems, None if problems else index
 
 
-def _blank_rows(coded: Codes) -> BoolArray:
+def blank_rows(coded: Codes) -> BoolArray:
     """Rows without an id: missing, or text without a letter."""
     missing = coded.codes < 0
     blank = np.array([isinstance(label, str) and not label.strip() for label in coded.labels], dtype=bool)
@@ -449,7 +449,7 @@ def _blank_rows(coded: Codes) -> BoolArray:
 
 
 def _blank_ids(coded: Codes, name: str, source: str) -> list[DataError]:
-    rows = np.flatnonzero(_blank_rows(coded))
+    rows = np.flatnonzero(blank_rows(coded))
     if not rows.size:
         return []
     fix = without_rows([name], source)

@@ -10,7 +10,9 @@ import pandas as pd
 from gifepanel.exceptions import DataError
 from gifepanel.panel.text import show
 
-__all__ = ["factorized", "native_labels"]
+__all__ = ["factorized", "native_labels", "refuse_cells"]
+
+_MANY = (list, dict, set, tuple, np.ndarray)
 
 
 def native_labels(labels: pd.Index) -> pd.Index:
@@ -44,13 +46,30 @@ def factorized(values: Any, name: str = "") -> tuple[np.ndarray[Any, np.dtype[np
     return np.asarray(codes, dtype=np.int64), labels
 
 
+def refuse_cells(values: Any, name: str) -> None:
+    """Raise a DataError if cells hold lists, arrays or records instead of a value each."""
+    row = next((i for i, cell in enumerate(values) if isinstance(cell, _MANY)), None)
+    if row is None:
+        return
+    single = all(isinstance(cell, (list, tuple, np.ndarray)) and len(cell) == 1 for cell in values if cell is not None)
+    key = next(iter(values[row]), "") if isinstance(values[row], dict) else None
+    code = ".str[0]" if key is None else f".map(lambda cell: cell[{key!r}])"
+    raise DataError(
+        f"the cells of {name!r} hold {_kind(values[row])}s, such as {show(values[row])} in row {row}",
+        "a variable has one value in each row",
+        f'data["{name}"] = data["{name}"]{code}' + ("" if single else "  # one of several values, or another column"),
+    )
+
+
+def _kind(cell: Any) -> str:
+    return "record" if isinstance(cell, dict) else "list" if isinstance(cell, np.ndarray) else type(cell).__name__
+
+
 def _no_label(values: Any, name: str) -> DataError:
     cells = list(values)
-    row = next((i for i, cell in enumerate(cells) if isinstance(cell, (list, dict, set, np.ndarray))), 0)
-    cell = cells[row]
-    kind = type(cell).__name__ if isinstance(cell, (list, dict, set)) else "list"
+    row = next((i for i, cell in enumerate(cells) if isinstance(cell, _MANY)), 0)
     return DataError(
-        f"the cells of {name!r} hold {kind}s, such as {show(cell)} in row {row}",
+        f"the cells of {name!r} hold {_kind(cells[row])}s, such as {show(cells[row])} in row {row}",
         "an id is one label in each row: a number, text, or a date",
         f'data["{name}"] = data["{name}"].astype(str)',
     )

@@ -59,7 +59,7 @@ def is_text(values: Any) -> bool:
         dtype = dtype.categories.dtype
     if isinstance(dtype, pd.StringDtype):
         return True
-    if dtype != object:
+    if dtype.kind != "O":
         return False
     return pd.api.types.infer_dtype(values, skipna=True) in ("string", "mixed", "mixed-integer")
 

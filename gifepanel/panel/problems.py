@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +14,8 @@ from gifepanel.exceptions import DataError
 from gifepanel.panel.checks import finite_problems, row_names, unbalanced_error
 from gifepanel.panel.expressions import Expression
 from gifepanel.panel.frames import PanelFrame
-from gifepanel.panel.index import Codes, PanelIndex, id_problems
-from gifepanel.panel.numbers import is_text, repair_of_text
+from gifepanel.panel.index import Codes, PanelIndex, blank_rows, id_problems
+from gifepanel.panel.numbers import is_text, read_text_numbers, repair_of_text
 from gifepanel.panel.repairs import prepared
 
 __all__ = ["refuse_problems", "text_problems"]
@@ -30,7 +29,7 @@ _OTHER_USE = re.compile(
 def refuse_problems(
     frame: PanelFrame,
     columns: Mapping[str, pd.Series],
-    text: Sequence[DataError],
+    text: Mapping[str, DataError],
     *,
     missing: str,
     roles: Mapping[str, BoolArray],
@@ -45,7 +44,7 @@ def refuse_problems(
     frame : PanelFrame
     columns : mapping of name to (n,) Series
         What the model uses.
-    text : sequence of DataError
+    text : mapping of name to DataError
         Columns of text that should hold numbers.
     missing : {"drop", "raise"}
     roles : mapping of name to (n,) bool
@@ -62,15 +61,20 @@ def refuse_problems(
     DataError
         With one entry of ``problems`` for each thing that is wrong, if there are several.
     """
-    problems, index = [], None
+    problems: list[DataError] = []
+    index = None
     if ids and frame.entity is not None and frame.time is not None:
         problems, index = id_problems(
             frame.entity, frame.time, frame.entity_name, frame.time_name, frame.source, distances=lags
         )
     found, more = finite_problems(frame, columns, missing=missing, roles=roles)
-    problems = [*problems, *text, *more]
+    problems = [*problems, *text.values(), *more]
     if problems and balanced and ids:
-        problems += _imbalance(frame, columns, found, lags)
+        cells: dict[str, BoolArray] = {}
+        for name in text:
+            rows = pd.Series(columns[name]).astype(str).isin(read_text_numbers(columns[name]).strange)
+            cells |= {name: rows.to_numpy()} if rows.any() else {}
+        problems += _imbalance(frame, columns, {**found, **cells}, lags)
     if problems:
         raise DataError.of(problems, once=prepared("foreign"))
     return found, index
@@ -82,7 +86,7 @@ def _imbalance(
     """What the repaired rows would lack: each entity needs each period."""
     assert frame.entity is not None and frame.time is not None
     entity, time = frame.entity, frame.time
-    keep = (entity.codes >= 0) & (time.codes >= 0)
+    keep = ~(blank_rows(entity) | blank_rows(time))
     incomplete = list(found)
     for name, values in columns.items():
         infinite = np.isinf(values.to_numpy()) if values.dtype.kind == "f" else np.zeros(0, dtype=bool)
@@ -112,7 +116,7 @@ def text_problems(
     outcome: Mapping[str, Expression],
     regressors: Mapping[str, Expression],
     numeric: Sequence[str] = (),
-) -> list[DataError]:
+) -> dict[str, DataError]:
     """Columns of text that a model uses as numbers, if most of their cells are numbers.
 
     Parameters
@@ -127,11 +131,11 @@ def text_problems(
     """
     text = [name for name, values in columns.items() if is_text(values)]
     if not text:
-        return []
+        return {}
     must = set(numeric) | {n for expression in outcome.values() for n in _as_numbers(expression)}
     must |= {n for expression in regressors.values() if not _alone(expression) for n in _as_numbers(expression)}
     alone = {n for expression in regressors.values() if _alone(expression) for n in expression.names}
-    out = []
+    out = {}
     for name in text:
         values = columns[name]
         category = name in alone and name not in must
@@ -146,18 +150,12 @@ def text_problems(
         said, needed, fix = repair
         if category:
             many = 2 * levels > rows >= 20
-            if not many and not _marked(values):
+            if not many and not read_text_numbers(values).marked:
                 continue
             said = said.replace("numbers as text", f"numbers as text with {levels} levels in {rows} rows", 1)
             needed += f", or C({name}) if they are categories"
-        out.append(DataError(said, needed, fix))
+        out[name] = DataError(said, needed, fix)
     return out
-
-
-def _marked(values: Any) -> bool:
-    from gifepanel.panel.numbers import read_text_numbers
-
-    return read_text_numbers(values).marked
 
 
 def _alone(expression: Expression) -> bool:

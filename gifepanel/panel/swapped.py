@@ -39,7 +39,9 @@ def check_swapped(entity: Codes, time: Codes, entity_name: str, time_name: str, 
     """
     if looks_like_dates(time.labels) or time.ordered or not len(entity.labels) or not len(time.labels):
         return
-    named = entity_name.casefold() in _TIME_WORDS and time_name.casefold() not in _TIME_WORDS
+    names = entity_name, time_name
+    entity_name, time_name = entity_name or "entity", time_name or "time"
+    named = names[0].casefold() in _TIME_WORDS and time_name.casefold() not in _TIME_WORDS
     holds = _what_of_time(entity.labels)
     text = pd.api.types.infer_dtype(time.labels) == "string"
     if holds == "dates":
@@ -51,12 +53,12 @@ def check_swapped(entity: Codes, time: Codes, entity_name: str, time_name: str, 
         return
     if named and holds and index and not _what_of_time(time.labels):
         raise _certain(entity_name, time_name, holds, "does not", index)
-    likely = holds and (text or time_name.casefold() not in _TIME_WORDS)
-    if named or likely or _irregular(entity, time, time_name):
+    likely = holds and (text or names[1].casefold() not in _TIME_WORDS)
+    if named or likely or _irregular(entity, time, names[1]):
         repair = _repair(entity_name, time_name, index)
         keep = f'; if not, pass entity="{entity_name}", time="{time_name}"' if index else ""
-        what = "the first index level," if index else "entity="
-        found = f"{what} {entity_name!r}, looks like time, but is taken as the entity"
+        what = f"the first index level, {entity_name!r}," if index else f"entity={entity_name!r}"
+        found = f"{what} looks like time, but is taken as the entity"
         if not (named or likely):
             found = (
                 f"there are {len(time.labels)} times in {time_name!r}, at uneven distances, and {len(entity.labels)} "
@@ -69,9 +71,11 @@ def check_swapped(entity: Codes, time: Codes, entity_name: str, time_name: str, 
 
 
 def _certain(entity_name: str, time_name: str, holds: str, other: str, index: bool) -> DataError:
-    first, second = ("the first index level,", "the second,") if index else ("entity=", "time=")
+    first, second = f"entity={entity_name!r}", f"time={time_name!r}"
+    if index:
+        first, second = f"the first index level, {entity_name!r},", f"the second, {time_name!r},"
     return DataError(
-        f"{first} {entity_name!r}, holds {holds} and {second} {time_name!r}, {other}",
+        f"{first} holds {holds} and {second} {other}",
         "entity has to come first, time second",
         _repair(entity_name, time_name, index),
     )

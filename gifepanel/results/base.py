@@ -38,6 +38,7 @@ __all__ = ["FactorResults", "FactorResultsWrapper"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
+_OVER_TIME = ("Panel Durbin-Watson", "Born-Breitung Q(1)")
 _BIAS_WORDS = {
     "none": "none",
     "dynamic": "B1 (predetermined regressors)",
@@ -256,6 +257,11 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
             triangle=estimate.triangle,
         ).cov
 
+    @property
+    def _index(self) -> Any:
+        """Who and when the rows are, while the model has its data."""
+        return getattr(getattr(self.model, "design", None), "panel", None)
+
     @cached_property
     def _diagnostics(self) -> pd.DataFrame:
         estimate = self._estimate
@@ -267,6 +273,8 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
             factors=estimate.factors if estimate.n_factors else None,
             loadings=estimate.loadings if estimate.n_factors else None,
         )
+        if getattr(self._index, "packed", None) is not None:  # no dates, no distances: tests over time have no meaning
+            tests = tuple(test for test in tests if test.name not in _OVER_TIME)
         rows = [(test.name, test.statistic, test.pvalue, test.distribution, test.null) for test in tests]
         frame = pd.DataFrame(rows, columns=["test", "statistic", "pvalue", "distribution", "null"])
         return frame.set_index("test")
@@ -285,6 +293,8 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
         Born-Breitung Q(1)       21.8
         Pesaran-Xie CD*           1.6
         """
+        if self._index is not None:
+            self._index.require_distances("Tests of serial correlation")
         return self._diagnostics.copy()
 
     def test_homogeneity(self) -> TestResult:

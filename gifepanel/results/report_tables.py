@@ -111,7 +111,7 @@ def members(res: Any) -> str:
 
 def diagnostic_table(res: Any) -> str:
     """Tests on residuals with the distribution that they are held against."""
-    frame = res.diagnostics()
+    frame = res._diagnostics
     if frame.empty:
         return ""
     rows = []

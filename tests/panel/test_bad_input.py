@@ -43,7 +43,11 @@ def test_infinite_values(indexed, missing):
         indexed,
         missing=missing,
     )
-    assert error.fix == 'data = data[np.isfinite(data["y"])]'
+    names = {"data": indexed, "np": np}
+    exec(error.fix, names)
+    assert np.isfinite(names["data"][["y", "x1"]].dropna()).all().all()
+    assert names["data"]["y"].count() + names["data"]["x1"].count() == 2 * 48 - 3 - 3 * (missing == "raise")
+    assert design_from_formula("y ~ x1", names["data"], missing=missing).nobs == 45
 
 
 def test_infinite_values_in_unused_columns_do_not_matter(indexed):
@@ -164,19 +168,21 @@ def test_swapped_levels(flat):
         assert design_from_formula("y ~ x1", swapped.swaplevel()).index.n_entities == 6
         assert design_from_formula("y ~ x1", swapped, entity="firm", time="date").index.n_entities == 6
     looks = flat.assign(firm=flat["firm"].str[1:].astype(int)).set_index(["year", "firm"])
-    with pytest.warns(DataWarning, match="'year', looks like time, but is taken as the entity"):
-        design_from_formula("y ~ x1", looks)
+    error = fails(DataError, "'year', holds years and the second, 'firm', does not", "y ~ x1", looks)
+    assert error.fix == "data = data.swaplevel()"
     assert design_from_formula("y ~ x1", looks, entity="year", time="firm").index.n_entities == 8
+    waves = looks.rename(lambda year: year - 2000, level="year")
+    with pytest.warns(DataWarning, match="'year', looks like time, but is taken as the entity"):
+        design_from_formula("y ~ x1", waves)
 
 
 def test_months_packed_into_integers(flat):
     months = [200007, 200008, 200009, 200010, 200011, 200101, 200102, 200103]
     packed = flat.assign(month=flat["year"].map(dict(zip(range(2001, 2009), months, strict=True))))
-    with pytest.warns(DataWarning, match=r"200007 \.\.\. 200103 look like year and month") as caught:
-        design_from_formula("y ~ L(x1)", packed, entity="firm", time="month")
-    assert caught[0].filename == __file__
+    words = r"200007 \.\.\. 200103 of 'month' look like year and month"
+    error = fails(DataError, words, "y ~ L(x1)", packed, entity="firm", time="month")
     names = {"data": packed, "pd": pd}
-    exec(str(caught[0].message.fix), names)
+    exec(error.fix, names)
     design = design_from_formula("y ~ L(x1)", names["data"], entity="firm", time="month")
     assert design.index.time_unit == "M"
     assert design_from_formula("y ~ x1", packed, entity="firm", time="month").nobs == 48
