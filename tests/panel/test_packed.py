@@ -134,39 +134,41 @@ USES = {
     "lag": lambda d, t: PartialledOLS.from_formula("y ~ L(y) | firm", d, **IDS, time=t).fit().params,
     "lead": lambda d, t: PartialledOLS.from_formula("y ~ F(x) | firm", d, **IDS, time=t).fit().params,
     "difference": lambda d, t: PartialledOLS.from_formula("D(y) ~ D(x)", d, **IDS, time=t).fit().params,
-    "lag with factors": lambda d, t: InteractiveFE.from_formula(
-        "y ~ L(x)", d, **IDS, time=t, n_factors=1
-    ).fit().params,
-    "Driscoll-Kraay": lambda d, t: PartialledOLS.from_formula("y ~ x | firm", d, **IDS, time=t)
-    .fit(cov_type="driscoll-kraay", cov_kwds=LAGS)
-    .bse,
-    "time by name": lambda d, t: PartialledOLS.from_formula("y ~ x | firm", d)
-    .fit(cov_type="driscoll-kraay", cov_kwds={**LAGS, "time": t})
-    .bse,
-    "hac-panel": lambda d, t: PartialledOLS.from_formula("y ~ x | firm", d, **IDS, time=t)
-    .fit(cov_type="hac-panel", cov_kwds=LAGS)
-    .bse,
-    "hac-panel by name": lambda d, t: PartialledOLS.from_formula("y ~ x | firm", d)
-    .fit(cov_type="hac-panel", cov_kwds={**LAGS, "groups": "firm", "time": t})
-    .bse,
-    "another covariance": lambda d, t: PartialledOLS.from_formula("y ~ x | firm", d, **IDS, time=t)
-    .fit()
-    .get_robustcov_results("hac-panel", **LAGS)
-    .bse,
-    "HAC with factors": lambda d, t: InteractiveFE.from_formula("y ~ x | firm", d, **IDS, time=t, n_factors=1)
-    .fit(cov_type="HAC", cov_kwds=LAGS)
-    .bse,
-    "Driscoll-Kraay with groups": lambda d, t: GroupedIFE.from_formula(
-        "y ~ 0 + x", d, **IDS, time=t, n_factors=1, n_groups=2
-    )
-    .fit(cov_type="driscoll-kraay", cov_kwds=LAGS)
-    .bse,
-    "bias": lambda d, t: InteractiveFE.from_formula("y ~ x", d, **IDS, time=t, n_factors=1)
-    .fit(bias_correction="analytic", m2=2)
-    .params,
-    "tests": lambda d, t: InteractiveFE.from_formula("y ~ x", d, **IDS, time=t, n_factors=1)
-    .fit()
-    .diagnostics()["statistic"],
+    "lag with factors": lambda d, t: InteractiveFE.from_formula("y ~ L(x)", d, **IDS, time=t, n_factors=1).fit().params,
+    "Driscoll-Kraay": lambda d, t: (
+        PartialledOLS.from_formula("y ~ x | firm", d, **IDS, time=t).fit(cov_type="driscoll-kraay", cov_kwds=LAGS).bse
+    ),
+    "time by name": lambda d, t: (
+        PartialledOLS.from_formula("y ~ x | firm", d).fit(cov_type="driscoll-kraay", cov_kwds={**LAGS, "time": t}).bse
+    ),
+    "hac-panel": lambda d, t: (
+        PartialledOLS.from_formula("y ~ x | firm", d, **IDS, time=t).fit(cov_type="hac-panel", cov_kwds=LAGS).bse
+    ),
+    "hac-panel by name": lambda d, t: (
+        PartialledOLS.from_formula("y ~ x | firm", d)
+        .fit(cov_type="hac-panel", cov_kwds={**LAGS, "groups": "firm", "time": t})
+        .bse
+    ),
+    "another covariance": lambda d, t: (
+        PartialledOLS.from_formula("y ~ x | firm", d, **IDS, time=t)
+        .fit()
+        .get_robustcov_results("hac-panel", **LAGS)
+        .bse
+    ),
+    "HAC with factors": lambda d, t: (
+        InteractiveFE.from_formula("y ~ x | firm", d, **IDS, time=t, n_factors=1).fit(cov_type="HAC", cov_kwds=LAGS).bse
+    ),
+    "Driscoll-Kraay with groups": lambda d, t: (
+        GroupedIFE.from_formula("y ~ 0 + x", d, **IDS, time=t, n_factors=1, n_groups=2)
+        .fit(cov_type="driscoll-kraay", cov_kwds=LAGS)
+        .bse
+    ),
+    "bias": lambda d, t: (
+        InteractiveFE.from_formula("y ~ x", d, **IDS, time=t, n_factors=1).fit(bias_correction="analytic", m2=2).params
+    ),
+    "tests": lambda d, t: (
+        InteractiveFE.from_formula("y ~ x", d, **IDS, time=t, n_factors=1).fit().diagnostics()["statistic"]
+    ),
 }
 
 
