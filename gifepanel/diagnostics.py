@@ -85,11 +85,12 @@ def _by_time(wide: Any) -> Any:
     name = str(wide.columns.name or "time")
     grid = order_times(wide.columns, name)
     if grid.packed is not None:
+        column = "pd.Series(resid.index.get_level_values(1))"
         raise DataError(
             f"The times of {name!r} look like {grid.packed.form} in one number.",
             "Serial correlation goes by the order and distance of times: dates are needed.",
-            f"names = resid.index.names; when = {grid.packed.whole.format('resid.index.get_level_values(1)')}; "
-            f"who = resid.index.get_level_values(0); "
+            f"names = resid.index.names; when = {grid.packed.whole.format(column)}; "
+            "who = resid.index.get_level_values(0); "
             f"resid.index = pd.MultiIndex.from_arrays([who, {grid.packed.code}], names=names)",
         )
     return wide.iloc[:, grid.order]

@@ -149,6 +149,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             common=options.get("common") or (),
             context=context + 1 if isinstance(context, int) else context,
             missing=missing,
+            balanced=True,
         )
         model = cls.__new__(cls)
         model._set_up(design, positions(design, predetermined), data, **options)

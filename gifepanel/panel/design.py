@@ -68,6 +68,7 @@ def design_from_formula(
     partial: str = "",
     weights: Any = None,
     panel: bool = True,
+    balanced: bool = False,
 ) -> PanelDesign:
     """Build a design from a formula.
 
@@ -97,6 +98,8 @@ def design_from_formula(
     panel : bool
         Whether every row needs an entity and a time. Without, ids are read only where a lag asks for them, and
         ``PanelDesign.index`` is None otherwise.
+    balanced : bool
+        Whether cubes will be needed, so that what is missing belongs to an error of the data.
 
     Returns
     -------
@@ -121,7 +124,7 @@ def design_from_formula(
     frame = read_frame(data, entity=entity, time=time, require_ids=uses_ids)
     build = _FormulaBuild(parts.endog, expand_lags(parts.exog), effects, frame, names, expand_lags(partial))
     named = read_weights(weights, frame)
-    return build.design(formula, _name_only(entity), _name_only(time), common, missing, named, panel)
+    return build.design(formula, _name_only(entity), _name_only(time), common, missing, named, panel, balanced)
 
 
 def _refuse_doubled(exog: str, partial: str) -> None:
@@ -188,6 +191,7 @@ class _FormulaBuild:
         missing: str,
         weights: dict[str, pd.Series],
         panel: bool,
+        balanced: bool,
     ) -> PanelDesign:
         """Check, evaluate, encode, assemble."""
         from gifepanel.panel.formulaic_compat import Evaluation
@@ -207,7 +211,7 @@ class _FormulaBuild:
             roles=missing_ids,
             ids=panel or lags,
             lags=lags,
-            balanced=panel,
+            balanced=balanced,
         )
         functions = PanelFunctions(lambda: _required(index))
         evaluation = Evaluation(self.parsed, columns, frame.n_rows, {**self.context, **private(functions)})

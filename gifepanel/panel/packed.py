@@ -113,11 +113,10 @@ def _of_whole(when: IntArray) -> Iterator[tuple[str, str, pd.Index]]:
         yield from _parts_of_years(when)
     if digits == (6, 6):
         yield from _months(when)
+        yield from _formatted(when, "two digits of the year, month and day", "%y%m%d")
         yield from _weeks(when)
     if digits in ((5, 5), (5, 6), (6, 6)):
         yield from _months_first(when)
-    if digits == (6, 6):
-        yield from _formatted(when, "two digits of the year, month and day", "%y%m%d")
     if digits == (7, 7):
         yield from _formatted(when, "year and day of the year", "%Y%j", _years_of(when // 1000))
     if digits == (8, 8):
@@ -135,7 +134,7 @@ def _years_of(years: IntArray) -> bool:
 def _months(when: IntArray) -> Iterator[tuple[str, str, pd.Index]]:
     years, months = when // 100, when % 100
     if _years_of(years) and months.min() >= 1 and months.max() <= 12:
-        yield "year and month", _MONTH, pd.PeriodIndex.from_fields(year=years, month=months, freq="M")
+        yield _dates("year and month", _MONTH, pd.PeriodIndex.from_fields(year=years, month=months, freq="M"))
 
 
 def _parts_of_years(when: IntArray) -> Iterator[tuple[str, str, pd.Index]]:
@@ -146,7 +145,14 @@ def _parts_of_years(when: IntArray) -> Iterator[tuple[str, str, pd.Index]]:
         dates = pd.PeriodIndex.from_fields(year=years, quarter=parts * 2 - 1, freq="Q").to_timestamp()
         yield "year and half-year", _HALF, dates
         return
-    yield "year and quarter", _QUARTER, pd.PeriodIndex.from_fields(year=years, quarter=parts, freq="Q")
+    yield _dates("year and quarter", _QUARTER, pd.PeriodIndex.from_fields(year=years, quarter=parts, freq="Q"))
+
+
+def _dates(form: str, code: str, periods: pd.PeriodIndex) -> tuple[str, str, pd.Index]:
+    """Periods; days where none are next to each other, whose grid is then as wide as their distances."""
+    if np.gcd.reduce(np.diff(np.sort(periods.asi8))) > 1:
+        return form, f"{code}.to_timestamp()", periods.to_timestamp()
+    return form, code, periods
 
 
 def _weeks(when: IntArray) -> Iterator[tuple[str, str, pd.Index]]:
@@ -164,7 +170,7 @@ def _months_first(when: IntArray) -> Iterator[tuple[str, str, pd.Index]]:
     months, years = when // 10_000, when % 10_000
     if years.min() >= 1900 and years.max() <= 2099 and months.min() >= 1 and months.max() <= 12:
         code = 'pd.PeriodIndex.from_fields(year=when % 10000, month=when // 10000, freq="M")'
-        yield "month and year", code, pd.PeriodIndex.from_fields(year=years, month=months, freq="M")
+        yield _dates("month and year", code, pd.PeriodIndex.from_fields(year=years, month=months, freq="M"))
 
 
 def _days_first(when: IntArray) -> Iterator[tuple[str, str, pd.Index]]:

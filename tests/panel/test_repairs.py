@@ -146,7 +146,6 @@ DATES = {
 @pytest.mark.parametrize("written", DATES)
 def test_text_dates(data, written):
     dates = pd.date_range("1990-12-01", periods=T, freq="MS") + pd.Timedelta("12D" if "%d" in DATES[written] else "0D")
-    dates = dates if written == "American" else dates if "%d" not in DATES[written] else dates
     text = data.assign(when=np.tile(dates.strftime(DATES[written]), N)).sample(frac=1.0, random_state=1)
     lag = lambda d: PartialledOLS.from_formula("y ~ L(x)", d, entity="firm", time="when")  # noqa: E731
     got, _ = repaired(text, lag)
