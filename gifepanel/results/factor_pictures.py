@@ -167,7 +167,8 @@ def draw_path(res: Any, scale: str, ax: Any) -> Any:
     """The criterion by sweep and descent step; see :meth:`FactorPlots.path`."""
     from matplotlib.ticker import MaxNLocator
 
-    sweeps, steps = np.asarray(res.penalized.sweep_path), np.asarray(res.penalized.path)[1:]
+    sweeps, steps = np.asarray(res.penalized.sweep_path), np.asarray(res.penalized.path)
+    steps = steps[1:] if len(sweeps) else steps
     values = np.concatenate([sweeps, steps])
     if scale == "log":
         final = values[-1]
@@ -177,9 +178,9 @@ def draw_path(res: Any, scale: str, ax: Any) -> Any:
     number = np.arange(1, len(values) + 1)
     s = len(sweeps)
     look = {"linewidth": 1.2, "markersize": 4.5, "markeredgecolor": "white", "markeredgewidth": 0.4}
-    handles = ax.plot(number[:s], values[:s], color=style(0).color, marker="o", label="sweep", **look)
+    handles = ax.plot(number[:s], values[:s], color=style(0).color, marker="o", label="sweep", **look) if s else []
     if len(steps):
-        ax.plot(number[s - 1 : s + 1], values[s - 1 : s + 1], color=GREY, linewidth=0.8, zorder=1)
+        ax.plot(number[max(s - 1, 0) : s + 1], values[max(s - 1, 0) : s + 1], color=GREY, linewidth=0.8, zorder=1)
         handles += ax.plot(number[s:], values[s:], color=LINE, marker="s", label="descent step", **look)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     ax.set_xlim(0.4, len(values) + 0.6)

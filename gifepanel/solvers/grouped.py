@@ -36,6 +36,8 @@ _AUDIT_TOL = 1e-5
 _AUDIT_ROUNDS = 3
 _UNPOLISHED = 1e-4
 _SAME = 1e-7
+# sums of squares under factors are differences: they are known to this share of the outcome's
+_CANCELLED = 1e-14
 
 
 @dataclass(frozen=True)
@@ -228,7 +230,10 @@ def _searched(
     rng = np.random.default_rng(options.seed)
     found = search_groupings(data, done.slopes.slots, starts, rng, common=options.common, patience=options.n_starts)
     best = found[0]
-    if best.ssr < done.fit.ssr * (1.0 - _SAME):
+    rounding = _CANCELLED * float(data.yy.sum())
+    minima = tuple(replace(m, starts=(), n_groupings=max(1, m.n_groupings)) for m in fit.minima[1:])
+    first = fit.minima[:1]
+    if best.ssr < done.fit.ssr * (1.0 - _SAME) - rounding:
         alpha = np.ascontiguousarray(best.theta[done.slopes.slots][:, part.free])
         centres = Centres(alpha, best.groups, best.ssr, 0, fit.n_restarts)
         # the sweep is no descent, and can lose a good start
@@ -238,9 +243,9 @@ def _searched(
             direct = refine(data, n_factors, best.groups, n_groups, best.theta, common=options.common)
             again = replace(again, groups=direct.groups, classification=direct)
         if again.classification.fit.ssr < done.fit.ssr:
-            fit = replace(again, minima=_merged(fit.minima, _distinct([again], "search")))
-    tried = tuple(LocalMinimum(g.ssr, g.theta, (), g.reached) for g in found)
-    return replace(fit, minima=_merged(fit.minima, tried))
+            fit, first = again, _distinct([again], "search")
+    tried = tuple(LocalMinimum(g.ssr, g.theta, (), g.reached) for g in found if g.ssr > first[0].ssr * (1.0 - _SAME))
+    return replace(fit, minima=_merged(_merged(first, minima), tried))
 
 
 def _canonical_options(options: GroupedOptions, form: Canonical, n_groups: int) -> GroupedOptions:
@@ -468,7 +473,7 @@ def _penalized(
         kappa,
         scale,
         done.path,
-        (*swept.path, done.path[0]),
+        (*swept.path, done.path[0]) if swept.n_iter else (),
         swept.fused_share,
         swept.n_iter,
         done.n_iter,

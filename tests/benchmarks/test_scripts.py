@@ -166,5 +166,5 @@ def test_a_small_run_writes_its_tables(tmp_path: Path, capsys: pytest.CaptureFix
     assert "P 100x15" in capsys.readouterr().out
     assert json.loads((tmp_path / "montecarlo.json").read_text())["complete"] is False
     rows = read_csv(tmp_path / "montecarlo_draws.csv")
-    assert len(rows) == 3 * 2 * 3
+    assert len(rows) == 4 * 2 * 4
     assert "accuracy" in (tmp_path / "montecarlo.md").read_text()

@@ -161,7 +161,8 @@ def test_the_criterion_by_hand() -> None:
 
 def test_unit_params(grouped: Any) -> None:
     assert grouped.unit_params.shape == (46, 2) and grouped.unit_params.notna().all(axis=None)
-    free = GroupedIFE.from_formula("log(sales) ~ log(real_price) | state", load_cigar(), n_groups=2, n_factors=0).fit()
+    model = GroupedIFE.from_formula("log(sales) ~ log(real_price) | state", load_cigar(), n_groups=2, n_factors=0)
+    free = model.fit(classify="nearest")
     data = np.log(load_cigar()[["sales", "real_price"]])
     data = data - data.groupby(level=0).transform("mean")
     by_hand = (data["sales"] * data["real_price"]).groupby(level=0).sum() / (data["real_price"] ** 2).groupby(

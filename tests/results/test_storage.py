@@ -163,7 +163,7 @@ def test_summary_col_beside_statsmodels(grouped: Any, single: Any) -> None:
     ols = smf.ols("np.log(sales) ~ np.log(real_price)", load_cigar()).fit()
     text = summary_col([grouped, single, ols], stars=True, model_names=["grouped", "single", "ols"]).as_text()
     rows = {line[:20].strip(): line for line in text.splitlines()}
-    assert "-0.5855***" in rows["log(real_price)[1]"] and "46" in rows["Entities"]
+    assert "-0.5917***" in rows["log(real_price)[1]"] and "46" in rows["Entities"]
     assert rows["Groups"].split() == ["Groups", "3"] and rows["Factors"].split() == ["Factors", "2", "2"]
     assert "state, year" in rows["Absorbed"] and "cluster" in rows["Covariance"]
     assert rows["N"].split() == ["N", "1380", "1380"]

@@ -414,7 +414,7 @@ def test_options_are_not_changed_and_inputs_not_written_to(base):
 def test_the_record_of_the_sweep_is_the_criterion_after_each_of_them(n_factors):
     """Runs that stop after 1, 2, ... sweeps begin their descent at the recorded values."""
     panel = grouped_panel(40, 20, seed=22)
-    options = GroupedOptions(kappa=0.3, standardize=False, sweep_tol=1e-8, max_sweeps=4)
+    options = GroupedOptions(kappa=0.3, standardize=False, sweep_tol=1e-8, max_sweeps=4, search=False)
     record = fitted(panel, 3, n_factors, options).penalized
     assert len(record.sweep_path) == len(record.fused_share) == record.n_sweeps
     for n in range(1, record.n_sweeps + 1):
