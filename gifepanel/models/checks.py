@@ -328,7 +328,7 @@ def warn_dropped(design: PanelDesign, why: Mapping[int, str]) -> None:
         What each column of the design that was dropped is.
     """
     terms: dict[str, list[int]] = {}
-    for j in sorted(why):
+    for j in why:
         terms.setdefault(design.terms[j] if design.terms else str(j), []).append(j)
     for term, columns in terms.items():
         names = [design.exog_names[j] for j in columns]

@@ -14,6 +14,7 @@ from gifepanel.exceptions import DataError
 from gifepanel.panel.checks import check_finite, check_missing_option, empty_error
 from gifepanel.panel.frames import plain_column, read_frame
 from gifepanel.panel.matrices import PanelDesign, common_columns
+from gifepanel.panel.names import reserved
 
 __all__ = ["design_from_arrays"]
 
@@ -61,6 +62,9 @@ def design_from_arrays(
     names = tuple(exog_names) if exog_names is not None else tuple(f"x{j + 1}" for j in range(p))
     if len(names) != p or len(set(names)) != p:
         raise DataError(f"exog_names has {len(names)} names", f"{p} different ones are needed", None)
+    wrong = next(filter(reserved, (endog_name, *names)), None)
+    if wrong is not None:
+        raise DataError(f"exog_names has {wrong!r}", "a name that is no number and not Intercept is needed", None)
     labels = [
         pd.Index(given) if given is not None else pd.RangeIndex(size)
         for given, size in ((entities, n_entities), (times, n_times))

@@ -32,6 +32,8 @@ from gifepanel.panel.frames import PanelFrame, plain_column, read_frame, read_we
 from gifepanel.panel.grammar import AbsorbedEffect, check_powers, expand_lags, parse_absorbed, split_formula, split_top
 from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.matrices import PanelDesign, common_columns, slope_values
+from gifepanel.panel.names import refuse_quoted, refuse_reserved, reserved
+from gifepanel.panel.outcome import outcome_term
 from gifepanel.panel.problems import refuse_problems, text_problems
 from gifepanel.panel.spec import (
     DesignSpec,
@@ -115,14 +117,17 @@ def design_from_formula(
     check_missing_option(missing)
     names = capture_context(context)
     parts = split_formula(formula)
-    check_powers(parts.endog)
+    outcome = outcome_term(parts.endog)
     check_powers(parts.exog)
     effects = parse_absorbed(parts.absorbed)
     check_powers(partial)
     _refuse_doubled(parts.exog, partial)
     uses_ids = panel or entity is not None or time is not None
     frame = read_frame(data, entity=entity, time=time, require_ids=uses_ids)
-    build = _FormulaBuild(parts.endog, expand_lags(parts.exog), effects, frame, names, expand_lags(partial))
+    exog = expand_lags(parts.exog)
+    for text in (outcome, exog, partial, parts.absorbed):
+        refuse_quoted(text, frame.names, frame.data)
+    build = _FormulaBuild(outcome, exog, effects, frame, names, expand_lags(partial))
     named = read_weights(weights, frame)
     return build.design(formula, _name_only(entity), _name_only(time), common, missing, named, panel, balanced)
 
@@ -156,12 +161,15 @@ class _FormulaBuild:
         names: Mapping[str, Any],
         partial: str = "",
     ) -> None:
-        from gifepanel.panel.formulaic_compat import factors_of, parse
+        from gifepanel.panel.formulaic_compat import factors_of, parse, uses_dot
 
         self.effects, self.frame = effects, frame
         self.spans_intercept = any(effect.intercept for effect in effects)
         taken = {frame.entity_name, frame.time_name} | {name for effect in effects for name in effect.factors}
         available = [name for name in frame.names if name not in taken]
+        if uses_dot(exog):
+            for name in filter(reserved, available):
+                refuse_reserved(name, frame.data)
         self.parsed = parse(endog, exog, available, intercept=self.spans_intercept)
         self.partial = None
         if partial.strip():  # the intercept is the formula's: a 0 or -1 among the controls leaves it there
@@ -472,6 +480,8 @@ def design_from_frames(
         | ({weights} if isinstance(weights, str) else set())
     )
     exog_names = tuple(str(name) for name in frame.data.columns if name not in used)
+    for name in filter(reserved, exog_names):
+        refuse_reserved(name, frame.data, "exog")
     outcome, endog_name = _read_endog(endog, frame)
     columns = {name: frame.column(name) for name in exog_names}
     slopes = {name: frame.column(name) for effect in effects for name in effect.slopes}
@@ -524,6 +534,7 @@ def _of_frames(fix: str, endog_name: str) -> str:
 
 
 def _read_endog(endog: Any, frame: PanelFrame) -> tuple[pd.Series, str]:
+    given = endog
     if isinstance(endog, pd.DataFrame):
         if endog.shape[1] != 1:
             raise DataError(f"endog has {endog.shape[1]} columns", "one outcome is needed", 'endog = data["y"]')
@@ -543,4 +554,6 @@ def _read_endog(endog: Any, frame: PanelFrame) -> tuple[pd.Series, str]:
     if isinstance(frame.data, pd.DataFrame) and endog is series and not series.index.equals(frame.data.index):
         raise DataError("endog and exog have different indexes", "rows have to match", "endog = endog.loc[exog.index]")
     name = str(series.name) if series.name is not None else "y"
+    if reserved(series.name):
+        refuse_reserved(name, given if isinstance(given, pd.DataFrame) else series, "endog")
     return plain_column(series, name), name

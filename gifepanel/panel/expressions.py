@@ -177,30 +177,45 @@ def lags_of(endog: Expression, columns: Iterable[str], exog: Expression) -> bool
     Returns
     -------
     bool
-        True if the outcome's core (the expression inside its lags and differences, or the one column it is
-        made of) occurs in ``exog`` only at dates before the outcome's own.
+        True if the outcome's core (the expression inside its lags and differences, a part of a sum, or the one column
+        it is made of) occurs in ``exog`` only at dates before the outcome's own.
     """
-    core = endog.tree
-    while _panel_call(core):
-        core = core.args[0]  # type: ignore[attr-defined]
     used = set(endog.names) & set(columns)
     column = next(iter(used)) if len(used) == 1 else None
 
-    def dates(tree: ast.AST, expression: Expression, at: int) -> list[int]:
+    def dates(tree: ast.AST, expression: Expression, core: ast.AST, at: int) -> list[int]:
         if _panel_call(tree):
             assert isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
             k = _periods(tree)
             moves = {"F": [k], "lead": [k], "D": [0, -k], "diff": [0, -k]}.get(tree.func.id, [-k])
-            return [date for move in moves for date in dates(tree.args[0], expression, at + move)]
+            return [date for move in moves for date in dates(tree.args[0], expression, core, at + move)]
         if _same(tree, expression, core, endog):
             return [at]
         if column is not None and isinstance(tree, ast.Name) and expression.name(tree) == column:
             return [at]
-        return [date for child in ast.iter_child_nodes(tree) for date in dates(child, expression, at)]
+        return [date for child in ast.iter_child_nodes(tree) for date in dates(child, expression, core, at)]
 
-    own = dates(endog.tree, endog, 0)
-    found = dates(exog.tree, exog, 0)
-    return bool(own and found and max(found) < max(own))
+    for core in _cores(endog.tree):
+        own, found = dates(endog.tree, endog, core, 0), dates(exog.tree, exog, core, 0)
+        if own and found and max(found) < max(own):
+            return True
+    return False
+
+
+def _cores(tree: ast.AST) -> list[ast.AST]:
+    """What is inside the lags and differences of an outcome: of the whole, and of each part of a sum."""
+    while _panel_call(tree):
+        tree = tree.args[0]  # type: ignore[attr-defined]
+    parts: list[ast.AST] = []
+    if isinstance(tree, ast.BinOp) and isinstance(tree.op, (ast.Add, ast.Sub)):
+        parts = [tree.left, tree.right]
+    elif isinstance(tree, ast.BinOp) and isinstance(tree.op, (ast.Mult, ast.Div)):
+        parts = [part for part in (tree.left, tree.right) if not isinstance(part, ast.Constant)]
+        parts = parts if len(parts) == 1 else []
+    elif isinstance(tree, ast.UnaryOp):
+        parts = [tree.operand]
+    own = [] if isinstance(tree, ast.Constant) else [tree]
+    return own + [core for part in parts for core in _cores(part)]
 
 
 def _same(tree: ast.AST, expression: Expression, other: ast.AST, its: Expression) -> bool:

@@ -33,9 +33,11 @@ from gifepanel.exceptions import FormulaError, GifepanelError
 from gifepanel.panel.coding import AbsorbedBlock, absorbs
 from gifepanel.panel.expressions import PRIVATE, private_calls
 from gifepanel.panel.formulaic_categories import NoSuchLevel, category, names_reference, usual_reference
+from gifepanel.panel.formulaic_operators import strict_parser
 
-__all__ = ["STANDARD_NAMES", "Encoded", "Evaluation", "FactorInfo", "Matrix", "factors_of", "parse"]
+__all__ = ["STANDARD_NAMES", "Encoded", "Evaluation", "FactorInfo", "Matrix", "factors_of", "parse", "uses_dot"]
 
+_DOT = re.compile(r"(?<![\w.])\.(?![\w.])")
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
@@ -68,7 +70,8 @@ def parse(endog: str, exog: str, available: Iterable[str], *, intercept: bool) -
     """
     text = f"{endog} ~ 1 + ({exog})" if intercept else f"{endog} ~ {exog}"
     try:
-        formula = Formula.from_spec(text, context={"__formulaic_variables_available__": list(available)})
+        names = {"__formulaic_variables_available__": list(available)}
+        formula = Formula.from_spec(text, parser=strict_parser(removals=not uses_dot(exog)), context=names)
         if not hasattr(formula, "lhs") or not hasattr(formula, "rhs"):
             raise FormulaError(f"the formula {endog} ~ {exog} has no two sides", "outcome ~ regressors is needed")
     except (FormulaicError, SyntaxError, TypeError) as error:
@@ -78,6 +81,11 @@ def parse(endog: str, exog: str, available: Iterable[str], *, intercept: bool) -
             "y ~ x1 + log(x2) + C(region) + {x3 > 0}",
         ) from None
     return formula
+
+
+def uses_dot(text: str) -> bool:
+    """Whether a formula has the sign for all other columns."""
+    return _DOT.search(text) is not None
 
 
 def clean(error: BaseException | str) -> str:
@@ -161,9 +169,9 @@ class _PanelMaterializer(PandasMaterializer):
             self.relative[str(term)] = (categories[0].expr, level)
 
     def _note_product(self, term: Any, factors: Sequence[Any], spanned: set[Any]) -> None:
-        for factor in factors if len(factors) > 1 else ():
-            number = factor.metadata.kind.value == "numerical"
-            if not number or getattr(factor.values.__wrapped__, "dtype", None) != np.bool_:
+        numbers = [factor for factor in factors if factor.metadata.kind.value == "numerical"]
+        for factor in numbers if len(numbers) > 1 else ():
+            if getattr(factor.values.__wrapped__, "dtype", None) != np.bool_:
                 continue
             rest = self._get_scoped_terms_spanned_by_evaled_factors([other for other in factors if other is not factor])
             if not all(part in spanned or self._absorbed(part) for part in rest):

@@ -15,6 +15,7 @@ from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.panel.checks import check_aligned, unknown_names
 from gifepanel.panel.index import Codes, PanelIndex, code_labels, level_codes
 from gifepanel.panel.labels import refuse_cells
+from gifepanel.panel.names import refuse_reserved, reserved
 from gifepanel.panel.numbers import is_text, repair_of_text
 from gifepanel.panel.repairs import prepared
 from gifepanel.panel.swapped import check_swapped
@@ -62,6 +63,7 @@ class PanelFrame:
     def column(self, name: str) -> pd.Series:
         """A column or index level by name, as ``plain_column`` gives it."""
         if name not in self._columns:
+            self._check_name(name)
             with _lines_for(self.data):
                 self._columns[name] = plain_column(self._raw(name), name)
         return self._columns[name]
@@ -77,6 +79,7 @@ class PanelFrame:
         if self.time is not None and name == self.time_name:
             return self.time
         if name not in self._codes:
+            self._check_name(name)
             self._codes[name] = code_labels(self._raw(name), name)
         return self._codes[name]
 
@@ -91,6 +94,10 @@ class PanelFrame:
             source=self.source,
             allow_duplicates=allow_duplicates,
         )
+
+    def _check_name(self, name: str) -> None:
+        if reserved(name):
+            refuse_reserved(name, self.data)
 
     def _raw(self, name: str) -> pd.Series:
         if not isinstance(self.data, pd.DataFrame):
@@ -210,6 +217,9 @@ def read_frame(data: Any, *, entity: Any = None, time: Any = None, require_ids: 
     else:
         ids = _ids_from_names(data, names, entity, time)
     entity_codes, time_codes, entity_name, time_name, source = ids
+    for name in (entity_name, time_name):
+        if entity_codes is not None and reserved(name) and name in names:
+            refuse_reserved(name, data)
     given = tuple(name for name in (entity_name, time_name) if entity_codes is not None and name not in names)
     return PanelFrame(data, row_index, names + given, entity_codes, time_codes, entity_name, time_name, source)
 

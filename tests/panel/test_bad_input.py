@@ -262,7 +262,7 @@ def test_a_variable_of_the_caller_is_not_a_column(indexed):
     assert caught.value.fix == "data = data.assign(z=z)"
 
 
-@pytest.mark.parametrize("formula", ["y ~ x1**2", "y ~ x2 + x1^2", "x2**2 ~ x1"])
+@pytest.mark.parametrize("formula", ["y ~ x1**2", "y ~ x2 + x1^2"])
 def test_powers(indexed, formula):
     error = fails(FormulaError, "is a crossing of terms", formula, indexed)
     assert "I(x" in error.fix
@@ -272,7 +272,7 @@ def test_powers(indexed, formula):
     ("formula", "words"),
     [
         ("y + x1 ~ x2", "2 columns: 'y', 'x1'"),
-        ("y / x2 ~ x1", r"2 columns.*I\(y / x\)"),
+        ("y:x2 ~ x1", "has a ':'"),
         ("region ~ x1", "region is text or a category|2 columns|3 columns"),
         ("1 ~ x1", "names no outcome"),
         ("y ~ x1.shift(1)", "cross from one entity to the next"),
