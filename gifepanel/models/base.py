@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
-from gifepanel.exceptions import SpecificationError
+from gifepanel.exceptions import SpecificationError, SpecificationWarning, caller_level
 from gifepanel.inference.dof import degrees_of_freedom
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.space import project
@@ -36,6 +37,7 @@ from gifepanel.projections.triangle import constant_column
 from gifepanel.results.calls import called
 from gifepanel.results.inputs import Sample
 from gifepanel.results.selection import Selection
+from gifepanel.results.summary import notes_on_edges
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedOptions
 from gifepanel.spellings.options import keywords, written
@@ -71,7 +73,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         given = {"entity": entity, "time": time, "absorb": absorb, "predetermined": predetermined, "missing": missing}
         own = {k: v for k, v in options.items() if k in self._options}
         _refuse_text(type(self), endog, exog, {**own, **unknown, **given})
-        defaults = FactorModel.__init__.__kwdefaults__
+        defaults = FactorModel.__init__.__kwdefaults__ or {}
         name = type(self).__name__
         refuse_model_words(name, unknown, {**own, **given}, defaults, data=_indexed(endog, exog), factors=True)
         reject_unknown(unknown, (*self._options, *given), name)
@@ -282,7 +284,9 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             name = "n_factors" if "factors" in found else "n_groups"
             largest = selection.n_factors if name == "n_factors" else selection.n_groups
             warnings.warn(
-                SpecificationWarning(found, "Look at the criteria, or try more.", f"{name}=range({largest}, {largest + 5})"),
+                SpecificationWarning(
+                    found, "Look at the criteria, or try more.", f"{name}=range({largest}, {largest + 5})"
+                ),
                 stacklevel=caller_level(),
             )
         chosen = copy.copy(self)
@@ -382,8 +386,10 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
 def _refuse_text(kind: type[FactorModel], endog: Any, exog: Any, options: Mapping[str, Any]) -> None:
     """A formula has a function of its own."""
     if isinstance(endog, str) or isinstance(exog, str):
-        formula, data = (endog, exog) if isinstance(endog, str) else (exog, endog)
-        given = {name: value for name, value in options.items() if value is not None and not (value == () or value == "drop")}
+        formula, _ = (endog, exog) if isinstance(endog, str) else (exog, endog)
+        given = {
+            name: value for name, value in options.items() if value is not None and not (value == () or value == "drop")
+        }
         raise SpecificationError(
             f"{kind.__name__} was given text, {formula!r}.",
             "It takes an outcome and regressors; formulas have a function of their own.",

@@ -10,8 +10,9 @@ import numpy as np
 from gifepanel.exceptions import SpecificationError
 from gifepanel.inference.halfpanel import half_panels
 from gifepanel.inference.space import factor_space, project
-from gifepanel.models.checks import combination_of, spanned_by
+from gifepanel.models.checks import combination_of
 from gifepanel.models.estimation import slope_scale
+from gifepanel.projections.triangle import spanned_by
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interactive
 
@@ -98,7 +99,7 @@ def _check_columns(
         taken = ["the absorbed effects"] if model.entity_effects or model.time_effects else []
         taken += ["the factors of that half"] if factors else []
         within = f" beyond {' and '.join(taken)}" if taken else ""
-        what = f"{', '.join(names[j] for j in gone)} {'does' if gone.size == 1 else 'do'} not vary{within}"
+        what = f"{', '.join(names[j] for j in gone.tolist())} {'does' if gone.size == 1 else 'do'} not vary{within}"
     else:
         spanned = spanned_by(after.reshape(-1, q) / left, _RELATIVE)
         if not spanned:

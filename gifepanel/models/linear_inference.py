@@ -91,8 +91,8 @@ class LinearChoice:
         if self.scale is not None:
             cov, meat = np.asarray(self.scale * out.root @ out.root.T), self.scale * out.bread
             said = f"fixed scale ({self.scale:g})"
-            changed = {"cov": cov, "core": self.scale * np.eye(len(cov)), "meat": meat, "gross": None}
-            return replace(out, factor=(1.0,), kind=self.kind, description=said, **changed)
+            fixed = replace(out, cov=cov, core=self.scale * np.eye(len(cov)), meat=meat, gross=None)
+            return replace(fixed, factor=(1.0,), kind=self.kind, description=said)
         return out if self.df_correction else replace(out, df_inference=np.full(len(out.cov), float(out.df_resid)))
 
     def contrasts(self, model: PartialledOLS, fit: PartialledFit, rows: FloatArray) -> Contrasts:
@@ -196,8 +196,8 @@ def read_keywords(cov_kwds: Any) -> dict[str, Any]:
 def read_clusters(model: PartialledOLS, wanted: Any) -> tuple[tuple[IntArray, ...], tuple[str, ...]]:
     """Codes (n,) and name of every way of clustering; the entity where nothing is named."""
     if wanted is None:
-        codes, name = _entity_clusters(model)
-        return (codes,), (name,)
+        entity, name = _entity_clusters(model)
+        return (entity,), (name,)
     if isinstance(wanted, (list, tuple)) and not len(wanted):
         raise _without_clusters("The list of clusters is empty.")
     if not isinstance(wanted, (str, list, tuple)) and np.ndim(wanted) == 2:  # a frame or matrix, a column for each way

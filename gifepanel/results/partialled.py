@@ -128,7 +128,7 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         self._covariance = covariance
         self.cov_params_default = covariance.cov
         self.cov_type = covariance.kind
-        self.cov_kwds = {"description": covariance.description, "ssc": covariance.ssc}
+        self.cov_kwds: dict[str, Any] = {"description": covariance.description, "ssc": covariance.ssc}
         if len(covariance.n_groups) == len(self._cluster_names) > 0:
             self.cov_kwds["groups"] = self._cluster_names
         if use_t is not None and not isinstance(use_t, (bool, np.bool_)):

@@ -129,7 +129,10 @@ def test_three_ways(data: pd.DataFrame, last: str) -> None:
 def test_an_effect_of_pairs_and_slopes_by_level(data: pd.DataFrame) -> None:
     own = data.assign(trend=data.year - 2000.0)
     formula = "y ~ C(region, Treatment('b')):trend | id[trend] + year"
-    with pytest.warns(CollinearityWarning, match="2 columns of C.region"), pytest.raises(Exception, match="No regressor"):
+    with (
+        pytest.warns(CollinearityWarning, match="2 columns of C.region"),
+        pytest.raises(Exception, match="No regressor"),
+    ):
         gife.PartialledOLS.from_formula(formula, own).fit()
     res = gife.PartialledOLS.from_formula("y ~ C(edu, Treatment(2)):trend | id[trend] + year", own).fit()
     other = smf.ols("y ~ trend:I((edu==1)*1) + trend:I((edu==3)*1) + C(id) + C(id):trend + C(year)", own).fit()
@@ -149,9 +152,7 @@ def test_where_only_a_sum_of_effects_spans_the_rest(data: pd.DataFrame) -> None:
 def test_controls_span_the_rest(data: pd.DataFrame) -> None:
     formula = "y ~ C(year, Treatment(2002)):treat | id + year"
     direct = gife.PartialledOLS.from_formula(formula, data).fit()
-    res = gife.PartialledOLS.from_formula(
-        "y ~ C(year, Treatment(2002)):treat", data, partial="C(id) + treat + C(year)"
-    )
+    res = gife.PartialledOLS.from_formula("y ~ C(year, Treatment(2002)):treat", data, partial="C(id) + treat + C(year)")
     np.testing.assert_allclose(direct.params, res.fit().params, rtol=1e-7)
 
 
@@ -224,7 +225,9 @@ def test_weights_and_pickles(data: pd.DataFrame) -> None:
     import pickle
 
     own = data.assign(w=1 + data.id % 3)
-    res = gife.PartialledOLS.from_formula("y ~ C(day, Treatment('2002-01-01')):dose | id + year", own, weights="w").fit()
+    res = gife.PartialledOLS.from_formula(
+        "y ~ C(day, Treatment('2002-01-01')):dose | id + year", own, weights="w"
+    ).fit()
     names = []
     for year in YEARS:
         if year != 2002:
@@ -290,7 +293,15 @@ def test_absorbs_against_least_squares() -> None:
     for values in (None, slope):
         block = np.eye(4)[codes] * (1.0 if values is None else values[:, None])
         own = AbsorbedBlock(codes, 4, values)
-        for x in (np.ones(60), codes * 2.0, slope, slope * (codes - 1), rng.normal(size=60), (labels < 2) * 1.0, slope * (labels < 2)):
+        for x in (
+            np.ones(60),
+            codes * 2.0,
+            slope,
+            slope * (codes - 1),
+            rng.normal(size=60),
+            (labels < 2) * 1.0,
+            slope * (labels < 2),
+        ):
             for categories in (None, codes % 2, labels):
                 dummy = np.ones((60, 1)) if categories is None else (categories[:, None] == np.unique(categories)) * 1.0
                 target = dummy * x[:, None]
