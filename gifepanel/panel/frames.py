@@ -264,7 +264,7 @@ def _ids_from_index(data: Any, names: tuple[str, ...], require_ids: bool) -> _Id
     index = data.index if isinstance(data, pd.DataFrame) else None
     if index is None or index.nlevels != 2:
         if not require_ids:
-            return None, None, "entity", "time", "columns"
+            return None, None, "entity", "time", "columns" if isinstance(data, pd.DataFrame) else "foreign"
         raise _no_ids(index, names)
     entity, time = level_codes(index, 0), level_codes(index, 1)
     entity_name, time_name = (

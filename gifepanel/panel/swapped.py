@@ -44,7 +44,7 @@ def check_swapped(entity: Codes, time: Codes, entity_name: str, time_name: str, 
     named = names[0].casefold() in _TIME_WORDS and time_name.casefold() not in _TIME_WORDS
     holds = _what_of_time(entity.labels)
     text = pd.api.types.infer_dtype(time.labels) == "string"
-    if holds == "dates":
+    if looks_like_dates(entity.labels):
         raise _certain(entity_name, time_name, holds, "does not", index)
     if holds and text and not _has_order(time.labels, time_name):
         why = f"text without an order in time ({show(time.labels[0])}, ...)"
