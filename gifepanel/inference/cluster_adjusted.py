@@ -33,7 +33,7 @@ __all__ = ["BellMcCaffrey", "Contrasts", "bell_mccaffrey", "cluster_jackknife", 
 
 _SINGULAR = 1e-10  # 1 - l below this: the cluster alone determines the direction
 _LARGEST = 50_000_000  # elements of the nuisance columns: 400 MB
-_KEPT = 4_000_000  # elements of Contrasts
+_KEPT = 1_000_000  # elements of Contrasts
 
 
 @dataclass(frozen=True)

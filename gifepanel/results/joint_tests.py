@@ -145,7 +145,7 @@ class JointTests(_Parent):
         """M of a covariance K M K', which has more digits than what is computed back from the covariance."""
         covariance = self._covariance
         cov = np.asarray(self.cov_params_default if cov_p is None else cov_p, dtype=np.float64)
-        if cov_p is None and cov is covariance.cov:
+        if cov_p is None and np.array_equal(cov, covariance.cov, equal_nan=True):
             return np.asarray(covariance.core)
         factor = covariance.triangle.factor
         return np.asarray(factor @ cov @ factor.T)
