@@ -46,8 +46,10 @@ def found(kind: str) -> Any:
     from sklearn.linear_model import LinearRegression
 
     rng, data, pairs = np.random.default_rng(5), noise(), range(60)
+    columns = {}
     for j in pairs:
-        data = data.assign(**{f"a{j}": rng.integers(0, 3, len(data)), f"b{j}": rng.integers(0, 4, len(data))})
+        columns |= {f"a{j}": rng.integers(0, 3, len(data)), f"b{j}": rng.integers(0, 4, len(data))}
+    data = pd.concat([data, pd.DataFrame(columns, index=data.index)], axis=1)
     build: Any = {
         "partialled": lambda d: PartialledOLS.from_formula("y ~ x + z + w | firm", d),
         "factors": lambda d: InteractiveFE.from_formula("y ~ 0 + x + z + w", d, n_factors=1),
