@@ -1,7 +1,7 @@
 """Answers that must agree: one panel written down in several ways, over random small panels and options.
 
-The ways: rows shuffled, entities renamed, regressors reversed, outcome and regressors times powers of two and signs, the
-frame of another library; for linear models also copies of rows for weights and dummies for effects.
+The ways: rows shuffled, entities renamed, regressors reversed, outcome and regressors times powers of two and
+signs, the frame of another library; for linear models also copies of rows for weights and dummies for effects.
 """
 
 from __future__ import annotations
