@@ -183,7 +183,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     names = {"entity": "entity", "time": "time", "partial": "partial", "weights": "weights"}
     names |= {"n_groups": "groups", "n_factors": "factors"}
     given = {name: getattr(arguments, option) for name, option in names.items()}
-    model = kind.from_formula(arguments.formula, data, **_without_none(given))
+    model = kind.from_formula(arguments.formula, data, context=None, **_without_none(given))
     options = {
         "cov_type": "cluster" if ways and kind_of is None else kind_of,
         "cov_kwds": None if ways is None else {"groups": ways[0] if len(ways) == 1 else ways},

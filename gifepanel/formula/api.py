@@ -43,7 +43,8 @@ def gife(
     entity, time : str, optional
         Names of the columns that say who and when.
     context : int, mapping or None
-        Where functions used in the formula are looked up: frames above the caller, or names.
+        Where functions used in the formula are looked up: frames above the caller, or names; a formula is code then.
+        None for formulas of others: known functions only, anything else is refused before it runs.
     **options
         Further arguments of :meth:`gifepanel.GroupedIFE.from_formula`.
 
@@ -97,7 +98,8 @@ def ife(
     entity, time : str, optional
         Names of the columns that say who and when.
     context : int, mapping or None
-        Where functions used in the formula are looked up: frames above the caller, or names.
+        Where functions used in the formula are looked up: frames above the caller, or names; a formula is code then.
+        None for formulas of others: known functions only, anything else is refused before it runs.
     **options
         Further arguments of :meth:`gifepanel.InteractiveFE.from_formula`.
 
@@ -153,7 +155,8 @@ def pols(
     entity, time : str, optional
         Names of the columns that say who and when, for lags and for covariances over time.
     context : int, mapping or None
-        Where functions used in the formula are looked up: frames above the caller, or names.
+        Where functions used in the formula are looked up: frames above the caller, or names; a formula is code then.
+        None for formulas of others: known functions only, anything else is refused before it runs.
     **options
         Further arguments of :meth:`gifepanel.PartialledOLS.from_formula`.
 

@@ -120,7 +120,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         missing : {"drop", "raise"}
             What to do with rows that hold NaN.
         context : int, mapping or None
-            Where functions used in the formula are looked up: frames above the caller, or names.
+            Where functions used in the formula are looked up: frames above the caller, or names; a formula is code
+            then. None for formulas of others: known functions only, anything else is refused before it runs.
         **options
             Of the model class: ``n_factors`` and, for groups, ``n_groups`` and ``common``.
 

@@ -148,7 +148,8 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             cross-fitting: double/debiased machine learning (Chernozhukov et al. 2018). Keys of a dict are column names,
             ``"outcome"`` or ``"treatment"``.
         context : int, mapping or None
-            Where functions used in the formula are looked up.
+            Where functions used in the formula are looked up: frames above the caller, or names; a formula is code
+            then. None for formulas of others: known functions only, anything else is refused before it runs.
 
         Examples
         --------

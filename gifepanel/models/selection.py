@@ -187,7 +187,8 @@ def select(
         Workers; None is one unless a ``joblib.parallel_config`` says otherwise.
     progress : bool or callable, optional
     context : int, mapping or None
-        Where functions used in the formula are looked up.
+        Where functions used in the formula are looked up: frames above the caller, or names; a formula is code then.
+        None for formulas of others: known functions only, anything else is refused before it runs.
 
     Returns
     -------

@@ -88,8 +88,9 @@ def design_from_formula(
     common : str or sequence of str
         Regressors (names of columns of the design, or terms) to be marked in ``PanelDesign.common``.
     context : int, mapping or None
-        Where further functions are looked up: frames above the caller (0: the caller), or names; None:
-        nowhere.
+        Where further functions are looked up: frames above the caller (0: the caller), or names. A formula is code
+        then. With None it is not: it may call formulaic's transforms, NumPy's functions by name and the panel
+        functions, and anything else is refused before it runs.
     missing : {"drop", "raise"}
         What to do with missing values; rows lost to lags are always dropped.
     partial : str

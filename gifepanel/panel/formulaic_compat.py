@@ -491,6 +491,7 @@ _SAFE_TRANSFORMS: dict[str, Any] = {
 }
 _SAFE_TRANSFORMS |= {"C": category, PRIVATE.format("C"): category, PRIVATE.format("I"): TRANSFORMS["I"]}
 _SAFE_TRANSFORMS |= {
+    "exp10": functools.partial(np.power, 10.0),  # formulaic's is the tenth power
     "sqrt": np.sqrt,
     "log1p": np.log1p,
     "expm1": np.expm1,

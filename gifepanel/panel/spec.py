@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gifepanel.exceptions import DataError, FormulaError
+from gifepanel.panel.allowed import OnlyKnown, check_allowed
 from gifepanel.panel.checks import check_finite, missing_in, term_not_finite, unknown_names
 from gifepanel.panel.expressions import PRIVATE, Expression, missing_rows, read_expression, uses_panel
 from gifepanel.panel.frames import PanelFrame, read_frame
@@ -68,7 +69,7 @@ def capture_context(context: int | Mapping[str, Any] | None, depth: int = 1) -> 
     ----------
     context : int, mapping or None
         A mapping of names; or how many frames above the caller of the calling function to look (0: that
-        caller); None: no names.
+        caller); None: NumPy's functions, and nothing else runs (see ``gifepanel.panel.allowed``).
     depth : int
         Frames between here and the function whose caller is meant by 0.
 
@@ -78,7 +79,7 @@ def capture_context(context: int | Mapping[str, Any] | None, depth: int = 1) -> 
         A snapshot: globals of that frame, its locals on top.
     """
     if context is None:
-        return {}
+        return OnlyKnown()
     if isinstance(context, Mapping):
         return context
     frame = sys._getframe(context + depth + 1)
@@ -242,9 +243,9 @@ def read_factors(factors: Iterable[Any]) -> dict[str, Expression]:
             continue
         try:
             out[factor.text] = read_expression(factor.text, lookup=factor.kind == "lookup")
-        except SyntaxError as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise FormulaError(
-                f"the term {factor.text} can't be read: {error.msg}",
+                f"the term {factor.text[:200]} can't be read: {getattr(error, 'msg', error)}",
                 "it has to be a Python expression",
                 "log(x / z)",
             ) from None
@@ -265,6 +266,9 @@ def resolve_names(
 
     from gifepanel.panel.formulaic_compat import STANDARD_NAMES
 
+    restricted = isinstance(context, OnlyKnown)
+    if restricted:
+        check_allowed(expressions, frame.names)
     columns: dict[str, None] = {}
     used: dict[str, Any] = {}
     unknown: dict[str, None] = {}
@@ -272,6 +276,8 @@ def resolve_names(
         for name in expression.names:
             if name in frame.names:
                 columns[name] = None
+            elif restricted and name in STANDARD_NAMES and text != name:
+                continue
             elif name in context and text != name and not _shadows(name, context[name], STANDARD_NAMES):
                 used[name] = context[name]
             elif (name in STANDARD_NAMES and text != name) or (hasattr(builtins, name) and text != name):
@@ -344,7 +350,9 @@ def keep_rows(
 
 def _may_be_missing(expression: Expression, context: Mapping[str, Any]) -> bool:
     """A caller's own function, or an explicit ``np.nan``, may make a row missing on purpose."""
-    return bool(re.search(r"\bnan\b", expression.text)) or any(callable(context.get(name)) for name in expression.names)
+    return bool(re.search(r"\bnan\b", expression.text)) or any(
+        callable(context.get(name)) and not isinstance(context[name], np.ufunc) for name in expression.names
+    )
 
 
 def _numeric(text: str, column: Any) -> FloatArray:
