@@ -247,3 +247,39 @@ def test_a_closed_pipe_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+def test_an_interruption_is_one_line_and_130(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*args: Any, **options: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_read", interrupted)
+    assert cli.main(["fit", "y ~ 1", str(file)]) == 130
+    assert capsys.readouterr().err == "gifepanel: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "ours"),
+    [
+        (["--robust"], "--cov-type HC1"),
+        (["--vcov", "~firm"], "--cluster firm"),
+        (["--vce=cluster firm"], "--cluster firm"),
+        (["--absorb", "firm"], '"y ~ x | firm"'),
+        (["--index", "firm,year"], "--entity firm --time year"),
+        (["--cov-type", "clustered", "--entity", "firm"], "--cov-type cluster"),
+        (["--cov-type", "NW", "--entity", "firm", "--time", "year"], "--cov-type hac-panel"),
+        (["--cov-type", "twoway", "--entity", "firm", "--time", "year"], "--cov-type cluster --cluster firm,year"),
+        (["--cluster", "firm+year"], "--cluster firm,year"),
+    ],
+)
+def test_options_in_words_of_others(
+    file: Path, given: list[str], ours: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = cli.main(["fit", "y ~ x", str(file), *given])
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert ours in capsys.readouterr().err

@@ -202,6 +202,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     def _read_counts(self, n_factors: Any, n_groups: Any) -> bool:
         """Take the numbers where they are given; otherwise keep the candidates for :meth:`select`. True if given."""
         limit = self._largest_n_factors()
+        both = {"n_factors": n_factors, "n_groups": n_groups}
+        self._automatic = tuple(name for name, given in both.items() if isinstance(given, str))
         factors = candidates("n_factors", n_factors, range(0, min(8, limit) + 1))
         groups = candidates("n_groups", n_groups, range(1, max(1, min(6, self.n_entities // 4)) + 1))
         self._candidates = None if isinstance(factors, int) and isinstance(groups, int) else (factors, groups)
@@ -283,6 +285,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         )
         for found in notes_on_edges(selection):
             name = "n_factors" if "factors" in found else "n_groups"
+            if name not in self._automatic:
+                continue  # the caller's own range: a note in the report says it
             largest = selection.n_factors if name == "n_factors" else selection.n_groups
             warnings.warn(
                 SpecificationWarning(

@@ -277,7 +277,7 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             ``{"maxlags": 3}``; ``{"time": "year"}``; ``{"psd": "eigen"}`` sets negative eigenvalues to zero (Cameron,
             Gelbach & Miller 2011), without which a negative variance gives a standard error of NaN.
         use_t : bool, optional
-            t rather than normal distribution; by default for "nonrobust", CR2 and CR3 only, as in statsmodels.
+            t rather than normal distribution; by default for "nonrobust", as in statsmodels, CR2 and CR3.
         ssc : {"fixest", "stata", "statsmodels", "none"}
             Small-sample convention.
         tol : float

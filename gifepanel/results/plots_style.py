@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from gifepanel.exceptions import SpecificationError
+from gifepanel.exceptions import MissingPackageError, SpecificationError
 
 __all__ = [
     "BAND",
@@ -73,7 +73,8 @@ def pyplot() -> Any:
     try:
         from matplotlib import pyplot as plt
     except ImportError as error:
-        raise ImportError("Pictures need matplotlib: python -m pip install matplotlib") from error
+        needed, fix = "matplotlib is not installed", "python -m pip install matplotlib"
+        raise MissingPackageError("Pictures need matplotlib", needed, fix) from error
     return plt
 
 
