@@ -22,7 +22,9 @@ import gifepanel as gife
 def model_of(kind: str) -> Any:
     cigar = gife.datasets.load_cigar()
     if kind == "GroupedIFE":
-        return gife.GroupedIFE.from_formula("log(sales) ~ log(price) + log(ndi) | state", cigar, n_groups=2, n_factors=1)
+        return gife.GroupedIFE.from_formula(
+            "log(sales) ~ log(price) + log(ndi) | state", cigar, n_groups=2, n_factors=1
+        )
     if kind == "InteractiveFE":
         return gife.InteractiveFE.from_formula("log(sales) ~ log(price) + log(ndi) | state", cigar, n_factors=2)
     rng = np.random.default_rng(0)

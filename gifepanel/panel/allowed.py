@@ -28,8 +28,7 @@ NUMPY_FUNCTIONS: dict[str, Any] = {
 """Functions that work value by value, by name."""
 
 _TRANSFORMS = frozenset(
-    "log log10 log2 exp exp10 exp2 bs cc cr cs center poly scale standardize hashed Q Treatment Poly Sum Helmert Diff "
-    "sqrt log1p expm1 sin cos floor ceil sign".split()
+    ["log", "log10", "log2", "exp", "exp10", "exp2", "bs", "cc", "cr", "cs", "center", "poly", "scale", "standardize", "hashed", "Q", "Treatment", "Poly", "Sum", "Helmert", "Diff", "sqrt", "log1p", "expm1", "sin", "cos", "floor", "ceil", "sign"]
 ) | set(FUNCTIONS)
 _CONTRASTS = frozenset({"helmert", "poly", "sum", "treatment", "SAS", "diff", "custom"})
 _KNOWN = frozenset(dir(builtins)) | _TRANSFORMS | frozenset(NUMPY_FUNCTIONS) | {"np", "pd", "contr"}

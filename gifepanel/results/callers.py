@@ -169,7 +169,11 @@ class SeenFromStatsmodels:
 
     def _model_for(self, caller: tuple[str, str], asked: str, frame: FrameType, model: Any) -> Any:
         refusal = REFUSED.get(caller)
-        if refusal is not None and (refusal.always or not self._plain) and (refusal.applies is None or refusal.applies(self, frame)):
+        if (
+            refusal is not None
+            and (refusal.always or not self._plain)
+            and (refusal.applies is None or refusal.applies(self, frame))
+        ):
             raise _refused(self, frame, caller, refusal)
         answer = ANSWERED.get(caller) if asked == "model" else None
         if answer is None or (self._plain and answer is not refittable):  # our class takes no bare columns

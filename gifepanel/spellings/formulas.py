@@ -165,7 +165,9 @@ def _operators(text: str, columns: frozenset[str]) -> str:
         function = OPERATORS[letter]
         if several:
             first, _, last = several.partition("/")
-            return f"{function}({name}, {first}:{last})" if last else f"{function}({name}, [{first.replace(' ', ', ')}])"
+            return (
+                f"{function}({name}, {first}:{last})" if last else f"{function}({name}, [{first.replace(' ', ', ')}])"
+            )
         steps = int(number or 1)
         if letter in "Dd" and steps > 1:
             return "D(" * steps + name + ")" * steps

@@ -16,8 +16,8 @@ from gifepanel.spellings.tables import (
     EFFECT_WORDS,
     FACTORS,
     FIT_WORDS,
-    KEYWORD_DICTS,
     GROUPS,
+    KEYWORD_DICTS,
     KEYWORDS,
     MODEL_WORDS,
     NEAREST,
@@ -30,7 +30,16 @@ from gifepanel.spellings.tables import (
     WORKERS,
 )
 
-__all__ = ["Line", "Names", "Source", "covariance_in_our_words", "fit_in_our_words", "keywords", "model_in_our_words", "written"]
+__all__ = [
+    "Line",
+    "Names",
+    "Source",
+    "covariance_in_our_words",
+    "fit_in_our_words",
+    "keywords",
+    "model_in_our_words",
+    "written",
+]
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,9 @@ def _word(text: str) -> str:
 
 
 _KIND_OF = {word: kind for kind, words in COVARIANCES.items() for word in words.split()}
-_SPELLED = re.compile(r"\s*(?:vce\s*\()?\s*([A-Za-z][\w.\s-]*?)?\s*(?:\(\s*(\d+)\s*\))?\s*(~|\s|\()\s*([^()~]+?)\s*\)?\s*")
+_SPELLED = re.compile(
+    r"\s*(?:vce\s*\()?\s*([A-Za-z][\w.\s-]*?)?\s*(?:\(\s*(\d+)\s*\))?\s*(~|\s|\()\s*([^()~]+?)\s*\)?\s*"
+)
 
 
 def _names_in(text: str) -> list[str]:
@@ -176,7 +187,7 @@ def _assembled(want: Mapping[str, Any], names: Names, line: Line) -> dict[str, A
         kwds.setdefault("groups", known[:many] or ["firm", "year"])
         kind = "cluster"
     if kind is None:
-        kind = "cluster" if "groups" in kwds or "entity" in kwds and "maxlags" not in kwds else None
+        kind = "cluster" if "groups" in kwds or ("entity" in kwds and "maxlags" not in kwds) else None
     if kind is None and {"maxlags", "kernel"} & set(kwds):
         kind = "hac-panel"
     if names.factors and kind in ("CR0", "CR2", "CR3", "HC2", "HC3"):
@@ -403,7 +414,9 @@ def model_in_our_words(
         elif name in (*GROUPS, "n_groups"):
             line.options["n_groups"] = _range(value, line)
         elif name == "CV":
-            line.options |= {"n_factors": "auto"} if value and not isinstance(line.options.get("n_factors"), range) else {}
+            line.options |= (
+                {"n_factors": "auto"} if value and not isinstance(line.options.get("n_factors"), range) else {}
+            )
         elif name in SINGLETONS:
             drop = value in ("singleton", "singletons", "perfect", "perfect_fit", "both") or value is True
             line.options["singletons"] = "drop" if drop is (name != "keepsingletons") else "keep"

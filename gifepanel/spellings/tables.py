@@ -27,8 +27,14 @@ COVARIANCES = {
 """Covariances here, and the words for them elsewhere: small letters, without spaces, points, underscores, hyphens."""
 
 NEAREST = {
-    "conley": ("driscoll-kraay", "There are no errors by distance here; these allow for any correlation between entities"),
-    "pcse": ("driscoll-kraay", "There are none of Beck and Katz here; these allow for any correlation between entities"),
+    "conley": (
+        "driscoll-kraay",
+        "There are no errors by distance here; these allow for any correlation between entities",
+    ),
+    "pcse": (
+        "driscoll-kraay",
+        "There are none of Beck and Katz here; these allow for any correlation between entities",
+    ),
     "bootstrap": ("cluster", "Draws belong to a test here: res.wild_bootstrap()"),
     "boot": ("cluster", "Draws belong to a test here: res.wild_bootstrap()"),
     "wild": ("cluster", "Draws belong to a test here: res.wild_bootstrap()"),
@@ -47,7 +53,18 @@ KEYWORDS = {
 }
 """Options, and the key of `cov_kwds` that each is."""
 
-COVARIANCE_OPTIONS = ("vcov", "vce", "cov", "se_type", "vcov_type", "covariance", "std_errors", "se", "robust", "hetero")
+COVARIANCE_OPTIONS = (
+    "vcov",
+    "vce",
+    "cov",
+    "se_type",
+    "vcov_type",
+    "covariance",
+    "std_errors",
+    "se",
+    "robust",
+    "hetero",
+)
 WAYS = ("cluster_entity", "cluster_time")
 SMALL_SAMPLE = ("debiased", "group_debias", "auto_df", "count_effects", "small", "df_adjust")
 KEYWORD_DICTS = ("vcov_kwargs", "cov_kwargs", "cov_config", "cov_options", "vcov_args", "cov_keywords")

@@ -118,7 +118,9 @@ def test_conventions_that_coming_from_names() -> None:
 
     wages = wage_panel.load()
     model = gife.PartialledOLS.from_formula("lwage ~ union + married | nr", wages, entity="nr", time="year")
-    theirs = linearmodels.PanelOLS.from_formula("lwage ~ union + married + EntityEffects", wages.set_index(["nr", "year"]))
+    theirs = linearmodels.PanelOLS.from_formula(
+        "lwage ~ union + married + EntityEffects", wages.set_index(["nr", "year"])
+    )
     debiased = theirs.fit(cov_type="clustered", cluster_entity=True, group_debias=True).std_errors["union"]
     ours = model.fit(cov_type="cluster", cov_kwds={"groups": "nr"}, ssc="fixest").bse["union"]
     n, k = 4360, 2

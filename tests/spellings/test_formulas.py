@@ -79,7 +79,9 @@ def test_clusters_of_lfe(panel: pd.DataFrame) -> None:
     with pytest.raises(FormulaError) as caught:
         gife.PartialledOLS.from_formula("y ~ x | firm | 0 | sector", panel)
     found = eval(str(caught.value.fix), {"gife": gife, "data": panel})
-    direct = gife.PartialledOLS.from_formula("y ~ x | firm", panel).fit(cov_type="cluster", cov_kwds={"groups": "sector"})
+    direct = gife.PartialledOLS.from_formula("y ~ x | firm", panel).fit(
+        cov_type="cluster", cov_kwds={"groups": "sector"}
+    )
     np.testing.assert_allclose(found.bse, direct.bse, rtol=1e-12)
 
 
@@ -133,6 +135,8 @@ def test_names_of_the_callers_stay_theirs(panel: pd.DataFrame) -> None:
     assert "F(x)" not in str(caught.value)
 
 
-@pytest.mark.parametrize("formula", ["y ~ x", "y ~ L(x) + C(year) | firm^year + sector[x]", "log(y) ~ x*z + {x > 0}", "y ~"])
+@pytest.mark.parametrize(
+    "formula", ["y ~ x", "y ~ L(x) + C(year) | firm^year + sector[x]", "log(y) ~ x*z + {x > 0}", "y ~"]
+)
 def test_our_formulas_have_no_words_of_others(formula: str) -> None:
     assert formula_in_our_words(formula, "firm", "year") is None

@@ -247,7 +247,9 @@ def test_models_from_frames_and_arrays(panel: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("name", ["PartialledOLS", "InteractiveFE", "GroupedIFE"])
 def test_data_and_formula_swapped(panel: pd.DataFrame, name: str) -> None:
-    counts = {"PartialledOLS": {}, "InteractiveFE": {"n_factors": 1}, "GroupedIFE": {"n_groups": 1, "n_factors": 1}}[name]
+    counts = {"PartialledOLS": {}, "InteractiveFE": {"n_factors": 1}, "GroupedIFE": {"n_groups": 1, "n_factors": 1}}[
+        name
+    ]
     formula, kind = "y ~ x + z | firm", getattr(gife, name)
     for call in (
         lambda: kind.from_formula(panel, formula, **counts),
