@@ -77,7 +77,7 @@ def _check_quotes(text: str, expression: Expression) -> None:
     rest = text
     for name in names:
         rest = rest.replace(f"`{name}`", "")
-    if odd or "\\" in text or "`" in rest or re.search(r"(\"\"\"|'''|\b[a-zA-Z]+[\"'])", rest):
+    if odd or "\\" in text or "`" in rest or re.search(r"(\"\"\"|''')", rest):
         _refuse(text, "quotes within quotes")
 
 
