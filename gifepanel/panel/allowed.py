@@ -135,6 +135,10 @@ class _Term:
             most = function.nin if isinstance(function, np.ufunc) else 2 if function is np.round else 3
             if node.keywords or len(node.args) > most:
                 self.refuse("options of a function of NumPy")
+        if isinstance(node.func, ast.Name) and node.func.id == "Q":
+            quoted = [part.value for part in node.args if isinstance(part, ast.Constant)]
+            if len(node.args) != 1 or not quoted or quoted[0] not in self.columns:
+                self.refuse("a quoted name that is no column")
         for keyword in node.keywords:
             if keyword.arg is None or keyword.arg.startswith("_"):
                 self.refuse(f"the option {keyword.arg or '**'}")

@@ -17,6 +17,7 @@ from gifepanel.exceptions import (
     SpecificationError,
     SpecificationWarning,
 )
+from gifepanel.panel.allowed import OnlyKnown, check_allowed
 from gifepanel.panel.checks import (
     check_levels,
     check_missing_option,
@@ -116,6 +117,8 @@ def design_from_formula(
         Ids that are missing, doubled or without order; infinite values; nothing left.
     """
     check_missing_option(missing)
+    from gifepanel.panel.formulaic_compat import FactorInfo
+
     names = capture_context(context)
     parts = split_formula(formula)
     outcome = outcome_term(parts.endog)
@@ -128,6 +131,9 @@ def design_from_formula(
     exog = expand_lags(parts.exog)
     for text in (outcome, exog, partial, parts.absorbed):
         refuse_quoted(text, frame.names, frame.data)
+    if isinstance(names, OnlyKnown) and outcome not in frame.names:
+        inside = outcome[1:-1] if outcome.startswith("{") else outcome
+        check_allowed(read_factors([FactorInfo(inside, "python")]), frame.names)  # formulaic's parser runs calls there
     build = _FormulaBuild(outcome, exog, effects, frame, names, expand_lags(partial))
     named = read_weights(weights, frame)
     return build.design(formula, _name_only(entity), _name_only(time), common, missing, named, panel, balanced)

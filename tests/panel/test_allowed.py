@@ -113,7 +113,6 @@ ESCAPES = [
     "Q(open('a'))",
     "I('`' + open('/etc/passwd').read() + '`')",
     'I("\\"`" + x + `x`)',
-    "I('''a''')",
     "I(b'a')",
     "{(y := x)}",
     "{x if 1 else z}",
