@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0; 2 after an error and 130 after an interruption, each with one message on the standard error stream.
+        Exit code: 0; 2 after an error, 130 after an interruption, each with one message on the standard error stream.
     """
     try:
         return _run(argv)

@@ -96,7 +96,7 @@ def _compile(func: Func, signatures: tuple[Any, ...], options: dict[str, Any]) -
     return cast("Func", compiled)
 
 
-class _Interruptible(CPUDispatcher):  # type: ignore[misc]
+class _Interruptible(CPUDispatcher):
     """A compiled function that lets Ctrl-C be a KeyboardInterrupt.
 
     A signal that arrives while numba looks at the arguments or boxes the result leaves an exception behind a call that

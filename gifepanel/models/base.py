@@ -141,7 +141,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         unknown = {k: v for k, v in options.items() if k not in cls._options}
         given = {"entity": entity, "time": time, "predetermined": predetermined, "missing": missing}
         own = {k: v for k, v in options.items() if k in cls._options}
-        name, defaults = f"{cls.__name__}.from_formula", FactorModel.__init__.__kwdefaults__
+        name, defaults = f"{cls.__name__}.from_formula", FactorModel.__init__.__kwdefaults__ or {}
         refuse_model_words(name, unknown, {**own, **given}, defaults, formula=formula, data=data, factors=True)
         reject_unknown(unknown, (*cls._options, *given, "context"), name)
         design = design_from_formula(

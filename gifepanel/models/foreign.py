@@ -45,8 +45,8 @@ def names_of_model(model: Any) -> Names:
     index = design.index if factors else model.panel_index(model._entity, model._time, required=False)
     effects = [effect.factors[0] for effect in design.absorbed_effects if len(effect.factors) == 1]
     columns = names_of_data(model._source, None, None, factors=factors).columns
-    names = (None, None) if index is None else (index.entity_name, index.time_name)
-    return Names(*names, tuple(effects), columns, factors)
+    entity, time = (None, None) if index is None else (index.entity_name, index.time_name)
+    return Names(entity, time, tuple(effects), columns, factors)
 
 
 def refuse_model_words(

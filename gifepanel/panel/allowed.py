@@ -1,8 +1,8 @@
 """What a formula of others may do: with ``context=None`` it is data, not code.
 
-A term is read as a syntax tree before anything of it runs. Columns, numbers, arithmetic and comparisons are allowed, and
-calls, by name, of formulaic's transforms, of NumPy's functions value by value and of the panel functions. All else is
-refused.
+A term is read as a syntax tree before anything of it runs. Columns, numbers, arithmetic and comparisons are allowed,
+and calls, by name, of formulaic's transforms, of NumPy's functions value by value and of the panel functions. All else
+is refused.
 """
 
 from __future__ import annotations
@@ -28,15 +28,19 @@ NUMPY_FUNCTIONS: dict[str, Any] = {
 """Functions that work value by value, by name."""
 
 _TRANSFORMS = frozenset(
-    ["log", "log10", "log2", "exp", "exp10", "exp2", "bs", "cc", "cr", "cs", "center", "poly", "scale", "standardize", "hashed", "Q", "Treatment", "Poly", "Sum", "Helmert", "Diff", "sqrt", "log1p", "expm1", "sin", "cos", "floor", "ceil", "sign"]
+    {
+        *("log", "log10", "log2", "exp", "exp10", "exp2", "bs", "cc", "cr", "cs", "center", "poly", "scale"),
+        *("standardize", "hashed", "Q", "Treatment", "Poly", "Sum", "Helmert", "Diff"),
+        *("sqrt", "log1p", "expm1", "sin", "cos", "floor", "ceil", "sign"),
+    }
 ) | set(FUNCTIONS)
 _CONTRASTS = frozenset({"helmert", "poly", "sum", "treatment", "SAS", "diff", "custom"})
 _KNOWN = frozenset(dir(builtins)) | _TRANSFORMS | frozenset(NUMPY_FUNCTIONS) | {"np", "pd", "contr"}
 _NUMBERS = frozenset({"pi", "e", "nan", "inf"})
 _OPERATORS = (
-    (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.BitAnd, ast.BitOr, ast.BitXor)
-    + (ast.UAdd, ast.USub, ast.Invert)
-    + (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+    *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.BitAnd, ast.BitOr, ast.BitXor),
+    *(ast.UAdd, ast.USub, ast.Invert),
+    *(ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
 )
 
 
@@ -153,10 +157,10 @@ class _Term:
             for part in node.elts:
                 self.argument(part)
         elif isinstance(node, ast.Dict):
-            for part in (*node.keys, *node.values):
-                if part is None:
+            for key in (*node.keys, *node.values):
+                if key is None:
                     self.refuse("two stars")
-                self.argument(part)
+                self.argument(key)
         elif isinstance(node, ast.Name) and node.id in ("Treatment", "Poly", "Sum", "Helmert", "Diff"):
             return
         elif not (isinstance(node, ast.Attribute) and self.member(node, "contr", _CONTRASTS)):
@@ -178,7 +182,7 @@ class _Term:
 def _refuse(text: str, what: str) -> NoReturn:
     raise FormulaError(
         f"the term {text} holds {what}",
-        "with context=None a formula has columns, arithmetic and calls of known functions by name, and runs no other code",
+        "with context=None a formula has columns, arithmetic and calls of known functions by name; no other code runs",
         "make it a column first: data = data.assign(z=...); or context=0, if the formula is your own",
     )
 

@@ -388,8 +388,8 @@ def _warn_of_coding(encoded: Any) -> None:
         inside = split_top(factor[2:-1], ",")[0] if factor.startswith("C(") else factor
         warnings.warn(
             CollinearityWarning(
-                f"the coefficients of {term} are relative to {factor} = {show(level)}: absorbed effects span what all its "
-                "levels have in common",
+                f"the coefficients of {term} are relative to {factor} = {show(level)}: absorbed effects span what "
+                "all its levels have in common",
                 "name the reference to choose it, and to silence this",
                 f"C({inside}, Treatment({literal(level)}))",
             ),

@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 def foreign_words_told(build: Callable[P, R]) -> Callable[P, R]:
-    """Let errors of a function of (formula, data) end with the formula in our words, where it was in those of others."""
+    """Let errors of a function of (formula, data) end with the formula in our words where it was in others'."""
 
     @functools.wraps(build)
     def told(*args: P.args, **kwargs: P.kwargs) -> R:

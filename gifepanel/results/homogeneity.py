@@ -82,11 +82,11 @@ def homogeneity_of(model: Any, n_factors: int) -> TestResult:
 def _identified(model: Any, x: Array, demean: bool, positions: Array) -> tuple[Array, str]:
     """Entities that identify their own slopes, and a note on the others; `positions` are those of the regressors."""
     lost = unidentified_slopes(x, x - x.mean(axis=1, keepdims=True) if demean else x)
-    gone = lost.any(axis=1)
+    gone = np.asarray(lost.any(axis=1))
     if not gone.any():
         return np.flatnonzero(~gone), ""
     names = [model._names[j] for j in positions]
-    which = " or ".join(name for name, some in zip(names, lost.any(axis=0), strict=True) if some)
+    which = " or ".join(name for name, some in zip(names, np.asarray(lost.any(axis=0)), strict=True) if some)
     left_out = [str(label) for label in model.design.index.entities[gone]]
     listed = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
     if (~gone).sum() < 2:

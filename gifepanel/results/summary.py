@@ -286,8 +286,8 @@ def notes_on_edges(selection: Selection) -> list[str]:
     ):
         if len(table) > 1 and chosen == table.index[-1]:
             out.append(
-                f"The number of {what}, {chosen}, is the largest of those tried: the criterion may go on falling; it says "
-                "nothing of more."
+                f"The number of {what}, {chosen}, is the largest of those tried: the criterion may go on falling; it "
+                "says nothing of more."
             )
     return out
 

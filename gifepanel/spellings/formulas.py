@@ -222,8 +222,8 @@ def _effect_words(text: str, entity: str | None, time: str | None) -> str:
     if not found:
         return text
     for word in found:
-        text = re.sub(rf"\s*\+\s*{word}\b|(?<![\w.]){word}\s*\+\s*|(?<=~)\s*{word}\b", lambda m: "" if "+" in m[0] else " 1",
-                      text)  # fmt: skip
+        pattern = rf"\s*\+\s*{word}\b|(?<![\w.]){word}\s*\+\s*|(?<=~)\s*{word}\b"
+        text = re.sub(pattern, lambda m: "" if "+" in m[0] else " 1", text)
     own = {"entity": entity or "firm", "time": time or "year"}
     return with_effects(text, [own[EFFECTS[word]] for word in found])
 

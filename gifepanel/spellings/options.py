@@ -274,7 +274,8 @@ def fit_in_our_words(unknown: Mapping[str, Any], given: Mapping[str, Any], names
     """
     if not any(name in (*FIT_WORDS, "cov_type") for name in unknown):
         return None
-    line, want, ways = Line(), {}, []
+    line, ways = Line(), []
+    want: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     given = dict(given)
     own_kwds = dict(given.pop("cov_kwds", None) or {})

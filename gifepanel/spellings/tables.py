@@ -1,7 +1,7 @@
 """Words of other packages, and what they are here.
 
-statsmodels, linearmodels, fixest and pyfixest, Stata, plm, fect and gsynth; formulas and options.  The rules that make a
-line of ours of them are in the files beside.
+statsmodels, linearmodels, fixest and pyfixest, Stata, plm, fect and gsynth; formulas and options. The rules that make
+a line of ours of them are in the files beside.
 """
 
 from __future__ import annotations
@@ -108,11 +108,13 @@ SINGLETONS = ("fixef_rm", "drop_singletons", "keepsingletons", "remove_singleton
 OWN_FIT = ("cov_type", "cov_kwds", "use_t", "ssc")
 
 MODEL_WORDS = (
-    *EFFECT_OPTIONS, *FACTORS, *GROUPS, *SINGLETONS, "n_factors", "n_groups", "index", "panel_id", "panel.id", "subset", "weights_type", "CV",
+    *EFFECT_OPTIONS, *FACTORS, *GROUPS, *SINGLETONS, "n_factors", "n_groups", "index", "panel_id", "panel.id", "subset",
+    "weights_type", "CV",
     "split", "fsplit", "id", "unit", "i", "t",
 )  # fmt: skip
 FIT_WORDS = (
-    *COVARIANCE_OPTIONS, *KEYWORDS, *WAYS, *SMALL_SAMPLE, *KEYWORD_DICTS, *NEEDLESS, *WORKERS, *TOLERANCES, *BOOTSTRAPS, "fixef_maxiter",
+    *COVARIANCE_OPTIONS, *KEYWORDS, *WAYS, *SMALL_SAMPLE, *KEYWORD_DICTS, *NEEDLESS, *WORKERS, *TOLERANCES, *BOOTSTRAPS,
+    "fixef_maxiter",
 )  # fmt: skip
 
 # ---- formulas

@@ -222,7 +222,7 @@ def test_exp10_is_a_power_of_ten(data: pd.DataFrame) -> None:
 
 
 def test_unknown_names_are_told_as_ever(data: pd.DataFrame) -> None:
-    with pytest.raises(FormulaError, match="which is not in the data.*did you mean 'odd name'"):
+    with pytest.raises(FormulaError, match=r"which is not in the data.*did you mean 'odd name'"):
         gife.PartialledOLS.from_formula("y ~ x + odd_name", data, context=None)
     with pytest.raises(FormulaError, match="names 'q', which is not in the data"):
         gife.PartialledOLS.from_formula("y ~ log(q)", data, context=None)

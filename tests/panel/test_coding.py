@@ -193,7 +193,7 @@ def test_contrasts_without_a_reference(data: pd.DataFrame) -> None:
 @pytest.mark.parametrize("name", ["year", "text", "day", "month", "kind"])
 def test_a_reference_that_does_not_occur(data: pd.DataFrame, name: str) -> None:
     for formula in (f"C({name}, Treatment('2010')):treat | id + year", f"x + C({name}, Treatment('2010'))"):
-        with pytest.raises(FormulaError, match="the reference '2010' does not occur.*2000.*2005") as error:
+        with pytest.raises(FormulaError, match=r"the reference '2010' does not occur.*2000.*2005") as error:
             gife.PartialledOLS.from_formula(f"y ~ {formula}", data)
         fixed = formula.replace("Treatment('2010')", str(error.value.fix))
         assert gife.PartialledOLS.from_formula(f"y ~ {fixed}", data).fit().nobs == len(data)

@@ -17,7 +17,8 @@ def flat() -> pd.DataFrame:
     y = x + 0.5 * z + level[firm] + 0.1 * (year - 2000) + rng.normal(size=270)
     w = x + rng.normal(size=270)
     return pd.DataFrame(
-        {"firm": firm, "year": year, "y": y, "x": x, "z": z, "w": w, "sector": firm % 12, "size": rng.uniform(1, 2, 270),
+        {"firm": firm, "year": year, "y": y, "x": x, "z": z, "w": w, "sector": firm % 12,
+         "size": rng.uniform(1, 2, 270),
          "n": rng.integers(1, 4, 270), "half": firm % 2}
     )  # fmt: skip
 
