@@ -167,10 +167,25 @@ def read_linear_covariance(
     if options.get("maxlags") is not None:
         length = model.design.nobs if time is None else int(np.ptp(time)) + 1
         check_count("maxlags", options["maxlags"], 0, length - 1)
+        _warn_of_distance(time, options["maxlags"])
     _warn_of_rank(model, kind, clusters, time)
     df_correction = check_df_correction(keywords.get("df_correction"))
     scale = check_scale(keywords.get("scale", 1.0)) if kind == "fixed scale" else None
     return LinearChoice(kind, clusters, names, entity, time, options, ssc, df_correction, scale)
+
+
+def _warn_of_distance(time: IntArray | None, maxlags: int) -> None:
+    """Say so where no two periods are within the lags, so that these take nothing in."""
+    if time is None or not maxlags or (nearest := int(np.diff(np.unique(time)).min(initial=np.ptp(time)))) <= maxlags:
+        return
+    warnings.warn(
+        SpecificationWarning(
+            f"maxlags={maxlags} is less than the {nearest} that neighbouring periods are apart.",
+            "Lags are counted in units of the time variable: here they take nothing in.",
+            f'cov_kwds={{"maxlags": {maxlags * nearest}}}, or a time variable that counts periods',
+        ),
+        stacklevel=caller_level(),
+    )
 
 
 def check_convention(ssc: Any) -> str:

@@ -121,10 +121,12 @@ def split_formula(formula: str) -> FormulaParts:
     endog, right = sides
     parts = [part.strip() for part in split_top(right, "|")]
     if len(split_top(endog, "|")) > 1 or len(parts) > 2:
+        effects = [part for part in parts[1:] if part]
+        plain = parts[0] and all(re.fullmatch(r"[\w.^+ ]+", part) for part in effects)
         raise FormulaError(
             f"the formula has {max(len(parts), 2)} parts: {formula.strip()}",
             "regressors and, after one '|', absorbed effects are what it can have; instruments are not",
-            "y ~ x1 + x2 | firm + year",
+            f"{endog.strip()} ~ {parts[0]} | {' + '.join(effects)}" if plain else "y ~ x1 + x2 | firm + year",
         )
     if not parts[0]:
         raise FormulaError(
@@ -161,10 +163,17 @@ def parse_absorbed(text: str) -> tuple[AbsorbedEffect, ...]:
             raise FormulaError(
                 f"the absorbed effect {written!r} can't be read",
                 "after '|' stand names joined by '+': firm, firm^year for combinations, firm[x] for slopes by firm",
-                "put anything else into a column first: data = data.assign(decade=data['year'] // 10)",
+                _joined_by_plus(written)
+                or "put anything else into a column first: data = data.assign(decade=data['year'] // 10)",
             )
         effects[effect.name] = effect
     return tuple(effects.values())
+
+
+def _joined_by_plus(written: str) -> str | None:
+    """``firm, year`` as it is written here."""
+    pieces = [piece.strip() for piece in split_top(written, ",")]
+    return f"y ~ x | {' + '.join(pieces)}" if len(pieces) > 1 and all(map(_effect, pieces)) else None
 
 
 _NAME = r"(?:`[^`]+`|[^\W\d][\w.]*)"

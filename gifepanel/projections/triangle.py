@@ -31,7 +31,8 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 ROUNDING = 1e-14  # of a column that is stored and projected, relative to its length: some 50 units in the last place
 _NAMED = 1e-7
-_EXTENDED = 1_000_000  # elements of x
+_SMALL, _EXTENDED = 20_000, 1_000_000  # elements of x up to which to refine: always, and where columns nearly agree
+_NEAR = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,13 +159,15 @@ def refined(fit: LeastSquares, x: Array, y: Array, root_weights: Array | None = 
     """The same with two steps of iterative refinement, residuals and their products with x in extended precision.
 
     For columns that are data, not residuals: these know no more than double precision. Where the machine has no
-    extended precision, or there are many data, the fit as it is.
+    extended precision, there are many data, or some and no two columns nearly agree, the fit as it is.
 
     References
     ----------
     Björck, Å. (1967). Iterative refinement of linear least squares solutions I. *BIT* 7, 257-278.
     """
-    if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps or x.size > _EXTENDED or fit.spanned:
+    if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps or fit.spanned:
+        return fit
+    if x.size > (_EXTENDED if fit.triangle.left.min(initial=1.0) < _NEAR else _SMALL):
         return fit
     triangle, params = fit.triangle, fit.params.astype(np.longdouble)
     columns, outcome = x.astype(np.longdouble), y.astype(np.longdouble)

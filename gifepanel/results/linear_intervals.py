@@ -45,8 +45,10 @@ def predict_with_intervals(res: PartialledOLSResults, data: Any, effects: bool, 
     else:
         turned = res._fit.triangle.coordinates(rows.x)
         found = np.einsum("mk,kl,ml->m", turned, res._core(), turned)
-        there = has_variance(rows.x, np.asarray(res.cov_params()), res._covariance.gross)
-        variance[rows.complete] = np.where(there, found, np.nan)
+        covariance = res._covariance
+        if covariance.without or covariance.min_eigenvalue < 0:
+            found[~has_variance(rows.x, np.asarray(res.cov_params()), covariance.gross)] = np.nan
+        variance[rows.complete] = found
     noise = np.full(m, res.scale) / _weights(res, data, weights, m)
     if not effects and res.degrees.total:
         noise[:] = np.nan  # an outcome has effects and controls in it

@@ -19,6 +19,7 @@ from gifepanel.exceptions import (
     FormulaError,
     GifepanelError,
     SpecificationError,
+    SpecificationWarning,
 )
 from gifepanel.models import partialled
 from tests.models.partialled_data import panel
@@ -316,6 +317,32 @@ def test_predictions_without_a_value_are_missing() -> None:
         assert_allclose(res.predict(rows), expected.iloc[: len(rows)])
     gone = data.head(3).assign(x1=lambda d: d["x1"].where(np.arange(3) != 1))
     assert res.predict(gone).isna().tolist() == [False, True, False]
+
+
+def test_lags_that_reach_no_neighbour() -> None:
+    data = panel().drop_duplicates(["firm", "year"])
+    far = data.assign(stamp=data["year"] * 1000)
+    near = PartialledOLS.from_formula("y ~ x1 | firm", data, entity="firm", time="year")
+    apart = PartialledOLS.from_formula("y ~ x1 | firm", far, entity="firm", time="stamp")
+    with pytest.warns(SpecificationWarning, match=r"maxlags=2 is less than the 1000"):
+        apart.fit(cov_type="driscoll-kraay", cov_kwds={"maxlags": 2})
+    again = apart.fit(cov_type="hac-groupsum", cov_kwds={"maxlags": 2000, "kernel": "uniform"})
+    want = near.fit(cov_type="hac-groupsum", cov_kwds={"maxlags": 2, "kernel": "uniform"})
+    assert_allclose(again.bse, want.bse)
+
+
+@pytest.mark.parametrize(
+    ("formula", "fix"),
+    [
+        ("y ~ x1 | firm, year", "y ~ x | firm + year"),
+        ("y ~ x1 | firm | year", "y ~ x1 | firm + year"),
+        ("y ~ x1 || firm", "y ~ x1 | firm"),
+    ],
+)
+def test_effects_joined_in_another_way(formula: str, fix: str) -> None:
+    with pytest.raises(FormulaError) as error:
+        model(formula)
+    assert error.value.fix == fix
 
 
 def test_warnings_of_comparisons_point_at_the_caller() -> None:
