@@ -131,6 +131,13 @@ class DataError(GifepanelError, ValueError):
         problems : sequence of DataError
         once : str
             What the first fix may start with, and the others need not.
+
+        Examples
+        --------
+        >>> from gifepanel.exceptions import DataError
+        >>> error = DataError.of([DataError("no ids"), DataError("two doubled pairs")])
+        >>> len(error.problems)
+        2
         """
         if len(problems) == 1:
             return problems[0]

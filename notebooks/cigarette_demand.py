@@ -176,7 +176,7 @@ for group in (1, 2):
 print(res.summary())
 
 # %% [markdown]
-# Group 1 reacts twice as strongly to the price as group 2, and twice as strongly to income.
+# Group 1 reacts twice as strongly to the price as group 2, and more than twice as strongly to income.
 #
 # *Question: who is where, and how clearly?* First the slopes of every state by itself, sorted; the lines are the two
 # group slopes, with bands for their intervals. Then the margin: how much worse a state would fit in the other group.
@@ -192,7 +192,7 @@ plt.show()
 # %% [markdown]
 # The slopes of single states are noisy: from +0.2 to -1.3, on 30 observations each, and estimated at other factors,
 # those before any grouping. No one would read two groups off that strip. Groups are found by how well whole time
-# series fit, and 21 of 46 states fit the other group almost as well: the hollow ones.
+# series fit, and 18 of 46 states fit the other group almost as well: the hollow ones.
 #
 # Geography was not used. Here are the groups on a map of tiles, one for each state:
 
@@ -309,11 +309,11 @@ print("largest residual standard deviation:", ", ".join(f"{state} {value:.3f}" f
 # %% [markdown]
 # Not quite.
 #
-# - Tails are fat (kurtosis 5.7) and a handful of states and years are badly fitted: New Hampshire in the 1960s,
+# - Tails are fat (kurtosis 5.6) and a handful of states and years are badly fitted: New Hampshire in the 1960s,
 #   states that live on visitors. Least squares stays consistent; one would not want an interval for a single year.
-# - Residuals are autocorrelated (Durbin–Watson 1.47). Standard errors are clustered by state for that reason: they
+# - Residuals are autocorrelated (Durbin–Watson 1.48). Standard errors are clustered by state for that reason: they
 #   are up to three quarters larger than those that assume independence.
-# - Some cross-section dependence is left (p = 0.014), a trifle beside the 42.8 without factors.
+# - Some cross-section dependence is left (p = 0.010), a trifle beside the 42.8 without factors.
 #
 # ## 7. Robustness
 #
@@ -374,7 +374,7 @@ print("always group 2:", " ".join(always[2]))
 #   reaction of the other, to price and to income.
 # - **Less so:** who belongs to it. A fifth to a quarter of the states change sides with four or five factors; 27
 #   never do in five specifications.
-# - **Not robust:** two factors. There the price elasticities of the groups are closer and incomes further apart, and
+# - **Not robust:** two factors. There the group with the stronger reaction to the price has the weaker one to income, and
 #   the test in section 3 says that history is still in the residuals.
 #
 # ## 8. Could chance alone make two groups?
@@ -415,7 +415,7 @@ print(table.round(3).to_string())
 assert placebo["fall of the sum of squares"].max() < found["fall of the sum of squares"]
 
 # %% [markdown]
-# - The F statistic is 22 where there are no groups at all; its textbook bound is 3. **Never test for groups with the
+# - The F statistic is 21 where there are no groups at all; its textbook bound is 3. **Never test for groups with the
 #   groups that were chosen for it.**
 # - Against what chance does, the second group earns its place: the sum of squares falls by more than in any
 #   of the fifty fake panels, and so far apart no fake price elasticities are.

@@ -103,6 +103,7 @@ def test_fit_passes_its_arguments_on(model: type[StubModel], file: Path, frame: 
         "time": "year",
         "n_groups": range(1, 4),
         "n_factors": "auto",
+        "context": None,
         "fit": {},
     }
     assert cli.main([*arguments, "--groups", "2", "--factors", "0", "--cov-type", "HC1", "--seed", "7"]) == 0

@@ -163,7 +163,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     # ---- set-up ---------------------------------------------------------------------------------------------------
 
     def _set_up(self, design: PanelDesign, predetermined: set[int], source: Any, **options: Any) -> None:
-        check_no_id_dummies(design)
+        if options.get("n_factors") != 0:
+            check_no_id_dummies(design)
         y, x = design.cubes()
         self.entity_effects, self.time_effects = absorbed_effects(design)
         check_outcome(design, y, self.entity_effects, self.time_effects)
@@ -273,6 +274,18 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         """The numbers of factors and groups must fit the data."""
         raise NotImplementedError
 
+    def _warn_of_edges(self, selection: Selection) -> None:
+        """Warn of numbers at the edge of what "auto" tried, where more could be tried."""
+        limits = {"n_factors": self._largest_n_factors(), "n_groups": self.n_entities // 2}
+        for found in notes_on_edges(selection):
+            name = "n_factors" if "factors" in found else "n_groups"
+            largest = selection.n_factors if name == "n_factors" else selection.n_groups
+            if name in self._automatic and largest < limits[name]:  # of the caller's own range a note says it
+                more = f"{name}=range({largest}, {min(largest + 5, limits[name] + 1)})"
+                warnings.warn(
+                    SpecificationWarning(found, "Look at the criteria, or try more.", more), stacklevel=caller_level()
+                )
+
     def _fit_selected(self, arguments: dict[str, Any]) -> Any:
         """Choose the numbers that were left open, then fit with them; the choice is kept as ``selection``."""
         if isinstance(arguments["bias_correction"], str) and arguments["bias_correction"] == "jackknife":
@@ -283,17 +296,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         selection = self.select(
             kappa_scale=arguments.get("kappa_scale", 1.0), random_state=arguments["random_state"], **workers
         )
-        for found in notes_on_edges(selection):
-            name = "n_factors" if "factors" in found else "n_groups"
-            if name not in self._automatic:
-                continue  # the caller's own range: a note in the report says it
-            largest = selection.n_factors if name == "n_factors" else selection.n_groups
-            warnings.warn(
-                SpecificationWarning(
-                    found, "Look at the criteria, or try more.", f"{name}=range({largest}, {largest + 5})"
-                ),
-                stacklevel=caller_level(),
-            )
+        self._warn_of_edges(selection)
         chosen = copy.copy(self)
         chosen._candidates = None
         chosen.n_factors, chosen.n_groups = selection.n_factors, selection.n_groups

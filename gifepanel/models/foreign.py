@@ -41,6 +41,8 @@ def names_of_data(data: Any, entity: Any, time: Any, *, factors: bool) -> Names:
 def names_of_model(model: Any) -> Names:
     """Who and when, effects and columns of a model that is built."""
     design = model.design
+    if design is None:  # the data are gone
+        return Names(None, None, (), (), not hasattr(model, "panel_index"))
     factors = not hasattr(model, "panel_index")
     index = design.index if factors else model.panel_index(model._entity, model._time, required=False)
     effects = [effect.factors[0] for effect in design.absorbed_effects if len(effect.factors) == 1]

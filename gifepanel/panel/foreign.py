@@ -21,7 +21,7 @@ def foreign_words_told(build: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(build)
     def told(*args: P.args, **kwargs: P.kwargs) -> R:
-        names = capture_context(kwargs.get("context", 0))  # type: ignore[arg-type]
+        names = capture_context(kwargs.get("context"))  # type: ignore[arg-type]
         kwargs["context"] = names
         try:
             return build(*args, **kwargs)

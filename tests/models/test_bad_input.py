@@ -21,7 +21,7 @@ COUNTS = {"n_groups": 3, "n_factors": 2}
 def no_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
     """Solvers are out of order until a test allows them."""
     allowed = [False]
-    for module, name in (("grouped", "fit_grouped"), ("interactive", "fit_interactive_multistart")):
+    for module, name in (("grouped", "fit_grouped"), ("interactive", "fit_one_group")):
         path = f"gifepanel.models.{module}.{name}"
         original = getattr(__import__(f"gifepanel.models.{module}", fromlist=["x"]), name)
 
@@ -56,6 +56,7 @@ def options_of(fix: str | None) -> dict[str, Any]:
         ({"n_factors": "two"}, "n_factors is 'two'", None),
     ],
 )
+@pytest.mark.filterwarnings("ignore:The number of factors")  # as many as "auto" offers
 def test_counts(
     panel: pd.DataFrame, no_work: list[bool], options: dict[str, Any], culprit: str, fix: str | None
 ) -> None:

@@ -160,6 +160,7 @@ def test_groups_are_separate_regressions(cigar: pd.DataFrame) -> None:
     assert res.ssr == pytest.approx(total)
 
 
+@pytest.mark.filterwarnings("ignore:Group . has one entity")
 def test_groups_with_a_common_slope_are_one_regression_with_interactions(cigar: pd.DataFrame) -> None:
     model = GroupedIFE.from_formula(f"{FORMULA} | state", cigar, n_groups=2, n_factors=0, common=["log(real_income)"])
     res = model.fit()

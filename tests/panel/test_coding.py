@@ -149,6 +149,7 @@ def test_where_only_a_sum_of_effects_spans_the_rest(data: pd.DataFrame) -> None:
     np.testing.assert_allclose(res.predict(data), res.fittedvalues, rtol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:treat adds nothing to effects and other controls")
 def test_controls_span_the_rest(data: pd.DataFrame) -> None:
     formula = "y ~ C(year, Treatment(2002)):treat | id + year"
     direct = gife.PartialledOLS.from_formula(formula, data).fit()

@@ -315,7 +315,7 @@ def test_functions_of_the_caller(indexed):
         return design_from_formula("y ~ scaled(x1)", indexed, context=1)
 
     np.testing.assert_array_equal(from_deeper().exog[:, 1], expected / 3)
-    with pytest.raises(FormulaError, match="names 'half'"):
+    with pytest.raises(FormulaError, match="a call of 'half'"):
         design_from_formula("y ~ half(x1)", indexed)
 
 

@@ -276,7 +276,9 @@ def test_criteria(selected: Any, grouped: Any) -> None:
         grouped.plot.criteria()
 
 
-def test_path(grouped: Any) -> None:
+def test_path() -> None:
+    model = GroupedIFE.from_formula(f"{DEMAND} | state", load_cigar(), n_groups=3, n_factors=2)
+    grouped = model.fit(classify="nearest")  # the search of "refined" may start without a sweep
     ax = grouped.plot.path()
     sweeps, _, steps = (line.get_xydata() for line in ax.lines)
     np.testing.assert_allclose(sweeps[:, 1], grouped.penalized.sweep_path)
@@ -437,7 +439,7 @@ def reindexed(panel: pd.DataFrame, entities: Any, times: Any) -> pd.DataFrame:
     return panel.set_axis(index)
 
 
-ODD = ["$a_b$", "_hidden", "", "two\nlines", "a name that goes on and on and on and on", "50 % & #1", r"\alpha$", "x^2"]
+ODD = ["$a_b$", "_hidden", ".", "two\nlines", "a name that goes on and on and on and on", "50 % & #1", r"\alpha$", "x^2"]
 TIMES = {
     "dates": pd.date_range("2001-03-31", periods=14, freq="QE"),
     "zoned": pd.date_range("2001", periods=14, freq="YS", tz="UTC"),

@@ -35,6 +35,7 @@ def same(res: Any) -> None:
     assert bool(res.k_constant) == bool(full.model.k_constant)
 
 
+@pytest.mark.filterwarnings("ignore:Group . has one entity")
 @pytest.mark.parametrize("n_factors", [0, 1, 2])
 @pytest.mark.parametrize(
     "formula", ["sales ~ 0 + price + ndi", "sales ~ price", "sales ~ 0 + price | state", "sales ~ price | state + year"]
