@@ -150,11 +150,11 @@ print(lag.round(4).to_string())
 # ## 4. Bias and coverage by simulation
 #
 # *Question: how large are bias and coverage of the lag, with each correction, and how do they change with $T$?* A
-# small Monte Carlo through the public interface: 40 panels for each $T$, three groups each. The standard error of a
-# coverage near 95 % is then about two points; `docs/accuracy.md` has 100 panels.
+# small Monte Carlo through the public interface: 20 panels for each $T$, three groups each. The standard error of a
+# coverage near 95 % is then about three points; `docs/accuracy.md` has 100 panels.
 
 # %%
-DRAWS = 40
+DRAWS = 20
 WAYS = {"dynamic": None, "analytic": True, "jackknife": "jackknife"}
 
 
@@ -243,7 +243,7 @@ plt.show()
 #
 # ## 5. Beside the stored study
 #
-# `docs/accuracy.md` has the same design with 100 panels, each with other random numbers. *Question: do forty panels
+# `docs/accuracy.md` has the same design with 100 panels, each with other random numbers. *Question: do twenty panels
 # tell the same story?*
 
 # %%

@@ -21,7 +21,7 @@ from gifepanel.panel import design_from_arrays, design_from_formula, design_from
 def fails(error, words, formula, data, **options):
     """The error's text matches, has no terminal codes, and carries a fix."""
     with pytest.raises(error, match=words) as caught:
-        design_from_formula(formula, data, **options)
+        design_from_formula(formula, data, **{"context": 0, **options})
     assert "\x1b" not in str(caught.value)
     assert "⧛" not in str(caught.value)
     assert isinstance(caught.value, GifepanelError)

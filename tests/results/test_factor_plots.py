@@ -439,7 +439,16 @@ def reindexed(panel: pd.DataFrame, entities: Any, times: Any) -> pd.DataFrame:
     return panel.set_axis(index)
 
 
-ODD = ["$a_b$", "_hidden", ".", "two\nlines", "a name that goes on and on and on and on", "50 % & #1", r"\alpha$", "x^2"]
+ODD = [
+    "$a_b$",
+    "_hidden",
+    ".",
+    "two\nlines",
+    "a name that goes on and on and on and on",
+    "50 % & #1",
+    r"\alpha$",
+    "x^2",
+]
 TIMES = {
     "dates": pd.date_range("2001-03-31", periods=14, freq="QE"),
     "zoned": pd.date_range("2001", periods=14, freq="YS", tz="UTC"),
