@@ -374,7 +374,7 @@ print("always group 2:", " ".join(always[2]))
 #   reaction of the other, to price and to income.
 # - **Less so:** who belongs to it. A fifth to a quarter of the states change sides with four or five factors; 27
 #   never do in five specifications.
-# - **Not robust:** two factors. There the group with the stronger reaction to the price has the weaker one to income, and
+# - **Not robust:** two factors. There the group with the stronger reaction to the price has the weaker to income, and
 #   the test in section 3 says that history is still in the residuals.
 #
 # ## 8. Could chance alone make two groups?
