@@ -404,15 +404,6 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
             )
         return pd.Series(x @ np.asarray(self.params), name="predicted")
 
-    @cached_property
-    def _inputs(self) -> tuple[str, ...]:
-        return tuple(map(str, self.model.design.exog_names))
-
-    @cached_property
-    def _ids(self) -> tuple[str, str]:
-        spec = self.model.design.spec
-        return ("entity", "time") if spec is None else (spec.entity_name, spec.time_name)
-
     # pieces of the report that differ between models
 
     @property

@@ -147,15 +147,6 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
     def _without_nuisance(self) -> bool:
         return self.degrees.total == 0 and self.model.design.controls is None
 
-    @cached_property
-    def _inputs(self) -> tuple[str, ...]:
-        return tuple(map(str, self.model.design.exog_names))
-
-    @cached_property
-    def _ids(self) -> tuple[str, str]:
-        spec = self.model.design.spec
-        return ("entity", "time") if spec is None else (spec.entity_name, spec.time_name)
-
     @property
     def _n_summed(self) -> int:
         """Periods that a covariance sums over; kept by the degrees of freedom of its t statistics."""

@@ -39,6 +39,15 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 class ReportedResults(NeighbourMethods, JointTests, InheritedMethods, _Parent):
     """Mixed in before statsmodels' class."""
 
+    @cached_property
+    def _inputs(self) -> tuple[str, ...]:
+        return tuple(map(str, self.model.design.exog_names))
+
+    @cached_property
+    def _ids(self) -> tuple[str, str]:
+        spec = self.model.design.spec
+        return ("entity", "time") if spec is None else (spec.entity_name, spec.time_name)
+
     @property
     def _names(self) -> list[str]:
         return list(self.model.data.param_names)
