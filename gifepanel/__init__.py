@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gifepanel import datasets, diagnostics, exceptions, formula, interop
     from gifepanel.models import GroupedIFE, InteractiveFE, PartialledOLS
     from gifepanel.models.selection import select
-    from gifepanel.results.compare import compare
+    from gifepanel.tables.compare import compare
 
 __version__ = "0.1.0.dev0"
 
@@ -40,7 +40,7 @@ _CLASSES = {
     "GroupedIFE": "gifepanel.models.grouped",
     "InteractiveFE": "gifepanel.models.interactive",
     "PartialledOLS": "gifepanel.models.partialled",
-    "compare": "gifepanel.results.compare",
+    "compare": "gifepanel.tables.compare",
     "select": "gifepanel.models.selection",
 }
 

@@ -276,7 +276,7 @@ def _without_none(options: dict[str, Any]) -> dict[str, Any]:
 def _check_report(path: Path | None) -> None:
     """Whether the page can be written, before there is any work."""
     if path is not None:
-        from gifepanel.results.report import check_report_path
+        from gifepanel.page.report import check_report_path
 
         try:
             check_report_path(path)

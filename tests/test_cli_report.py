@@ -10,7 +10,7 @@ import pytest
 import gifepanel
 from gifepanel import cli
 from gifepanel.datasets import simulate
-from gifepanel.results.reported import ReportedResults
+from gifepanel.results.shared_methods import ReportedResults
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import gifepanel as gife
-from gifepanel.results.surface import _FOR_CODE, _ONLY_RESULTS, _refuses
+from gifepanel.statsmodels_bridge.shown_names import _FOR_CODE, _ONLY_RESULTS, _refuses
 from tests.test_docs_theory import DOCS, find
 
 LISTED = re.compile(r"^   ([\w.]+)$", re.MULTILINE)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.results.snapshots import difference
+from tests.tables.snapshots import difference
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```(?:python|\{code-cell\}[^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)

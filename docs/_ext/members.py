@@ -6,7 +6,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from gifepanel.results.surface import _FOR_CODE, _ONLY_RESULTS, _refuses
+from gifepanel.statsmodels_bridge.shown_names import _FOR_CODE, _ONLY_RESULTS, _refuses
 
 
 def skip(

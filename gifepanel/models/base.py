@@ -30,17 +30,17 @@ from gifepanel.models.factor_likelihood import FactorLikelihood
 from gifepanel.models.foreign import refuse_model_words
 from gifepanel.models.reading import positions, read_design
 from gifepanel.models.selection import candidates, select_counts
+from gifepanel.page.source import called
 from gifepanel.panel.design import PanelDesign, design_from_formula
 from gifepanel.parallel import Progress
 from gifepanel.projections.base import column_norms
 from gifepanel.projections.triangle import constant_column
-from gifepanel.results.calls import called
 from gifepanel.results.inputs import Sample
 from gifepanel.results.selection import Selection
-from gifepanel.results.summary import notes_on_edges
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedOptions
 from gifepanel.spellings.options import keywords, written
+from gifepanel.tables.summary import notes_on_edges
 
 __all__ = ["FactorModel"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gifepanel.results.blocks import Pairs
-from gifepanel.results.printed import Printed
-from gifepanel.results.surface import MODEL_NAMES, public_names
-from gifepanel.results.textwidth import plain, wrap
+from gifepanel.statsmodels_bridge.shown_names import MODEL_NAMES, public_names
+from gifepanel.tables.blocks import Pairs
+from gifepanel.tables.printed import Printed
+from gifepanel.tables.text_width import plain, wrap
 
 __all__ = ["DescribedFactorModel", "DescribedLinearModel", "DescribedModel"]
 

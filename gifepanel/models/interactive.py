@@ -19,8 +19,8 @@ from gifepanel.models.checks import (
 from gifepanel.models.estimation import estimate_from_fit, slope_scale
 from gifepanel.models.foreign import refuse_fit_words
 from gifepanel.models.inference import infer, read_bias_correction, read_covariance
+from gifepanel.page.source import called
 from gifepanel.parallel import Progress
-from gifepanel.results.calls import called
 from gifepanel.results.interactive import interactive_results
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.canonical import fit_one_group

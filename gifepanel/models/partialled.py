@@ -26,6 +26,7 @@ from gifepanel.models.partialling import (
     no_row_left,
     partial_out,
 )
+from gifepanel.page.source import called
 from gifepanel.panel.design import PanelDesign, design_from_formula, design_from_frames
 from gifepanel.panel.frames import read_frame
 from gifepanel.panel.grammar import split_top
@@ -33,7 +34,6 @@ from gifepanel.panel.index import PanelIndex
 from gifepanel.parallel import Progress
 from gifepanel.projections.accelerator import check_accelerator
 from gifepanel.projections.system import Effect
-from gifepanel.results.calls import called
 from gifepanel.spellings.options import keywords
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""Results objects on statsmodels' classes, and what they print."""
+"""What a user holds after ``fit``: one file per model, and what only fits have."""

@@ -16,19 +16,19 @@ from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.diagnostics import residual_diagnostics
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.testresult import TestResult
-from gifepanel.results.calls import called
-from gifepanel.results.factor_plots import FactorPlots
-from gifepanel.results.inherited import populate_wrapper
+from gifepanel.page.source import called
+from gifepanel.plots.factor_models import FactorPlots
 from gifepanel.results.inputs import Inference, Sample
 from gifepanel.results.linear_prediction import check_effects
 from gifepanel.results.measures import FitMeasures
 from gifepanel.results.nested import NestedModels, check_factors_nested
 from gifepanel.results.new_data import matrix_of, new_data
 from gifepanel.results.prediction import PredictedParts, predict
-from gifepanel.results.refused import RefusedMethods
-from gifepanel.results.reported import ReportedResults
 from gifepanel.results.selection import Selection
+from gifepanel.results.shared_methods import ReportedResults
 from gifepanel.solvers.interactive import LocalMinimum
+from gifepanel.statsmodels_bridge.inherited import populate_wrapper
+from gifepanel.statsmodels_bridge.refused import RefusedMethods
 
 if TYPE_CHECKING:
     from gifepanel.models.base import FactorModel
@@ -425,7 +425,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
     @cached_property
     def _report_parts(self) -> Any:
         """What of the report does not depend on the level of the intervals."""
-        from gifepanel.results.summary import report_parts
+        from gifepanel.tables.summary import report_parts
 
         return report_parts(self)
 

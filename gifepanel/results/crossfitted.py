@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.results.blocks import Notes, Pairs, Table
-from gifepanel.results.coefficients import number
-from gifepanel.results.inherited import populate_wrapper
-from gifepanel.results.linear_summary import linear_covariance_words, listed_controls, notes_on_sample
 from gifepanel.results.partialled import PartialledOLSResults, PartialledOLSResultsWrapper
-from gifepanel.results.refused import RefusedWithLearner
-from gifepanel.results.summary import ReportParts, notes_on_few, notes_on_variances
+from gifepanel.statsmodels_bridge.inherited import populate_wrapper
+from gifepanel.statsmodels_bridge.refused import RefusedWithLearner
+from gifepanel.tables.blocks import Notes, Pairs, Table
+from gifepanel.tables.coefficients import number
+from gifepanel.tables.linear_summary import linear_covariance_words, listed_controls, notes_on_sample
+from gifepanel.tables.summary import ReportParts, notes_on_few, notes_on_variances
 
 if TYPE_CHECKING:
     from gifepanel.inference.orthogonal import OrthogonalEstimate

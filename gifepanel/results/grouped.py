@@ -11,11 +11,11 @@ import pandas as pd
 
 from gifepanel.inference.membership import clear_margin, confidence_sets, excess
 from gifepanel.results.base import FactorResults, FactorResultsWrapper
-from gifepanel.results.blocks import Table
 from gifepanel.results.inputs import Inference
 from gifepanel.results.interactive import rescaled
-from gifepanel.results.textwidth import first_names
 from gifepanel.solvers.grouped import GroupedFit
+from gifepanel.tables.blocks import Table
+from gifepanel.tables.text_width import first_names
 
 if TYPE_CHECKING:
     from gifepanel.models.grouped import GroupedIFE

@@ -11,7 +11,7 @@ from statsmodels.stats.contrast import ContrastResults
 from gifepanel.exceptions import SpecificationError, SpecificationWarning, caller_level
 from gifepanel.inference.definite import has_variance
 from gifepanel.inference.wald import Hypothesis, independent_rows, wald
-from gifepanel.results.hypotheses import read_hypothesis
+from gifepanel.statsmodels_bridge.hypotheses import read_hypothesis
 
 __all__ = ["JointTests"]
 

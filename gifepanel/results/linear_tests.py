@@ -9,9 +9,9 @@ from scipy import stats
 
 from gifepanel.exceptions import SpecificationError
 from gifepanel.inference.wild_bootstrap import WildBootstrap, wild_cluster_bootstrap
-from gifepanel.results.hypotheses import read_hypothesis
 from gifepanel.results.nested import NestedModels, check_nested, lagrange_multiplier
-from gifepanel.results.reported import ReportedResults
+from gifepanel.results.shared_methods import ReportedResults
+from gifepanel.statsmodels_bridge.hypotheses import read_hypothesis
 
 if TYPE_CHECKING:
     from gifepanel.inference.linear_covariance import LinearCovariance

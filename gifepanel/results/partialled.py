@@ -13,16 +13,16 @@ from statsmodels.regression.linear_model import RegressionResults, RegressionRes
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.linear_covariance import LinearCovariance
+from gifepanel.page.source import called
+from gifepanel.plots.linear_models import LinearPlots
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
-from gifepanel.results.calls import called
 from gifepanel.results.fwl import FwlCheck, fwl_check
-from gifepanel.results.hypotheses import check_level
-from gifepanel.results.inherited import populate_wrapper
-from gifepanel.results.linear_plots import LinearPlots
 from gifepanel.results.linear_prediction import absorbed_effects, check_effects, linear_rows, predict_linear
 from gifepanel.results.linear_tests import LinearTests
 from gifepanel.results.measures import FitMeasures
 from gifepanel.results.new_data import matrix_of, new_data
+from gifepanel.statsmodels_bridge.hypotheses import check_level
+from gifepanel.statsmodels_bridge.inherited import populate_wrapper
 
 if TYPE_CHECKING:
     from statsmodels.regression._prediction import PredictionResults
@@ -487,7 +487,7 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
 
     @cached_property
     def _report_parts(self) -> Any:
-        from gifepanel.results.linear_summary import linear_report_parts
+        from gifepanel.tables.linear_summary import linear_report_parts
 
         return linear_report_parts(self)
 

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.results.blocks import Block, Notes, Row, Table
-from gifepanel.results.coefficients import number
-from gifepanel.results.printed import Printed
+from gifepanel.tables.blocks import Block, Notes, Row, Table
+from gifepanel.tables.coefficients import number
+from gifepanel.tables.printed import Printed
 
 __all__ = ["Selection"]
 
@@ -94,7 +94,7 @@ class Selection(Printed):
         >>> choice = gife.select("y ~ 0 + x1 + x2", panel.data, n_factors=range(0, 4), n_groups=3)
         >>> axes = choice.plot()
         """
-        from gifepanel.results.plots_style import several
+        from gifepanel.plots.style import several
 
         panels = []
         if len(self.factors):
@@ -113,7 +113,7 @@ class Selection(Printed):
     def _panel(self, ax: Any, what: str, frame: pd.DataFrame, chosen: int) -> None:
         from matplotlib.ticker import MaxNLocator
 
-        from gifepanel.results.plots_style import LINE, head, style
+        from gifepanel.plots.style import LINE, head, style
 
         handles = []
         for j, name in enumerate(frame.columns):

@@ -25,7 +25,7 @@ from statsmodels.sandbox.regression.predstd import wls_prediction_std
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.contrast import t_test_pairwise
 
-from gifepanel.results.callers import REFUSED
+from gifepanel.statsmodels_bridge.callers import REFUSED
 from tests.integration.panels import panel
 
 mpl.use("Agg")

@@ -14,7 +14,7 @@ from statsmodels.iolib.summary2 import summary_col
 from statsmodels.regression.linear_model import OLSResults
 
 from gifepanel.exceptions import GifepanelError
-from gifepanel.results.callers import ANSWERED, REFUSED
+from gifepanel.statsmodels_bridge.callers import ANSWERED, REFUSED
 from tests.integration.panels import Pair
 from tests.integration.promises import PAGE, PROMISES, Promise, written
 

@@ -1,0 +1,421 @@
+"""Pictures of models with factors: ``res.plot``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from gifepanel.exceptions import SpecificationError
+from gifepanel.plots.added_variable import PartialColumns, PartialPicture, draw_added_variable, draw_fwl
+from gifepanel.plots.axes import time_labels
+from gifepanel.plots.coefficients import draw_coefficients
+from gifepanel.plots.factors import draw_factors, draw_loadings, draw_path, draw_scree
+from gifepanel.plots.membership import draw_margins, draw_outcomes, draw_unit_slopes
+from gifepanel.plots.residuals import (
+    check_by,
+    chosen_entities,
+    draw_fitted,
+    draw_heat_map,
+    draw_residual_scatter,
+)
+from gifepanel.plots.style import find_name, plain
+
+if TYPE_CHECKING:
+    from gifepanel.results.base import FactorResults
+
+__all__ = ["FactorPlots", "partial_picture"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+_ALL = ("coefficients", "unit_slopes", "membership", "factors", "loadings", "scree", "criteria", "path", "residuals",
+        "fitted", "added_variable", "fwl")  # fmt: skip
+_OF_GROUPS = ("unit_slopes", "membership", "path")
+
+
+class FactorPlots:
+    """Pictures of a model with factors; each method draws on `ax`, or on a new figure, and returns its Axes.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+    >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+    >>> res = model.fit()
+    >>> ax = res.plot.coefficients()
+    >>> ax.get_xlabel()
+    'coefficient, with its 95 % confidence interval'
+    """
+
+    def __init__(self, res: FactorResults) -> None:
+        self._res: Any = res
+
+    def __dir__(self) -> list[str]:
+        return [name for name in _ALL if name not in _OF_GROUPS or self._grouped]
+
+    def __repr__(self) -> str:
+        return f"Plots of {type(self._res.model).__name__}: {', '.join(self.__dir__())}"
+
+    @property
+    def _grouped(self) -> bool:
+        return hasattr(self._res, "penalized")
+
+    def _need_groups(self, what: str, instead: str) -> None:
+        if not self._grouped:
+            raise SpecificationError(
+                f"{type(self._res.model).__name__} has no {what}.", "They belong to models with groups.", instead
+            )
+
+    # ---- slopes and groups ----
+
+    def coefficients(
+        self, names: str | Sequence[str] | None = None, *, alpha: float = 0.05, separate: bool = False, ax: Any = None
+    ) -> Any:
+        """Coefficients with their confidence intervals, groups side by side.
+
+        Parameters
+        ----------
+        names : str or sequence of str, optional
+            Regressors; by default all but constants.
+        alpha : float
+            One less the level of the intervals.
+        separate : bool
+            A panel with a scale of its own for each regressor.
+        ax : Axes, or a sequence of them with `separate`, optional
+
+        Returns
+        -------
+        Axes, or ndarray of Axes with `separate`
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> res = model.fit()
+        >>> res.plot.coefficients().get_xlabel()
+        'coefficient, with its 95 % confidence interval'
+        """
+        return draw_coefficients(self._res, names, alpha, separate, ax)
+
+    def unit_slopes(self, x: str | None = None, y: str | None = None, *, level: float = 0.95, ax: Any = None) -> Any:
+        """Slopes of the entities before any grouping, by group, with the group slopes and their uncertainty.
+
+        Two regressors make a scatter with joint confidence ellipses of the group slopes, the region where the Wald
+        test does not reject; one makes a strip, sorted by group and slope, with intervals.
+
+        Parameters
+        ----------
+        x, y : str, optional
+            Regressors; by default the first two whose slopes differ across groups.
+        level : float
+            Of ellipses and intervals.
+        ax : Axes, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> res = model.fit()
+        >>> res.plot.unit_slopes().get_xlabel()
+        'slope of x1'
+        """
+        self._need_groups("slopes by entity", "GroupedIFE.from_formula(..., n_groups=3)")
+        return draw_unit_slopes(self._res, x, y, level, ax)
+
+    def membership(self, by: str = "margin", *, level: float = 0.95, outcome: str = "raw", ax: Any = None) -> Any:
+        """Who is in which group: by margin, or on the panel.
+
+        By margin: how much worse each entity fits in the next best group (``res.membership``), sorted within groups.
+        Hollow are margins under 2 ln(level / (1 - level)), with which the runner-up has a probability above 1 - level
+        if errors are normal and both groups equally likely beforehand. On the panel: the outcome over time, an Axes for
+        each group, with bands that hold the middle 50 and 90 % of groups of more than forty.
+
+        Parameters
+        ----------
+        by : {"margin", "panel"}
+        level : float
+            Of clear margins.
+        outcome : {"raw", "residualised"}
+            On the panel: as it is, or projected off effects, factors and loadings.
+        ax : Axes, or a sequence of one for each group, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> res = model.fit()
+        >>> res.plot.membership().get_xlabel()
+        'margin over the runner-up, in error variances'
+        """
+        self._need_groups("groups", "GroupedIFE.from_formula(..., n_groups=3)")
+        if check_by(by, ("margin", "panel"), "membership") == "margin":
+            return draw_margins(self._res, level, ax)
+        return draw_outcomes(self._res, outcome, ax)
+
+    # ---- factors ----
+
+    def factors(self, *, separate: bool = False, ax: Any = None) -> Any:
+        """Factors over time, with their shares of the variance of the outcome less slopes and additive effects.
+
+        Factors have mean square one; their signs are a matter of convention.
+
+        Parameters
+        ----------
+        separate : bool
+            A panel for each factor.
+        ax : Axes, or a sequence of them with `separate`, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> res.plot.factors().get_xlabel()
+        'year'
+        """
+        self._need_factors()
+        return draw_factors(self._res, separate, ax)
+
+    def loadings(self, first: int = 1, second: int = 2, *, labels: int = 6, ax: Any = None) -> Any:
+        """Loadings of two factors by group, the extreme entities named; of the only factor as a sorted strip.
+
+        Parameters
+        ----------
+        first, second : int
+            Factors, counted from 1.
+        labels : int
+            Entities to be named: those furthest from the mean, in standard deviations.
+        ax : Axes, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> res.plot.loadings(labels=3).get_xlabel()
+        'loading on factor 1: 98.0 % of variance'
+        """
+        self._need_factors()
+        count = self._res.n_factors
+        given: tuple[Any, ...] = (first, second) if count > 1 else (first,)
+        for factor in given:
+            if not (isinstance(factor, (int, np.integer)) and 1 <= factor <= count):
+                raise SpecificationError(
+                    f"There is no factor {factor!r}.", f"Factors are counted from 1 to {count}.", "res.plot.loadings()"
+                )
+        return draw_loadings(self._res, int(first) - 1, int(second) - 1, labels, ax)
+
+    def scree(self, n: int | None = None, *, ax: Any = None) -> Any:
+        """Shares of variance of the principal components of outcome less slopes and additive effects.
+
+        The first R of them are the factors of the model.
+
+        Parameters
+        ----------
+        n : int, optional
+            How many; by default five more than there are factors, ten at least.
+        ax : Axes, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> res.plot.scree().get_xlabel()
+        'principal component'
+        """
+        return draw_scree(self._res, n, ax)
+
+    def criteria(self, *, ax: Any = None) -> Any:
+        """Information criteria by numbers of factors and groups, where the fit has chosen them.
+
+        Parameters
+        ----------
+        ax : sequence of Axes, optional
+            One for each number that was left open.
+
+        Returns
+        -------
+        ndarray of Axes
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.InteractiveFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_factors=range(0, 4))
+        >>> axes = model.fit().plot.criteria()
+        """
+        if self._res.selection is None:
+            raise SpecificationError(
+                "The numbers of factors and groups were given: there are no criteria.",
+                "Leave a number open, or call gifepanel.select.",
+                'n_factors="auto"',
+            )
+        return self._res.selection.plot(ax)
+
+    def path(self, *, scale: str = "linear", ax: Any = None) -> Any:
+        """The penalised criterion after each sweep and each step of the descent.
+
+        Parameters
+        ----------
+        scale : {"linear", "log"}
+            "log" shows by how much, in per cent, the criterion is above its last value.
+        ax : Axes, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> res = model.fit()
+        >>> res.plot.path().get_xlabel()
+        'sweeps, then steps of the descent'
+        """
+        self._need_groups("penalised criterion", "res.minima lists the minima over the starts.")
+        return draw_path(self._res, check_by(scale, ("linear", "log"), "path"), ax)
+
+    def _need_factors(self) -> None:
+        if self._res.n_factors == 0:
+            raise SpecificationError(
+                "The model has no factors.", "It was fitted with n_factors=0.", "Fit it with n_factors=1 or more."
+            )
+
+    # ---- residuals and fit ----
+
+    def residuals(self, by: str = "panel", *, cmap: Any = None, ax: Any = None) -> Any:
+        """Residuals as a picture of the panel, entities sorted by group; or against fitted values.
+
+        Parameters
+        ----------
+        by : {"panel", "fitted"}
+        cmap : str or Colormap, optional
+            Of the panel; it is centred at zero. By default blue below and yellow above, lighter with the sign, so that
+            it reads in grey.
+        ax : Axes, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> res.plot.residuals().get_xlabel()
+        'year'
+        """
+        res = self._res
+        resid = res._estimate.resid
+        if check_by(by, ("panel", "fitted"), "residuals") == "panel":
+            groups = res._estimate.groups + 1 if res.n_groups > 1 else None
+            return draw_heat_map(resid, res._entities, res._times, groups, ax, cmap)
+        fitted = (res._estimate.y - resid).ravel()
+        return draw_residual_scatter(fitted, resid.ravel(), np.ones(fitted.size), res.sample.endog_name, ax)
+
+    def fitted(self, entities: Any = None, *, ax: Any = None) -> Any:
+        """Actual and fitted outcome over time, a panel for each entity.
+
+        Parameters
+        ----------
+        entities : label or sequence of labels, optional
+            By default six, as many of each group, from well to badly fitted.
+        ax : sequence of Axes, optional
+
+        Returns
+        -------
+        ndarray of Axes
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> axes = res.plot.fitted(["Utah", "Texas"])
+        """
+        estimate, res = self._res._estimate, self._res
+        groups = estimate.groups + 1
+        rows = chosen_entities(entities, res._entities, estimate.resid, groups)
+        return draw_fitted(
+            estimate.y, estimate.resid, res._entities, res._times, groups, rows, res.sample.endog_name, ax
+        )
+
+    def added_variable(self, name: str, *, labels: int = 3, ax: Any = None) -> Any:
+        """Added-variable plot: outcome against one regressor, both residualised on everything else.
+
+        Everything else are the other regressors, additive effects, and the estimated factors and loadings. The line is
+        the coefficient, the band its 95 % interval; rows of other groups, which a coefficient of one group touches
+        through the loadings only, are grey. Above 5 000 rows the points are means of a hundred bins.
+
+        Parameters
+        ----------
+        name : str
+            A coefficient, as in ``res.params``.
+        labels : int
+            Rows to be named: those that move the coefficient most.
+        ax : Axes, optional
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> res.plot.added_variable("price").get_xlabel()
+        'price, residualised'
+        """
+        return draw_added_variable(partial_picture(self._res, name), ax, labels)
+
+    def fwl(self, name: str, *, ax: Any = None) -> Any:
+        """The theorem of Frisch, Waugh and Lovell: raw, both residualised, only the outcome y residualised.
+
+        The middle panel's line is the coefficient with its interval, the others' are least squares of what is drawn,
+        with the band of that simple regression. For a coefficient of one group the outer panels hold its rows.
+
+        Parameters
+        ----------
+        name : str
+        ax : sequence of three Axes, optional
+
+        Returns
+        -------
+        ndarray of Axes
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> panels = res.plot.fwl("price")
+        >>> len(panels)
+        3
+        """
+        return draw_fwl(partial_picture(self._res, name), ax)
+
+
+def partial_picture(res: Any, name: str) -> PartialPicture:
+    """One regressor and the outcome, projected off factors, loadings and effects, residualised on the others."""
+    position = find_name(name, res._names, "has no coefficient")
+    estimate = res._estimate
+    z = estimate.z_projected.reshape(-1, estimate.theta.size)
+    others = np.delete(z, position, axis=1)
+    columns = np.column_stack([z[:, position], estimate.y_projected.ravel()])
+    if others.shape[1]:
+        columns = columns - others @ np.linalg.lstsq(others, columns, rcond=None)[0]
+    quantile = stats.t.ppf(0.975, res.df_resid_inference) if res.use_t else stats.norm.ppf(0.975)
+    slope, error = float(np.asarray(res.params)[position]), float(np.asarray(res.bse)[position])
+    part = PartialColumns(columns[:, 0], columns[:, 1], slope, error, float(quantile), np.ones(len(z)))
+    where = np.argwhere(estimate.slots == position)
+    of_group = len(where) == 1 and estimate.slots.shape[0] > 1
+    members = np.repeat(estimate.groups == where[0, 0], estimate.shape[1]) if of_group else None
+    entities, times, n_times = res._entities, time_labels(res._times), estimate.shape[1]
+    return PartialPicture(
+        part,
+        estimate.x[:, :, where[0, 1]].ravel(),
+        estimate.y.ravel(),
+        name,
+        res.sample.endog_name,
+        lambda row: f"{plain(entities[row // n_times], 20)} {times[row % n_times]}",
+        members,
+        "" if res.bias_correction == "none" else "slope corrected for bias",
+    )

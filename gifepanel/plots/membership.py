@@ -1,0 +1,242 @@
+"""Which entity is in which group, and how clearly: slopes of the entities, margins, outcomes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from gifepanel.exceptions import SpecificationError
+from gifepanel.inference.membership import clear_margin
+from gifepanel.plots.axes import block_edges, frame_points, name_rows, time_axis
+from gifepanel.plots.coefficients import group_names, percent
+from gifepanel.plots.style import (
+    GREY,
+    MANY_NAMES,
+    edge_width,
+    find_name,
+    head,
+    plain,
+    point_size,
+    several,
+    shared_legend,
+    single,
+    style,
+)
+
+__all__ = ["draw_margins", "draw_outcomes", "draw_unit_slopes", "ellipse", "group_handles"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def group_handles(res: Any) -> list[Any]:
+    """Markers of the groups for a legend."""
+    from matplotlib.lines import Line2D
+
+    look: dict[str, Any] = {"linestyle": "none", "markeredgecolor": "white", "markeredgewidth": 0.4, "markersize": 7}
+    return [
+        Line2D([], [], color=style(k).color, marker=style(k).marker, label=label, **look)
+        for k, label in enumerate(group_names(res))
+    ]
+
+
+# ---- slopes of the entities ----
+
+
+def draw_unit_slopes(res: Any, x: str | None, y: str | None, level: float, ax: Any) -> Any:
+    """Slopes of the entities in two regressors, or of one in a sorted strip."""
+    if not 0 < level < 1:
+        raise SpecificationError(f"level is {level!r}.", "It must be between 0 and 1.", "level=0.95")
+    names = list(res._regressors)
+    varying = [name for j, name in enumerate(names) if j not in res._common] or names
+    if x is None and y is None:
+        x, y = (varying[0], varying[1]) if len(varying) > 1 else (varying[0], None)
+    elif x is None:
+        x, y = y, None
+    first = find_name(x, names, "is not a regressor of the model")
+    if y is None:
+        return _strip(res, names[first], first, level, ax)
+    second = find_name(y, names, "is not a regressor of the model")
+    if first == second:
+        raise SpecificationError(
+            f"Both regressors are {names[first]}.",
+            "Ellipses need two.",
+            f'res.plot.unit_slopes("{names[first]}") draws the strip of one.',
+        )
+    return _plane(res, (first, second), level, ax)
+
+
+def _plane(res: Any, pair: tuple[int, int], level: float, ax: Any) -> Any:
+    names = [list(res._regressors)[j] for j in pair]
+    ax = single(ax, 5.6, 4.6)
+    slopes, groups = res.unit_params[names].to_numpy(), res.groups.to_numpy()
+    size = point_size(len(slopes))
+    for k in range(res.n_groups):
+        own, members = style(k), slopes[groups == k + 1]
+        ax.scatter(members[:, 0], members[:, 1], s=size, color=own.color, marker=own.marker, alpha=0.75,
+                   edgecolors="white", linewidths=edge_width(len(res.groups)), zorder=2)  # fmt: skip
+    for k in range(res.n_groups):
+        shape = ellipse(res, k, pair, level)
+        shape.set(facecolor=style(k).color, alpha=0.3, zorder=3)
+        outline = ellipse(res, k, pair, level)
+        outline.set(fill=False, edgecolor="0.1", linewidth=1.1, zorder=4)
+        ax.add_patch(shape)
+        ax.add_patch(outline)
+        ax.scatter(*shape.center, s=62, color=style(k).color, marker=style(k).marker, edgecolors="black",
+                   linewidths=1.0, zorder=5)  # fmt: skip
+    frame_points(ax, slopes[:, 0], slopes[:, 1])
+    ax.set_xlabel(f"slope of {plain(names[0])}")
+    ax.set_ylabel(f"slope of {plain(names[1])}")
+    title = f"Slopes of the entities; group slopes with {percent(level)} ellipses"
+    head(ax, title, group_handles(res))
+    return ax
+
+
+def ellipse(res: Any, k: int, pair: tuple[int, int], level: float) -> Any:
+    """The joint confidence region of two slopes of group k as a patch: where the Wald test does not reject."""
+    from matplotlib.patches import Ellipse
+
+    positions = [int(res._slots[k, j]) for j in pair]
+    centre = np.asarray(res.params)[positions]
+    cov = np.asarray(res.cov_params())[np.ix_(positions, positions)]
+    if res.use_t:
+        radius = np.sqrt(2 * stats.f.ppf(level, 2, res.df_resid_inference))
+    else:
+        radius = np.sqrt(stats.chi2.ppf(level, 2))
+    lengths, axes = np.linalg.eigh(cov)
+    width, height = 2 * radius * np.sqrt(np.maximum(lengths, 0.0))
+    return Ellipse(tuple(centre), width, height, angle=float(np.degrees(np.arctan2(axes[1, 0], axes[0, 0]))))
+
+
+def _strip(res: Any, name: str, j: int, level: float, ax: Any) -> Any:
+    ax = single(ax, 6.2, 3.8)
+    slopes, groups = res.unit_params[name].to_numpy(), res.groups.to_numpy()
+    order = np.lexsort((slopes, groups))
+    position = np.arange(len(order), dtype=np.float64)
+    interval = np.asarray(res.conf_int(1 - level))
+    labels, edges = block_edges(groups[order])
+    for k, start, end in zip(labels, edges[:-1], edges[1:], strict=True):
+        own, rows = style(k - 1), slice(start, end)
+        slot = int(res._slots[k - 1, j])
+        ends = [start - 0.5, end - 0.5]
+        ax.fill_between(ends, *interval[slot], color=own.color, alpha=0.3, linewidth=0, zorder=1)
+        ax.plot(ends, [np.asarray(res.params)[slot]] * 2, color="0.1", linewidth=1.2, zorder=3)
+        ax.scatter(position[rows], slopes[order][rows], s=point_size(len(order)), color=own.color, marker=own.marker,
+                   edgecolors="white", linewidths=edge_width(len(res.groups)), zorder=2)  # fmt: skip
+    ax.set_xlim(-0.5 - 0.01 * len(order), len(order) - 0.5 + 0.01 * len(order))
+    frame_points(ax, position, slopes[order])
+    ax.set_xticks((edges[:-1] + edges[1:] - 1) / 2, [f"group {k} (n = {res.group_sizes[k]})" for k in labels])
+    ax.tick_params(axis="x", length=0)
+    for edge in edges[1:-1]:
+        ax.axvline(edge - 0.5, color="0.85", linewidth=0.8, zorder=0)
+    ax.set_xlabel("entities, sorted by group and slope")
+    ax.set_ylabel(f"slope of {plain(name)}")
+    head(ax, f"Slopes of the entities; lines: group slopes with {percent(level)} intervals")
+    return ax
+
+
+# ---- margins ----
+
+
+def draw_margins(res: Any, level: float, ax: Any) -> Any:
+    """Margins of the entities, sorted within groups; hollow where another group fits nearly as well."""
+    table = res.membership
+    if "margin" not in table:
+        raise SpecificationError(
+            "There is one group.", "Margins are against the next best group.", 'res.plot.membership("panel")'
+        )
+    if not 0.5 < level < 1:
+        raise SpecificationError(f"level is {level!r}.", "It must be between 0.5 and 1.", "level=0.95")
+    n, threshold = len(table), clear_margin(level)
+    few = n <= MANY_NAMES
+    ax = single(ax, 5.6, float(np.clip(1.4 + 0.115 * n, 2.6, 7.6)) if few else 5.0)
+    margin, groups = table["margin"].to_numpy(), table["group"].to_numpy()
+    order = np.lexsort((-margin, groups))
+    row = np.arange(n)
+    for k in range(res.n_groups):
+        for clear in (True, False):
+            chosen = (groups[order] == k + 1) & ((margin[order] >= threshold) == clear)
+            _dots(ax, margin[order][chosen], row[chosen], k, clear, point_size(n))
+    ax.axvline(threshold, color="0.2", linewidth=1.0, linestyle=(0, (4, 2)), zorder=1)
+    unclear = int((margin < threshold).sum())
+    _frame_margins(ax, margin, groups[order], table.index[order], few)
+    head(ax, f"{unclear} of {n} unclear (hollow): margin under {threshold:.1f}", group_handles(res))
+    return ax
+
+
+def _dots(ax: Any, x: Array, y: IntArray, k: int, clear: bool, size: float) -> None:
+    own = style(k)
+    ax.scatter(x, y, s=size, marker=own.marker, facecolors=own.color if clear else "white", edgecolors=own.color,
+               linewidths=0.4 if clear else 1.0, zorder=3)  # fmt: skip
+
+
+def _frame_margins(ax: Any, margin: Array, groups: IntArray, names: pd.Index, few: bool) -> None:
+    n = len(margin)
+    ax.set_ylim(n - 0.5 + 0.01 * n, -0.5 - 0.01 * n)
+    low = min(0.0, float(margin.min()))
+    reach = max(float(margin.max()) - low, 1e-9)
+    ax.set_xlim(low - 0.025 * reach, low + 1.05 * reach)
+    ax.set_xlabel("margin over the runner-up, in error variances")
+    ax.set_ylabel(plain(names.name or "entity") + ("" if few else f" ({n:,}), sorted by margin in groups"))
+    labels, edges = block_edges(groups)
+    for edge in edges[1:-1]:
+        ax.axhline(edge - 0.5, color="0.85", linewidth=0.8, zorder=0)
+    if few:
+        name_rows(ax, names)
+        ax.hlines(np.arange(n), ax.get_xlim()[0], ax.get_xlim()[1], color="0.94", linewidth=0.6, zorder=0)
+        return
+    ax.set_yticks((edges[:-1] + edges[1:] - 1) / 2, [f"group {k}" for k in labels])
+    ax.tick_params(axis="y", length=0)
+
+
+# ---- outcomes ----
+
+
+def draw_outcomes(res: Any, outcome: str, ax: Any) -> Any:
+    """The outcome of every entity over time, a panel for each group; see :meth:`FactorPlots.membership`."""
+    estimate, words = res._estimate, plain(res.sample.endog_name)
+    if outcome not in ("raw", "residualised"):
+        raise SpecificationError(f"outcome is {outcome!r}.", "It must be 'raw' or 'residualised'.", 'outcome="raw"')
+    values = estimate.y if outcome == "raw" else estimate.y_projected
+    axes = several(ax, res.n_groups, size=(3.0, 2.9), **({"sharey": True} if ax is None else {}))
+    bands = max(res.group_sizes) > _MANY_LINES
+    for k, one in enumerate(axes):
+        members = values[estimate.groups == k]
+        t = time_axis(one, res._times)
+        if bands:
+            for low, alpha in ((0.05, 0.3), (0.25, 0.5)):
+                ends = np.quantile(members, [low, 1 - low], axis=0)
+                one.fill_between(t, *ends, color=style(k).color, alpha=alpha, linewidth=0, zorder=1)
+        else:
+            _lines(one, t, members, style(k).color)
+        one.plot(t, members.mean(axis=0), color="black", linewidth=1.8, zorder=3)
+        head(one, f"Group {k + 1} (n = {len(members)})")
+        if k % 3 == 0 or ax is not None:
+            one.set_ylabel(words + ("" if outcome == "raw" else ", residualised"))
+    shared_legend(axes, _outcome_handles(bands), ax is None)
+    return axes
+
+
+_MANY_LINES = 40
+
+
+def _lines(ax: Any, t: Array, values: Array, color: str) -> None:
+    from matplotlib.collections import LineCollection
+
+    paths = np.stack([np.broadcast_to(t, values.shape), values], axis=-1)
+    ax.add_collection(LineCollection(list(paths), colors=color, linewidths=0.8, alpha=0.65, zorder=2))
+    ax.autoscale_view()
+
+
+def _outcome_handles(bands: bool) -> list[Any]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    mean = Line2D([], [], color="black", linewidth=1.8, label="mean of the group")
+    if not bands:
+        return [mean, Line2D([], [], color=GREY, linewidth=0.8, label="one entity")]
+    middle = ((50, 0.65), (90, 0.3))
+    return [mean, *(Patch(color=GREY, alpha=a, linewidth=0, label=f"middle {p} % of entities") for p, a in middle)]
