@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 
 from gifepanel.exceptions import MissingPackageError, SpecificationError
-from gifepanel.results.base import FactorResults
-from gifepanel.results.partialled import PartialledOLSResults
 
 __all__ = ["Facts", "facts", "is_ours", "neighbour", "raw", "slopes"]
 
@@ -38,7 +36,7 @@ def neighbour(module: str, package: str | None = None) -> Any:
 
 def is_ours(res: Any) -> bool:
     """Whether these are results of this package."""
-    return isinstance(getattr(res, "_results", res), (FactorResults, PartialledOLSResults))
+    return hasattr(getattr(res, "_results", res), "_model_kind")
 
 
 def raw(res: Any) -> Any:
@@ -90,7 +88,7 @@ def facts(res: Any) -> Facts:
     res = raw(res)
     name, covariance = type(res.model).__name__, str(res.cov_type)
     without = tuple(res._names[j] for j in res._covariance.without)
-    if isinstance(res, FactorResults):
+    if res._model_kind == "factors":
         sample = res.sample
         groups = res.n_groups if hasattr(res, "_slots") else None
         clusters = tuple(map(str, res._cluster_names))
@@ -115,12 +113,5 @@ def facts(res: Any) -> Facts:
 def slopes(res: Any) -> list[tuple[str, int | None, str]]:
     """Name, group (None: common to all) and regressor of every coefficient, in order."""
     res = raw(res)
-    slots = getattr(res, "_slots", None)
-    if slots is None:
-        return [(name, None, name) for name in res._names]
-    out: list[Any] = [None] * len(res._names)
-    for k, slot in enumerate(np.asarray(slots)):
-        for j, position in enumerate(slot):
-            group = None if j in res._common else k + 1
-            out[position] = (res._names[position], group, res._regressors[j])
-    return out
+    terms = zip(res._names, res._terms(), strict=True)
+    return [(name, None if group is None else group + 1, regressor) for name, (regressor, group) in terms]

@@ -12,7 +12,6 @@ import pandas as pd
 from scipy import stats
 
 from gifepanel.interop.common import facts, is_ours, neighbour, raw
-from gifepanel.results.base import FactorResults
 
 __all__ = ["ComparedResult", "compare", "wrap"]
 
@@ -40,7 +39,7 @@ class ComparedResult:
     def _included(self) -> list[str]:
         res, about = self._res, self._facts
         names: dict[str, str] = {}
-        if isinstance(res, FactorResults):
+        if res._model_kind == "factors":
             names = {res.sample.entity_name: "Entity", res.sample.time_name: "Time"}
         elif self._panel is not None:
             names = {self._panel.entity_name: "Entity", self._panel.time_name: "Time"}
@@ -102,7 +101,7 @@ class ComparedResult:
     def _fit(self) -> tuple[Array, Array, Array]:
         """Outcome, linear part and weights, (n,) each."""
         res, design = self._res, self._res.model.design
-        if isinstance(res, FactorResults):
+        if res._model_kind == "factors":
             estimate = res._estimate
             z = np.einsum("ntq,q->nt", estimate.z, np.asarray(res.params))
             return design.endog, design.index.from_cube(z), np.ones(design.nobs)

@@ -14,9 +14,6 @@ from gifepanel.interop.frames import as_pandas, given_frame
 from gifepanel.interop.statsmodels import linear_nuisance, nuisance_columns
 from gifepanel.panel.formulaic_compat import column_factors
 from gifepanel.panel.spec import read_factors
-from gifepanel.results.base import FactorResults
-from gifepanel.results.crossfitted import CrossFittedResults
-from gifepanel.results.linear_prediction import new_rows
 
 __all__ = ["GROUP", "LinearRows", "Variables", "linear_rows", "sample_frame", "variables"]
 
@@ -56,7 +53,7 @@ def variables(res: Any) -> Variables:
         Where lags or differences are among the regressors.
     """
     res = raw(res)
-    _ = res._estimate if isinstance(res, FactorResults) else res._fit  # says what to do where the data are gone
+    _ = res._estimate if res._model_kind == "factors" else res._fit  # says what to do where the data are gone
     design = res.model.design
     spec = design.spec
     if spec is None or given_frame(res.model) is None:
@@ -146,7 +143,7 @@ class LinearRows:
 
     def rows(self, data: pd.DataFrame) -> Array:
         """Rows (m, P), or (m, P + 1) with the nuisance part as it is; NaN where they are not complete."""
-        if isinstance(self.res, FactorResults):
+        if self.res._model_kind == "factors":
             x = _grouped_rows(self.res, data)
         elif self.kept is not None:
             return _full_rows(self.res, data, self.kept)
@@ -174,10 +171,10 @@ def linear_rows(res: Any, effects: bool = True) -> LinearRows:
     coef, cov, names = np.asarray(res.params), np.asarray(res.cov_params()), tuple(res._names)
     if not effects:
         return LinearRows(res, False, coef, cov, names, None)
-    if isinstance(res, FactorResults):
+    if res._model_kind == "factors":
         nothing = not (res.n_factors or res.sample.absorbed)
         return LinearRows(res, True, coef, cov, names, () if nothing else None)
-    if isinstance(res, CrossFittedResults):
+    if res._model_kind == "cross-fitted":
         raise SpecificationError(
             "Nuisance functions are not predicted for new data.", "They were fitted once per fold.", "effects=False"
         )
@@ -216,7 +213,7 @@ def _full_regression(res: Any, full: Array) -> tuple[Array, Array]:
 
 def _full_rows(res: Any, data: pd.DataFrame, kept: tuple[int, ...]) -> Array:
     """Regressors and nuisance columns of new rows."""
-    rows = new_rows(res.model, res._fit, data, effects=True)
+    rows = res._new_rows(data, effects=True)
     controls = None if res.model.design.controls is None else rows.controls
     out = np.full((len(rows.complete), rows.x.shape[1] + len(kept)), np.nan)
     own = rows.x
@@ -229,7 +226,7 @@ def _full_rows(res: Any, data: pd.DataFrame, kept: tuple[int, ...]) -> Array:
 
 def _slope_rows(res: Any, data: pd.DataFrame) -> Array:
     """Regressors of new rows."""
-    rows = new_rows(res.model, res._fit, data, effects=False)
+    rows = res._new_rows(data, effects=False)
     out = np.full((len(rows.complete), rows.x.shape[1]), np.nan)
     out[rows.complete] = rows.x
     return out

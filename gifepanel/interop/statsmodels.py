@@ -11,8 +11,6 @@ import pandas as pd
 from gifepanel.exceptions import SpecificationError
 from gifepanel.interop.common import raw
 from gifepanel.projections.controls import Controls
-from gifepanel.results.base import FactorResults
-from gifepanel.results.crossfitted import CrossFittedResults
 
 if TYPE_CHECKING:
     from statsmodels.regression.linear_model import RegressionResults
@@ -73,7 +71,7 @@ def to_statsmodels(res: Any, *, dummies: bool = False, max_columns: int = 2000, 
     [0.075548, 0.075548, 0.075548]
     """
     res = raw(res)
-    if isinstance(res, CrossFittedResults):
+    if res._model_kind == "cross-fitted":
         raise SpecificationError(
             "to_statsmodels is not available with a learner.",
             "Coefficients and covariance come from an orthogonal score, not from least squares on one design.",
@@ -100,7 +98,7 @@ def _regress(columns: pd.DataFrame, weights: Array | None, df_resid: float, fit:
 
 def _residualised(res: Any) -> tuple[pd.DataFrame, Array | None]:
     """Outcome and regressors without effects, controls and factors, on the caller's index; weights."""
-    if isinstance(res, FactorResults):
+    if res._model_kind == "factors":
         estimate, index = _least_squares(res), res.model.design.index
         y, x, weights = index.from_cube(estimate.y_projected), index.from_cube(estimate.z_projected), None
     else:
@@ -117,10 +115,8 @@ def _least_squares(res: Any) -> FactorEstimate:
 
 def _full(res: Any, nuisance: Nuisance) -> pd.DataFrame:
     design = res.model.design
-    if isinstance(res, FactorResults):
-        x = design.index.from_cube(_least_squares(res).z)
-    else:
-        x = design.exog[:, list(res._fit.kept)]
+    factors = res._model_kind == "factors"
+    x = design.index.from_cube(_least_squares(res).z) if factors else design.exog[:, list(res._fit.kept)]
     kept = list(nuisance.kept)
     names = [*res._names, *(nuisance.names[j] for j in kept)]
     return _frame(res, design.endog, np.column_stack([x, nuisance.columns[:, kept]]), names)
@@ -161,7 +157,7 @@ def nuisance_columns(res: Any, max_columns: int = 2000) -> Nuisance:
     """
     res = raw(res)
     design = res.model.design
-    if isinstance(res, FactorResults):
+    if res._model_kind == "factors":
         estimate = _least_squares(res)
         n, t = estimate.shape
         count = (n + t) * estimate.n_factors + n * estimate.entity_effects + t * estimate.time_effects
@@ -169,7 +165,7 @@ def nuisance_columns(res: Any, max_columns: int = 2000) -> Nuisance:
         _ = res._fit  # says what to do where the data are gone
         count = sum(effect.n_levels for effect in res.model.effects) + len(design.control_names)
     _check_size(int(count), design.nobs, max_columns)
-    if isinstance(res, FactorResults):
+    if res._model_kind == "factors":
         columns, names = factor_nuisance(res)
         weights = None
     else:

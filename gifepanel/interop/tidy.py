@@ -10,7 +10,6 @@ import pandas as pd
 from gifepanel.exceptions import SpecificationError
 from gifepanel.interop.common import facts, raw, slopes
 from gifepanel.interop.frames import beside, given_frame, library_of, to_library
-from gifepanel.results.base import FactorResults
 
 __all__ = ["augment", "glance", "tidy"]
 
@@ -91,7 +90,7 @@ def glance(res: Any, *, native: str | None = None) -> Any:
     """
     res = raw(res)
     about = facts(res)
-    converged = res.converged if isinstance(res, FactorResults) else res.absorption.converged
+    converged = res.converged if res._model_kind == "factors" else res.absorption.converged
     row: dict[str, Any] = {
         "model": about.model,
         "nobs": int(res.nobs),
@@ -154,7 +153,7 @@ def augment(res: Any, *, native: str | None = None) -> Any:
     True
     """
     res = raw(res)
-    parts = _factor_parts(res) if isinstance(res, FactorResults) else _linear_parts(res)
+    parts = _factor_parts(res) if res._model_kind == "factors" else _linear_parts(res)
     design, source = res.model.design, given_frame(res.model)
     library = library_of(source, native)
     if source is None or len(source) != len(design.esample):

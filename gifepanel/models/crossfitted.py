@@ -20,7 +20,6 @@ from gifepanel.models.cov_types import check_psd
 from gifepanel.models.linear_inference import check_convention, read_clusters, read_keywords, row_codes
 from gifepanel.models.partialling import (
     AbsorptionOptions,
-    PartialledFit,
     check_converged,
     check_outcome_varies,
     noise_of,
@@ -33,11 +32,12 @@ from gifepanel.parallel import Progress
 from gifepanel.projections.composite import EffectsAndControls
 from gifepanel.projections.crossfit import AfterEffects, CrossFit, after_effects, cross_fit
 from gifepanel.projections.triangle import orthogonal_triangle
+from gifepanel.results.linear_inputs import CrossFittedFit, PartialledFit
 
 if TYPE_CHECKING:
     from gifepanel.models.partialled import PartialledOLS
 
-__all__ = ["CrossFitOptions", "CrossFittedFit", "fit_cross_fitted"]
+__all__ = ["CrossFitOptions", "fit_cross_fitted"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _KINDS = {"HC0": "HC0", "HC1": "HC1", "robust": "HC1", "cluster": "cluster", "CR1": "cluster", "CR0": "CR0"}
@@ -57,31 +57,6 @@ class CrossFitOptions:
     random_state: Any = 0
     n_jobs: int | None = None
     progress: Progress = None
-
-
-@dataclass(frozen=True, eq=False)
-class CrossFittedFit:
-    """A fit by cross-fitting, in the form of a partialled-out regression.
-
-    Attributes
-    ----------
-    fit : PartialledFit
-        Residualised columns of the representative repeat.
-    covariance : LinearCovariance
-    crossfit : CrossFit
-    estimate : OrthogonalEstimate
-    grouped_by : str or None
-        What the folds keep together.
-    cluster_names : tuple of str
-        Of every way of clustering.
-    """
-
-    fit: PartialledFit
-    covariance: LinearCovariance
-    crossfit: CrossFit
-    estimate: OrthogonalEstimate
-    grouped_by: str | None
-    cluster_names: tuple[str, ...] = ()
 
 
 def fit_cross_fitted(

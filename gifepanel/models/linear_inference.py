@@ -25,7 +25,7 @@ from gifepanel.panel.text import caller_level
 
 if TYPE_CHECKING:
     from gifepanel.models.partialled import PartialledOLS
-    from gifepanel.models.partialling import PartialledFit
+    from gifepanel.results.linear_inputs import PartialledFit
 
 __all__ = [
     "LinearChoice",

@@ -13,8 +13,8 @@ from gifepanel.exceptions import SpecificationError
 from gifepanel.models.whitened import WhitenedModel
 
 if TYPE_CHECKING:
-    from gifepanel.models.partialling import PartialledFit
     from gifepanel.panel.design import PanelDesign
+    from gifepanel.results.linear_inputs import PartialledFit
 
 __all__ = ["PartialledLikelihood"]
 

@@ -20,7 +20,6 @@ from gifepanel.models.linear_likelihood import PartialledLikelihood
 from gifepanel.models.partialling import (
     AbsorptionOptions,
     EffectPart,
-    PartialledFit,
     effect_parts,
     mark_singletons,
     no_row_left,
@@ -34,13 +33,14 @@ from gifepanel.panel.index import PanelIndex
 from gifepanel.parallel import Progress
 from gifepanel.projections.accelerator import check_accelerator
 from gifepanel.projections.system import Effect
+from gifepanel.results.linear_inputs import PartialledFit
 from gifepanel.spellings.options import keywords
 
 if TYPE_CHECKING:
     from gifepanel.models.linear_inference import LinearChoice
     from gifepanel.results.partialled import PartialledOLSResults
 
-__all__ = ["PartialledFit", "PartialledOLS"]
+__all__ = ["PartialledOLS"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

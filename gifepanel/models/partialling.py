@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,6 +20,7 @@ from gifepanel.projections.base import Certificate, column_norms
 from gifepanel.projections.composite import EffectsAndControls
 from gifepanel.projections.system import Effect, passes
 from gifepanel.projections.triangle import ROUNDING, Triangle, least_squares, refined
+from gifepanel.results.linear_inputs import PartialledFit
 
 if TYPE_CHECKING:
     from gifepanel.panel.design import PanelDesign
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = [
     "AbsorptionOptions",
     "EffectPart",
-    "PartialledFit",
     "check_converged",
     "check_outcome_varies",
     "effect_parts",
@@ -45,45 +44,6 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 _CLOSE = 1e-3  # share of a column's variation that others don't span
 _DIGITS = 1e-9  # a share of which less than seven digits are known
-
-
-@dataclass(frozen=True, eq=False)
-class PartialledFit:
-    """The partialled-out regression.
-
-    Attributes
-    ----------
-    projection : EffectsAndControls
-    certificate : Certificate
-    y_tilde : ndarray, shape (n,)
-    x_tilde : ndarray, shape (n, k)
-    kept : tuple of int
-        Columns of the design that vary beyond the nuisance part and each other.
-    absorbed : tuple of int
-        Columns that the nuisance part spans.
-    collinear : tuple of int
-        Columns that other regressors span.
-    params : ndarray, shape (k,)
-    resid : ndarray, shape (n,)
-        Of the full regression.
-    triangle : Triangle
-        Of `x_tilde` times the square roots of the weights.
-    """
-
-    projection: EffectsAndControls
-    certificate: Certificate
-    y_tilde: Array
-    x_tilde: Array
-    kept: tuple[int, ...]
-    absorbed: tuple[int, ...]
-    collinear: tuple[int, ...]
-    params: Array
-    resid: Array
-    triangle: Triangle
-
-    def constants(self, exog: Array) -> list[int]:
-        """Positions of the coefficients that belong to a constant column of the design's `exog` (n, p)."""
-        return [k for k, j in enumerate(self.kept) if exog.size and np.ptp(exog[:, j]) == 0]
 
 
 class AbsorptionOptions(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -22,9 +22,6 @@ from gifepanel.plots.residuals import (
     draw_residual_scatter,
 )
 from gifepanel.plots.style import find_name, plain
-
-if TYPE_CHECKING:
-    from gifepanel.results.base import FactorResults
 
 __all__ = ["FactorPlots", "partial_picture"]
 
@@ -49,7 +46,7 @@ class FactorPlots:
     'coefficient, with its 95 % confidence interval'
     """
 
-    def __init__(self, res: FactorResults) -> None:
+    def __init__(self, res: Any) -> None:
         self._res: Any = res
 
     def __dir__(self) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -28,15 +28,12 @@ from gifepanel.plots.residuals import (
 )
 from gifepanel.plots.style import LINE, find_name, head, plain, single
 
-if TYPE_CHECKING:
-    from gifepanel.results.partialled import PartialledOLSResults
-
 __all__ = ["LinearPlots", "PartialColumns", "partial_columns"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def partial_columns(res: PartialledOLSResults, name: str) -> PartialColumns:
+def partial_columns(res: Any, name: str) -> PartialColumns:
     """Residualise one regressor and the outcome on everything else (Frisch & Waugh 1933)."""
     j, fit = _position(res, name), res._fit
     weights = _weights(res)
@@ -50,16 +47,16 @@ def partial_columns(res: PartialledOLSResults, name: str) -> PartialColumns:
     return PartialColumns(x, fit.resid + slope * x, slope, error, float(q), weights)
 
 
-def _position(res: PartialledOLSResults, name: str) -> int:
+def _position(res: Any, name: str) -> int:
     return find_name(name, res._names, "has no coefficient")
 
 
-def _weights(res: PartialledOLSResults) -> Array:
+def _weights(res: Any) -> Array:
     weights = res.model.design.weights
     return np.ones(len(res._fit.resid)) if weights is None else np.asarray(weights)
 
 
-def _picture(res: PartialledOLSResults, name: str) -> PartialPicture:
+def _picture(res: Any, name: str) -> PartialPicture:
     part, design = partial_columns(res, name), res.model.design
     raw = design.exog[:, res._fit.kept[_position(res, name)]]
     index = design.row_index
@@ -84,7 +81,7 @@ class LinearPlots:
     'price, residualised'
     """
 
-    def __init__(self, res: PartialledOLSResults) -> None:
+    def __init__(self, res: Any) -> None:
         self._res = res
 
     def __dir__(self) -> list[str]:

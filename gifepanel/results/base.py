@@ -31,8 +31,9 @@ from gifepanel.statsmodels_bridge.inherited import populate_wrapper
 from gifepanel.statsmodels_bridge.refused import RefusedMethods
 
 if TYPE_CHECKING:
-    from gifepanel.models.base import FactorModel
     from gifepanel.panel.design import PanelDesign
+    from gifepanel.results.inputs import FittedFactorModel
+    from gifepanel.tables.compare_columns import ModelColumn
 
 __all__ = ["FactorResults", "FactorResultsWrapper"]
 
@@ -57,11 +58,12 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
     """
 
     report_title = "Interactive Fixed Effects Results"
+    _model_kind = "factors"
 
     selection: Selection | None = None
     _recipe: tuple[PanelDesign, PredictedParts, list[int]] | None = None  # of predictions, once the data are gone
 
-    def __init__(self, model: FactorModel, inference: Inference) -> None:
+    def __init__(self, model: FittedFactorModel, inference: Inference) -> None:
         self._inference: Inference | None = inference
         self.sample: Sample = model.sample
         self._least_squares = inference.estimate.theta
@@ -415,6 +417,15 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
 
     def _group_notes(self) -> list[str]:
         return []
+
+    def _group_facts(self) -> dict[str, str | tuple[str, ...]]:
+        """What a comparison of models says of groups."""
+        return {}
+
+    def _comparison_column(self, alpha: float) -> ModelColumn:
+        from gifepanel.tables.compare_columns import factor_column
+
+        return factor_column(self, alpha)
 
     def _group_tables(self) -> list[Any]:
         return []

@@ -19,9 +19,8 @@ from gifepanel.tables.summary import ReportParts, notes_on_few, notes_on_varianc
 
 if TYPE_CHECKING:
     from gifepanel.inference.orthogonal import OrthogonalEstimate
-    from gifepanel.models.crossfitted import CrossFittedFit
-    from gifepanel.models.partialled import PartialledOLS
     from gifepanel.projections.crossfit import CrossFit
+    from gifepanel.results.linear_inputs import CrossFittedFit, LinearModel
 
 __all__ = ["CrossFittedResults", "cross_fitted_results"]
 
@@ -52,11 +51,12 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
     """
 
     report_title = "Double Machine Learning Results"
+    _model_kind = "cross-fitted"
     _kept: ClassVar[tuple[str, ...]] = tuple(
         name for name in (*PartialledOLSResults._kept, "nuisance", "repeats") if name not in ("HC0_se", "HC1_se")
     )
 
-    def __init__(self, model: PartialledOLS, done: CrossFittedFit, use_t: bool | None) -> None:
+    def __init__(self, model: LinearModel, done: CrossFittedFit, use_t: bool | None) -> None:
         self._crossfit, self._orthogonal, self._grouped_by = done.crossfit, done.estimate, done.grouped_by
         super().__init__(model, done.fit, done.covariance, bool(use_t))
         self._cluster_names = done.cluster_names

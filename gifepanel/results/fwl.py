@@ -12,8 +12,7 @@ import pandas as pd
 from gifepanel.projections.triangle import least_squares, orthogonal_triangle
 
 if TYPE_CHECKING:
-    from gifepanel.models.partialled import PartialledOLS
-    from gifepanel.models.partialling import PartialledFit
+    from gifepanel.results.linear_inputs import LinearModel, PartialledFit
 
 __all__ = ["FwlCheck", "fwl_check"]
 
@@ -69,7 +68,7 @@ _DIFFERENCES = (
 )
 
 
-def fwl_check(model: PartialledOLS, fit: PartialledFit, endog: str, names: list[str]) -> FwlCheck:
+def fwl_check(model: LinearModel, fit: PartialledFit, endog: str, names: list[str]) -> FwlCheck:
     """Residualised columns and the check table."""
     design = model.design
     columns = pd.DataFrame(

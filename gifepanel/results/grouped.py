@@ -18,7 +18,7 @@ from gifepanel.tables.blocks import Table
 from gifepanel.tables.text_width import first_names
 
 if TYPE_CHECKING:
-    from gifepanel.models.grouped import GroupedIFE
+    from gifepanel.results.inputs import FittedFactorModel
 
 __all__ = ["GroupedIFEResults", "Penalized", "coefficient_names", "grouped_results"]
 
@@ -230,6 +230,19 @@ class GroupedIFEResults(FactorResults):
             ("Penalty kappa", f"{self.penalized.kappa:.4g} ({rule})"),
         ]
 
+    def _terms(self) -> list[tuple[str, int | None]]:
+        terms: list[tuple[str, int | None]] = [("", None)] * len(self._names)
+        for k, slots in enumerate(np.asarray(self._slots)):
+            for j, position in enumerate(slots):
+                terms[position] = (self._regressors[j], None if j in self._common else k)
+        return terms
+
+    def _group_facts(self) -> dict[str, str | tuple[str, ...]]:
+        facts: dict[str, str | tuple[str, ...]] = {"Groups": f"{self.n_groups}"}
+        if self.n_groups > 1:
+            facts["Entities in group"] = tuple(f"{size:,}" for size in self.group_sizes)
+        return facts
+
     def _sections(self, rows: list[tuple[str, ...]]) -> list[tuple[str, tuple[tuple[str, ...], ...]]]:
         common, names = self._common, self._regressors
         sections = [("All groups", tuple((f"  {names[j]}", *rows[self._slots[0, j]][1:]) for j in common))]
@@ -319,7 +332,7 @@ def _times(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
-def coefficient_names(model: GroupedIFE, slots: Any) -> list[str]:
+def coefficient_names(model: FittedFactorModel, slots: Any) -> list[str]:
     """``x1[1]`` for slopes by group, ``x1`` for common ones, in the order of the parameters."""
     names = [""] * (int(slots.max()) + 1)
     for j, name in enumerate(model._names):
@@ -330,7 +343,7 @@ def coefficient_names(model: GroupedIFE, slots: Any) -> list[str]:
 
 
 def grouped_results(
-    model: GroupedIFE,
+    model: FittedFactorModel,
     inference: Inference,
     grouped: GroupedFit,
     *,
@@ -358,7 +371,7 @@ def grouped_results(
     return FactorResultsWrapper(results)
 
 
-def _penalized(model: GroupedIFE, results: GroupedIFEResults, grouped: GroupedFit) -> Penalized:
+def _penalized(model: FittedFactorModel, results: GroupedIFEResults, grouped: GroupedFit) -> Penalized:
     fit, scale = grouped.penalized, grouped.scale
     labels = pd.Index(results.group_labels, name="group")
     return Penalized(

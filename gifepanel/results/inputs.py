@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -11,7 +11,10 @@ from gifepanel.inference.bias import BiasResult
 from gifepanel.inference.covariance import CovarianceResult
 from gifepanel.inference.estimate import FactorEstimate
 
-__all__ = ["Inference", "Sample"]
+if TYPE_CHECKING:
+    from gifepanel.panel.design import PanelDesign
+
+__all__ = ["FittedFactorModel", "Inference", "Sample"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -76,3 +79,14 @@ class Inference:
     cluster_names: tuple[str, ...]
     ssc: bool
     use_t: bool
+
+
+class FittedFactorModel(Protocol):
+    """What results ask of the model that made them."""
+
+    design: PanelDesign
+    sample: Sample
+    _names: list[str]
+    _common: Any
+
+    def _at(self, estimate: FactorEstimate, names: Any) -> Any: ...

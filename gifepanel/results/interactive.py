@@ -11,7 +11,7 @@ from gifepanel.results.inputs import Inference
 from gifepanel.solvers.interactive import InteractiveFit, LocalMinimum
 
 if TYPE_CHECKING:
-    from gifepanel.models.interactive import InteractiveFE
+    from gifepanel.results.inputs import FittedFactorModel
 
 __all__ = ["InteractiveFEResults", "interactive_results", "rescaled"]
 
@@ -53,7 +53,7 @@ def rescaled(minima: tuple[LocalMinimum, ...], scale: Array) -> tuple[LocalMinim
     return tuple(LocalMinimum(m.ssr, m.theta / scale, m.starts, m.n_groupings) for m in minima)
 
 
-def interactive_results(model: InteractiveFE, inference: Inference, fit: InteractiveFit, *, scale: Array) -> Any:
+def interactive_results(model: FittedFactorModel, inference: Inference, fit: InteractiveFit, *, scale: Array) -> Any:
     """Wrapped results of a fit."""
     results = InteractiveFEResults(model._at(inference.estimate, model._names), inference)
     results.converged = fit.converged

@@ -14,9 +14,8 @@ from gifepanel.exceptions import DataError, DataWarning, SpecificationError, cal
 from gifepanel.projections.hat import identified
 
 if TYPE_CHECKING:
-    from gifepanel.models.partialled import PartialledOLS
-    from gifepanel.models.partialling import PartialledFit
     from gifepanel.panel.design import PanelDesign
+    from gifepanel.results.linear_inputs import LinearModel, PartialledFit
 
 __all__ = ["NewRows", "absorbed_effects", "check_effects", "linear_rows", "new_rows", "predict_linear", "predict_rows"]
 
@@ -24,7 +23,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def _solved(model: PartialledOLS, fit: PartialledFit) -> tuple[list[Array], Array]:
+def _solved(model: LinearModel, fit: PartialledFit) -> tuple[list[Array], Array]:
     """Coefficients of every block of effects (L_g,), and of the controls (q,)."""
     design, projection = model.design, fit.projection
     rest = (design.endog - fit.resid - design.exog[:, list(fit.kept)] @ fit.params)[:, None]
@@ -38,7 +37,7 @@ def _solved(model: PartialledOLS, fit: PartialledFit) -> tuple[list[Array], Arra
     return [own[:, 0] for own in projection.absorption.coefficients(rest)], gamma
 
 
-def absorbed_effects(model: PartialledOLS, fit: PartialledFit) -> dict[str, pd.Series]:
+def absorbed_effects(model: LinearModel, fit: PartialledFit) -> dict[str, pd.Series]:
     """Effects by level, slopes in the units of their variables."""
     found, _ = _solved(model, fit)
     out: dict[str, pd.Series] = {}
@@ -85,7 +84,7 @@ class NewRows:
         return pd.Series(out, index=self.index, name="predicted")
 
 
-def new_rows(model: PartialledOLS, fit: PartialledFit, data: Any, effects: bool) -> NewRows:
+def new_rows(model: LinearModel, fit: PartialledFit, data: Any, effects: bool) -> NewRows:
     """Read new data as the sample was read; levels only with `effects`."""
     rows = linear_rows(model.design, fit.kept, data)
     parts = model.effect_parts if effects else ()
@@ -141,7 +140,7 @@ def _warn_of_unknown(reasons: list[str], unseen: BoolArray, known: BoolArray) ->
     )
 
 
-def predict_linear(model: PartialledOLS, fit: PartialledFit, data: Any, effects: bool) -> pd.Series:
+def predict_linear(model: LinearModel, fit: PartialledFit, data: Any, effects: bool) -> pd.Series:
     """Linear part, plus controls and effects where asked for."""
     check_effects(effects)
     design = model.design
@@ -158,7 +157,7 @@ def check_effects(effects: Any) -> None:
         raise SpecificationError(f"effects is {effects!r}.", "It must be True or False.", "effects=False")
 
 
-def predict_rows(model: PartialledOLS, fit: PartialledFit, rows: NewRows, effects: bool) -> Array:
+def predict_rows(model: LinearModel, fit: PartialledFit, rows: NewRows, effects: bool) -> Array:
     """The same for rows that are read already, shape (m,)."""
     values = rows.x @ fit.params
     if effects:

@@ -15,7 +15,7 @@ from gifepanel.statsmodels_bridge.hypotheses import read_hypothesis
 
 if TYPE_CHECKING:
     from gifepanel.inference.linear_covariance import LinearCovariance
-    from gifepanel.models.partialling import PartialledFit
+    from gifepanel.results.linear_inputs import PartialledFit
 
 __all__ = ["LinearTests"]
 

@@ -17,7 +17,7 @@ from gifepanel.page.source import called
 from gifepanel.plots.linear_models import LinearPlots
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
 from gifepanel.results.fwl import FwlCheck, fwl_check
-from gifepanel.results.linear_prediction import absorbed_effects, check_effects, linear_rows, predict_linear
+from gifepanel.results.linear_prediction import absorbed_effects, check_effects, linear_rows, new_rows, predict_linear
 from gifepanel.results.linear_tests import LinearTests
 from gifepanel.results.measures import FitMeasures
 from gifepanel.results.new_data import matrix_of, new_data
@@ -27,11 +27,11 @@ from gifepanel.statsmodels_bridge.inherited import populate_wrapper
 if TYPE_CHECKING:
     from statsmodels.regression._prediction import PredictionResults
 
-    from gifepanel.models.linear_inference import LinearChoice
-    from gifepanel.models.partialled import PartialledOLS
-    from gifepanel.models.partialling import PartialledFit
     from gifepanel.panel.design import PanelDesign
     from gifepanel.results.linear_influence import PartialledInfluence
+    from gifepanel.results.linear_inputs import CovarianceChoice, LinearModel, PartialledFit
+    from gifepanel.results.linear_prediction import NewRows
+    from gifepanel.tables.compare_columns import ModelColumn
 
 __all__ = ["PartialledOLSResults", "partialled_results"]
 
@@ -96,17 +96,18 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
     """
 
     report_title = "Partialled-Out Least Squares Results"
+    _model_kind = "linear"
     _recipe: tuple[PanelDesign, tuple[int, ...]] | None = None  # of new rows, once the data are gone
     _kept: ClassVar[tuple[str, ...]] = _KEPT
     n_factors = 0
 
     def __init__(
         self,
-        model: PartialledOLS,
+        model: LinearModel,
         fit: PartialledFit,
         covariance: LinearCovariance,
         use_t: bool | None,
-        choice: LinearChoice | None = None,
+        choice: CovarianceChoice | None = None,
     ) -> None:
         self._choice = choice
         self._cluster_names: tuple[str, ...] = () if choice is None else choice.cluster_names
@@ -123,6 +124,14 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
             scale=_ssr(fit.resid, model.design.weights) / model.df_resid,
         )
         self._use_covariance(covariance, use_t)
+
+    def _comparison_column(self, alpha: float) -> ModelColumn:
+        from gifepanel.tables.compare_columns import linear_column
+
+        return linear_column(self, alpha)
+
+    def _new_rows(self, data: Any, effects: bool) -> NewRows:
+        return new_rows(self.model, self._fit, data, effects)
 
     def _use_covariance(self, covariance: LinearCovariance, use_t: bool | None) -> None:
         self._covariance = covariance
@@ -542,6 +551,6 @@ def _ssr(values: Array, weights: Array | None) -> float:
     return float(values @ values) if weights is None else float((weights * values) @ values)
 
 
-def partialled_results(model: Any, fit: Any, choice: LinearChoice, *, use_t: bool | None) -> Any:
+def partialled_results(model: Any, fit: Any, choice: CovarianceChoice, *, use_t: bool | None) -> Any:
     """Wrapped results of a fit with the covariance that was chosen."""
     return PartialledOLSResultsWrapper(PartialledOLSResults(model._at(fit), fit, choice(model, fit), use_t, choice))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -53,6 +53,11 @@ class ReportedResults(NeighbourMethods, JointTests, InheritedMethods, _Parent):
         return list(self.model.data.param_names)
 
     report_title = ""
+    _model_kind: ClassVar[str]  # "factors", "linear" or "cross-fitted"
+
+    def _terms(self) -> list[tuple[str, int | None]]:
+        """Regressor and group (0..K-1; None: of all) of every coefficient, in order."""
+        return [(name, None) for name in self._names]
 
     def summary(
         self,

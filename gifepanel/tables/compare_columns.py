@@ -11,14 +11,19 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.results.base import FactorResults
-from gifepanel.results.crossfitted import CrossFittedResults
-from gifepanel.results.grouped import GroupedIFEResults
-from gifepanel.results.partialled import PartialledOLSResults
 from gifepanel.tables.linear_summary import listed_controls
 from gifepanel.tables.summary import joined, without_errors
 
-__all__ = ["FACTS", "MORE_FACTS", "SPECIFICATION", "Estimate", "ModelColumn", "read_result"]
+__all__ = [
+    "FACTS",
+    "MORE_FACTS",
+    "SPECIFICATION",
+    "Estimate",
+    "ModelColumn",
+    "factor_column",
+    "linear_column",
+    "read_result",
+]
 
 SPECIFICATION = (
     "Factors",
@@ -94,8 +99,7 @@ def read_result(result: Any, position: int, alpha: float) -> ModelColumn:
     """
     raw = getattr(result, "_results", result)
     readers: list[tuple[Callable[[Any], bool], Callable[[Any, float], ModelColumn]]] = [
-        (lambda r: isinstance(r, FactorResults), _factor_column),
-        (lambda r: isinstance(r, PartialledOLSResults), _partialled_column),
+        (lambda r: hasattr(r, "_comparison_column"), lambda r, alpha: r._comparison_column(alpha)),
         (lambda r: type(r).__module__.startswith("linearmodels."), _linearmodels_column),
         (lambda r: all(hasattr(r, name) for name in ("params", "bse", "pvalues", "conf_int")), _statsmodels_column),
     ]
@@ -129,21 +133,17 @@ def _estimates(res: Any, alpha: float, terms: list[tuple[str, int | None]]) -> t
     )
 
 
-def _factor_column(res: Any, alpha: float) -> ModelColumn:
+def factor_column(res: Any, alpha: float) -> ModelColumn:
+    """The column of results of a model with factors."""
     sample, facts = res.sample, _fit_facts(res)
     facts |= {"Entities": f"{res.n_entities:,}", "Periods": f"{res.n_times:,}"}
     facts |= {"R-squared within": f"{res.rsquared_within:.3f}", "Factors": f"{res.n_factors}"}
     facts["Standard errors"] = _errors(res.cov_type, res._cluster_names, res._covariance.maxlags)
     if res.bias_correction != "none":
         facts["Bias correction"] = res.bias_correction_words.partition(" (")[0]
-    terms: list[tuple[str, int | None]] = [(name, None) for name in res._names]
-    n_columns, notes = 1, []
-    if isinstance(res, GroupedIFEResults):
-        n_columns = res.n_groups
-        facts["Groups"] = f"{res.n_groups}"
-        if n_columns > 1:
-            terms = _grouped_terms(res)
-            facts["Entities in group"] = tuple(f"{size:,}" for size in res.group_sizes)
+    facts |= res._group_facts()
+    terms = res._terms() if res.n_groups > 1 else [(name, None) for name in res._names]
+    notes = []
     if res.selection is not None:
         open_ones = [what for what in ("factors", "groups") if len(getattr(res.selection, what))]
         number = "number" if len(open_ones) == 1 else "numbers"
@@ -157,7 +157,7 @@ def _factor_column(res: Any, alpha: float) -> ModelColumn:
         str(sample.endog_name),
         tuple(in_order),
         "t" if res.use_t else "z",
-        n_columns,
+        res.n_groups,
         tuple(map(str, sample.absorbed)),
         facts,
         (*notes, *_on_variances(res)),
@@ -173,15 +173,8 @@ def _on_variances(res: Any) -> list[str]:
     return ["{name}: " + text.replace("{", "{{").replace("}", "}}")]
 
 
-def _grouped_terms(res: Any) -> list[tuple[str, int | None]]:
-    terms: list[tuple[str, int | None]] = [("", None)] * len(res._names)
-    for k, slots in enumerate(np.asarray(res._slots)):
-        for j, position in enumerate(slots):
-            terms[position] = (res._regressors[j], None if j in res._common else k)
-    return terms
-
-
-def _partialled_column(res: Any, alpha: float) -> ModelColumn:
+def linear_column(res: Any, alpha: float) -> ModelColumn:
+    """The column of results of partialled-out least squares."""
     design, facts = res.model.design, _fit_facts(res)
     if res.degrees.total:
         facts["R-squared within"] = f"{res.rsquared_within:.3f}"
@@ -193,7 +186,7 @@ def _partialled_column(res: Any, alpha: float) -> ModelColumn:
         facts |= {} if controls in ("none", "constant") else {"Controls": controls}
         panel = res.model.panel_index(required=False)
         facts |= {} if panel is None else {"Entities": f"{panel.n_entities:,}", "Periods": f"{panel.n_times:,}"}
-    if isinstance(res, CrossFittedResults):
+    if res.model.learner is not None:
         facts["Learner"] = ", ".join(dict.fromkeys(map(str, res.nuisance["learner"])))
         facts.pop("R-squared", None)
     notes = [] if res.absorption.converged else ["The absorption in {name} did not converge."]

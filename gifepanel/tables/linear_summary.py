@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,13 +10,10 @@ from gifepanel.tables.blocks import Notes, Pairs, Table
 from gifepanel.tables.coefficients import counted, number, probability, ratio
 from gifepanel.tables.summary import ReportParts, joined, notes_on_few, notes_on_variances
 
-if TYPE_CHECKING:
-    from gifepanel.results.partialled import PartialledOLSResults
-
 __all__ = ["few_clusters", "linear_covariance_words", "linear_report_parts", "listed_controls", "notes_on_sample"]
 
 
-def linear_report_parts(res: PartialledOLSResults) -> ReportParts:
+def linear_report_parts(res: Any) -> ReportParts:
     """Information, joint tests and notes."""
     design = res.model.design
     left = [

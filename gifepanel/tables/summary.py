@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from statsmodels.iolib.summary import Summary
@@ -15,9 +15,6 @@ from gifepanel.statsmodels_bridge.hypotheses import check_level
 from gifepanel.tables.blocks import Block, Notes, Pairs, Table, expanded
 from gifepanel.tables.coefficients import coefficient_blocks, coefficient_table, counted, number, probability
 from gifepanel.tables.printed import Printed
-
-if TYPE_CHECKING:
-    from gifepanel.results.selection import Selection
 
 __all__ = [
     "LAYOUTS",
@@ -174,7 +171,7 @@ def _information(res: Any) -> Pairs:
     return Pairs(tuple(left), tuple(right))
 
 
-def _chosen_from(selection: Selection | None, what: str) -> str:
+def _chosen_from(selection: Any, what: str) -> str:
     """ " of 0 to 8, by IC2" where the number was left open."""
     table = None if selection is None else getattr(selection, what)
     if table is None or not len(table):
@@ -266,7 +263,7 @@ def _note_on_groupings(minima: Any) -> list[str]:
     ]
 
 
-def _note_on_selection(selection: Selection) -> str:
+def _note_on_selection(selection: Any) -> str:
     chosen = []
     if len(selection.factors):
         span = f"{selection.factors.index[0]} to {selection.factors.index[-1]}"
@@ -277,7 +274,7 @@ def _note_on_selection(selection: Selection) -> str:
     return f"Chosen from the data: {joined(chosen)} (see .selection); inference takes it as given."
 
 
-def notes_on_edges(selection: Selection) -> list[str]:
+def notes_on_edges(selection: Any) -> list[str]:
     """What to say of a choice at the largest candidate, which may be the limit of the range and no optimum."""
     out = []
     for what, table, chosen in (
