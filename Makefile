@@ -24,9 +24,8 @@ demo: .venv/stamp-run
 	@$(BIN)/gifepanel demo
 
 test: .venv/stamp-dev
-	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -q -n $(JOBS)
-	@$(MAKE) --no-print-directory docs
+	@$(MAKE) --no-print-directory -j$(JOBS) -Otarget lint docs
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: .venv/stamp-dev
 	$(BIN)/ruff check .

@@ -402,11 +402,12 @@ def two_against_one(data, outcome):
 found = two_against_one(cigar, "log(sales)")
 one_slope = np.asarray(interactive.fittedvalues)
 noise = np.asarray(res.resid)
+DRAWS = 50
 rng = np.random.default_rng(1)
 placebo = pd.DataFrame(
     [
         two_against_one(cigar.assign(fake=one_slope + noise * rng.choice([-1.0, 1.0], 46)[state_codes]), "fake")
-        for _ in range(50)
+        for _ in range(DRAWS)
     ]
 )
 table = pd.DataFrame({"found": found, "chance: median": placebo.median(), "chance: 95 %": placebo.quantile(0.95)})

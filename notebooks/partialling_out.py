@@ -518,7 +518,8 @@ def estimates(frame):
     }
 
 
-draws = pd.DataFrame([estimates(draw(seed)) for seed in range(40)])
+DRAWS = 40
+draws = pd.DataFrame([estimates(draw(seed)) for seed in range(DRAWS)])
 error = draws.pop("standard error")
 summary = pd.DataFrame({"mean": draws.mean(), "bias": draws.mean() - 0.5, "std. deviation": draws.std()})
 print(summary.round(3).to_string())

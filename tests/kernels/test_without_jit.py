@@ -137,6 +137,6 @@ def test_same_numbers_interpreted(tmp_path):
 
 
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="interpreted already")
-@pytest.mark.parametrize("name", ["test_small", "test_passes", "test_kmeans", "test_joint", "test_product"])
-def test_kernel_tests_hold_interpreted(name):
-    interpreted("-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", f"tests/kernels/{name}.py")
+def test_kernel_tests_hold_interpreted():
+    names = ("test_small", "test_passes", "test_kmeans", "test_joint", "test_product")
+    interpreted("-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", *(f"tests/kernels/{n}.py" for n in names))
