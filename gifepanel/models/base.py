@@ -40,7 +40,7 @@ from gifepanel.results.selection import Selection
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedOptions
 from gifepanel.spellings.options import keywords, written
-from gifepanel.tables.summary import notes_on_edges
+from gifepanel.tables.factor_summary import notes_on_edges
 
 __all__ = ["FactorModel"]
 

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.page.html import details, scrolling
-from gifepanel.tables.blocks import Block, Table, render
+from gifepanel.tables.blocks import Block, Table
 from gifepanel.tables.coefficients import coefficient_blocks, number, probability
 from gifepanel.tables.markup import STYLE
+from gifepanel.tables.render import render
 
 __all__ = [
     "blocks_html",

@@ -436,9 +436,9 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
     @cached_property
     def _report_parts(self) -> Any:
         """What of the report does not depend on the level of the intervals."""
-        from gifepanel.tables.summary import report_parts
+        from gifepanel.tables.factor_summary import factor_report_parts
 
-        return report_parts(self)
+        return factor_report_parts(self)
 
     def remove_data(self) -> None:
         """Drop everything of the size of the sample; what doesn't need it is computed first and kept.

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.tables.blocks import WIDTH, Row, Span, Table, natural_width
+from gifepanel.tables.blocks import Row, Span, Table
+from gifepanel.tables.text import WIDTH, natural_width
 
 __all__ = ["coefficient_blocks", "coefficient_table", "counted", "number", "probability", "ratio"]
 

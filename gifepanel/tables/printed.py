@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gifepanel.tables.blocks import Block, render
+from gifepanel.tables.blocks import Block
+from gifepanel.tables.render import render
 
 __all__ = ["Printed"]
 

@@ -11,8 +11,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gifepanel.tables.blocks import Notes, Pairs, Span, Table, render
+from gifepanel.tables.blocks import Notes, Pairs, Span, Table
 from gifepanel.tables.coefficients import coefficient_blocks
+from gifepanel.tables.render import render
 from gifepanel.tables.text_width import centered, clip, columns, first_names, ljust, rjust, wrap
 
 ODD = "a漢\u0301é|&<_ \t\n😀"

@@ -1,0 +1,188 @@
+"""The printed report of models with factors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gifepanel.tables.blocks import Notes, Pairs, Table
+from gifepanel.tables.coefficients import counted, number, probability
+from gifepanel.tables.summary import ReportParts, joined, notes_on_few, notes_on_variances
+
+__all__ = ["factor_report_parts", "notes_on_edges"]
+
+
+def factor_report_parts(res: Any) -> ReportParts:
+    """The pieces of models with factors: information, groups, tests on residuals (none for a tiny panel), notes."""
+    tables = [*res._group_tables(), _diagnostics(res)]
+    return ReportParts(_information(res), tuple(t for t in tables if t is not None), Notes(tuple(_notes(res))))
+
+
+def _information(res: Any) -> Pairs:
+    sample = res.sample
+    left = [
+        ("Dep. variable", sample.endog_name),
+        ("Model", type(res.model).__name__),
+        ("Method", res._method),
+        ("Absorbed", ", ".join(sample.absorbed) or "none"),
+        ("Factors", f"{res.n_factors}{_chosen_from(res.selection, 'factors')}"),
+        *res._group_information(),
+        ("Covariance", covariance_words(res)),
+        ("Bias correction", res.bias_correction_words),
+        *([] if res.converged else [("Converged", "NO")]),
+    ]
+    right = [
+        ("Observations", f"{int(res.nobs)}"),
+        (f"Entities ({sample.entity_name})", f"{res.n_entities}"),
+        (f"Periods ({sample.time_name})", f"{res.n_times}"),
+        ("Df residuals", f"{int(res.df_resid)}"),
+        ("R-squared", f"{res.rsquared:.4f}"),
+        ("R-squared within", f"{res.rsquared_within:.4f}"),
+        ("Residual std. dev.", number(float(np.sqrt(res.mse_resid)))),
+        ("Log-likelihood", f"{res.llf:.2f}"),
+        ("AIC", f"{res.aic:.1f}"),
+        ("BIC", f"{res.bic:.1f}"),
+    ]
+    return Pairs(tuple(left), tuple(right))
+
+
+def _chosen_from(selection: Any, what: str) -> str:
+    """ " of 0 to 8, by IC2" where the number was left open."""
+    table = None if selection is None else getattr(selection, what)
+    if table is None or not len(table):
+        return ""
+    rule = f", by {selection.rule.upper()}" if what == "factors" and selection is not None else ""
+    return f" (of {table.index[0]} to {table.index[-1]}{rule})"
+
+
+def covariance_words(res: Any) -> str:
+    """The covariance of a model with factors, in words."""
+    found = res._covariance
+    ways = ", ".join(f"{name} ({n})" for name, n in zip(res._cluster_names, found.n_groups, strict=False))
+    kinds = {
+        "nonrobust": "nonrobust (iid)",
+        "HC0": "HC0 (heteroskedastic)",
+        "HC1": "HC1 (heteroskedastic)",
+        "HAC": f"HAC, {found.kernel}, {found.maxlags} lags",
+        "driscoll-kraay": f"Driscoll-Kraay, {found.kernel}, {found.maxlags} lags",
+        "cluster": f"clustered by {ways}",
+    }
+    return kinds[res.cov_type]
+
+
+def _diagnostics(res: Any) -> Table | None:
+    if res._diagnostics.empty:
+        return None
+    rows = []
+    for name, row in res._diagnostics.iterrows():
+        by_construction = abs(row.statistic) < 1e-8 * np.sqrt(res.mse_resid) and np.isnan(row.pvalue)
+        rows.append(
+            (
+                str(name),
+                number(0.0 if by_construction else row.statistic, 3),
+                probability(row.pvalue) or "-",
+                "zero by construction" if by_construction else str(row.null),
+            )
+        )
+    return Table(("Residual test", "statistic", "p-value", "null hypothesis"), (("", tuple(rows)),), text_last=True)
+
+
+# ---- notes
+
+
+def _notes(res: Any) -> list[str]:
+    parts = [part for part, there in (("effects", res.sample.absorbed), ("factors", res.n_factors)) if there]
+    with_slopes = joined(["slopes", *parts])
+    notes = [] if res.converged else [res._note_on_convergence()]
+    notes.append(
+        f"R-squared counts {with_slopes}{'' if res._centered else ', about zero since there is no constant'}"
+        + (f"; R-squared within is the share the slopes explain of what {joined(parts)} leave." if parts else ".")
+    )
+    if res.n_factors:
+        shares = joined([f"{100 * share:.1f}%" for share in res.factor_shares])
+        verb = "factor explains" if res.n_factors == 1 else "factors explain"
+        effects = " and additive effects" if res.sample.absorbed else ""
+        notes.append(f"The {verb} {shares} of what slopes{effects} leave of the outcome.")
+    if res.selection is not None:
+        notes.append(_note_on_selection(res.selection))
+        notes += notes_on_edges(res.selection)
+    if res.n_times < 10 and getattr(res, "n_groups", 1) > 1:
+        notes.append(
+            f"Groups are found from {res.n_times} periods of each entity: with fewer than 10, many entities may be in "
+            "another group than their own, and standard errors take the groups as known (see .membership)."
+        )
+    notes += res._group_notes()
+    notes += _notes_on_inference(res)
+    notes += _notes_on_sample(res)
+    minima = res.minima
+    if "n_groupings" in minima:
+        notes += _note_on_groupings(minima)
+        minima = minima[minima["n_starts"] > 0]
+    if len(minima) > 1:
+        notes.append(
+            f"Least squares with factors has local minima: {len(minima)} found from {minima['n_starts'].sum()} "
+            f"starts. The best is reported; the next has a sum of squares {minima['excess_percent'].iloc[1]:.3g}% "
+            "higher (see .minima)."
+        )
+    return notes
+
+
+def _note_on_groupings(minima: Any) -> list[str]:
+    """A word where the best grouping was met once only, out of many minima."""
+    tried = int(minima["n_groupings"].sum())
+    if minima["n_groupings"].iloc[0] > 1:
+        return []
+    return [
+        f"Of {tried} groupings tried, one alone led to the smallest sum of squares (see .minima): there may be better "
+        "ones, which fit(n_starts=10) searches for longer."
+    ]
+
+
+def _note_on_selection(selection: Any) -> str:
+    chosen = []
+    if len(selection.factors):
+        span = f"{selection.factors.index[0]} to {selection.factors.index[-1]}"
+        chosen.append(f"the number of factors ({span}) by {selection.rule.upper()}")
+    if len(selection.groups):
+        span = f"{selection.groups.index[0]} to {selection.groups.index[-1]}"
+        chosen.append(f"the number of groups ({span}) by an information criterion")
+    return f"Chosen from the data: {joined(chosen)} (see .selection); inference takes it as given."
+
+
+def notes_on_edges(selection: Any) -> list[str]:
+    """What to say of a choice at the largest candidate, which may be the limit of the range and no optimum."""
+    out = []
+    for what, table, chosen in (
+        ("factors", selection.factors, selection.n_factors),
+        ("groups", selection.groups, selection.n_groups),
+    ):
+        if len(table) > 1 and chosen == table.index[-1]:
+            out.append(
+                f"The number of {what}, {chosen}, is the largest of those tried: the criterion may go on falling; it "
+                "says nothing of more."
+            )
+    return out
+
+
+def _notes_on_inference(res: Any) -> list[str]:
+    notes = []
+    if res.bias_correction == "dynamic":
+        why = "A lag of the outcome is among the regressors" if res.model._lags else "Regressors are predetermined"
+        asked = ", without being asked for; bias_correction=False leaves it in." if res.model._lags else "."
+        notes.append(f"{why}: their bias of order 1/T was corrected (B1 of Moon and Weidner 2017){asked}")
+    elif res.bias_correction != "none":
+        notes.append(f"Coefficients are corrected for bias: {res.bias_correction_words}.")
+    if not res.cov_kwds["ssc"]:
+        notes.append("The covariance has no small-sample factor (ssc=False).")
+    return notes + notes_on_variances(res) + notes_on_few(res, "use_t=True compares with t")
+
+
+def _notes_on_sample(res: Any) -> list[str]:
+    sample, notes = res.sample, []
+    if sample.dropped:
+        notes.append(f"Dropped, since effects or other regressors span them: {', '.join(sample.dropped)}.")
+    if sample.n_incomplete:
+        lost = ", ".join(f"{name} in {count}" for name, count in sample.incomplete.items())
+        notes.append(f"{counted(sample.n_incomplete, 'row')} left out for missing values or lags: {lost}.")
+    return notes
