@@ -18,7 +18,8 @@ from common import Runner, markdown_table, median_time, one_thread, parser, writ
 
 import gifepanel as gife
 from gifepanel.solvers.arrays import prepare
-from gifepanel.solvers.grouped import GroupedOptions, fit_grouped, fit_penalized
+from gifepanel.solvers.grouped import GroupedOptions, fit_grouped
+from gifepanel.solvers.penalized import fit_penalized
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Row = dict[str, Any]

@@ -1,0 +1,319 @@
+"""The penalised stage of grouped interactive fixed effects: starting centres, the sweep, the descent (Su & Ju 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from gifepanel.kernels.passes import cross_moments
+from gifepanel.solvers.arrays import (
+    Array,
+    Components,
+    PanelArrays,
+    UnitQuadratics,
+    principal_components,
+    rescaled,
+    residuals,
+    unit_quadratics,
+)
+from gifepanel.solvers.canonical import Canonical, canonical
+from gifepanel.solvers.classify import Metric, slope_distances
+from gifepanel.solvers.descent import criterion, descend
+from gifepanel.solvers.heterogeneous import Centres, HeterogeneousFit, heterogeneous_slopes, kmeans_centres
+from gifepanel.solvers.penalty import scale_free_kappa
+from gifepanel.solvers.sweep import SweepResult, sweep
+
+__all__ = [
+    "GroupedOptions",
+    "GroupedPart",
+    "PenalizedFit",
+    "canonical_options",
+    "fit_penalized",
+    "grouped_part",
+    "penalized_back",
+    "penalized_stage",
+    "standardized",
+    "starting_centres",
+]
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+_UNPOLISHED = 1e-4
+
+
+@dataclass(frozen=True)
+class GroupedOptions:
+    """How to fit.
+
+    Attributes
+    ----------
+    kappa : float, optional
+        Weight of the penalty; None takes the scale-free rule with `kappa_scale`.
+    kappa_scale : float
+    standardize : bool
+        Measure distances between slopes on regressors whose root mean square, once the starting factors are taken
+        out, is one: then they do not depend on units of measurement, nor on how much of a regressor is common.
+    start : {"kmeans", "zero"} or ndarray, shape (K, p)
+        Starting centres, in the units of the data.
+    n_starts : int
+        Distinct K-means partitions carried through; the smallest sum of squares after classification is kept. The
+        search has so many times its usual patience.
+    n_restarts : int
+        Restarts of K-means.
+    search : bool
+        Search for groupings with a smaller sum of squares than the one that the penalised estimates lead to. Only for
+        "refined" groups that start from K-means: everything else is an algorithm as published, or a start of one's own.
+    n_audit : int
+        Further starts of the least squares, groups given: pooled, zero, heterogeneous, random.
+    seed : int or Generator
+    polish : bool
+        Finish the sweep with the exact descent on Q.
+    classify : {"refined", "nearest"}
+    metric : {"absolute", "relative", "mahalanobis"}
+    common : sequence of int
+        Regressors whose slope is the same in all groups. The penalised stage takes it from the start (unit slopes of
+        the others, this one shared); the least squares after classification estimates it jointly.
+    tol : float
+    max_iter : int
+    sweep_tol, max_sweeps : float, int
+        Without the descent the sweep goes on to 1e-4 at least.
+    """
+
+    kappa: float | None = None
+    kappa_scale: float = 1.0
+    standardize: bool = True
+    start: Literal["kmeans", "zero"] | Array = "kmeans"
+    n_starts: int = 1
+    n_restarts: int = 20
+    search: bool = True
+    n_audit: int = 4
+    seed: Any = 0
+    polish: bool = True
+    classify: Literal["refined", "nearest"] = "refined"
+    metric: Metric = "absolute"
+    common: Sequence[int] = ()
+    tol: float = 1e-7
+    max_iter: int = 300
+    sweep_tol: float = 1e-2
+    max_sweeps: int = 20
+
+    @property
+    def start_is_kmeans(self) -> bool:
+        """Whether starting centres are ours to choose."""
+        return isinstance(self.start, str) and self.start == "kmeans"
+
+
+@dataclass(frozen=True)
+class PenalizedFit:
+    """The penalised estimates before classification, in the units of the solver's regressors.
+
+    Attributes
+    ----------
+    unit_params : ndarray, shape (N, p)
+    centers : ndarray, shape (K, p)
+    fused : ndarray of bool, shape (N,)
+        Units that sit on a centre.
+    criterion : float
+        Q(unit_params, centers).
+    kappa, kappa_scale : float
+        `kappa_scale` is NaN where a raw kappa was given.
+    path : tuple of float
+        Q after the sweep and after every iteration of the descent.
+    sweep_path : tuple of float
+        Q after every sweep, at the slopes of its last step; the sweep is not a descent, so it may rise.
+    fused_share : tuple of float
+        By sweep.
+    n_sweeps, n_iter : int
+    converged : bool
+    distances : ndarray, shape (N, K)
+        In the metric of classification.
+    """
+
+    unit_params: Array
+    centers: Array
+    fused: np.ndarray[Any, np.dtype[np.bool_]]
+    criterion: float
+    kappa: float
+    kappa_scale: float
+    path: tuple[float, ...]
+    sweep_path: tuple[float, ...]
+    fused_share: tuple[float, ...]
+    n_sweeps: int
+    n_iter: int
+    converged: bool
+    distances: Array
+
+
+def fit_penalized(
+    data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptions | None = None
+) -> PenalizedFit:
+    """Start, sweep and descent alone: the penalised slopes and centres of Su & Ju (2018, eq. 2.7), nothing after."""
+    options = options or GroupedOptions()
+    form = canonical(data, rescale=options.standardize)
+    inner = canonical_options(options, form, n_groups)
+    data = form.data
+    start = heterogeneous_slopes(data, n_factors, common=inner.common)
+    if inner.standardize:
+        data, start = standardized(data, start)
+    part = grouped_part(data, start, inner.common)
+    fit = penalized_stage(part.data, n_factors, inner, part.start, starting_centres(part, n_groups, inner)[0])[0]
+    fit = replace(fit, unit_params=part.with_common(fit.unit_params), centers=part.with_common(fit.centers))
+    return penalized_back(fit, form, n_groups, options.metric)
+
+
+def canonical_options(options: GroupedOptions, form: Canonical, n_groups: int) -> GroupedOptions:
+    """The same options for the canonical panel."""
+    start, kappa = options.start, options.kappa
+    if not isinstance(start, str):
+        start = form.centres(np.asarray(start, dtype=float))
+    if kappa is not None:
+        kappa = kappa * form.size ** (n_groups - 2)
+    return replace(options, start=start, kappa=kappa, common=form.columns_of(options.common))
+
+
+def standardized(data: PanelArrays, start: HeterogeneousFit) -> tuple[PanelArrays, HeterogeneousFit]:
+    """Both on regressors of root mean square one after the starting factors."""
+    n, t, _ = data.shape
+    rms = np.sqrt(np.maximum(np.einsum("npp->p", start.quadratics.a), 0.0) / (n * t))
+    rms = np.where(rms > 0.0, rms, 1.0)
+    data = rescaled(data, rms)
+    q = start.quadratics
+    q = UnitQuadratics(q.a / (rms[:, None] * rms), q.c / rms, q.s)
+    return data, replace(start, beta=start.beta * rms, quadratics=q)
+
+
+@dataclass(frozen=True)
+class GroupedPart:
+    """The problem in the regressors whose slopes differ across groups, the common ones taken out at their start.
+
+    Attributes
+    ----------
+    data : PanelArrays
+    start : HeterogeneousFit
+    free, common : ndarray of int64
+        Columns.
+    gamma : ndarray
+        Slopes of the common columns.
+    """
+
+    data: PanelArrays
+    start: HeterogeneousFit
+    free: IntArray
+    common: IntArray
+    gamma: Array
+
+    def with_common(self, slopes: Array) -> Array:
+        """Slopes (m, p) of all regressors from those of the free ones."""
+        if not self.common.size:
+            return slopes
+        out = np.empty((len(slopes), self.free.size + self.common.size))
+        out[:, self.free] = slopes
+        out[:, self.common] = self.gamma
+        return out
+
+
+def grouped_part(data: PanelArrays, start: HeterogeneousFit, common: Sequence[int]) -> GroupedPart:
+    w = np.asarray(sorted(common), dtype=np.int64)
+    x = np.setdiff1d(np.arange(data.shape[2]), w)
+    if not w.size:
+        return GroupedPart(data, start, x, w, np.empty(0))
+    gamma = start.beta[0, w]
+    y = data.y - np.einsum("nwt,w->nt", data.xt[:, w], gamma)
+    xt = np.ascontiguousarray(data.xt[:, x])
+    xx, xy, yy = cross_moments(y, xt)
+    part = replace(data, y=y, xt=xt, xx=xx, xy=xy, yy=yy, scale=data.scale[x])
+    quadratics = unit_quadratics(part, start.components.factors, start.components.time_effect)
+    return GroupedPart(
+        part, replace(start, beta=np.ascontiguousarray(start.beta[:, x]), quadratics=quadratics), x, w, gamma
+    )
+
+
+def starting_centres(part: GroupedPart, n_groups: int, options: GroupedOptions) -> list[Centres]:
+    start = part.start
+    p = start.beta.shape[1]
+    if options.start_is_kmeans:
+        rng = np.random.default_rng(options.seed)
+        return kmeans_centres(start, n_groups, rng, n_restarts=max(options.n_restarts, 2 * options.n_starts))
+    if isinstance(options.start, str):
+        alpha = np.zeros((n_groups, p))
+    else:
+        alpha = np.asarray(options.start, dtype=float)[:, part.free] * part.data.scale
+    return [Centres(alpha.copy(), np.zeros(len(start.beta), dtype=np.int64), np.nan, 1, 1)]
+
+
+def penalized_stage(
+    data: PanelArrays, n_factors: int, options: GroupedOptions, start: HeterogeneousFit, centres: Centres
+) -> tuple[PenalizedFit, Components]:
+    n, t, _ = data.shape
+    kappa, scale = options.kappa, float("nan")
+    if kappa is None:
+        scale = options.kappa_scale
+        kappa = scale_free_kappa(scale, float(np.sqrt(start.ssr / (n * t))), t, centres.alpha)
+    tol = options.sweep_tol if options.polish else min(options.sweep_tol, _UNPOLISHED)
+    swept = sweep(data, n_factors, kappa, centres.alpha, start.beta, tol=tol, max_iter=options.max_sweeps)
+    if not options.polish:
+        return _unpolished(data, n_factors, kappa, scale, swept, options)
+    done = descend(data, n_factors, kappa, swept.alpha, swept.copies[-1], tol=options.tol, max_iter=options.max_iter)
+    quadratics = unit_quadratics(data, done.components.factors, done.components.time_effect)
+    fit = PenalizedFit(
+        done.beta,
+        done.alpha,
+        done.at >= 0,
+        done.criterion,
+        kappa,
+        scale,
+        done.path,
+        (*swept.path, done.path[0]) if swept.n_iter else (),
+        swept.fused_share,
+        swept.n_iter,
+        done.n_iter,
+        done.converged,
+        slope_distances(done.beta, done.alpha, options.metric, quadratics),
+    )
+    return fit, done.components
+
+
+def _unpolished(
+    data: PanelArrays, n_factors: int, kappa: float, scale: float, swept: SweepResult, options: GroupedOptions
+) -> tuple[PenalizedFit, Components]:
+    """The sweep as published: each centre is compared with the slopes of its own step."""
+    quadratics = unit_quadratics(data, swept.components.factors, swept.components.time_effect)
+    distances = slope_distances(swept.copies, swept.alpha, options.metric, quadratics)
+    nearest = distances.argmin(axis=1)
+    units = np.arange(len(nearest))
+    beta = swept.copies[nearest, units]
+    components = principal_components(residuals(data, beta), n_factors, time_effects=data.time_effects)
+    value = criterion(data, components.ssr, kappa, beta, swept.alpha)
+    fit = PenalizedFit(
+        beta,
+        swept.alpha,
+        swept.fused[nearest, units],
+        value,
+        kappa,
+        scale,
+        (value,),
+        (*swept.path, value),
+        swept.fused_share,
+        swept.n_iter,
+        0,
+        swept.converged,
+        distances,
+    )
+    return fit, components
+
+
+def penalized_back(fit: PenalizedFit, form: Canonical, n_groups: int, metric: Metric) -> PenalizedFit:
+    squared = form.size**2
+    return replace(
+        fit,
+        unit_params=form.units_back(form.slopes_back(fit.unit_params)),
+        centers=form.slopes_back(fit.centers),
+        fused=form.units_back(fit.fused),
+        criterion=fit.criterion * squared,
+        kappa=fit.kappa * form.size ** (2 - n_groups),
+        path=tuple(value * squared for value in fit.path),
+        sweep_path=tuple(value * squared for value in fit.sweep_path),
+        distances=form.units_back(fit.distances) * (1.0 if metric == "relative" else form.size),
+    )
