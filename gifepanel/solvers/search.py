@@ -8,8 +8,9 @@ those with the least to lose first, and the factors follow (the exchanges of Har
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from math import comb, factorial
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,13 @@ _EXACT_TOL, _EXACT_ROUNDS = 1e-10, 400
 _HELD = 8
 # a move that costs more than this share of the entity's sum of squares is not tried
 _DEAR = 0.5
+_SHARES = (0.15, 0.35)
 _SAME, _NEAR, _NEAREST = 1e-9, 1e-5, 3
 # floating-point operations between improvements that a small panel is given, and bounds on the swaps they pay for
 _WORK, _FEWEST, _MOST = 5e5, 8, 60
 _ROUNDS_AT_MOST = 6
+# so many groupings are all tried
+_ALL = 301
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,16 @@ class Grouping:
     effect: Array
     ssr: float
     reached: int
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Units at the best slopes and some factors: quadratics, own slopes (N, p), cumulated gaps to these (N,)."""
+
+    factors: Array
+    quadratics: UnitQuadratics
+    own: Array
+    gap: Array
 
 
 @dataclass
@@ -103,32 +117,59 @@ class _Search:
     def quadratics(self, factors: Array, effect: Array) -> UnitQuadratics:
         return unit_quadratics(self.data, factors * np.sqrt(self.data.y.shape[1]), effect)
 
-    def swap(self, factors: Array | None = None) -> None:
+    def swap(self, at: _Fitted) -> None:
         """One group's slopes from an entity that is drawn by how badly its group fits it, then a descent."""
-        best = self._best
-        factors = best.factors if factors is None else factors
-        q = self.quadratics(factors, best.effect)
-        own, _ = unit_minimisers(q)
-        alpha = best.theta[self.slots]
-        losses = unit_ssr(q.a, q.c, q.s, alpha)
-        gap = np.cumsum(np.maximum(losses.min(axis=1) - (q.s - np.einsum("np,np->n", q.c, own)), 0.0))
         draw = self.rng.random(2)
-        unit = min(int(np.searchsorted(gap, draw[0] * gap[-1], side="right")), len(gap) - 1)
+        unit = min(int(np.searchsorted(at.gap, draw[0] * at.gap[-1], side="right")), len(at.gap) - 1)
+        alpha = self._best.theta[self.slots]
         group = int(draw[1] * len(alpha))
-        alpha[group, self.free] = own[unit, self.free]
+        alpha[group, self.free] = at.own[unit, self.free]
+        q = at.quadratics
         losses = unit_ssr(q.a, q.c, q.s, alpha)
         groups = fill_empty(losses.argmin(axis=1).astype(np.int64), losses)
-        self.descend(Grouping(groups, best.theta, factors, best.effect, np.inf, 0))
+        self.descend(Grouping(groups, self._best.theta, at.factors, self._best.effect, np.inf, 0))
 
-    def swaps(self, number: int, other: Array) -> None:
-        """Swaps at the factors of the best grouping, at `other` and at random ones, in turn."""
+    def fitted(self, factors: Array) -> _Fitted:
+        """The units under the best slopes and other factors."""
+        best = self._best
+        q = self.quadratics(factors, best.effect)
+        own, _ = unit_minimisers(q)
+        losses = unit_ssr(q.a, q.c, q.s, best.theta[self.slots])
+        gap = losses.min(axis=1) - (q.s - np.einsum("np,np->n", q.c, own))
+        return _Fitted(factors, q, own, np.cumsum(np.maximum(gap, 0.0)))
+
+    def random_factors(self, like: Array) -> Array:
+        return np.asarray(np.linalg.qr(self.rng.standard_normal(like.shape))[0])
+
+    def every(self, other: Array) -> None:
+        """All groupings, at `other` and at the factors of the best grouping."""
+        for groups in partitions(len(self.data.y), len(self.slots)):
+            for factors in (other, self._best.factors):
+                self.descend(Grouping(groups, self._best.theta, factors, self._best.effect, np.inf, 0), held=True)
+
+    def shake(self, share: float) -> None:
+        """A share of the units to groups at random, then a descent."""
+        best = self._best
+        n, k = len(best.groups), len(self.slots)
+        number = min(max(2, round(share * n)), n)
+        groups = best.groups.copy()
+        groups[self.rng.permutation(n)[:number]] = self.rng.integers(k, size=number)
+        self.descend(Grouping(groups, best.theta, best.factors, best.effect, np.inf, 0), held=True)
+
+    def leaps(self, number: int, other: Array) -> None:
+        """Swaps and shakes in turn; swaps at the factors of the best grouping, at random ones and at `other`."""
+        best = None
         for turn in range(number):
-            factors = None
-            if other.shape[1] and turn % 4 == 1:
-                factors = np.linalg.qr(self.rng.standard_normal(other.shape))[0]
-            elif turn % 4 == 3:
-                factors = other
-            self.swap(factors)
+            if turn % 2:
+                self.shake(_SHARES[turn // 2 % len(_SHARES)])
+                continue
+            if self._best is not best:
+                best = self._best
+                here, there = self.fitted(best.factors), self.fitted(other)
+            at = there if turn % 8 == 6 else here
+            if turn % 8 == 2 and other.shape[1]:
+                at = self.fitted(self.random_factors(other))
+            self.swap(at)
 
     def moves(self, number: int) -> None:
         """Move single entities, the `number` most promising ones, until no move lowers the sum of squares."""
@@ -177,6 +218,25 @@ def _key(groups: IntArray) -> bytes:
     return bytes(np.argsort(np.argsort(first))[inverse].astype(np.int16).tobytes())
 
 
+def partitions(n: int, k: int) -> Iterator[IntArray]:
+    """All partitions of n units into k groups, the first unit in the first group, and so on."""
+
+    def extended(groups: list[int], used: int) -> Iterator[IntArray]:
+        if len(groups) == n:
+            yield np.array(groups, dtype=np.int64)
+            return
+        fewest = used if n - len(groups) == k - used else 0
+        for label in range(fewest, min(used + 1, k)):
+            yield from extended([*groups, label], max(used, label + 1))
+
+    yield from extended([], 0)
+
+
+def n_partitions(n: int, k: int) -> int:
+    """Stirling's number of the second kind."""
+    return sum((-1) ** (k - j) * comb(k, j) * j**n for j in range(k + 1)) // factorial(k)
+
+
 def search_groupings(
     data: PanelArrays,
     slots: IntArray,
@@ -212,9 +272,11 @@ def search_groupings(
         )
     r = other.shape[1]
     number = patience * int(np.clip(_WORK / (n * t * (p * r + 4 * r + p)), _FEWEST, _MOST))
+    if n_partitions(n, len(slots)) <= _ALL:
+        search.every(other)
     for _ in range(_ROUNDS_AT_MOST):
         before = search._best.ssr
-        search.swaps(number, other)
+        search.leaps(number, other)
         search.moves(number)
         if not search._best.ssr < before * (1.0 - _SAME):
             break
