@@ -9,7 +9,8 @@ those with the least to lose first, and the factors follow (the exchanges of Har
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from heapq import nsmallest
 from math import comb, factorial
 from typing import Any
 
@@ -29,7 +30,7 @@ _EXACT_TOL, _EXACT_ROUNDS = 1e-10, 400
 _HELD = 8
 # a move that costs more than this share of the entity's sum of squares is not tried
 _DEAR = 0.5
-_SHARES = (0.15, 0.35)
+_SHAKEN, _POOL = 0.15, 4
 _SAME, _NEAR, _NEAREST = 1e-9, 1e-5, 3
 # floating-point operations between improvements that a small panel is given, and bounds on the swaps they pay for
 _WORK, _FEWEST, _MOST = 5e5, 8, 60
@@ -72,8 +73,9 @@ class Grouping:
 
 @dataclass(frozen=True)
 class _Fitted:
-    """Units at the best slopes and some factors: quadratics, own slopes (N, p), cumulated gaps to these (N,)."""
+    """Units under the slopes of a grouping and some factors: quadratics, own slopes (N, p), cumulated gaps (N,)."""
 
+    grouping: Grouping
     factors: Array
     quadratics: UnitQuadratics
     own: Array
@@ -87,6 +89,7 @@ class _Search:
     free: IntArray
     rng: np.random.Generator
     found: dict[bytes, Grouping] = field(default_factory=dict)
+    fits: dict[bytes, _Fitted] = field(default_factory=dict)
     best: Grouping | None = None
 
     def descend(self, start: Grouping, *, held: bool = False, exact: bool = False) -> Grouping:
@@ -117,59 +120,61 @@ class _Search:
     def quadratics(self, factors: Array, effect: Array) -> UnitQuadratics:
         return unit_quadratics(self.data, factors * np.sqrt(self.data.y.shape[1]), effect)
 
+    def fitted(self, key: bytes, factors: Array | None = None) -> _Fitted:
+        """The units under the slopes of a grouping found, at its factors or others."""
+        grouping = self.found[key]
+        known = self.fits.get(key)
+        if factors is None and known is not None and known.grouping.ssr == grouping.ssr:
+            return known
+        here = grouping.factors if factors is None else factors
+        q = self.quadratics(here, grouping.effect)
+        own, _ = unit_minimisers(q)
+        losses = unit_ssr(q.a, q.c, q.s, grouping.theta[self.slots])
+        gap = losses.min(axis=1) - (q.s - np.einsum("np,np->n", q.c, own))
+        fit = _Fitted(grouping, here, q, own, np.cumsum(np.maximum(gap, 0.0)))
+        if factors is None:
+            self.fits[key] = fit
+        return fit
+
     def swap(self, at: _Fitted) -> None:
         """One group's slopes from an entity that is drawn by how badly its group fits it, then a descent."""
         draw = self.rng.random(2)
         unit = min(int(np.searchsorted(at.gap, draw[0] * at.gap[-1], side="right")), len(at.gap) - 1)
-        alpha = self._best.theta[self.slots]
+        alpha = at.grouping.theta[self.slots]
         group = int(draw[1] * len(alpha))
         alpha[group, self.free] = at.own[unit, self.free]
         q = at.quadratics
         losses = unit_ssr(q.a, q.c, q.s, alpha)
         groups = fill_empty(losses.argmin(axis=1).astype(np.int64), losses)
-        self.descend(Grouping(groups, self._best.theta, at.factors, self._best.effect, np.inf, 0))
+        self.descend(replace(at.grouping, groups=groups, factors=at.factors))
 
-    def fitted(self, factors: Array) -> _Fitted:
-        """The units under the best slopes and other factors."""
-        best = self._best
-        q = self.quadratics(factors, best.effect)
-        own, _ = unit_minimisers(q)
-        losses = unit_ssr(q.a, q.c, q.s, best.theta[self.slots])
-        gap = losses.min(axis=1) - (q.s - np.einsum("np,np->n", q.c, own))
-        return _Fitted(factors, q, own, np.cumsum(np.maximum(gap, 0.0)))
+    def shake(self, start: Grouping) -> None:
+        """A share of the entities to groups drawn at random, then a descent."""
+        n, k = len(start.groups), len(self.slots)
+        number = min(max(2, round(_SHAKEN * n)), n)
+        groups = start.groups.copy()
+        groups[self.rng.permutation(n)[:number]] = self.rng.integers(k, size=number)
+        self.descend(replace(start, groups=groups), held=True)
 
-    def random_factors(self, like: Array) -> Array:
-        return np.asarray(np.linalg.qr(self.rng.standard_normal(like.shape))[0])
+    def leaps(self, number: int) -> None:
+        """Swaps and shakes in turn, each from one of the best groupings so far; a swap in four at random factors."""
+        r = self._best.factors.shape
+        for turn in range(number):
+            near = nsmallest(_POOL, self.found, key=lambda key: self.found[key].ssr)
+            key = near[int(self.rng.integers(len(near)))]
+            if turn % 2:
+                self.shake(self.found[key])
+            else:
+                self.swap(self.fitted(key, self.random_factors(r) if r[1] and turn % 8 == 6 else None))
+
+    def random_factors(self, shape: tuple[int, ...]) -> Array:
+        return np.asarray(np.linalg.qr(self.rng.standard_normal(shape))[0])
 
     def every(self, other: Array) -> None:
         """All groupings, at `other` and at the factors of the best grouping."""
         for groups in partitions(len(self.data.y), len(self.slots)):
             for factors in (other, self._best.factors):
                 self.descend(Grouping(groups, self._best.theta, factors, self._best.effect, np.inf, 0), held=True)
-
-    def shake(self, share: float) -> None:
-        """A share of the units to groups at random, then a descent."""
-        best = self._best
-        n, k = len(best.groups), len(self.slots)
-        number = min(max(2, round(share * n)), n)
-        groups = best.groups.copy()
-        groups[self.rng.permutation(n)[:number]] = self.rng.integers(k, size=number)
-        self.descend(Grouping(groups, best.theta, best.factors, best.effect, np.inf, 0), held=True)
-
-    def leaps(self, number: int, other: Array) -> None:
-        """Swaps and shakes in turn; swaps at the factors of the best grouping, at random ones and at `other`."""
-        best = None
-        for turn in range(number):
-            if turn % 2:
-                self.shake(_SHARES[turn // 2 % len(_SHARES)])
-                continue
-            if self._best is not best:
-                best = self._best
-                here, there = self.fitted(best.factors), self.fitted(other)
-            at = there if turn % 8 == 6 else here
-            if turn % 8 == 2 and other.shape[1]:
-                at = self.fitted(self.random_factors(other))
-            self.swap(at)
 
     def moves(self, number: int) -> None:
         """Move single entities, the `number` most promising ones, until no move lowers the sum of squares."""
@@ -276,7 +281,7 @@ def search_groupings(
         search.every(other)
     for _ in range(_ROUNDS_AT_MOST):
         before = search._best.ssr
-        search.leaps(number, other)
+        search.leaps(number)
         search.moves(number)
         if not search._best.ssr < before * (1.0 - _SAME):
             break
