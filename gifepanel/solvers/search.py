@@ -27,13 +27,13 @@ __all__ = ["Grouping", "Start", "search_groupings"]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _TOL, _ROUNDS = 1e-7, 60
 _EXACT_TOL, _EXACT_ROUNDS = 1e-10, 400
-_HELD = 8
+_HELD = 5
 # a move that costs more than this share of the entity's sum of squares is not tried
 _DEAR = 0.5
 _SHAKEN, _POOL = 0.15, 4
 _SAME, _NEAR, _NEAREST = 1e-9, 1e-5, 3
 # floating-point operations between improvements that a small panel is given, and bounds on the swaps they pay for
-_WORK, _FEWEST, _MOST = 5e5, 8, 60
+_WORK, _FEWEST, _MOST = 5e5, 6, 60
 _ROUNDS_AT_MOST = 6
 # so many groupings are all tried
 _ALL = 301
@@ -107,7 +107,7 @@ class _Search:
         ssr = alternate(
             *moments, self.slots, groups, theta, factors, effect, data.time_effects, True, rounds, tol, cutoff
         )[0]
-        key = _key(groups)
+        key = _key(groups, len(self.slots))
         known = self.found.get(key)
         reached = known.reached + (not exact) if known else 1
         if known is None or ssr < known.ssr:
@@ -217,10 +217,12 @@ class _Search:
         return self.best
 
 
-def _key(groups: IntArray) -> bytes:
+def _key(groups: IntArray, k: int) -> bytes:
     """The partition, whatever the labels."""
-    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
-    return bytes(np.argsort(np.argsort(first))[inverse].astype(np.int16).tobytes())
+    first = (groups == np.arange(k)[:, None]).argmax(axis=1)
+    rank = np.empty(k, dtype=np.int16)
+    rank[first.argsort(kind="stable")] = np.arange(k)
+    return rank[groups].tobytes()
 
 
 def partitions(n: int, k: int) -> Iterator[IntArray]:
@@ -276,7 +278,7 @@ def search_groupings(
             Grouping(start.groups, np.zeros(int(slots.max()) + 1), other, start.components.time_effect, np.inf, 0)
         )
     r = other.shape[1]
-    number = patience * int(np.clip(_WORK / (n * t * (p * r + 4 * r + p)), _FEWEST, _MOST))
+    number = patience * int(np.clip(_WORK / (n * t * (p * max(r, 1) + 4 * max(r, 1) + p)), _FEWEST, _MOST))
     if n_partitions(n, len(slots)) <= _ALL:
         search.every(other)
     for _ in range(_ROUNDS_AT_MOST):
