@@ -113,28 +113,34 @@ def _slopes(a, c, slots, groups, theta, gram, rhs):
 
 
 @jit
+def _loss(a, c, s, slots, theta, i, k):
+    """Sum of squares of unit `i` under the slopes of group `k`."""
+    p = c.shape[1]
+    v = s[i]
+    for j in range(p):
+        w = -2.0 * c[i, j]
+        for h in range(p):
+            w += a[i, j, h] * theta[slots[k, h]]
+        v += w * theta[slots[k, j]]
+    return v
+
+
+@jit
 def _assign(a, c, s, slots, theta, groups, loss, counts):
-    """Every unit to the group that fits it best, none left empty; returns (units moved, sum of squares)."""
-    n, p = c.shape
+    """Every unit to the group that fits it best, none left empty; returns the number of units moved."""
+    n = s.shape[0]
     k_groups = slots.shape[0]
     moved = 0
-    total = 0.0
     counts[:] = 0
     for i in range(n):
         best = np.inf
         arg = 0
         for k in range(k_groups):
-            v = s[i]
-            for j in range(p):
-                w = -2.0 * c[i, j]
-                for h in range(p):
-                    w += a[i, j, h] * theta[slots[k, h]]
-                v += w * theta[slots[k, j]]
+            v = _loss(a, c, s, slots, theta, i, k)
             if v < best:
                 best = v
                 arg = k
         loss[i] = best
-        total += best
         if groups[i] != arg:
             groups[i] = arg
             moved += 1
@@ -150,22 +156,14 @@ def _assign(a, c, s, slots, theta, groups, loss, counts):
                 groups[worst] = k
                 counts[k] = 1
                 moved += 1
-    return moved, total
+    return moved
 
 
 @jit
 def _own_losses(a, c, s, slots, theta, groups):
-    n, p = c.shape
     total = 0.0
-    for i in range(n):
-        k = groups[i]
-        v = s[i]
-        for j in range(p):
-            w = -2.0 * c[i, j]
-            for h in range(p):
-                w += a[i, j, h] * theta[slots[k, h]]
-            v += w * theta[slots[k, j]]
-        total += v
+    for i in range(s.shape[0]):
+        total += _loss(a, c, s, slots, theta, i, groups[i])
     return total
 
 
@@ -220,7 +218,7 @@ def alternate(y, xt, xx, xy, yy, slots, groups, theta, factors, effect, time_eff
         moved = 0
         if reassign:
             for _ in range(4):
-                now, _total = _assign(a, c, s, slots, theta, groups, loss, counts)
+                now = _assign(a, c, s, slots, theta, groups, loss, counts)
                 if now == 0:
                     break
                 moved += now

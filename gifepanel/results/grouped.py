@@ -293,7 +293,9 @@ class GroupedIFEResults(FactorResults):
             f"{penalized.criterion:.6g} after {taken}."
         )
         if self.classify == "refined":
-            text += f" Refinement by least squares moved {self.moved_by_refinement} of {self.n_entities} entities."
+            tried = self.minima["n_groupings"].sum() if "n_groupings" in self.minima else 0
+            by = f"Refinement by least squares{f', {tried} groupings tried,' if tried else ''}"
+            text += f" {by} moved {self.moved_by_refinement} of {self.n_entities} entities."
         own = next(j for j in range(len(self._regressors)) if j not in self._common)
         first, second = (self._names[self._slots[k, own]] for k in (0, 1))
         return [

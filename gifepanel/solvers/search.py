@@ -1,9 +1,10 @@
 """Search over groupings: least squares under factors has many local minima in the groups.
 
-From groupings given, descents of :func:`gifepanel.kernels.regroup.alternate`. Then, from the best so far, a group's
-slopes are replaced by those of an entity that its own group fits badly (random swaps; Fränti 2018, *Journal of Big
-Data* 5:13), with the factors as they are, those of heterogeneous slopes, or random ones; and single entities are moved,
-those with the least to lose first, and the factors follow (the exchanges of Hartigan and Wong 1979 with factors).
+From groupings given, descents of :func:`gifepanel.kernels.regroup.alternate`. Then, from one of the best so far, a
+group's slopes are replaced by those of an entity that its own group fits badly (random swaps; Fränti 2018, *Journal of
+Big Data* 5:13), now and then at random factors, or a share of the entities goes to groups drawn at random (iterated
+local search; Lourenço, Martin and Stützle 2003); and single entities are moved, those with the least to lose first, and
+the factors follow (the exchanges of Hartigan and Wong 1979 with factors). Of a few entities, all groupings are tried.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ _EXACT_TOL, _EXACT_ROUNDS = 1e-10, 400
 _HELD = 5
 # a move that costs more than this share of the entity's sum of squares is not tried
 _DEAR = 0.5
-_SHAKEN, _POOL = 0.15, 4
+# shares of the entities that shakes move, and of how many of the best groupings one is drawn to start from
+_SHAKEN, _POOL = (0.08, 0.3), 6
 _SAME, _NEAR, _NEAREST = 1e-9, 1e-5, 3
-# floating-point operations between improvements that a small panel is given, and bounds on the swaps they pay for
-_WORK, _FEWEST, _MOST = 5e5, 6, 60
+# floating-point operations between improvements, and bounds on the swaps and shakes that they pay for
+_WORK, _FEWEST, _MOST = 9e5, 6, 90
 _ROUNDS_AT_MOST = 6
 # so many groupings are all tried
 _ALL = 301
@@ -112,7 +114,7 @@ class _Search:
         reached = known.reached + (not exact) if known else 1
         if known is None or ssr < known.ssr:
             known = Grouping(groups, theta, factors, effect, float(ssr), reached)
-        self.found[key] = known = Grouping(known.groups, known.theta, known.factors, known.effect, known.ssr, reached)
+        self.found[key] = known = replace(known, reached=reached)
         if best is None or ssr < best.ssr * (1.0 - _SAME):
             self.best = known
         return known
@@ -145,27 +147,27 @@ class _Search:
         alpha[group, self.free] = at.own[unit, self.free]
         q = at.quadratics
         losses = unit_ssr(q.a, q.c, q.s, alpha)
-        groups = fill_empty(losses.argmin(axis=1).astype(np.int64), losses)
+        groups = fill_empty(losses.argmin(axis=1), losses)
         self.descend(replace(at.grouping, groups=groups, factors=at.factors))
 
-    def shake(self, start: Grouping) -> None:
+    def shake(self, start: Grouping, share: float) -> None:
         """A share of the entities to groups drawn at random, then a descent."""
         n, k = len(start.groups), len(self.slots)
-        number = min(max(2, round(_SHAKEN * n)), n)
+        number = min(max(2, round(share * n)), n)
         groups = start.groups.copy()
         groups[self.rng.permutation(n)[:number]] = self.rng.integers(k, size=number)
         self.descend(replace(start, groups=groups), held=True)
 
     def leaps(self, number: int) -> None:
         """Swaps and shakes in turn, each from one of the best groupings so far; a swap in four at random factors."""
-        r = self._best.factors.shape
+        shape = self._best.factors.shape
         for turn in range(number):
             near = nsmallest(_POOL, self.found, key=lambda key: self.found[key].ssr)
             key = near[int(self.rng.integers(len(near)))]
             if turn % 2:
-                self.shake(self.found[key])
+                self.shake(self.found[key], _SHAKEN[turn // 2 % len(_SHAKEN)])
             else:
-                self.swap(self.fitted(key, self.random_factors(r) if r[1] and turn % 8 == 6 else None))
+                self.swap(self.fitted(key, self.random_factors(shape) if shape[1] and turn % 8 == 6 else None))
 
     def random_factors(self, shape: tuple[int, ...]) -> Array:
         return np.asarray(np.linalg.qr(self.rng.standard_normal(shape))[0])
@@ -261,12 +263,12 @@ def search_groupings(
     slots : ndarray of int64, shape (K, p)
         As in :class:`~gifepanel.solvers.interactive.SlopeMap`.
     starts : iterable of Start
-        The factors of the last one are those that swaps go back to.
+        All groupings, where they are tried, start at the factors of the last one and of the best.
     rng : Generator
     common : iterable of int
         Regressors whose slope is the same in all groups.
     patience : int
-        Multiplies the number of swaps without improvement after which the search ends.
+        Multiplies the number of swaps and shakes without improvement after which the search ends.
     """
     n, t, p = data.shape
     free = np.setdiff1d(np.arange(p), np.asarray(list(common), dtype=np.int64))
@@ -279,12 +281,12 @@ def search_groupings(
         )
     r = other.shape[1]
     number = patience * int(np.clip(_WORK / (n * t * (p * max(r, 1) + 4 * max(r, 1) + p)), _FEWEST, _MOST))
-    if n_partitions(n, len(slots)) <= _ALL:
+    if n <= _ALL and n_partitions(n, len(slots)) <= _ALL:
         search.every(other)
     for _ in range(_ROUNDS_AT_MOST):
         before = search._best.ssr
         search.leaps(number)
-        search.moves(number)
+        search.moves(max(number // 3, _FEWEST // 2))
         if not search._best.ssr < before * (1.0 - _SAME):
             break
     search.settle()

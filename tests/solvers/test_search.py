@@ -15,22 +15,50 @@ from gifepanel.solvers.arrays import prepare, principal_components
 from gifepanel.solvers.canonical import canonical
 from gifepanel.solvers.grouped import GroupedOptions, fit_grouped
 from gifepanel.solvers.interactive import SlopeMap, fit_interactive
+from gifepanel.solvers.search import n_partitions, partitions
 from tests.solvers.panels import fitted, grouped_panel
 
 
-@pytest.mark.xfail(reason="the search ends 1.9 % above the best of all 255 groupings", strict=False)
-def test_no_grouping_of_a_few_units_is_better():
-    """All 2^8 groupings of nine units in two, one factor, noisy: brute force."""
-    panel = grouped_panel(9, 10, k=2, r=1, seed=31, noise=2.0)
-    data = prepare(panel.y, panel.x, standardize=True)
+@pytest.mark.parametrize(
+    ("n", "t", "k", "r", "seed", "time_effects"),
+    [(9, 10, 2, 1, 31, False), (8, 9, 2, 0, 2, True), (6, 12, 3, 1, 3, False)],
+)
+def test_no_grouping_of_a_few_units_is_better(n, t, k, r, seed, time_effects):
+    """All groupings of a few units, noisy: brute force."""
+    panel = grouped_panel(n, t, k=k, r=r, seed=seed, noise=2.0)
+    data = prepare(panel.y, panel.x, standardize=True, time_effects=time_effects)
     best = np.inf
-    for rest in itertools.product((0, 1), repeat=8):
+    for rest in itertools.product(range(k), repeat=n - 1):
         groups = np.array((0, *rest))
-        if groups.any():
-            slopes = SlopeMap.grouped(groups, 2, 2)
-            best = min(best, fit_interactive(data, slopes, 1, np.zeros(4), tol=1e-7).ssr)
-    fit = fitted(panel, 2, 1)
+        first = np.unique(groups, return_index=True)[1]
+        if len(first) == k and (np.diff(first) > 0).all():
+            slopes = SlopeMap.grouped(groups, k, 2)
+            best = min(best, fit_interactive(data, slopes, r, np.zeros(2 * k), tol=1e-7).ssr)
+    fit = fitted(panel, k, r, time_effects=time_effects)
     assert fit.classification.fit.ssr <= best * (1 + 1e-9)
+
+
+def test_every_partition_once():
+    for n, k in ((6, 3), (5, 2), (4, 4), (4, 1)):
+        found = {tuple(groups) for groups in partitions(n, k)}
+        every = itertools.product(range(k), repeat=n)
+        assert len(found) == len(list(partitions(n, k))) == n_partitions(n, k)
+        assert found == {g for g in every if list(dict.fromkeys(g)) == list(range(k))}
+
+
+def test_the_penalised_stage_stays_where_the_search_began():
+    """What the search finds changes groups and least squares, not the penalised estimates, nor what they report."""
+    panel = grouped_panel(16, 9, seed=4, noise=2.0)
+    found, first = fitted(panel, 3, 2), fitted(panel, 3, 2, GroupedOptions(search=False))
+    assert found.classification.fit.ssr < first.classification.fit.ssr * 0.999
+    order = list(np.lexsort(found.penalized.centers.T)), list(np.lexsort(first.penalized.centers.T))
+    np.testing.assert_array_equal(found.penalized.centers[order[0]], first.penalized.centers[order[1]])
+    assert found.penalized.path == first.penalized.path and found.penalized.n_sweeps == first.penalized.n_sweeps > 0
+    nearest = found.penalized.distances.argmin(axis=1)
+    assert found.classification.moved == (nearest != found.groups).sum() > 0
+    # groups are those of the centres with which they have the most units in common
+    relabelled = [(nearest == np.array(order)[found.groups]).sum() for order in itertools.permutations(range(3))]
+    assert (nearest == found.groups).sum() == max(relabelled)
 
 
 def test_minima_say_how_many_groupings_were_tried():
