@@ -24,6 +24,7 @@ NUMPY_FUNCTIONS: dict[str, Any] = {
     name: getattr(np, name)
     for name in dir(np)
     if not name.startswith("_") and isinstance(getattr(np, name), np.ufunc) and getattr(np, name).nout == 1
+    if getattr(np, name).signature is None  # matmul and its like are no functions of single values
 } | {"where": np.where, "clip": np.clip, "round": np.round}
 """Functions that work value by value, by name."""
 
@@ -70,7 +71,10 @@ def check_allowed(expressions: Mapping[str, Expression], columns: Iterable[str])
         if expression.aliases.get("__gife_column") == text:
             continue  # a bare name: it is a column, or unknown
         _check_quotes(text, expression)
-        _Term(text, expression, known).check(expression.tree)
+        try:
+            _Term(text, expression, known).check(expression.tree)
+        except RecursionError:
+            _refuse(text[:100], "brackets or operators without end")
 
 
 def _check_quotes(text: str, expression: Expression) -> None:
@@ -83,6 +87,8 @@ def _check_quotes(text: str, expression: Expression) -> None:
         rest = rest.replace(f"`{name}`", "")
     if odd or "\\" in text or "`" in rest or re.search(r"(\"\"\"|''')", rest):
         _refuse(text, "quotes within quotes")
+    if "#" in re.sub(r"\"[^\"]*\"|'[^']*'", "", rest):
+        _refuse(text, "a comment")
 
 
 class _Term:

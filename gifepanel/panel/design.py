@@ -27,7 +27,7 @@ from gifepanel.panel.checks import (
 from gifepanel.panel.coding import AbsorbedBlock
 from gifepanel.panel.cubes import design_from_arrays
 from gifepanel.panel.effect_codes import code_effect
-from gifepanel.panel.expressions import Expression, lags_of, uses_panel
+from gifepanel.panel.expressions import Expression, lags_of, uses_panel, without_backticks
 from gifepanel.panel.foreign import foreign_words_told
 from gifepanel.panel.frames import PanelFrame, plain_column, read_frame, read_weights, split_reading
 from gifepanel.panel.grammar import AbsorbedEffect, check_powers, expand_lags, parse_absorbed, split_formula, split_top
@@ -117,7 +117,7 @@ def design_from_formula(
         Ids that are missing, doubled or without order; infinite values; nothing left.
     """
     check_missing_option(missing)
-    from gifepanel.panel.formulaic_compat import FactorInfo
+    from gifepanel.panel.formulaic_compat import code_in
 
     names = capture_context(context)
     parts = split_formula(formula)
@@ -131,10 +131,11 @@ def design_from_formula(
     exog = expand_lags(parts.exog)
     for text in (outcome, exog, partial, parts.absorbed):
         refuse_quoted(text, frame.names, frame.data)
-    if isinstance(names, OnlyKnown) and outcome not in frame.names:
-        inside = outcome[1:-1] if outcome.startswith("{") else outcome
-        check_allowed(read_factors([FactorInfo(inside, "python")]), frame.names)  # formulaic's parser runs calls there
-    build = _FormulaBuild(outcome, exog, effects, frame, names, expand_lags(partial))
+    outcome, exog, partial = (without_backticks(text) for text in (outcome, exog, expand_lags(partial)))
+    if isinstance(names, OnlyKnown):
+        for text in (outcome, exog, partial):  # formulaic's parser runs calls already
+            check_allowed(read_factors(code_in(text)), frame.names)
+    build = _FormulaBuild(outcome, exog, effects, frame, names, partial)
     named = read_weights(weights, frame)
     return build.design(formula, _name_only(entity), _name_only(time), common, missing, named, panel, balanced)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from gifepanel.panel.transforms import PANEL_FUNCTIONS, PanelFunctions
 
-__all__ = ["Expression", "lags_of", "missing_rows", "read_expression"]
+__all__ = ["Expression", "lags_of", "missing_rows", "private_calls", "read_expression", "without_backticks"]
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -97,12 +98,30 @@ def _panel_call(node: ast.AST) -> bool:
     return _is_call(node, *PANEL_FUNCTIONS)
 
 
-def private_calls(text: str) -> str:
-    """Give called functions a private name, so that a column named ``D`` or ``C`` does not stand in their way."""
+def without_backticks(text: str) -> str:
+    """Names out of backticks that need none: formulaic puts them back wherever the letters occur."""
     parts = _QUOTED.split(text)
     return "".join(
-        part if _QUOTED.fullmatch(part) else _CALL.sub(lambda m: PRIVATE.format(m.group(1)), part) for part in parts
+        name
+        if part.startswith("`") and (name := part.strip("`")).isidentifier() and not keyword.iskeyword(name)
+        else part
+        for part in parts
     )
+
+
+def private_calls(text: str) -> str:
+    """Give called functions a private name, so that a column named ``D`` or ``C`` does not stand in their way.
+
+    Columns named like words of Python, ``not`` or ``lambda``, get one too: formulaic takes them out of their backticks.
+    """
+
+    def changed(part: str) -> str:
+        if _QUOTED.fullmatch(part):
+            own = keyword.iskeyword(part.strip("`")) and part.startswith("`")
+            return f" {PRIVATE.format(part.strip('`'))} " if own else part
+        return _CALL.sub(lambda m: PRIVATE.format(m.group(1)), part)
+
+    return "".join(map(changed, _QUOTED.split(text)))
 
 
 def uses_panel(expression: Expression) -> bool:

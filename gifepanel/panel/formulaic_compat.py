@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
+import keyword
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ from formulaic.errors import DataMismatchWarning, FormulaicError
 from formulaic.materializers import PandasMaterializer
 from formulaic.materializers.types import FactorValues
 from formulaic.model_matrix import ModelMatrices
+from formulaic.parser.algos.tokenize import tokenize
+from formulaic.parser.types import Token
 from formulaic.transforms import TRANSFORMS
 from interface_meta import override
 
@@ -35,7 +38,17 @@ from gifepanel.panel.expressions import PRIVATE, private_calls
 from gifepanel.panel.formulaic_categories import NoSuchLevel, category, names_reference, usual_reference
 from gifepanel.panel.formulaic_operators import strict_parser
 
-__all__ = ["STANDARD_NAMES", "Encoded", "Evaluation", "FactorInfo", "Matrix", "factors_of", "parse", "uses_dot"]
+__all__ = [
+    "STANDARD_NAMES",
+    "Encoded",
+    "Evaluation",
+    "FactorInfo",
+    "Matrix",
+    "code_in",
+    "factors_of",
+    "parse",
+    "uses_dot",
+]
 
 _DOT = re.compile(r"(?<![\w.])\.(?![\w.])")
 BoolArray = npt.NDArray[np.bool_]
@@ -74,13 +87,40 @@ def parse(endog: str, exog: str, available: Iterable[str], *, intercept: bool) -
         formula = Formula.from_spec(text, parser=strict_parser(removals=not uses_dot(exog)), context=names)
         if not hasattr(formula, "lhs") or not hasattr(formula, "rhs"):
             raise FormulaError(f"the formula {endog} ~ {exog} has no two sides", "outcome ~ regressors is needed")
-    except (FormulaicError, SyntaxError, TypeError) as error:
-        raise FormulaError(
-            f"the formula {endog} ~ {exog} can't be read: {clean(error)}",
-            "the grammar is that of formulaic: names, functions, + - : * and C(...); any other Python goes into braces",
-            "y ~ x1 + log(x2) + C(region) + {x3 > 0}",
-        ) from None
+    except (FormulaicError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise _unreadable(f"{endog} ~ {exog}", error) from None
     return formula
+
+
+def code_in(text: str) -> list[FactorInfo]:
+    """Whatever of one side formulaic's parser takes for Python; it runs calls on the left to find their names.
+
+    Raises
+    ------
+    FormulaError
+    """
+    try:
+        tokens = [token for token in tokenize(text) if token.kind is Token.Kind.PYTHON]
+    except FormulaicError as error:
+        raise _unreadable(text, error) from None
+    return [FactorInfo(token.token, "python") for token in tokens]
+
+
+def _unreadable(text: str, error: BaseException) -> FormulaError:
+    why = "its terms are nested too deeply" if isinstance(error, (RecursionError, MemoryError)) else clean(error)
+    shown = text if len(text) <= 300 else f"{text[:200]}..."
+    word = next((name for name in re.findall(r"`([^`]*)`", text) if keyword.iskeyword(name)), None)
+    if word is not None:
+        return FormulaError(
+            f"the formula {shown} can't be read: {word!r} is a word of Python",
+            "inside of functions a column needs another name",
+            f'data = data.rename(columns={{"{word}": "{word}_"}})',
+        )
+    return FormulaError(
+        f"the formula {shown} can't be read: {why}",
+        "the grammar is that of formulaic: names, functions, + - : * and C(...); any other Python goes into braces",
+        "y ~ x1 + log(x2) + C(region) + {x3 > 0}",
+    )
 
 
 def uses_dot(text: str) -> bool:
@@ -297,7 +337,8 @@ class Evaluation:
 
     def __init__(self, formula: Any, columns: Mapping[str, pd.Series], n_rows: int, context: Mapping[str, Any]) -> None:
         data = pd.DataFrame(dict(columns), index=pd.RangeIndex(n_rows), copy=False)
-        self._materializer = _PanelMaterializer(data, context={**_SAFE_TRANSFORMS, **context})
+        words = {PRIVATE.format(name): column for name, column in data.items() if keyword.iskeyword(str(name))}
+        self._materializer = _PanelMaterializer(data, context={**_SAFE_TRANSFORMS, **context, **words})
         if isinstance(formula, ModelSpec):
             formula = replace(
                 formula,

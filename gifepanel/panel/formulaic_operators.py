@@ -17,6 +17,8 @@ __all__ = ["strict_parser"]
 
 _NUMBER = re.compile(r"[\d.]+e\d+")
 _PRODUCTS = ("*", ":", "/", "in", "%in%")
+_POWERS = ("**", "^")
+_MOST_TERMS = 10_000
 
 
 @functools.cache
@@ -50,6 +52,8 @@ def _checked(operator: Operator, removals: bool) -> Operator:
     check: Callable[..., None] | None = None
     if operator.symbol in _PRODUCTS:
         check = _check_product
+    elif operator.symbol in _POWERS:
+        check = _check_power
     elif operator.symbol == "-" and removals:
         check = _check_removal if operator.arity == 2 else _check_negative
     if check is None:
@@ -70,6 +74,7 @@ def _literal(term: Term) -> bool:
 
 def _check_product(symbol: str, left: Iterable[Term], right: Iterable[Term]) -> None:
     left, right = list(left), list(right)
+    _check_number(symbol, len(left) * len(right))
     for one in left:
         for other in right:
             if _literal(one) or _literal(other):
@@ -88,6 +93,22 @@ def _check_product(symbol: str, left: Iterable[Term], right: Iterable[Term]) -> 
                     None if category else "a power has to stand inside a function or braces",
                     twice[0].expr if category else f"I({twice[0]}**2)",
                 )
+
+
+def _check_power(symbol: str, terms: Iterable[Term], power: Iterable[Term]) -> None:
+    exponent = "".join(map(str, power))
+    if exponent.isdigit():
+        _check_number(symbol, len(list(terms)) ** min(int(exponent), 100))
+
+
+def _check_number(symbol: str, count: int) -> None:
+    """Products are written out term by term."""
+    if count > _MOST_TERMS:
+        raise FormulaError(
+            f"the formula has a {symbol!r} that stands for more than {_MOST_TERMS} products of terms",
+            "each of them is a regressor",
+            "name the products that are meant: x:z",
+        )
 
 
 def _check_removal(symbol: str, left: Iterable[Term], right: Iterable[Term]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gifepanel.exceptions import FormulaError
@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
+_MOST_LAGS = 1000
 _LAG_NAMES = ("L", "F", "D", "lag", "lead", "diff")
 
 
@@ -310,19 +311,23 @@ def _expanded(call: str) -> str | None:
     if name not in _LAG_NAMES or len(arguments) != 2:
         return None
     periods = _periods(re.sub(r"^\s*k\s*=", "", arguments[1]).strip())
-    if periods is None:
+    if not periods:
         return None
+    if periods[_MOST_LAGS:]:
+        fix = f"{name}({arguments[0].strip()}, 1:4)"
+        raise FormulaError(f"{call} stands for a term each", f"{_MOST_LAGS} are written out at most", fix)
     return "(" + " + ".join(f"{name}({arguments[0].strip()}, {k})" for k in periods) + ")"
 
 
-def _periods(text: str) -> list[int] | None:
+def _periods(text: str) -> Sequence[int] | None:
     through = re.fullmatch(r"(-?\d+)\s*:\s*(-?\d+)", text)
     if through:
         first, last = int(through.group(1)), int(through.group(2))
-        return list(range(first, last + 1)) if first <= last else list(range(first, last - 1, -1))
+        return range(first, last + 1) if first <= last else range(first, last - 1, -1)
     steps = re.fullmatch(r"range\(\s*(-?\d+)\s*(?:,\s*(-?\d+)\s*)?(?:,\s*(-?\d+)\s*)?\)", text)
     if steps:
-        return list(range(*(int(number) for number in steps.groups() if number is not None))) or None
+        numbers = [int(number) for number in steps.groups() if number is not None]
+        return range(*numbers) if numbers[2:] != [0] else None
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):

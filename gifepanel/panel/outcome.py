@@ -42,8 +42,10 @@ def outcome_term(text: str) -> str:
         raise FormulaError(f"the left side {text} has a ':'", "it is arithmetic: a product is needed", f"{product} ~ x")
     try:
         expression = read_expression(plain)
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return text if len(parts) == 1 else _refused(text)
+    except (RecursionError, MemoryError):
+        _refused(f"{text[:100]}...")
     tree = expression.tree
     if isinstance(tree, ast.Name):
         return f"`{expression.name(tree)}`" if tree.id in expression.aliases else tree.id

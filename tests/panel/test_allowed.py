@@ -140,6 +140,16 @@ ESCAPES = [
     "I(input())",
     "I(exit())",
     "I(help())",
+    "I(x #)\n + exit())",
+    "matmul(x, z)",
+    "vecdot(x, z)",
+    "L(x, 1:1000000000)",
+    "I(" + "-" * 3000 + "x)",
+    "I(" + "x + " * 3000 + "z)",
+    "hashed(g, levels=4, hash_function=`open`)",
+    "C(g, {`lambda`: exit()})",
+    "Q(exit())",
+    "{(exit())(x)}",
 ]
 
 
@@ -162,6 +172,35 @@ def test_escapes_are_refused_before_anything_runs(data: pd.DataFrame, term: str,
     ):
         with pytest.raises(GifepanelError):
             gife.PartialledOLS.from_formula(formula, data, context=None, **options)
+
+
+@pytest.mark.parametrize("formula", ["y ~ (x + z + w)**40", "y ~ " + "*".join(f"(x{k} + z{k})" for k in range(40))])
+def test_products_without_end(data: pd.DataFrame, formula: str, nothing_runs: None) -> None:
+    with pytest.raises(FormulaError, match="stands for more than 10000 products"):
+        gife.PartialledOLS.from_formula(formula, data, context=None)
+
+
+def test_names_of_columns_do_not_run(data: pd.DataFrame) -> None:
+    """formulaic's parser runs calls on the left side to find out their names."""
+    code = "Q(exit())"
+    frame = data.rename(columns={"w": code})
+    for formula in (f"{code} ~ x", f"{{{code}}} ~ x", f"y ~ {code}", f"y - {code} ~ x"):
+        with pytest.raises(FormulaError, match="a quoted name that is no column"):
+            gife.PartialledOLS.from_formula(formula, frame, context=None)
+    model = gife.PartialledOLS.from_formula(f"`{code}` ~ x", frame, context=None)
+    np.testing.assert_array_equal(model.endog, data.w)
+
+
+@pytest.mark.parametrize("context", [None, 0])
+def test_names_that_are_words_of_python(data: pd.DataFrame, context: int | None) -> None:
+    frame = data.rename(columns={"w": "not", "z": "True", "x": "exp"})
+    terms = {"I(`not` - exp)": data.w - data.x, "{`True`*`exp`}": data.z * data.x, "{exp - `y`}": data.x - data.y}
+    for term, expected in terms.items():
+        model = gife.PartialledOLS.from_formula(f"log(g) ~ 0 + {term}", frame.assign(g=2.0), context=context)
+        np.testing.assert_allclose(model.exog[:, 0], expected, rtol=1e-14)
+    with pytest.raises(FormulaError, match="'lambda' is a word of Python") as caught:
+        gife.PartialledOLS.from_formula("y ~ log(`lambda`)", frame.rename(columns={"not": "lambda"}), context=context)
+    assert caught.value.fix == 'data = data.rename(columns={"lambda": "lambda_"})'
 
 
 @pytest.mark.parametrize(
