@@ -22,7 +22,7 @@ from gifepanel.results.inputs import Inference, Sample
 from gifepanel.results.linear_prediction import check_effects
 from gifepanel.results.measures import FitMeasures
 from gifepanel.results.nested import NestedModels, check_factors_nested
-from gifepanel.results.new_data import matrix_of, new_data
+from gifepanel.results.new_data import labels_of, matrix_of, new_data, one_given
 from gifepanel.results.prediction import PredictedParts, predict
 from gifepanel.results.selection import Selection
 from gifepanel.results.shared_methods import ReportedResults
@@ -388,23 +388,23 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
         [89.3, 2.5]
         """
         check_effects(effects)
-        given = data if exog is None else exog
+        given = one_given(data, exog)
         if not transform:
-            return self._linear_part(matrix_of(given, self._names), effects)
+            return self._linear_part(matrix_of(given, self._names), effects, labels_of(given))
         if not (isinstance(given, np.ndarray) and given.ndim in (2, 3)):
-            given = new_data(data, exog, self._inputs, self._ids)
+            given = new_data(given, None, self._inputs, self._ids)
         if self._recipe is not None and given is not None:
             return predict(*self._recipe, given, effects)
         return predict(self.model.design, self._estimate, self.model._kept, given, effects)
 
-    def _linear_part(self, x: Any, effects: bool) -> pd.Series:
+    def _linear_part(self, x: Any, effects: bool, labels: pd.Index | None) -> pd.Series:
         if effects and (self.n_factors or self.sample.absorbed):
             raise SpecificationError(
                 "transform=False came with effects or factors in the model.",
                 "Regressors alone do not say which entity and period a row is of.",
                 "res.predict(x, transform=False, effects=False)",
             )
-        return pd.Series(x @ np.asarray(self.params), name="predicted")
+        return pd.Series(x @ np.asarray(self.params), index=labels, name="predicted")
 
     # pieces of the report that differ between models
 

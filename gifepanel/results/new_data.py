@@ -10,7 +10,7 @@ import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError
 
-__all__ = ["matrix_of", "new_data"]
+__all__ = ["labels_of", "matrix_of", "new_data", "one_given"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -35,12 +35,7 @@ def new_data(data: Any, exog: Any, names: Sequence[str], ids: Sequence[str] = ("
     DataError
         An array of another shape.
     """
-    if exog is not None:
-        if data is not None:
-            raise SpecificationError(
-                "predict was given data and exog.", "exog is statsmodels' name for the same.", "res.predict(data)"
-            )
-        data = exog
+    data = one_given(data, exog)
     if isinstance(data, pd.Series):
         pair = isinstance(data.name, tuple)
         index = pd.MultiIndex.from_tuples([data.name], names=ids) if pair else pd.Index([data.name])
@@ -52,10 +47,52 @@ def new_data(data: Any, exog: Any, names: Sequence[str], ids: Sequence[str] = ("
     return data
 
 
+def one_given(data: Any, exog: Any) -> Any:
+    """New rows under either name.
+
+    Raises
+    ------
+    SpecificationError
+        Both were given.
+    """
+    if data is not None and exog is not None:
+        raise SpecificationError(
+            "predict was given data and exog.", "exog is statsmodels' name for the same.", "res.predict(data)"
+        )
+    return data if exog is None else exog
+
+
+def labels_of(values: Any) -> pd.Index | None:
+    """Labels of the rows of a frame of regressors, as statsmodels keeps them; None for other objects."""
+    return values.index if isinstance(values, pd.DataFrame) else None
+
+
+def _by_name(values: Any, names: Sequence[str]) -> Any:
+    """Values in the order of `names`, where they have labels that say which is which."""
+    if isinstance(values, pd.Series):
+        own = values.index
+    elif isinstance(values, Mapping):
+        own = pd.Index(list(values))
+    else:
+        own = getattr(values, "column_names", getattr(values, "columns", None))  # pyarrow's; pandas' and polars'
+    known = [] if own is None else [name for name in own if isinstance(name, str)]
+    missing = [name for name in names if name not in known]
+    if not missing and isinstance(values, pd.Series):
+        return values[list(names)]
+    if not missing:
+        return np.column_stack([np.asarray(values[name]) for name in names])
+    if isinstance(values, Mapping) or set(names) & set(known):
+        raise DataError(
+            f"The new regressors have no {', '.join(map(repr, missing))}.",
+            f"With names, all are needed: {', '.join(names)}.",
+            f"pd.DataFrame(values, columns={list(names)}), or res.predict(data) with the columns of the formula",
+        )
+    return values
+
+
 def matrix_of(values: Any, names: Sequence[str]) -> Array:
-    """Regressors (m, p), in the order of `names`, from an array or from a frame that has them."""
-    if isinstance(values, pd.DataFrame) and set(names) <= set(values.columns):
-        values = values[list(names)]
+    """Regressors (m, p), in the order of `names`: by their names where the object has them."""
+    values = _by_name(values, names)
     try:
         found = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):

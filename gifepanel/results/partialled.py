@@ -20,7 +20,7 @@ from gifepanel.results.fwl import FwlCheck, fwl_check
 from gifepanel.results.linear_prediction import absorbed_effects, check_effects, linear_rows, new_rows, predict_linear
 from gifepanel.results.linear_tests import LinearTests
 from gifepanel.results.measures import FitMeasures
-from gifepanel.results.new_data import matrix_of, new_data
+from gifepanel.results.new_data import labels_of, matrix_of, new_data, one_given
 from gifepanel.statsmodels_bridge.hypotheses import check_level
 from gifepanel.statsmodels_bridge.inherited import populate_wrapper
 
@@ -412,7 +412,8 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         """
         check_effects(effects)
         if not transform:
-            return self._linear_part(matrix_of(data if exog is None else exog, self._names), effects)
+            given = one_given(data, exog)
+            return self._linear_part(matrix_of(given, self._names), effects, labels_of(given))
         rows = new_data(data, exog, self._inputs, self._ids)
         if self._recipe is None:
             return predict_linear(self.model, self._fit, rows, effects)
@@ -421,14 +422,14 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         found = linear_rows(*self._recipe, rows)
         return found.series(found.x @ np.asarray(self.params))
 
-    def _linear_part(self, x: Array, effects: bool) -> pd.Series:
+    def _linear_part(self, x: Array, effects: bool, labels: pd.Index | None) -> pd.Series:
         if effects and not self._without_nuisance:
             raise SpecificationError(
                 "transform=False came with effects and controls in the model.",
                 "Regressors alone do not say which effects a row has.",
                 "res.predict(x, transform=False, effects=False)",
             )
-        return pd.Series(x @ np.asarray(self.params), name="predicted")
+        return pd.Series(x @ np.asarray(self.params), index=labels, name="predicted")
 
     def get_prediction(
         self, data: Any = None, *, effects: bool = True, weights: Any = None, exog: Any = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
@@ -41,6 +43,32 @@ def test_least_squares_as_in_statsmodels(data: pd.DataFrame) -> None:
     assert_allclose(arrays.predict(design[0, 1:]), plain.predict(design[0, 1:]))
     column = gife.PartialledOLS(data[["y"]].to_numpy(), data[["x1", "x2"]].to_numpy()).fit()
     assert_allclose(column.params, arrays.params)
+
+
+def test_regressors_with_names_go_by_them(data: pd.DataFrame) -> None:
+    """statsmodels goes by position; here a name says which regressor it is, whatever its place."""
+    pooled = gife.PartialledOLS.from_formula("y ~ 0 + x1 + x2", data).fit()
+    factors = gife.InteractiveFE.from_formula("y ~ 0 + x1 + x2", data, entity="firm", time="year", n_factors=0).fit()
+    rows = data[["x2", "x1"]].head(4).set_axis(list("abcd"))
+    for res in (pooled, factors):
+        want = data[["x1", "x2"]].head(4).to_numpy() @ res.params.to_numpy()
+        for given in (
+            rows,
+            pl.from_pandas(rows),
+            pa.table(rows.to_dict("list")),
+            rows.to_dict("list"),
+            rows.to_numpy()[:, ::-1],
+        ):
+            assert_allclose(res.predict(given, transform=False), want)
+        assert_allclose(res.predict(rows.iloc[1], transform=False), want[1])
+        assert res.predict(rows, transform=False).index.tolist() == list("abcd")
+        for missing in (rows.rename(columns={"x1": "z"}), {"x1": [1.0]}, rows.iloc[0].rename({"x1": "z"})):
+            with pytest.raises(DataError, match="have no 'x"):
+                res.predict(missing, transform=False)
+        with pytest.raises(SpecificationError, match="data and exog"):
+            res.predict(rows, exog=rows, transform=False)
+        with pytest.raises(SpecificationError, match="data and exog"):
+            res.predict(rows.to_numpy(), exog=rows.to_numpy())
 
 
 def test_a_row_with_an_entity_and_a_period(data: pd.DataFrame) -> None:
