@@ -17,6 +17,7 @@ from gifepanel.inference.linear_covariance import LinearCovariance
 from gifepanel.inference.orthogonal import OrthogonalEstimate, orthogonal_estimate
 from gifepanel.models.checks import check_choice, check_count, check_seed, near, reject_unknown
 from gifepanel.models.cov_types import check_psd
+from gifepanel.models.foreign import refuse_covariance_words
 from gifepanel.models.linear_inference import check_convention, read_clusters, read_keywords, row_codes
 from gifepanel.models.partialling import (
     AbsorptionOptions,
@@ -41,6 +42,7 @@ __all__ = ["CrossFitOptions", "fit_cross_fitted"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _KINDS = {"HC0": "HC0", "HC1": "HC1", "robust": "HC1", "cluster": "cluster", "CR1": "cluster", "CR0": "CR0"}
+_KEYS = ("groups", "psd")
 
 
 @dataclass(frozen=True)
@@ -162,9 +164,9 @@ def _covariance(
 
     Clustered by entity where folds are, heteroskedastic otherwise.
     """
+    refuse_covariance_words(model, cov_type, cov_kwds, (*_KINDS, "nonrobust"), keys=_KEYS)
     keywords, (codes, entity_name) = read_keywords(cov_kwds), entity
-    known = ("groups", "psd")
-    reject_unknown({k: v for k, v in keywords.items() if k not in known}, known, "cov_kwds with a learner")
+    reject_unknown({k: v for k, v in keywords.items() if k not in _KEYS}, _KEYS, "cov_kwds with a learner")
     if cov_type is None or cov_type == "nonrobust":
         cov_type = "cluster" if codes is not None or "groups" in keywords else "HC0"
     if not isinstance(cov_type, str) or cov_type not in _KINDS:

@@ -24,7 +24,7 @@ _OF_MODELS = ("weights", "absorb", "entity", "partial", "learner", "missing", "s
 __all__ = ["names_of_data", "names_of_model", "refuse_covariance_words", "refuse_fit_words", "refuse_model_words"]
 
 
-def names_of_data(data: Any, entity: Any, time: Any, *, factors: bool) -> Names:
+def names_of_data(data: Any, entity: Any, time: Any, *, factors: bool, learner: bool = False) -> Names:
     """Who and when, and the columns, as far as a frame tells before it is read."""
     levels = [str(name) for name in getattr(getattr(data, "index", None), "names", ()) if name is not None]
     columns = [str(name) for name in getattr(data, "columns", ())]
@@ -35,6 +35,7 @@ def names_of_data(data: Any, entity: Any, time: Any, *, factors: bool) -> Names:
         (),
         tuple([*columns, *levels]),
         factors,
+        learner,
     )
 
 
@@ -48,7 +49,8 @@ def names_of_model(model: Any) -> Names:
     effects = [effect.factors[0] for effect in design.absorbed_effects if len(effect.factors) == 1]
     columns = names_of_data(model._source, None, None, factors=factors).columns
     entity, time = (None, None) if index is None else (index.entity_name, index.time_name)
-    return Names(entity, time, tuple(effects), columns, factors)
+    learner = getattr(model, "learner", None) is not None
+    return Names(entity, time, tuple(effects), columns, factors, learner)
 
 
 def refuse_model_words(
@@ -86,7 +88,8 @@ def refuse_model_words(
     text = formula if isinstance(formula, str) else None
     if not unknown or (formula is not None and text is None):
         return
-    names = names_of_data(data, given.get("entity"), given.get("time"), factors=factors)
+    learner = given.get("learner") is not None
+    names = names_of_data(data, given.get("entity"), given.get("time"), factors=factors, learner=learner)
     line = model_in_our_words(text, unknown, own, names)
     if line is None:
         return
@@ -134,7 +137,8 @@ def refuse_covariance_words(
     model: Any, cov_type: Any, cov_kwds: Any, known: Iterable[str], *, call: str = "fit", keys: Iterable[str] = ()
 ) -> None:
     """Raise for names of covariances and of their options that are those of others."""
-    line = covariance_in_our_words(cov_type, cov_kwds, names_of_model(model), known, keys=keys)
+    names = names_of_model(model)
+    line = covariance_in_our_words(cov_type, cov_kwds, names, known, keys=keys)
     if line is None:
         return
     kind, kwds = line.fit.get("cov_type", cov_type), line.fit.get("cov_kwds", {})
@@ -147,6 +151,7 @@ def refuse_covariance_words(
         fix = f"fit({keywords({'cov_type': kind, **({'cov_kwds': kwds} if kwds else {}), **rest})})"
     foreign = list(cov_kwds or ()) if isinstance(cov_kwds, Mapping) else []
     found = f"cov_type is {written(cov_type)}" + (f" with {', '.join(map(str, foreign))}" if foreign else "")
+    found += ", and the model has a learner" if names.learner else ""
     raise SpecificationError(f"{found}.", _needed(line, f"It knows {', '.join(known)}."), fix)
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from gifepanel.exceptions import DataError, DataWarning, FormulaError, SpecificationError
 from gifepanel.panel.repairs import prepared
 from gifepanel.panel.text import caller_level, did_you_mean, first_of, show
+from gifepanel.spellings.formulas import meaning_of
 
 if TYPE_CHECKING:
     from gifepanel.panel.frames import PanelFrame
@@ -36,16 +37,6 @@ __all__ = [
 
 BoolArray = npt.NDArray[np.bool_]
 _FEW_ROWS = 20
-_ELSEWHERE = {
-    "i": "C(year) makes a category",
-    "factor": "C(year) makes a category",
-    "l": "L(x, 1) is a lag",
-    "f": "F(x, 1) is a lead",
-    "d": "D(x) is a difference",
-    "EntityEffects": "effects are absorbed by name: y ~ x | firm",
-    "TimeEffects": "effects are absorbed by name: y ~ x | year",
-}
-"""What formulas of other packages have, and this one in its place."""
 
 
 def check_missing_option(missing: str) -> None:
@@ -252,7 +243,7 @@ def unknown_names(names: Iterable[str], known: Iterable[str], *, where: str = "t
     near = [(name, did_you_mean(name, known)) for name in names]
     suggestions = ", ".join(f"{good!r} instead of {name!r}" for name, good in near if good)
     listed, verb = ", ".join(repr(name) for name in names), "is" if len(names) == 1 else "are"
-    elsewhere = next((_ELSEWHERE[name] for name in names if name in _ELSEWHERE), None)
+    elsewhere = next(filter(None, map(meaning_of, names)), None)
     return FormulaError(
         f"{where} names {listed}, which {verb} not in the data",
         f"there are {first_of(known, 20)}",

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from gifepanel.spellings.tables import EFFECTS, FUNCTIONS, OPERATORS, STEPWISE
+from gifepanel.spellings.tables import EFFECTS, EXAMPLES, FUNCTIONS, OPERATORS, STEPWISE
 
-__all__ = ["Translation", "formula_in_our_words", "with_effects"]
+__all__ = ["Translation", "formula_in_our_words", "meaning_of", "with_effects"]
 
 _QUOTED = r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`"
 _NAME = r"(?:[^\W\d]\w*|`[^`]+`)"
@@ -32,6 +32,13 @@ class Translation:
     formulas: tuple[str, ...]
     instruments: tuple[str, str, str, str] | None = None
     clusters: tuple[str, ...] = ()
+
+
+def meaning_of(name: str) -> str | None:
+    """What a word of other packages is here; None for any other name."""
+    if name in EFFECTS:
+        return f"effects are absorbed by name: y ~ x | {'firm' if EFFECTS[name] == 'entity' else 'year'}"
+    return EXAMPLES.get(FUNCTIONS.get(name, ""))
 
 
 def with_effects(formula: str, effects: Iterable[str]) -> str:

@@ -27,6 +27,8 @@ from gifepanel.spellings.tables import (
     SMALL_SAMPLE,
     TOLERANCES,
     WAYS,
+    WITH_FACTORS,
+    WITH_LEARNER,
     WORKERS,
 )
 
@@ -53,6 +55,8 @@ class Names:
     columns : tuple of str
     factors : bool
         Whether the model has factors: it has fewer covariances.
+    learner : bool
+        Whether it is cross-fitted: it has fewer still.
     """
 
     entity: str | None = None
@@ -60,6 +64,7 @@ class Names:
     effects: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     factors: bool = False
+    learner: bool = False
 
 
 @dataclass
@@ -190,15 +195,21 @@ def _assembled(want: Mapping[str, Any], names: Names, line: Line) -> dict[str, A
         kind = "cluster" if "groups" in kwds or ("entity" in kwds and "maxlags" not in kwds) else None
     if kind is None and {"maxlags", "kernel"} & set(kwds):
         kind = "hac-panel"
-    if names.factors and kind in ("CR0", "CR2", "CR3", "HC2", "HC3"):
-        line.say(f"{kind} is not defined with estimated factors; this is the nearest")
-        kind = "cluster" if kind.startswith("CR") else "HC1"
+    nearest = (WITH_FACTORS if names.factors else WITH_LEARNER if names.learner else {}).get(str(kind))
+    if nearest is not None:
+        line.say(
+            f"{kind} is not defined with {'estimated factors' if names.factors else 'a learner'}; this is the nearest"
+        )
+        kind = nearest
     if isinstance(kind, str) and (kind.startswith("CR") or kind == "cluster"):
         if "entity" in kwds:
             kwds.setdefault("groups", kwds.pop("entity"))
         if kwds.get("groups") is None:
             kwds["groups"] = names.entity or (names.effects[0] if names.effects else "firm")
-        kwds = {key: kwds[key] for key in kwds if key in ("groups", "use_correction", "df_correction")}
+        if names.learner and kwds.get("use_correction") is False:
+            kind = "CR0"
+        known = ("groups",) if names.learner else ("groups", "use_correction", "df_correction")
+        kwds = {key: kwds[key] for key in kwds if key in known}
     elif kind == "hac-panel":
         if "entity" in kwds:
             kwds.setdefault("groups", kwds.pop("entity"))
@@ -318,7 +329,7 @@ def fit_in_our_words(unknown: Mapping[str, Any], given: Mapping[str, Any], names
             _small_sample(name, value, given, line, names)
         elif name in NEEDLESS:
             line.say(NEEDLESS[name])
-        elif name in WORKERS and names.factors:
+        elif name in WORKERS and (names.factors or names.learner):
             given["n_jobs"] = value
         elif name in WORKERS:
             line.say("Effects are absorbed in one thread here")
@@ -360,7 +371,7 @@ def _small_sample(name: str, value: Any, given: dict[str, Any], line: Line, name
 
 def _bootstrap(name: str, value: Any, line: Line, names: Names) -> None:
     """Bootstrap errors: a test instead, or formulas."""
-    if names.factors:
+    if names.factors or names.learner:
         line.say("Errors come from formulas here: no draws are needed")
     else:
         number = f", n_boot={value}" if isinstance(value, int) and not isinstance(value, bool) else ""
@@ -402,6 +413,7 @@ def model_in_our_words(
         names.effects,
         names.columns,
         names.factors,
+        names.learner,
     )
     effects: list[str] = []
     for_fit: dict[str, Any] = {}
@@ -435,7 +447,7 @@ def model_in_our_words(
     if for_fit:
         known = {key: value for key, value in for_fit.items() if key in OWN_FIT}
         foreign = {key: value for key, value in for_fit.items() if key not in OWN_FIT}
-        all_effects = Names(own.entity, own.time, (*own.effects, *effects), own.columns, own.factors)
+        all_effects = Names(own.entity, own.time, (*own.effects, *effects), own.columns, own.factors, own.learner)
         converted = fit_in_our_words(foreign, known, all_effects)
         line.fit = known if converted is None else converted.fit
         for note in converted.notes if converted else ():

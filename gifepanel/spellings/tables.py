@@ -41,6 +41,14 @@ NEAREST = {
 }
 """Covariances that have no counterpart, what is near, and what to say of it."""
 
+WITH_FACTORS = {"CR0": "cluster", "CR2": "cluster", "CR3": "cluster", "HC2": "HC1", "HC3": "HC1"}
+WITH_LEARNER = {
+    **dict.fromkeys(("CR2", "CR3", "hac-panel", "driscoll-kraay"), "cluster"),
+    **dict.fromkeys(("HC2", "HC3"), "HC1"),
+    "nonrobust": "HC0",
+}
+"""Covariances that models with factors or learners do not have, and the nearest that they have."""
+
 KEYWORDS = {
     **dict.fromkeys(("groups", "cluster", "clusters", "cluster_var", "clustvar", "cluster_col"), "groups"),
     **dict.fromkeys(("lag", "lags", "nlags", "maxlags", "nw_lags", "bandwidth", "maxlag", "nw_lag"), "maxlags"),
@@ -129,6 +137,14 @@ FUNCTIONS = {
     "as_factor": "C",
 }
 """Functions of formulas, and their names here."""
+
+EXAMPLES = {
+    "L": "L(x, 1) is a lag",
+    "F": "F(x, 1) is a lead",
+    "D": "D(x) is a difference",
+    "C": "C(year) makes a category",
+}
+"""Our functions among these, for a name that stands alone."""
 
 STEPWISE = ("sw", "sw0", "csw", "csw0", "mvsw")
 """Functions that stand for several formulas."""

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LinearRegression
 
 import gifepanel as gife
 import gifepanel.formula.api as gfa
 from gifepanel.exceptions import GifepanelError, SpecificationError, SpecificationWarning
-from gifepanel.spellings.tables import COVARIANCES, FIT_WORDS, MODEL_WORDS
+from gifepanel.models.crossfitted import _covariance as covariance
+from gifepanel.spellings.tables import COVARIANCES, FIT_WORDS, MODEL_WORDS, WITH_LEARNER
 
 FIRM = {"cov_type": "cluster", "cov_kwds": {"groups": "firm"}}
 SECTOR = {"cov_type": "cluster", "cov_kwds": {"groups": "sector"}}
@@ -150,6 +152,45 @@ def test_fit_with_factors(
     np.testing.assert_allclose(
         estimated.get_robustcov_results(**asked_for).bse, estimated.get_robustcov_results(**wanted).bse, rtol=1e-13
     )
+
+
+@pytest.fixture(scope="module")
+def learned(flat: pd.DataFrame) -> gife.PartialledOLS:
+    return gife.PartialledOLS.from_formula(
+        "y ~ x | firm", flat, entity="firm", time="year", partial="z + w", learner=LinearRegression()
+    )
+
+
+@pytest.mark.parametrize(("options", "ours"), FITS, ids=lambda value: str(value)[:60])
+def test_fit_with_a_learner(
+    learned: gife.PartialledOLS, flat: pd.DataFrame, options: dict[str, Any], ours: dict[str, Any]
+) -> None:
+    asked = given(options, flat)
+    with pytest.raises(SpecificationError) as caught:
+        learned.fit(**asked)
+    called: dict[str, Any] = {}
+    fix, names = str(caught.value.fix), {k: v for k, v in asked.items() if not isinstance(v, str)}
+    eval(fix if fix.startswith("fit(") else f"fit({fix})", {"fit": called.update, **names})
+    kind = ours["cov_type"]
+    wanted = WITH_LEARNER.get(kind, kind) if called else kind  # the default of a model with a learner is its own
+    if not ours.get("cov_kwds", {}).get("use_correction", True):
+        wanted = "CR0"
+    found = [covariance(learned, *choice, (None, None)) for choice in (
+        (called.get("cov_type", wanted), called.get("cov_kwds")),
+        (wanted, {key: value for key, value in ours.get("cov_kwds", {}).items() if key == "groups"}),
+    )]  # fmt: skip
+    assert found[0][0] == found[1][0]
+    for one, other in zip(found[0][1], found[1][1], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert wanted in (kind, "CR0") or not called or "is the nearest" in str(caught.value.needed)
+    assert called.get("ssc") == ours.get("ssc") and called.get("use_t") == ours.get("use_t")
+
+
+def test_lines_for_a_learner_run(learned: gife.PartialledOLS) -> None:
+    for options in ({"vcov": {"CRV1": "sector"}}, {"cov_type": "kernel"}, {"robust": True, "n_threads": 1}):
+        with pytest.raises(SpecificationError) as caught:
+            learned.fit(**options)
+        assert np.isfinite(repaired(learned, str(caught.value.fix)).bse).all()
 
 
 @pytest.mark.parametrize(
