@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from gifepanel.spellings.tables import EFFECTS, EXAMPLES, FUNCTIONS, OPERATORS, STEPWISE
+from gifepanel.spellings.tables import COMMANDS, EFFECTS, EXAMPLES, FUNCTIONS, OPERATORS, STEPWISE
 
 __all__ = ["Translation", "formula_in_our_words", "meaning_of", "with_effects"]
 
@@ -70,7 +70,8 @@ def formula_in_our_words(
         Functions of the caller's own.
     """
     try:
-        text = _operators(formula, frozenset(columns))
+        text = _with_tilde(formula)
+        text = _operators(_offsets(text), frozenset(columns))
         text = _functions(text, [name for name in FUNCTIONS if name not in taken])
         text = _effect_words(text, entity, time)
         found = _instruments(text)
@@ -162,8 +163,44 @@ def _instruments(formula: str) -> Translation | None:
 # ---- words
 
 
+def _with_tilde(text: str) -> str:
+    """``reghdfe y x z, absorb(firm)``, ``y = x + z``, ``y <- x``."""
+    if "~" in text:
+        return text
+    assigned = re.fullmatch(r"\s*([\w.]+)\s*(?:=|<-)\s*([^=<>]+)", text)
+    if assigned:
+        return f"{assigned[1]} ~ {assigned[2].strip()}"
+    variables, _, options = text.partition(",")
+    names = [name for name in variables.split() if name not in COMMANDS]
+    if len(names) < 2 or not all(re.fullmatch(r"[\w.#]+", name) for name in names):
+        return text
+    effects = re.search(r"\b(?:absorb|a)\(([^()]*)\)", options)
+    right = " + ".join(names[1:]) + (f" | {' + '.join(effects[1].split())}" if effects else "")
+    return f"{names[0]} ~ {right}"
+
+
+def _offsets(text: str) -> str:
+    """``offset(z)`` has a coefficient of one: it goes to the left side."""
+    found = re.search(r"\+\s*offset\(\s*([\w.]+)\s*\)|(?<=~)\s*offset\(\s*([\w.]+)\s*\)\s*\+", text)
+    left, _, right = text.partition("~")
+    if found is None or found.start() < len(left):
+        return text
+    return f"{left.strip()} - {found[1] or found[2]} ~{right.replace(found[0], '')}"
+
+
 def _operators(text: str, columns: frozenset[str]) -> str:
     """Stata's ``L2.x``, ``D.x``, ``i.year``, ``ib3.year``, ``c.x#i.year``."""
+
+    def chained(match: re.Match[str]) -> str:
+        """``LD.x``, ``L2.D.x``: the operator that stands nearest goes first."""
+        if match.group(0) in columns:
+            return match.group(0)
+        name = match.group(2)
+        for letter, number in reversed(re.findall(r"([LFDS])(\d*)", match.group(1))):
+            for _ in range(int(number or 1) if letter == "D" else 1):
+                steps = int(number or 1) if letter != "D" else 1
+                name = f"{OPERATORS[letter]}({name}, {steps})" if steps != 1 else f"{OPERATORS[letter]}({name})"
+        return name
 
     def lagged(match: re.Match[str]) -> str:
         if match.group(0) in columns:
@@ -180,8 +217,17 @@ def _operators(text: str, columns: frozenset[str]) -> str:
             return "D(" * steps + name + ")" * steps
         return f"{function}({name}, {steps})" if steps != 1 else f"{function}({name})"
 
+    def level(match: re.Match[str]) -> str:
+        return match[0] if match[0] in columns or match[2] not in columns else f"{{{match[2]} == {match[1]}}}"
+
     def change(part: str) -> str:
+        part = re.sub(rf"(?<![\w.])((?:[LFDS]\d*\.?){{2,}})(?<=\.)({_NAME})", chained, part)
         part = re.sub(rf"(?<![\w.])([LFDSlfd])(\d*)(?:\(([\d/ ]+)\))?\.({_NAME})", lagged, part)
+        right = part.rfind("|") if "|" in part else len(part)
+        slopes = re.sub(rf"(?<![\w.])(?:i\.)?({_NAME})##c\.({_NAME})", r"\1[\2]", part[right:])
+        part = part[:right] + re.sub(rf"(?<![\w.])(?:i\.)?({_NAME})#c\.({_NAME})", r"\1[[\2]]", slopes)
+        part = re.sub(rf"(?<![\w.])ibn\.({_NAME})", r"C(\1)", part)
+        part = re.sub(rf"(?<![\w.])(\d+)\.({_NAME})", level, part)
         part = re.sub(rf"(?<![\w.])c\.({_NAME})", lambda m: m[0] if m[0] in columns else m[1], part)
         part = re.sub(rf"(?<![\w.])ib(\d+)\.({_NAME})", r"C(\2, contr.treatment(base=\1))", part)
         part = re.sub(rf"(?<![\w.])i\.({_NAME})", lambda m: m[0] if m[0] in columns else f"C({m[1]})", part)
@@ -195,6 +241,10 @@ def _operators(text: str, columns: frozenset[str]) -> str:
 
 def _functions(text: str, names: list[str]) -> str:
     """``l(x, 1)``, ``i(year, ref=2000)``, ``factor(year)``."""
+    text = re.sub(r"relevel\((?:as\.)?factor\(([\w.]+)\),\s*(?:ref\s*=\s*)?([^()]+)\)", r"factor(\1, ref=\2)", text)
+    text = re.sub(
+        r"(?<![\w.])C\(([\w.]+),\s*ref(?:erence)?\s*=\s*([^()=,]+)\)", r"C(\1, contr.treatment(base=\2))", text
+    )
     for _ in range(50):
         call = next(_calls(text, names), None) if names else None
         if call is None:
@@ -210,9 +260,17 @@ def _call(name: str, arguments: list[str]) -> str:
         plain = [re.sub(r"^\s*(lag|lead|k|diff)\s*=\s*", "", one) for one in arguments]
         return f"{function}({', '.join(plain)})"
     positional = [one for one in arguments if not re.match(r"\w+\s*=[^=]", one)]
-    named = {key.strip(): value.strip() for key, _, value in (one.partition("=") for one in arguments) if value}
-    base = named.get("ref")
+    options = (one.partition("=") for one in arguments if one not in positional)
+    named = {key.strip(): value.strip() for key, _, value in options}
+    if set(named) - {"ref", "ref2", "var", "reference"} or len(positional) > 3:
+        raise ValueError("bin=, keep= and their like have no counterpart")
+    base = named.get("ref") or named.get("reference") or (positional[2] if len(positional) == 3 else None)
+    several = re.fullmatch(r"c\((.+)\)|[\[(](.+),(.*)[\])]", base) if base else None
     levels = f"C({positional[0]}, contr.treatment(base={base}))" if base else f"C({positional[0]})"
+    if several:  # all of them are the reference: as one level
+        first, *others = [one.strip() for one in _split(re.sub(r"^c?[\[(]|[\])]$", "", base or ""), ",")]
+        one_level = f"{positional[0]}.replace([{', '.join(others)}], {first})"
+        levels = f"C({one_level}, contr.treatment(base={first}))" if others else f"C({positional[0]})"
     other = named.get("var") or (positional[1] if len(positional) > 1 else None)
     if other is None:
         return levels
@@ -228,6 +286,8 @@ def _effect_words(text: str, entity: str | None, time: str | None) -> str:
     found = [word for word in EFFECTS if re.search(rf"(?<![\w.]){word}\b", text)]
     if not found:
         return text
+    if any(re.search(rf"[:*]\s*{word}\b|\b{word}\s*[:*]", text) for word in found):
+        raise ValueError("slopes by entity have no one counterpart")
     for word in found:
         pattern = rf"\s*\+\s*{word}\b|(?<![\w.]){word}\s*\+\s*|(?<=~)\s*{word}\b"
         text = re.sub(pattern, lambda m: "" if "+" in m[0] else " 1", text)

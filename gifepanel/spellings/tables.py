@@ -135,8 +135,12 @@ FUNCTIONS = {
     "factor": "C",
     "as.factor": "C",
     "as_factor": "C",
+    "shift": "L",
 }
 """Functions of formulas, and their names here."""
+
+COMMANDS = ("reg", "regress", "areg", "reghdfe", "xtreg", "xtscc", "newey", "feols", "lm", "plm")
+"""What a formula without a ~ may begin with."""
 
 EXAMPLES = {
     "L": "L(x, 1) is a lag",

@@ -40,6 +40,21 @@ ONE = [
     ("y ~ x | firm#half", "y ~ x | firm^half"),
     ("y ~ x | sector*year", "y ~ x | sector^year"),
     ("y ~ x | firm | 0", "y ~ x | firm"),
+    ("y ~ LD.x", "y ~ L(D(x))"),
+    ("y ~ L.L2.x + D2L.z", "y ~ L(x, 3) + D(D(L(z)))"),
+    ("y ~ x | firm##c.z", "y ~ x | firm[z]"),
+    ("y ~ x + z | i.sector#c.w + year", "y ~ x + z | sector[[w]] + year"),
+    ("y ~ x + 1.half", "y ~ x + {half == 1}"),
+    ("y ~ ibn.half + x", "y ~ C(half) + x"),
+    ("y ~ i(year, x, 2003) | firm", "y ~ C(year, contr.treatment(base=2003)):x | firm"),
+    ("y ~ x + i(sector, ref=c(3, 5))", "y ~ x + C(sector.where(sector != 5, 3), contr.treatment(base=3))"),
+    ("y ~ x + C(sector, ref=3)", "y ~ x + C(sector, contr.treatment(base=3))"),
+    ("y ~ x + relevel(factor(sector), ref=3)", "y ~ x + C(sector, contr.treatment(base=3))"),
+    ("y ~ x + offset(w)", "I(y - w) ~ x"),
+    ("y ~ shift(x) | firm", "y ~ L(x) | firm"),
+    ("reghdfe y x z, absorb(firm year)", "y ~ x + z | firm + year"),
+    ("regress y x L.z", "y ~ x + L(z)"),
+    ("y = x + z", "y ~ x + z"),
 ]
 
 
@@ -136,7 +151,16 @@ def test_names_of_the_callers_stay_theirs(panel: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize(
-    "formula", ["y ~ x", "y ~ L(x) + C(year) | firm^year + sector[x]", "log(y) ~ x*z + {x > 0}", "y ~"]
+    "formula",
+    [
+        "y ~ x",
+        "y ~ {x == 1.5} + I(2.5*x)",
+        "y ~ i(year, bin=2)",
+        "y ~ x + EntityEffects:z",
+        "y ~ L(x) + C(year) | firm^year + sector[x]",
+        "log(y) ~ x*z + {x > 0}",
+        "y ~",
+    ],
 )
 def test_our_formulas_have_no_words_of_others(formula: str) -> None:
     assert formula_in_our_words(formula, "firm", "year") is None
