@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gifepanel.exceptions import SpecificationError
+from gifepanel.spellings.models import model_in_our_words
 from gifepanel.spellings.options import (
     Line,
     Names,
@@ -13,7 +14,6 @@ from gifepanel.spellings.options import (
     covariance_in_our_words,
     fit_in_our_words,
     keywords,
-    model_in_our_words,
     written,
 )
 from gifepanel.spellings.tables import COVARIANCE_OPTIONS

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gifepanel.spellings.formulas import formula_in_our_words, with_effects
 from gifepanel.spellings.tables import (
     BOOTSTRAPS,
     COVARIANCE_OPTIONS,
     COVARIANCES,
-    EFFECT_OPTIONS,
-    EFFECT_WORDS,
-    FACTORS,
     FIT_WORDS,
-    GROUPS,
     KEYWORD_DICTS,
     KEYWORDS,
-    MODEL_WORDS,
     NEAREST,
     NEEDLESS,
-    OWN_FIT,
-    SINGLETONS,
+    RENAMED,
     SMALL_SAMPLE,
     TOLERANCES,
     WAYS,
@@ -39,7 +32,9 @@ __all__ = [
     "covariance_in_our_words",
     "fit_in_our_words",
     "keywords",
-    "model_in_our_words",
+    "names_in",
+    "one_or_list",
+    "spelled",
     "written",
 ]
 
@@ -117,7 +112,7 @@ def keywords(options: Mapping[str, Any]) -> str:
 # ---- covariances
 
 
-def _word(text: str) -> str:
+def spelled(text: str) -> str:
     return re.sub(r"[\s._-]", "", text.casefold())
 
 
@@ -127,13 +122,13 @@ _SPELLED = re.compile(
 )
 
 
-def _names_in(text: str) -> list[str]:
+def names_in(text: str) -> list[str]:
     return [part.strip().strip("`") for part in re.split(r"[+,&\s]+(?![^`]*`[^`]*$)", text) if part.strip()]
 
 
-def _one_or_list(ways: Any) -> Any:
+def one_or_list(ways: Any) -> Any:
     if isinstance(ways, str):
-        found = _names_in(ways.lstrip("~ "))
+        found = names_in(ways.lstrip("~ "))
         return found[0] if len(found) == 1 else found
     if isinstance(ways, (list, tuple)) and len(ways) == 1:
         return ways[0]
@@ -144,7 +139,7 @@ def _as_names(given: Any, names: Names) -> Any:
     """A Series or a frame of columns of the data, by name."""
     if hasattr(given, "columns"):
         ways = [str(name) for name in given.columns]
-        return _one_or_list(ways) if all(way in names.columns for way in ways) else given
+        return one_or_list(ways) if all(way in names.columns for way in ways) else given
     name = getattr(given, "name", None)
     return name if isinstance(name, str) and name in names.columns else given
 
@@ -153,33 +148,36 @@ def _read_vcov(value: Any, names: Names) -> dict[str, Any] | None:
     """``vcov`` in any spelling as kind, groups, time, maxlags."""
     if isinstance(value, Mapping) and len(value) == 1:
         word, ways = next(iter(value.items()))
-        kind = _KIND_OF.get(_word(str(word)))
-        return None if kind is None else {"kind": kind, "groups": _one_or_list(_as_names(ways, names))}
+        kind = _KIND_OF.get(spelled(str(word)))
+        return None if kind is None else {"kind": kind, "groups": one_or_list(_as_names(ways, names))}
     if isinstance(value, (list, tuple)) and value and all(isinstance(one, str) for one in value):
-        return {"kind": "cluster", "groups": _one_or_list(value)}
+        return {"kind": "cluster", "groups": one_or_list(value)}
     if not isinstance(value, str):
         return None
-    if _word(value) in _KIND_OF:
-        return {"kind": _KIND_OF[_word(value)]}
+    if spelled(value) in _KIND_OF:
+        return {"kind": _KIND_OF[spelled(value)]}
     if value in names.columns:
         return {"kind": "cluster", "groups": value}
+    stata = re.fullmatch(r"\s*(?:vce\s*\()?\s*hac\s+(?:nw\w*|bartlett)\s*(\d*)\s*\)?\s*", value)
+    if stata:
+        return {"kind": "hac-panel"} | ({"maxlags": int(stata[1])} if stata[1] else {})
     found = _SPELLED.fullmatch(value)
     if found is None:
         bare = re.fullmatch(r"\s*([\w.-]+)\s*\(\s*(\d*)\s*\)\s*", value)
-        kind = _KIND_OF.get(_word(bare.group(1))) if bare else None
+        kind = _KIND_OF.get(spelled(bare.group(1))) if bare else None
         return None if kind is None or bare is None else {"kind": kind} | ({"maxlags": int(bare[2])} if bare[2] else {})
     word, lag, _, rest = found.groups()
-    kind = _KIND_OF.get(_word(word)) if word else "cluster"
+    kind = _KIND_OF.get(spelled(word)) if word else "cluster"
     if kind is None:
         return None
     out: dict[str, Any] = {"kind": kind} | ({"maxlags": int(lag)} if lag else {})
-    ways = _names_in(rest)
+    ways = names_in(rest)
     if kind == "driscoll-kraay":
         out["time"] = ways[-1]
     elif kind == "hac-panel":
         out |= {"groups": ways[0]} | ({"time": ways[1]} if len(ways) > 1 else {})
     else:
-        out["groups"] = _one_or_list(ways)
+        out["groups"] = one_or_list(ways)
     return out
 
 
@@ -195,6 +193,11 @@ def _assembled(want: Mapping[str, Any], names: Names, line: Line) -> dict[str, A
         kind = "cluster" if "groups" in kwds or ("entity" in kwds and "maxlags" not in kwds) else None
     if kind is None and {"maxlags", "kernel"} & set(kwds):
         kind = "hac-panel"
+    if isinstance(kind, str) and re.fullmatch("HC[0-3]", kind) and kwds.get("groups") is not None:
+        kind = {"HC0": "CR0", "HC1": "cluster", "HC2": "CR2", "HC3": "CR3"}[kind]
+        line.say("Robust errors by clusters are those of clusters")
+    if kind is None and set(kwds) == {"time"}:
+        kind = "driscoll-kraay"
     nearest = (WITH_FACTORS if names.factors else WITH_LEARNER if names.learner else {}).get(str(kind))
     if nearest is not None:
         line.say(
@@ -225,6 +228,9 @@ def _assembled(want: Mapping[str, Any], names: Names, line: Line) -> dict[str, A
             kwds["time"] = "year"
     if isinstance(kwds.get("kernel"), str):
         kwds["kernel"] = {"newey-west": "bartlett"}.get(kwds["kernel"].casefold(), kwds["kernel"].casefold())
+        if kwds["kernel"] not in ("bartlett", "uniform"):
+            line.say(f"There is no kernel {kwds['kernel']!r} here; Bartlett's is the nearest")
+            kwds["kernel"] = "bartlett"
     if isinstance(kwds.get("maxlags"), float) and kwds["maxlags"] == int(kwds["maxlags"]):
         kwds["maxlags"] = int(kwds["maxlags"])
     return ({"cov_type": kind} if kind else {}) | ({"cov_kwds": kwds} if kwds else {})
@@ -245,17 +251,25 @@ def covariance_in_our_words(
     keys : iterable of str
         Keys of `cov_kwds` that its covariances know.
     """
-    ours = {_word(name) for name in known}
+    ours = {spelled(name) for name in known}
     given = dict(cov_kwds) if isinstance(cov_kwds, Mapping) else {}
     foreign = [key for key in given if key in (*KEYWORDS, *WAYS, *SMALL_SAMPLE) and key not in (*keys, "use_t")]
-    strange = isinstance(cov_type, str) and _word(cov_type) not in ours
+    strange = isinstance(cov_type, str) and spelled(cov_type) not in ours
     strange = strange or isinstance(cov_type, (dict, list, tuple))
+    if cov_type == "nonrobust" and "maxlags" in given and "groups" not in given:
+        foreign = [*foreign, *(key for key in ("maxlags", "kernel", "time", "entity") if key in given)]
     if not foreign and not strange:
         return None
     read = _read_vcov(cov_type, names)
-    if read is None:
-        return None
     line = Line()
+    if read is None and isinstance(cov_type, str) and spelled(cov_type) in NEAREST:
+        kind, note = NEAREST[spelled(cov_type)]
+        read, before = {"kind": kind}, note
+    else:
+        before = ""
+    if read is None and (strange or not isinstance(cov_type, str)):
+        return None
+    read = {"kind": cov_type} if read is None else read
     rest = {key: value for key, value in given.items() if key not in foreign}
     if read == {"kind": "nonrobust"} and foreign:
         read = {}  # the default: what the keywords ask for decides
@@ -263,7 +277,7 @@ def covariance_in_our_words(
     converted = fit_in_our_words({**options, **{key: given[key] for key in foreign}}, {"cov_kwds": rest}, names)
     if converted is None:
         return None
-    line.fit, line.notes = converted.fit, converted.notes
+    line.fit, line.notes = converted.fit, [note for note in (before, *converted.notes) if note]
     if not given and set(read) == {"kind"} and line.fit.get("cov_kwds") == {"groups": names.entity}:
         line.fit.pop("cov_kwds")  # entities are what is clustered by where nothing else is said
     return line
@@ -306,8 +320,8 @@ def fit_in_our_words(unknown: Mapping[str, Any], given: Mapping[str, Any], names
             line.say("Standard errors always come with a fit")
         elif name in COVARIANCE_OPTIONS:
             read = _read_vcov(value, names)
-            if isinstance(value, str) and _word(value) in NEAREST:
-                kind, note = NEAREST[_word(value)]
+            if isinstance(value, str) and spelled(value) in NEAREST:
+                kind, note = NEAREST[spelled(value)]
                 read = {"kind": kind}
                 line.say(note)
             want |= read or ({"kind": value} if isinstance(value, str) else {})
@@ -317,9 +331,12 @@ def fit_in_our_words(unknown: Mapping[str, Any], given: Mapping[str, Any], names
             ways += [own or ("firm" if name == "cluster_entity" else "year")] if value else []
         elif name in KEYWORDS:
             key = KEYWORDS[name]
+            if key == "groups" and isinstance(value, bool):
+                want |= {"kind": "cluster"} if value else {}
+                continue
             if key == "groups" and value is not None:
                 value = _as_names(value, names)
-                value = _one_or_list(value) if isinstance(value, (str, list, tuple)) else value
+                value = one_or_list(value) if isinstance(value, (str, list, tuple)) else value
                 value = Source(name) if not isinstance(value, (str, list, tuple)) else value
                 if isinstance(value, list) and not all(isinstance(one, str) for one in value):
                     value = Source(name)
@@ -337,7 +354,9 @@ def fit_in_our_words(unknown: Mapping[str, Any], given: Mapping[str, Any], names
             given["tol"] = value
         elif name in BOOTSTRAPS:
             _bootstrap(name, value, line, names)
-        elif name == "fixef_maxiter":
+        elif name in RENAMED and (names.factors or (names.learner and RENAMED[name] == "random_state")):
+            given[RENAMED[name]] = value
+        elif name == "fixef_maxiter" or name in RENAMED:
             line.say("Effects are solved for until tol= is met")
         else:
             rest[name] = value
@@ -346,7 +365,7 @@ def fit_in_our_words(unknown: Mapping[str, Any], given: Mapping[str, Any], names
     if ways:
         own = want.get("groups")
         have = [] if own is None else own if isinstance(own, list) else [own]
-        want["groups"] = _one_or_list([*have, *(way for way in ways if way not in have)])
+        want["groups"] = one_or_list([*have, *(way for way in ways if way not in have)])
         want["kind"] = want["kind"] if str(want.get("kind", "")).startswith("CR") else "cluster"
     covariance = _assembled({**own_kwds, **want}, names, line)
     extra = {key: value for key, value in own_kwds.items() if key not in KEYWORDS.values()}
@@ -376,136 +395,3 @@ def _bootstrap(name: str, value: Any, line: Line, names: Names) -> None:
     else:
         number = f", n_boot={value}" if isinstance(value, int) and not isinstance(value, bool) else ""
         line.say(f'Draws belong to the test: res.wild_bootstrap("x"{number})')
-
-
-# ---- models
-
-
-def model_in_our_words(
-    formula: str | None, unknown: Mapping[str, Any], given: Mapping[str, Any], names: Names
-) -> Line | None:
-    """The call that builds the model that options of others ask for; None where none is known to belong elsewhere.
-
-    Parameters
-    ----------
-    formula : str or None
-        None where the model is built from arrays or frames.
-    unknown : mapping
-        Options that the model does not have.
-    given : mapping
-        Those it has, without defaults.
-    names : Names
-    """
-    if not any(name in (*MODEL_WORDS, *FIT_WORDS, *OWN_FIT) for name in unknown):
-        return None
-    line = Line(options=dict(given), formula=formula)
-    index = unknown.get("index", unknown.get("panel_id", unknown.get("panel.id")))
-    if isinstance(index, str):
-        index = _names_in(index.lstrip("~ "))
-    entity = unknown.get("id", unknown.get("unit", unknown.get("i")))
-    if isinstance(index, (list, tuple)) and len(index) == 2:
-        line.options |= {"entity": index[0], "time": index[1]}
-    elif isinstance(entity, str):
-        line.options |= {"entity": entity} | ({"time": unknown["t"]} if isinstance(unknown.get("t"), str) else {})
-    own = Names(
-        line.options.get("entity") if isinstance(line.options.get("entity"), str) else names.entity,
-        line.options.get("time") if isinstance(line.options.get("time"), str) else names.time,
-        names.effects,
-        names.columns,
-        names.factors,
-        names.learner,
-    )
-    effects: list[str] = []
-    for_fit: dict[str, Any] = {}
-    for name, value in unknown.items():
-        if name in EFFECT_OPTIONS:
-            effects += [effect for effect in _effects(name, value, own) if effect not in effects]
-        elif name in ("index", "panel_id", "panel.id", "id", "unit", "i", "t"):
-            continue
-        elif name in (*FACTORS, "n_factors"):
-            line.options["n_factors"] = _range(value, line)
-        elif name in (*GROUPS, "n_groups"):
-            line.options["n_groups"] = _range(value, line)
-        elif name == "CV":
-            line.options |= (
-                {"n_factors": "auto"} if value and not isinstance(line.options.get("n_factors"), range) else {}
-            )
-        elif name in SINGLETONS:
-            drop = value in ("singleton", "singletons", "perfect", "perfect_fit", "both") or value is True
-            line.options["singletons"] = "drop" if drop is (name != "keepsingletons") else "keep"
-        elif name == "subset":
-            line.data = _subset(value)
-        elif name == "weights_type":
-            _weights(value, line)
-        elif name in ("split", "fsplit"):
-            line.say("A model for each part of the data")
-            line.data, line.split = "rows", str(value)
-        elif name in FIT_WORDS or name in OWN_FIT:
-            for_fit[name] = value
-        else:
-            line.options[name] = value
-    if for_fit:
-        known = {key: value for key, value in for_fit.items() if key in OWN_FIT}
-        foreign = {key: value for key, value in for_fit.items() if key not in OWN_FIT}
-        all_effects = Names(own.entity, own.time, (*own.effects, *effects), own.columns, own.factors, own.learner)
-        converted = fit_in_our_words(foreign, known, all_effects)
-        line.fit = known if converted is None else converted.fit
-        for note in converted.notes if converted else ():
-            line.say(note)
-    if effects and formula is not None:
-        line.formula = with_effects(formula, effects)
-    elif effects:
-        before = line.options.get("absorb") or []
-        before = [before] if isinstance(before, str) else list(before)
-        line.options["absorb"] = _one_or_list([*before, *(e for e in effects if e not in before)])
-    if line.formula is not None:
-        changed = formula_in_our_words(line.formula, own.entity, own.time, own.columns)
-        line.formula = changed.formulas[0] if changed and len(changed.formulas) == 1 else line.formula
-    return line
-
-
-def _effects(name: str, value: Any, names: Names) -> list[str]:
-    """Effects that an option asks for."""
-    entity, time = names.entity or "firm", names.time or "year"
-    if name in ("entity_effects", "time_effects", "twfe"):
-        own = {"entity_effects": [entity], "time_effects": [time], "twfe": [entity, time]}[name]
-        return own if value else []
-    if name in ("effect", "effects", "force") and isinstance(value, str) and _word(value) in EFFECT_WORDS:
-        return [{"e": entity, "t": time}[one] for one in EFFECT_WORDS[_word(value)]]
-    if value is None or value is False:
-        return []
-    if isinstance(value, str):
-        return [part.strip() for part in value.lstrip("~ ").split("+") if part.strip() not in ("", "0")]
-    if hasattr(value, "columns"):
-        return [str(column) for column in value.columns]
-    label = getattr(value, "name", None)
-    if isinstance(label, str):
-        return [label]
-    return [str(one) for one in value] if isinstance(value, Sequence) else [str(value)]
-
-
-def _range(value: Any, line: Line) -> Any:
-    """fect's ``r = c(0, 5)`` is a range; here a list has candidates."""
-    pair = isinstance(value, (list, tuple)) and len(value) == 2 and all(type(one) is int for one in value)
-    if pair and value[0] < value[1]:
-        line.say("A list holds candidates here, a range all numbers from its first to its last")
-        return range(value[0], value[1] + 1)
-    return value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
-
-
-def _subset(value: Any) -> str:
-    """The rows of `data` that ``subset=`` asks for."""
-    if isinstance(value, str):
-        return f"data.query({written(value.lstrip('~ '))})"
-    return "data.loc[subset]"
-
-
-def _weights(value: Any, line: Line) -> None:
-    """pyfixest's kinds of weights."""
-    weights = line.options.get("weights")
-    if isinstance(value, str) and value.casefold().startswith(("f", "freq")) and isinstance(weights, str):
-        line.options.pop("weights")
-        line.data = f"data.loc[data.index.repeat(data[{written(weights)}])]"
-        line.say("Weights are analytic here; frequencies are rows repeated")
-    else:
-        line.say("Weights are analytic here, as aweights")

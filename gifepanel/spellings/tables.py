@@ -88,7 +88,9 @@ NEEDLESS = {
     "lean": "res.remove_data() drops the data",
     "demeaner_backend": "There is one solver here; accelerator= names another",
     "solver": "Least squares is solved by QR here",
-    "model": "",
+    **dict.fromkeys(("alpha", "level", "conf_level"), "Levels belong to what is printed: res.summary(alpha=0.1)"),
+    "verbose": "progress= shows a bar",
+    "disp": "progress= shows a bar",
     "hasconst": "Whether there is a constant is found out here",
     "parallel": "n_jobs= is the number of workers here",
 }
@@ -107,6 +109,29 @@ EFFECT_WORDS = {
     "within": "e",
     "pooling": "",
 }
+ESTIMATORS = {
+    "within": "Effects are absorbed by name",
+    "fe": "Effects are absorbed by name",
+    "pooling": "",
+    "random": "There are no random effects here; these are fixed",
+    "re": "There are no random effects here; these are fixed",
+    "fd": "Differences are D(y) ~ D(x); these are fixed effects",
+}
+"""plm's ``model=``, and what to say of it."""
+
+WEIGHTS = {
+    **dict.fromkeys(("aweights", "weight", "wt", "wts", "analytic_weights"), "aweights"),
+    **dict.fromkeys(("fweights", "freq_weights", "frequency_weights"), "fweights"),
+    **dict.fromkeys(("pweights", "sampling_weights"), "pweights"),
+}
+CONTROLS = ("controls", "covariates", "controls_formula")
+RENAMED = {
+    **dict.fromkeys(("seed", "random_seed", "rng"), "random_state"),
+    **dict.fromkeys(("maxiter", "max_iterations", "niter", "n_iter"), "max_iter"),
+    **dict.fromkeys(("n_init", "starts", "nstart", "nstarts"), "n_starts"),
+}
+"""Options that exist under another name."""
+
 WORKERS = ("n_threads", "nthreads", "cores", "n_workers", "threads")
 TOLERANCES = ("fixef_tol", "demean_tol", "tolerance", "convergence_tol")
 FACTORS = ("r", "rank", "factors", "num_factors", "n_interactive")
@@ -118,11 +143,11 @@ OWN_FIT = ("cov_type", "cov_kwds", "use_t", "ssc")
 MODEL_WORDS = (
     *EFFECT_OPTIONS, *FACTORS, *GROUPS, *SINGLETONS, "n_factors", "n_groups", "index", "panel_id", "panel.id", "subset",
     "weights_type", "CV",
-    "split", "fsplit", "id", "unit", "i", "t",
+    "split", "fsplit", "id", "unit", "i", "t", "offset", "model", *WEIGHTS, *CONTROLS,
 )  # fmt: skip
 FIT_WORDS = (
     *COVARIANCE_OPTIONS, *KEYWORDS, *WAYS, *SMALL_SAMPLE, *KEYWORD_DICTS, *NEEDLESS, *WORKERS, *TOLERANCES, *BOOTSTRAPS,
-    "fixef_maxiter",
+    *RENAMED, "fixef_maxiter",
 )  # fmt: skip
 
 # ---- formulas
