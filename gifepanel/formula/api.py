@@ -23,8 +23,8 @@ def gife(
     formula: str,
     data: Any,
     *,
-    n_groups: Count,
-    n_factors: Count,
+    n_groups: Count | None = None,
+    n_factors: Count | None = None,
     entity: str | None = None,
     time: str | None = None,
     context: int | Mapping[str, Any] | None = 0,
@@ -68,9 +68,8 @@ def gife(
         data,
         entity=entity,
         time=time,
-        n_groups=n_groups,
-        n_factors=n_factors,
         context=context + 1 if isinstance(context, int) else context,
+        **_given(n_groups=n_groups, n_factors=n_factors),
         **options,
     )
 
@@ -79,7 +78,7 @@ def ife(
     formula: str,
     data: Any,
     *,
-    n_factors: Count,
+    n_factors: Count | None = None,
     entity: str | None = None,
     time: str | None = None,
     context: int | Mapping[str, Any] | None = 0,
@@ -122,8 +121,8 @@ def ife(
         data,
         entity=entity,
         time=time,
-        n_factors=n_factors,
         context=context + 1 if isinstance(context, int) else context,
+        **_given(n_factors=n_factors),
         **options,
     )
 
@@ -185,3 +184,8 @@ def pols(
         context=context + 1 if isinstance(context, int) else context,
         **options,
     )
+
+
+def _given(**counts: Any) -> dict[str, Any]:
+    """Numbers that were given; what is missing is told by the model, which knows words of others."""
+    return {name: value for name, value in counts.items() if value is not None}

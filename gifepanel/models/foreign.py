@@ -95,7 +95,9 @@ def refuse_model_words(
         return
     start = f"{written(line.formula)}, {line.data}" if line.formula is not None else positional
     call = f"{_class_of(name, line.options)}({_joined(start, keywords(line.options))})"
-    if line.fit or line.split is not None:
+    if name.islower() and line.fit:
+        line.say("Errors belong to a fit")
+    elif line.fit or line.split is not None:
         call += f".fit({keywords(line.fit)})"
     if line.split is not None:
         call = f"{{part: {call} for part, rows in data.groupby({written(line.split)})}}"
@@ -157,6 +159,8 @@ def refuse_covariance_words(
 
 def _class_of(name: str, options: Mapping[str, Any]) -> str:
     """The function that builds a model with these options: numbers of groups and factors ask for another class."""
+    if name.islower():  # select
+        return name
     wanted = "GroupedIFE" if "n_groups" in options else "InteractiveFE" if "n_factors" in options else None
     if wanted is None or name.startswith("GroupedIFE"):
         return name

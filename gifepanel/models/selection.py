@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import SpecificationError, SpecificationWarning, caller_level
+from gifepanel.models.checks import reject_unknown
 from gifepanel.parallel import Progress, run_tasks
 from gifepanel.results.selection import Selection
 from gifepanel.solvers.arrays import PanelArrays
@@ -162,6 +163,7 @@ def select(
     n_jobs: int | None = None,
     progress: Progress = None,
     context: int | Mapping[str, Any] | None = 0,
+    **unknown: Any,
 ) -> Selection:
     """Choose the numbers of factors and groups by information criteria.
 
@@ -204,6 +206,7 @@ def select(
     """
     from gifepanel.models.grouped import GroupedIFE
 
+    _check_call(model, data, unknown, {"n_factors": n_factors, "n_groups": n_groups, "entity": entity, "time": time})
     if isinstance(model, str):
         model = GroupedIFE.from_formula(
             model,
@@ -223,3 +226,22 @@ def select(
         n_jobs=n_jobs,
         progress=progress,
     )
+
+
+def _check_call(model: Any, data: Any, unknown: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Options of others, and what is no model."""
+    from gifepanel.models.foreign import refuse_model_words
+
+    defaults = select.__kwdefaults__ or {}
+    if not isinstance(model, str) and not hasattr(model, "_read_counts"):
+        raise SpecificationError(
+            f"select was given a {type(model).__name__} first.",
+            "It takes a formula and data, or a model with factors.",
+            'gife.select("y ~ x1 + x2", data)',
+        )
+    own = {name: value for name, value in given.items() if value != defaults.get(name)}
+    formula = model if isinstance(model, str) else None
+    refuse_model_words(
+        "gife.select", unknown, own, defaults, formula=formula, data=data, positional="model", factors=True
+    )
+    reject_unknown(unknown, defaults, "select")

@@ -60,6 +60,8 @@ def model_in_our_words(
         names.factors,
         names.learner,
     )
+    if "entity" in line.options and "time" not in line.options and "entity" not in given:
+        line.options.pop("entity")  # one does not go without the other
     effects: list[str] = []
     for_fit: dict[str, Any] = {}
     for name, value in unknown.items():

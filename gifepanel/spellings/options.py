@@ -253,7 +253,11 @@ def covariance_in_our_words(
     """
     ours = {spelled(name) for name in known}
     given = dict(cov_kwds) if isinstance(cov_kwds, Mapping) else {}
-    foreign = [key for key in given if key in (*KEYWORDS, *WAYS, *SMALL_SAMPLE) and key not in (*keys, "use_t")]
+    nested = [key for key in ("cov_kwds", *KEYWORD_DICTS) if isinstance(given.get(key), Mapping)]
+    for key in nested:
+        given |= given.pop(key)
+    words = (*KEYWORDS, *WAYS, *SMALL_SAMPLE, *COVARIANCE_OPTIONS)
+    foreign = [key for key in given if key in words and (nested or key not in (*keys, "use_t"))]
     strange = isinstance(cov_type, str) and spelled(cov_type) not in ours
     strange = strange or isinstance(cov_type, (dict, list, tuple))
     if cov_type == "nonrobust" and "maxlags" in given and "groups" not in given:

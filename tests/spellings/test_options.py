@@ -85,6 +85,18 @@ FITS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"cov_type": {"CRV1": "sector"}}, SECTOR),
     ({"cov_type": "~sector"}, SECTOR),
     ({"se": True}, PLAIN),
+    # robust errors by clusters, resampling, kernels and lags at other places
+    ({"vcov": "HC1 ~ sector"}, SECTOR),
+    ({"se": "hetero", "cluster": "sector"}, SECTOR),
+    ({"cluster": True}, FIRM),
+    ({"cov_type": "wild"}, FIRM),
+    ({"vce": "hac nw 3"}, {**NW, "cov_kwds": {"maxlags": 3}}),
+    ({"cov_kwds": {"lag": 2}}, {**NW, "cov_kwds": {"maxlags": 2}}),
+    ({"cov_kwds": {"maxlags": 2}}, {**NW, "cov_kwds": {"maxlags": 2}}),
+    ({"cov_type": "kernel", "kernel": "parzen"}, DK),
+    ({"cov_type": "hac-panel", "cov_kwds": {"nlags": 2}}, {**NW, "cov_kwds": {"maxlags": 2}}),
+    ({"seed": 1, "vcov": "HC1"}, HC1),
+    ({"alpha": 0.1, "vcov": "HC1"}, HC1),
 ]  # fmt: skip
 
 
@@ -205,6 +217,9 @@ def test_lines_for_a_learner_run(learned: gife.PartialledOLS) -> None:
         (("unadjusted",), {}, ("nonrobust", {})),
         (("kernel",), {"bandwidth": 2}, ("driscoll-kraay", {"maxlags": 2})),
         (("cluster",), {"cluster": "sector"}, ("cluster", {"groups": "sector"})),
+        (("cluster",), {"cov_kwds": {"groups": "sector"}}, ("cluster", {"groups": "sector"})),
+        (("HC1",), {"cluster": "sector"}, ("cluster", {"groups": "sector"})),
+        ((), {"vcov": "iid"}, ("nonrobust", {})),
     ],
 )
 @pytest.mark.parametrize("which", ["effects", "factors"])
@@ -242,6 +257,17 @@ MODELS: list[tuple[str, str, dict[str, Any], str]] = [
      'P("y ~ x | firm", data, weights="size")'),
     ("PartialledOLS", "y ~ x | firm", {"weights": "n", "weights_type": "fweights"},
      'P("y ~ x | firm", data.loc[data.index.repeat(data.n)])'),
+    ("PartialledOLS", "y ~ x | firm", {"fweights": "n"}, 'P("y ~ x | firm", data.loc[data.index.repeat(data.n)])'),
+    ("PartialledOLS", "y ~ x | firm", {"weights": "series", "weights_type": "fweights"},
+     'P("y ~ x | firm", data.loc[data.index.repeat(data.n)])'),
+    ("PartialledOLS", "y ~ x | firm", {"aweights": "size"}, 'P("y ~ x | firm", data, weights="size")'),
+    ("PartialledOLS", "y ~ x | firm", {"pweights": "size"},
+     'P("y ~ x | firm", data, weights="size").fit(cov_type="HC1")'),
+    ("PartialledOLS", "y ~ x", {"offset": "z", "fe": "firm"}, 'P("I(y - z) ~ x | firm", data)'),
+    ("PartialledOLS", "y ~ x | firm", {"controls": ["z", "w"]}, 'P("y ~ x | firm", data, partial="z + w")'),
+    ("PartialledOLS", "y ~ x", {"model": "within", "index": ["firm", "year"]}, 'P("y ~ x | firm", data)'),
+    ("PartialledOLS", "y ~ x", {"model": "random", "index": "firm"}, 'P("y ~ x | firm", data)'),
+    ("PartialledOLS", "y ~ x", {"model": "pooling", "index": ["firm", "year"]}, 'P("y ~ x", data)'),
     ("PartialledOLS", "y ~ x | firm", {"drop_absorbed": True, "check_rank": False}, 'P("y ~ x | firm", data)'),
     ("PartialledOLS", "y ~ x | firm", {"fixef_rm": "none"}, 'P("y ~ x | firm", data, singletons="keep")'),
     ("PartialledOLS", "y ~ x | firm", {"split": "half"}, 'P("y ~ x | firm", data[data.half == 1])'),
@@ -261,13 +287,15 @@ MODELS: list[tuple[str, str, dict[str, Any], str]] = [
 @pytest.mark.parametrize(("name", "formula", "options", "ours"), MODELS, ids=lambda value: str(value)[:50])
 def test_models_from_formulas(flat: pd.DataFrame, name: str, formula: str, options: dict[str, Any], ours: str) -> None:
     subset = flat["year"] > 2003
-    asked = {k: subset if isinstance(v, str) and v == "mask" else v for k, v in options.items()}
+    rows = {"mask": subset, "series": flat["n"]}
+    asked = {k: rows.get(v, v) if isinstance(v, str) else v for k, v in options.items()}
     with pytest.raises(SpecificationError) as caught:
         getattr(gife, name).from_formula(formula, flat, **asked)
     names = {
         "PartialledOLS": gife.PartialledOLS, "InteractiveFE": gife.InteractiveFE, "GroupedIFE": gife.GroupedIFE,
         "P": gife.PartialledOLS.from_formula, "I": gife.InteractiveFE.from_formula, "data": flat, "flat": flat,
-        "subset": subset, "SECTOR": SECTOR, "IDS": {"entity": "firm", "time": "year", "n_factors": 1},
+        "subset": subset, "weights": flat["n"], "np": np, "SECTOR": SECTOR,
+        "IDS": {"entity": "firm", "time": "year", "n_factors": 1},
     }  # fmt: skip
     found, direct = eval(str(caught.value.fix), names), eval(ours, names)
     found = found[1] if isinstance(found, dict) else found
@@ -357,3 +385,23 @@ def test_no_word_is_in_two_rows() -> None:
     words = [word for row in COVARIANCES.values() for word in row.split()]
     assert len(words) == len(set(words))
     assert not set(MODEL_WORDS) & set(FIT_WORDS) - {"panel_id"}
+
+
+def test_select_and_functions_of_formulas(flat: pd.DataFrame) -> None:
+    """Lines for ``select`` and for counts of factors that have another name."""
+    names = {"gife": gife, "data": flat, "InteractiveFE": gife.InteractiveFE, "GroupedIFE": gife.GroupedIFE}
+    with pytest.raises(SpecificationError, match="select got r=") as caught:
+        gife.select("y ~ x + z", flat, r=(0, 1), n_groups=1, index=["firm", "year"], force="unit", vcov="HC1")
+    assert "Errors belong to a fit" in str(caught.value)
+    assert str(eval(str(caught.value.fix), names)) == str(
+        gife.select("y ~ x + z | firm", flat, n_factors=range(2), n_groups=1, entity="firm", time="year")
+    )
+    with pytest.raises(SpecificationError, match="DataFrame first"):
+        gife.select(flat, "y ~ x")
+    with pytest.raises(SpecificationError, match="unknown option 'colour'"):
+        gife.select("y ~ x", flat, colour=1)
+    for function, options in ((gfa.ife, {"r": 1}), (gfa.gife, {"r": 1, "K": 2})):
+        with pytest.raises(SpecificationError) as caught:
+            function("y ~ x", flat, index=["firm", "year"], **options)
+        model = eval(str(caught.value.fix), names)
+        assert (model.n_factors, model.n_groups) == (1, options.get("K", 1))
