@@ -199,7 +199,8 @@ def _fit(arguments: argparse.Namespace) -> None:
 
 def _in_our_words(arguments: argparse.Namespace, strange: Sequence[str]) -> str:
     """The options that stand for those of other packages: ``--robust``, ``--vcov ~firm``, ``--absorb firm``."""
-    from gifepanel.spellings.options import Names, model_in_our_words
+    from gifepanel.spellings.models import model_in_our_words
+    from gifepanel.spellings.options import Names
 
     words: dict[str, Any] = {}
     for piece in strange:

@@ -18,6 +18,7 @@ from gifepanel.panel.design import PanelDesign
 from gifepanel.panel.grammar import split_formula, split_top
 from gifepanel.panel.text import caller_level, first_of
 from gifepanel.projections.triangle import orthogonal_triangle, spanned_by
+from gifepanel.spellings.formulas import quoted
 
 __all__ = [
     "absorbed_effects",
@@ -358,16 +359,18 @@ def check_no_id_dummies(design: PanelDesign) -> None:
         return
     index, parts = design.index, split_formula(design.formula)
     for name in (index.entity_name, index.time_name):
-        dummy = re.compile(rf"(C\({re.escape(name)}\b[^:]*\)|{re.escape(name)})\[[^\]]*\]")
+        own = rf"`?{re.escape(name)}`?(?![\w`])"
+        dummy = re.compile(rf"(C\({own}[^:]*\)|{own})\[[^\]]*\]")
         columns = [column for column in design.exog_names if dummy.fullmatch(column)]
         if not columns:
             continue
-        term = re.compile(rf"(C\(\s*{re.escape(name)}\b.*\)|{re.escape(name)})")
+        term = re.compile(rf"(C\(\s*{own}.*\)|{own})")
         terms = [term.strip() for term in split_top(parts.exog, "+")]
         kept = " + ".join(part for part in terms if not term.fullmatch(part)) or "..."
         absorbed = [part.strip() for part in split_top(parts.absorbed, "+") if part.strip()]
-        names = " + ".join(dict.fromkeys([*absorbed, name]))
-        both = f", | {index.entity_name} + {index.time_name} for both" if not absorbed else ""
+        names = " + ".join(dict.fromkeys([*absorbed, quoted(name)]))
+        each = f"{quoted(str(index.entity_name))} + {quoted(str(index.time_name))}"
+        both = f", | {each} for both" if not absorbed else ""
         raise FormulaError(
             f"The formula has {len(columns)} dummies of {name!r} among the regressors, {columns[0]} and others.",
             f"Beside factors the effects of entities and periods are absorbed, by name after a bar{both}.",

@@ -26,7 +26,9 @@ __all__ = ["names_of_data", "names_of_model", "refuse_covariance_words", "refuse
 
 def names_of_data(data: Any, entity: Any, time: Any, *, factors: bool, learner: bool = False) -> Names:
     """Who and when, and the columns, as far as a frame tells before it is read."""
-    levels = [str(name) for name in getattr(getattr(data, "index", None), "names", ()) if name is not None]
+    names = getattr(getattr(data, "index", None), "names", ())
+    defaults = ("entity", "time") if len(names) == 2 else names
+    levels = [str(own or default) for own, default in zip(names, defaults, strict=True) if own or default]
     columns = [str(name) for name in getattr(data, "columns", ())]
     own = levels if len(levels) == 2 else [None, None]
     return Names(
@@ -152,7 +154,7 @@ def refuse_covariance_words(
     else:
         fix = f"fit({keywords({'cov_type': kind, **({'cov_kwds': kwds} if kwds else {}), **rest})})"
     foreign = list(cov_kwds or ()) if isinstance(cov_kwds, Mapping) else []
-    found = f"cov_type is {written(cov_type)}" + (f" with {', '.join(map(str, foreign))}" if foreign else "")
+    found = f"cov_type is {written(cov_type)}" + (f" with {', '.join(map(repr, foreign))}" if foreign else "")
     found += ", and the model has a learner" if names.learner else ""
     raise SpecificationError(f"{found}.", _needed(line, f"It knows {', '.join(known)}."), fix)
 

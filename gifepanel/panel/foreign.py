@@ -43,9 +43,10 @@ def foreign_words_told(build: Callable[P, R]) -> Callable[P, R]:
 
 def _names_of(data: Any) -> tuple[tuple[str | None, str | None], tuple[str, ...]]:
     """Names of who and when, and of the columns, as far as the frame tells."""
-    levels = [None if name is None else str(name) for name in getattr(getattr(data, "index", None), "names", ())]
+    names = getattr(getattr(data, "index", None), "names", ())
+    levels = [str(own or default) for own, default in zip(names, ("entity", "time"), strict=False)]
     columns = tuple(str(name) for name in getattr(data, "columns", ()))
-    return ((levels[0], levels[1]) if len(levels) == 2 else (None, None)), columns
+    return ((levels[0], levels[1]) if len(names) == 2 else (None, None)), columns
 
 
 def _in_our_words(error: FormulaError, formula: str, found: Translation) -> FormulaError:

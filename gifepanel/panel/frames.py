@@ -184,6 +184,23 @@ def _plain_array(values: pd.Series) -> Any:
     return objects
 
 
+_WHO = (
+    "entity",
+    "firm",
+    "id",
+    "state",
+    "country",
+    "unit",
+    "individual",
+    "company",
+    "county",
+    "person",
+    "region",
+    "bank",
+)
+_WHEN = ("time", "year", "date", "month", "quarter", "period", "week", "day", "t")
+
+
 def read_frame(data: Any, *, entity: Any = None, time: Any = None, require_ids: bool = True) -> PanelFrame:
     """Find the ids of a frame.
 
@@ -276,25 +293,35 @@ def _ids_from_index(data: Any, names: tuple[str, ...], require_ids: bool) -> _Id
     return entity, time, entity_name, time_name, "index" if None not in index.names else "unnamed index"
 
 
+def _likely_ids(names: Sequence[str]) -> tuple[str, str]:
+    """Columns that look like who and when; "firm" and "year" where none does."""
+    for pair in (("__index_level_0__", "__index_level_1__"), ("Unnamed: 0", "Unnamed: 1")):
+        if set(pair) <= set(names):
+            return pair
+    parts = [(name, re.split(r"[\W_]+", name.casefold())) for name in names]
+    found = [next((name for word in words for name, own in parts if word in own), "") for words in (_WHO, _WHEN)]
+    return found[0] or "firm", found[1] or "year"
+
+
 def _no_ids(index: pd.Index | None, names: tuple[str, ...]) -> DataError:
     columns = f"the frame has {first_of(names, 8)}"
+    who, when = _likely_ids(names)
     if index is None:
         return DataError(
             "neither entity= nor time= was given, and this kind of frame has no index",
-            "the columns that say who and when are needed",
-            f'name them, as in entity="firm", time="year"; {columns}',
+            f"the columns that say who and when are needed; {columns}",
+            f'entity="{who}", time="{when}"',
         )
     if index.nlevels == 1:
         return DataError(
             "the frame has a one-level index, and neither entity= nor time= was given",
-            "a two-level index (entity, time) or the names of two columns are needed",
-            f'pass entity="firm", time="year", or data = data.set_index(["firm", "year"]); {columns}',
+            f'two levels or the names of two columns are needed, data.set_index(["{who}", "{when}"]); {columns}',
+            f'entity="{who}", time="{when}"',
         )
     levels = [str(name) for name in index.names]
     return DataError(
         f"the index has {index.nlevels} levels: {', '.join(levels)}",
-        "two are needed, entity first and time second",
-        f'pass entity="{levels[0]}", time="{levels[-1]}", or move the others into columns: '
+        f'two are needed, entity first and time second, or names: entity="{levels[0]}", time="{levels[-1]}"',
         f"data = data.reset_index(level={levels[1:-1]})",
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gifepanel.spellings.tables import COMMANDS, EFFECTS, EXAMPLES, FUNCTIONS, OPERATORS, STEPWISE
 
-__all__ = ["Translation", "formula_in_our_words", "meaning_of", "with_effects"]
+__all__ = ["Translation", "formula_in_our_words", "meaning_of", "quoted", "with_effects"]
 
 _QUOTED = r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`"
 _NAME = r"(?:[^\W\d]\w*|`[^`]+`)"
@@ -39,6 +39,11 @@ def meaning_of(name: str) -> str | None:
     if name in EFFECTS:
         return f"effects are absorbed by name: y ~ x | {'firm' if EFFECTS[name] == 'entity' else 'year'}"
     return EXAMPLES.get(FUNCTIONS.get(name, ""))
+
+
+def quoted(name: str) -> str:
+    """The name of a column as an absorbed effect: in backticks where it has other signs than letters."""
+    return name if re.fullmatch(r"[^\W\d][\w.]*", name) else f"`{name}`"
 
 
 def with_effects(formula: str, effects: Iterable[str]) -> str:
@@ -291,7 +296,7 @@ def _effect_words(text: str, entity: str | None, time: str | None) -> str:
     for word in found:
         pattern = rf"\s*\+\s*{word}\b|(?<![\w.]){word}\s*\+\s*|(?<=~)\s*{word}\b"
         text = re.sub(pattern, lambda m: "" if "+" in m[0] else " 1", text)
-    own = {"entity": entity or "firm", "time": time or "year"}
+    own = {"entity": quoted(entity or "firm"), "time": quoted(time or "year")}
     return with_effects(text, [own[EFFECTS[word]] for word in found])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gifepanel.spellings.formulas import formula_in_our_words, with_effects
+from gifepanel.spellings.formulas import formula_in_our_words, quoted, with_effects
 from gifepanel.spellings.options import Line, Names, fit_in_our_words, names_in, one_or_list, spelled, written
 from gifepanel.spellings.tables import (
     CONTROLS,
@@ -126,7 +126,9 @@ def model_in_our_words(
 
 def _effects(name: str, value: Any, names: Names) -> list[str]:
     """Effects that an option asks for."""
-    entity, time = names.entity or "firm", names.time or "year"
+    entity, time = quoted(names.entity or "firm"), quoted(names.time or "year")
+    if isinstance(value, str) and value in names.columns:
+        return [quoted(value)]
     if name in ("entity_effects", "time_effects", "twfe"):
         own = {"entity_effects": [entity], "time_effects": [time], "twfe": [entity, time]}[name]
         return own if value else []
@@ -137,11 +139,12 @@ def _effects(name: str, value: Any, names: Names) -> list[str]:
     if isinstance(value, str):
         return [part.strip() for part in value.lstrip("~ ").split("+") if part.strip() not in ("", "0")]
     if hasattr(value, "columns"):
-        return [str(column) for column in value.columns]
+        return [quoted(str(column)) for column in value.columns]
     label = getattr(value, "name", None)
     if isinstance(label, str):
-        return [label]
-    return [str(one) for one in value] if isinstance(value, Sequence) else [str(value)]
+        return [quoted(label)]
+    several = [str(one) for one in value] if isinstance(value, Sequence) else [str(value)]
+    return [quoted(one) if one in names.columns else one for one in several]
 
 
 def _of_estimator(value: Any, unknown: Mapping[str, Any], own: Names, line: Line) -> list[str]:
@@ -150,7 +153,7 @@ def _of_estimator(value: Any, unknown: Mapping[str, Any], own: Names, line: Line
     if word not in ESTIMATORS or {"effect", "effects"} & set(unknown):
         return []
     line.say(ESTIMATORS[word])
-    return [own.entity or "firm"] if word != "pooling" else []
+    return [quoted(own.entity or "firm")] if word != "pooling" else []
 
 
 def _range(value: Any, line: Line) -> Any:

@@ -262,7 +262,7 @@ def covariance_in_our_words(
     strange = strange or isinstance(cov_type, (dict, list, tuple))
     if cov_type == "nonrobust" and "maxlags" in given and "groups" not in given:
         foreign = [*foreign, *(key for key in ("maxlags", "kernel", "time", "entity") if key in given)]
-    if not foreign and not strange:
+    if not strange and foreign in ([], ["maxlag"]):  # one letter is missing: the model says so
         return None
     read = _read_vcov(cov_type, names)
     line = Line()

@@ -90,7 +90,6 @@ NEEDLESS = {
     "solver": "Least squares is solved by QR here",
     **dict.fromkeys(("alpha", "level", "conf_level"), "Levels belong to what is printed: res.summary(alpha=0.1)"),
     "verbose": "progress= shows a bar",
-    "disp": "progress= shows a bar",
     "hasconst": "Whether there is a constant is found out here",
     "parallel": "n_jobs= is the number of workers here",
 }
@@ -147,7 +146,8 @@ MODEL_WORDS = (
 )  # fmt: skip
 FIT_WORDS = (
     *COVARIANCE_OPTIONS, *KEYWORDS, *WAYS, *SMALL_SAMPLE, *KEYWORD_DICTS, *NEEDLESS, *WORKERS, *TOLERANCES, *BOOTSTRAPS,
-    *RENAMED, "fixef_maxiter",
+    *(word for word in RENAMED if word != "maxiter"),  # a slip of the pen, told as such
+    "fixef_maxiter",
 )  # fmt: skip
 
 # ---- formulas

@@ -339,7 +339,7 @@ def test_arrays_of_the_wrong_shape(panel: pd.DataFrame) -> None:
         ("cluster", {"groups": np.arange(7)}, "(7,)", None),
         ("cluster", {"groups": 3}, "()", None),
         ("cluster", {"groups": "regoin"}, "'regoin'", None),
-        ("nonrobust", {"maxlags": 2}, "'maxlags'", "Leave 'maxlags' out."),
+        ("nonrobust", {"maxlags": 2}, "'maxlags'", 'fit(cov_type="hac-panel", cov_kwds={"maxlags": 2})'),
         ("HC1", {"groups": "region"}, "'groups'", None),
     ],
 )

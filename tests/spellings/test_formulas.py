@@ -164,3 +164,32 @@ def test_names_of_the_callers_stay_theirs(panel: pd.DataFrame) -> None:
 )
 def test_our_formulas_have_no_words_of_others(formula: str) -> None:
     assert formula_in_our_words(formula, "firm", "year") is None
+
+
+@pytest.mark.parametrize("names", [("__index_level_0__", "__index_level_1__"), ("firm id", "a.year"), (None, None)])
+def test_lines_name_ids_as_the_formula_can_read_them(flat: pd.DataFrame, names: tuple[str, str]) -> None:
+    """A parquet file read without its index, names with blanks, levels without names."""
+    entity, time = names
+    frame = flat.set_index(["firm", "year"]).rename_axis([entity, time])
+    want = gife.PartialledOLS.from_formula("y ~ x | firm + year", flat).fit().params["x"]
+    with pytest.raises(FormulaError) as caught:
+        gife.PartialledOLS.from_formula("y ~ x + EntityEffects + TimeEffects", frame)
+    found = gife.PartialledOLS.from_formula(str(caught.value.fix), frame).fit()
+    np.testing.assert_allclose(found.params["x"], want)
+    with pytest.raises(gife.exceptions.SpecificationError) as refused:
+        gife.PartialledOLS.from_formula("y ~ x", frame, entity_effects=True, time_effects=True)
+    again = eval(str(refused.value.fix), {"PartialledOLS": gife.PartialledOLS, "data": frame}).fit()
+    np.testing.assert_allclose(again.params["x"], want)
+    if entity is None:
+        return
+    columns = frame.reset_index()
+    with pytest.raises(gife.exceptions.DataError, match="neither entity= nor time=") as missing:
+        gife.InteractiveFE.from_formula("y ~ x", columns, n_factors=1)
+    ids = eval(f"dict({missing.value.fix})")
+    assert ids == {"entity": entity, "time": time}
+    for term in (f"C(`{time}`)", f"C(`{entity}`)"):
+        with pytest.raises(FormulaError, match="dummies of") as dummies:
+            gife.InteractiveFE.from_formula(f"y ~ x + {term}", columns, n_factors=1, **ids)
+        line = str(dummies.value.fix).strip('"')
+        assert "C(" not in line
+        assert gife.InteractiveFE.from_formula(line, columns, n_factors=1, **ids).exog_names == ["x"]
