@@ -495,11 +495,14 @@ def design_from_frames(
     slopes = {name: frame.column(name) for effect in effects for name in effect.slopes}
     missing_ids = {n: frame.codes(n).codes < 0 for effect in effects for n in effect.factors}
     used_columns = {endog_name: outcome, **columns, **slopes, **weighting}
-    text = {
-        name: DataError(problem.found, problem.needed, _of_frames(str(problem.fix), endog_name))
-        for name, problem in text_problems(frame, used_columns, {}, {}, tuple(used_columns)).items()
-    }
-    found, index = refuse_problems(frame, used_columns, text, missing=missing, roles=missing_ids, ids=panel)
+    text = text_problems(frame, used_columns, {}, {}, tuple(used_columns))
+    try:
+        found, index = refuse_problems(
+            frame, used_columns, text, missing=missing, roles=missing_ids, ids=panel, balanced=panel
+        )
+    except DataError as error:
+        several = [_of_frames(problem, endog_name, frame.source) for problem in error.problems]
+        raise (DataError.of(several) if several else _of_frames(error, endog_name, frame.source)) from None
     keep = ~_any(found, frame.n_rows)
     if not keep.any():
         raise empty_error(frame.n_rows, found, {}, index.time_unit if index else "1")
@@ -536,9 +539,16 @@ def design_from_frames(
     )
 
 
-def _of_frames(fix: str, endog_name: str) -> str:
-    """The line that repairs a column, for a caller who has ``endog`` and ``exog``."""
-    return fix.replace(f'data["{endog_name}"]', "endog").replace("data[", "exog[").replace("data.", "exog.")
+def _of_frames(error: DataError, endog_name: str, source: str) -> DataError:
+    """The error with a line that runs for a caller who has ``endog`` and ``exog``."""
+    fix = str(error.fix)
+    if "data = " in fix and source not in ("foreign", "cubes", "arrays"):  # rows go or move: of both
+        name = literal(endog_name)
+        rows = fix.partition("  #")[0]
+        fix = f"data = exog.assign(**{{{name}: endog}}); {rows}; endog = data.pop({name}); exog = data"
+    else:
+        fix = fix.replace(f'data["{endog_name}"]', "endog").replace("data[", "exog[").replace("data.", "exog.")
+    return DataError(error.found, error.needed, fix)
 
 
 def _read_endog(endog: Any, frame: PanelFrame) -> tuple[pd.Series, str]:

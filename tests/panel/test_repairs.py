@@ -339,3 +339,24 @@ def test_panels_that_are_as_they_should_be(data):
     ):
         fitted(data.assign(firm=entity, year=time), entity="firm", time="year")
         fitted(data.assign(firm=entity, year=time).set_index(["firm", "year"]))
+
+
+def test_all_problems_of_frames(data):
+    """Infinite values, pairs that occur twice and gaps in an outcome and a frame: the lines run on both."""
+    bad = pd.concat([data, data.iloc[[40, 41]]]).drop(index=[14]).astype({"year": float})
+    bad.loc[5, "x"] = np.inf
+    bad = bad.set_index(["firm", "year"])
+    with pytest.raises(DataError) as caught:
+        InteractiveFE(bad["y"], bad[["x"]], n_factors=1)
+    text = str(caught.value)
+    assert len(caught.value.problems) == 3 and "2001.0" not in text
+    for words in ("2 (entity, time) pairs", "infinite values in 'x'", "1 lacks 2006", "2 lacks 2005"):
+        assert words in text
+    names = {"endog": bad["y"], "exog": bad[["x"]].copy(), "np": np, "pd": pd}
+    exec(caught.value.fix, names)
+    assert (names["exog"].index == names["endog"].index).all() and len(names["exog"]) == N * (T - 2)
+    assert np.isfinite(InteractiveFE(names["endog"], names["exog"], n_factors=1).fit().params).all()
+    with pytest.raises(DataError) as caught:
+        InteractiveFE(data.set_index(["firm", "year"])["y"].replace(data["y"][3], np.inf),
+                      data.set_index(["firm", "year"])[["x"]], n_factors=1)  # fmt: skip
+    assert "endog = endog.replace" in str(caught.value.fix)
