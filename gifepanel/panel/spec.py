@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -249,7 +250,21 @@ def read_factors(factors: Iterable[Any]) -> dict[str, Expression]:
                 "it has to be a Python expression",
                 "log(x / z)",
             ) from None
+        _refuse_exclusive_or(out[factor.text])
     return out
+
+
+def _refuse_exclusive_or(expression: Expression) -> None:
+    """``I(x^2)``, a power elsewhere, flips a bit of whole numbers in Python."""
+    for node in ast.walk(expression.tree):
+        if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor)):
+            continue
+        if any(isinstance(part, ast.Constant) and type(part.value) in (int, float) for part in (node.left, node.right)):
+            raise FormulaError(
+                f"the term {expression.text} has a '^', which is no power in Python",
+                "a power is written **",
+                expression.text.replace("^", "**"),
+            )
 
 
 def resolve_names(

@@ -423,3 +423,13 @@ def test_a_million_rows_are_quick():
         design_from_formula("y ~ x1 + x2 | firm + year", frame, entity="firm", time="year")
         best = min(best, time.perf_counter() - start)
     assert best < 0.5
+
+
+def test_exclusive_or_is_no_power():
+    data = pd.DataFrame({"y": [1.0, 2.0, 4.0, 3.0], "n": [1, 2, 3, 5], "b": [True, False, True, True]})
+    for term in ("I(n^2)", "{n ^ 2}", "log(2^n)"):
+        with pytest.raises(FormulaError, match="no power in Python") as caught:
+            design_from_formula(f"y ~ {term}", data, panel=False)
+        assert "**" in caught.value.fix
+    design = design_from_formula("y ~ 0 + {(n > 2) ^ b}", data, panel=False)
+    assert design.exog[:, -1].tolist() == [1.0, 0.0, 0.0, 0.0]
