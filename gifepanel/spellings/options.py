@@ -211,8 +211,8 @@ def _assembled(want: Mapping[str, Any], names: Names, line: Line) -> dict[str, A
             kwds["groups"] = names.entity or (names.effects[0] if names.effects else "firm")
         if names.learner and kwds.get("use_correction") is False:
             kind = "CR0"
-        known = ("groups",) if names.learner else ("groups", "use_correction", "df_correction")
-        kwds = {key: kwds[key] for key in kwds if key in known}
+        allowed = ("groups",) if names.learner else ("groups", "use_correction", "df_correction")
+        kwds = {key: kwds[key] for key in kwds if key in allowed}
     elif kind == "hac-panel":
         if "entity" in kwds:
             kwds.setdefault("groups", kwds.pop("entity"))
