@@ -235,7 +235,7 @@ def usable_columns(design: PanelDesign, cube: Array, entity_effects: bool, time_
     why = {j: f"absorbed by the effects of {effects}" if before[j] > 0 else "zero throughout" for j in absorbed}
     left = references_last(design, [j for j in range(p) if j not in absorbed])
     spanned = spanned_by(flat[:, left] / after[left], _RELATIVE) if left else {}
-    why |= {left[k]: combination_of([names[left[i]] for i in others]) for k, others in spanned.items()}
+    why |= {left[k]: why_spanned(design, left[k], [left[i] for i in others]) for k, others in spanned.items()}
     warn_dropped(design, why)
     kept = [j for j in range(p) if j not in why]
     if not kept:
@@ -311,6 +311,18 @@ def _listed(names: Sequence[str]) -> str:
 def combination_of(names: Sequence[str]) -> str:
     """What a column is that these span."""
     return f"a multiple of {names[0]}" if len(names) == 1 else f"a linear combination of {_listed(names)}"
+
+
+def why_spanned(design: PanelDesign, column: int, others: Sequence[int]) -> str:
+    """What a column is that others of the design span; a level becomes the reference of the others of its term.
+
+    So it goes where the reference that was meant has no rows in the interaction.
+    """
+    words = combination_of([design.exog_names[j] for j in others])
+    terms = {design.terms[j] for j in (column, *others)} if design.terms else set()
+    term = terms.pop() if len(terms) == 1 else ""
+    coded = ":" in term and "[" in design.exog_names[column] and not (design.references and design.references[column])
+    return f"{words}, whose coefficients are relative to it" if coded else words
 
 
 def references_last(design: PanelDesign, columns: Sequence[int]) -> list[int]:

@@ -14,7 +14,7 @@ from gifepanel.exceptions import (
     DataError,
     SpecificationError,
 )
-from gifepanel.models.checks import combination_of, references_last, warn_dropped
+from gifepanel.models.checks import combination_of, references_last, warn_dropped, why_spanned
 from gifepanel.panel.text import caller_level
 from gifepanel.projections.base import Certificate, column_norms
 from gifepanel.projections.composite import EffectsAndControls
@@ -254,7 +254,7 @@ def usable_columns(
     kept = [j for j in left if j not in collinear]
     nuisance = _nuisance(design)
     why = {j: f"spanned by {nuisance}" if nuisance and design.exog[:, j].any() else "zero throughout" for j in absorbed}
-    warn_dropped(design, why | {j: combination_of([names[i] for i in those]) for j, those in collinear.items()})
+    warn_dropped(design, why | {j: why_spanned(design, j, those) for j, those in collinear.items()})
     if not kept:
         raise DataError(
             f"No regressor is left: {', '.join(names) or 'the formula has none'}.",

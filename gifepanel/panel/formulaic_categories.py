@@ -35,6 +35,7 @@ def category(data: Any, contrasts: Any = None, *, levels: Any = None, spans_inte
     if not isinstance(contrasts, TreatmentContrasts) or contrasts.base is _UNSET:
         made = TRANSFORMS["C"](data, contrasts, levels=levels, spans_intercept=spans_intercept)
         made.__formulaic_metadata__.encoder.contrasts = contrasts
+        made.__formulaic_metadata__.encoder.levels = levels
         return made
     given, contrasts = contrasts.base, copy.copy(contrasts)
     made = TRANSFORMS["C"](data, contrasts, levels=levels, spans_intercept=spans_intercept)
@@ -61,12 +62,15 @@ def names_reference(values: FactorValues) -> bool:
 
 
 def usual_reference(values: FactorValues) -> Any:
-    """The level that is left out where none was named; None for contrasts that leave out none."""
+    """The level that is left out where none was named; None for contrasts that leave out none, or one without rows."""
     contrasts = _contrasts(values)
     if contrasts is not None and not isinstance(contrasts, TreatmentContrasts):
         return None
-    levels = pd.Series(values.__wrapped__).astype("category").cat.categories
-    return levels[-1 if isinstance(contrasts, SASContrasts) else 0]
+    given = getattr(values.__formulaic_metadata__.encoder, "levels", None)
+    found = pd.Series(values.__wrapped__).astype("category").cat.categories
+    levels = list(found if given is None else given)
+    level = levels[-1 if isinstance(contrasts, SASContrasts) else 0]
+    return level if level in found else None
 
 
 def _contrasts(values: FactorValues) -> Any:

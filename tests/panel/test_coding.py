@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import warnings
 
 import numpy as np
@@ -204,6 +205,29 @@ def test_a_reference_that_was_dropped(data: pd.DataFrame) -> None:
     own = data.assign(y=data.y.where(data.year != 2002))
     with pytest.raises(FormulaError, match="2002 does not occur in the sample"):
         gife.PartialledOLS.from_formula("y ~ C(year, Treatment(2002)):treat | id + year", own)
+
+
+def test_the_level_of_a_warning_is_the_one_left_out(data: pd.DataFrame) -> None:
+    """`levels=` puts the reference first; one without rows is none, and another level that has to go is named."""
+    first = "C(year, levels=[2002, 2000, 2001, 2003, 2004, 2005]):treat"
+    with pytest.warns(CollinearityWarning, match=r"relative to C.* = 2002: absorbed.*Treatment\(2002\)"):
+        res = gife.PartialledOLS.from_formula(f"y ~ {first} | id + year", data).fit()
+    np.testing.assert_allclose(res.params, dummies(data, "treat"), rtol=1e-8)
+    first = "C(year, levels=[2010, 2000, 2001, 2002, 2003, 2004, 2005]):treat"
+    untreated = data[(data.year != 2002) | (data.treat == 0)]
+    for term, own, kept in (
+        (first, data, YEARS[:-1]),
+        ("C(year, Treatment(2002)):treat", untreated, (2000, 2001, 2003, 2004)),
+    ):
+        model = gife.PartialledOLS.from_formula(f"y ~ {term} | id + year", own)
+        with pytest.warns(CollinearityWarning) as said:
+            res = model.fit()
+        assert len(said) == 1
+        assert re.search(r"T.2005\]:treat was dropped.*coefficients are relative to it\.", str(said[0].message))
+        for year in kept:
+            own = own.assign(**{f"d{year}": own.treat * (own.year == year)})
+        other = smf.ols(f"y ~ {' + '.join(f'd{year}' for year in kept)} + C(id) + C(year)", own).fit()
+        np.testing.assert_allclose(res.params, other.params.filter(regex=r"^d2"), rtol=1e-7)
 
 
 def test_factor_models(data: pd.DataFrame) -> None:
