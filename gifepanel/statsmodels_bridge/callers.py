@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 from gifepanel.exceptions import SpecificationError
 from gifepanel.statsmodels_bridge.stand_ins import interval_rows, refittable, residualised
 
@@ -65,6 +67,16 @@ def _not_nested(res: Any, frame: FrameType) -> bool:
     if at > 0:
         res._check_smaller(fits[at - 1])
     return False
+
+
+def _starred(res: Any, frame: FrameType) -> bool:
+    """Whether stargazer would give stars to what has no p-value; our own table puts that right afterwards."""
+    outer: FrameType | None = frame
+    while outer is not None:
+        if outer.f_globals.get("__name__") == "gifepanel.interop.stargazer":
+            return False
+        outer = outer.f_back
+    return bool(np.isnan([*np.atleast_1d(res.pvalues), res.f_pvalue]).any())
 
 
 _DIAGNOSTIC = "statsmodels.stats.diagnostic"
@@ -130,6 +142,12 @@ REFUSED: dict[tuple[str, str], Refusal] = {
         "With fixed_effects= it looks for dummies among the coefficients; absorbed effects have none.",
         'summary_col(results), which has a row "Absorbed" by itself',
     ),
+    ("stargazer.translators.statsmodels", "extract_model_data"): Refusal(
+        "It takes a p-value that is missing for one of zero, and prints three stars.",
+        "gifepanel.interop.stargazer.table(results)",
+        _starred,
+        always=True,
+    ),
 }
 """Functions that get an error, by module and qualified name."""
 
@@ -159,7 +177,7 @@ class SeenFromStatsmodels:
             asked = frame.f_locals.get("attr", "")
             frame = frame.f_back
             module = "" if frame is None else frame.f_globals.get("__name__", "")
-        if frame is None or not module.startswith("statsmodels."):
+        if frame is None or not module.startswith(("statsmodels.", "stargazer.")):
             return model
         return self._model_for((module, frame.f_code.co_qualname), asked, frame, model)
 
@@ -201,4 +219,8 @@ def _refused(res: Any, frame: FrameType, caller: tuple[str, str], refusal: Refus
     return SpecificationError(f"{_CALLED.get(name, name)} has no answer here.", refusal.why, refusal.instead)
 
 
-_CALLED = {"summary_col": "summary_col(fixed_effects=...)", "anova_single": "anova_lm of one model"}
+_CALLED = {
+    "summary_col": "summary_col(fixed_effects=...)",
+    "anova_single": "anova_lm of one model",
+    "extract_model_data": "Stargazer",
+}

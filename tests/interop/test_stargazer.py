@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
+import gifepanel as gife
+from gifepanel.exceptions import SpecificationError
 from gifepanel.interop.stargazer import table
 from tests.interop.conftest import demand
 
@@ -71,3 +76,25 @@ def test_stargazer_itself_takes_results(grouped: Any, partialled: Any, ols: Any)
     rows = cells(stargazer.Stargazer([grouped, partialled, ols]).render_html())
     assert rows["lp[1]"][0].startswith(f"{grouped.params['lp[1]']:.3f}")
     assert rows["lp"][1].startswith(f"{partialled.params['lp']:.3f}")
+
+
+def test_no_stars_without_a_standard_error() -> None:
+    """Of a negative variance; stargazer alone would print three."""
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"a": rng.integers(0, 4, 30), "b": rng.integers(0, 5, 30), "x": (rng.random(30) > 0.8) * 1.0})
+    data["y"] = rng.normal(size=30)
+    for formula in ("y ~ x | a", "y ~ x"):
+        model = gife.PartialledOLS.from_formula(formula, data)
+        for seed in range(60):
+            rng = np.random.default_rng(seed)
+            groups = [rng.integers(0, 4, 30), rng.integers(0, 5, 30)]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                res = model.fit(cov_type="cluster", cov_kwds={"groups": groups})
+            if np.isnan(res.bse["x"]):
+                break
+        with pytest.raises(SpecificationError, match=r"Stargazer has no answer here.*stargazer\.table\(results\)"):
+            stargazer.Stargazer([res])
+        rows = cells(table([res]).render_html())
+        assert rows["x"] == [f"{res.params['x']:.3f}"]
+        assert "*" not in rows["F Statistic"][0]
