@@ -13,6 +13,7 @@ from gifepanel.exceptions import DataError
 __all__ = ["refuse_quoted", "refuse_reserved", "reserved"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_WORDS = ("True", "False", "None")  # which Python reads as values inside a call
 _QUOTED = re.compile(r"`([^`]*)`")
 
 
@@ -34,7 +35,7 @@ def refuse_quoted(text: str, names: Iterable[str], data: Any) -> None:
     """
     known = set(names)
     for name in _QUOTED.findall(text):
-        if reserved(name) and name in known:
+        if (reserved(name) or name in _WORDS) and name in known:
             refuse_reserved(name, data)
         if reserved(name):
             raise DataError(f"the formula names `{name}`, which is not in the data", "it would be taken for a number")
@@ -54,7 +55,7 @@ def refuse_reserved(name: str, data: Any, variable: str = "data") -> NoReturn:
     ------
     DataError
     """
-    what = "the constant" if name == "Intercept" else "the constant or a number"
+    what = "the constant" if name == "Intercept" else "a value" if name in _WORDS else "the constant or a number"
     raise DataError(
         f"{name!r} is used as a name",
         f"formulas, hypotheses and tables would take it for {what}: another name is needed",
@@ -72,7 +73,8 @@ def _renaming(name: str, data: Any, variable: str) -> str:
             return f"{variable} = {variable}.rename_columns({listed})"
         return f'{variable} = {variable}.rename({{"{name}": "{new}"}})'
     if name in data.columns:
-        return f'{variable} = {variable}.rename(columns={{"{name}": "{new}"}})'
+        text = "" if name == "Intercept" else "rename(columns=str)."  # a number or value itself may be the name
+        return f'{variable} = {variable}.{text}rename(columns={{"{name}": "{new}"}})'
     level = next((level for level in data.index.names if str(level) == name), name)
     return f'{variable} = {variable}.rename_axis(index={{{level!r}: "{new}"}})'
 

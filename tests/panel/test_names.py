@@ -90,6 +90,19 @@ def test_as_options(data: pd.DataFrame, odd: str) -> None:
     assert model.fit().nobs == 72  # a column that is not used is nobody's business
 
 
+def test_numbers_and_values_as_names(data: pd.DataFrame) -> None:
+    """Of arrays, dummies and cross tables; Python reads `True` inside a call, and a name of text renames no number."""
+    for odd in (1, 0, 2.5, True, False, "True", "None"):
+        own = data.rename(columns={"odd": odd})
+        for formula in ("y ~ x + `{}`", "y ~ I(x * `{}`)"):
+            with pytest.raises(DataError, match="another name is needed") as error:
+                gife.PartialledOLS.from_formula(formula.format(odd), own)
+            fixed = repaired(error.value.fix, data=own)["data"]
+            model = gife.PartialledOLS.from_formula(formula.format(new_name(error.value.fix)), fixed)
+            other = gife.PartialledOLS.from_formula(formula.format("odd"), data)
+            np.testing.assert_array_equal(model.exog, other.exog)
+
+
 def test_all_columns_at_once(data: pd.DataFrame) -> None:
     for odd in ODD:
         with pytest.raises(DataError, match="another name is needed"):
