@@ -21,6 +21,7 @@ from scipy.linalg import lstsq
 
 from gifepanel.kernels.passes import gradient_pass
 from gifepanel.solvers.arrays import Array, Components, PanelArrays, principal_components, residuals
+from gifepanel.solvers.orthogonal_slopes import combinations
 
 __all__ = ["InteractiveFit", "LocalMinimum", "SlopeMap", "fit_interactive", "fit_interactive_multistart"]
 
@@ -63,6 +64,12 @@ class SlopeMap:
     def size(self) -> int:
         """Number of free parameters q."""
         return int(self.slots.max()) + 1 if self.slots.size else 0
+
+    @property
+    def blocks(self) -> list[list[int]]:
+        """Regressors whose slopes differ across groups, and those whose slopes are common."""
+        common = (self.slots == self.slots[0]).all(axis=0) & (len(self.slots) > 1)
+        return [block for block in (np.flatnonzero(~common).tolist(), np.flatnonzero(common).tolist()) if block]
 
     def unit_slopes(self, theta: Array) -> Array:
         """(N, p) from theta (q,)."""
@@ -235,9 +242,28 @@ def fit_interactive(
     known : InteractiveFit, optional
         A minimum; a descent that comes within 1 % of its residuals from above is taken to lead there.
     """
-    point = _evaluate(data, slopes, n_factors, np.asarray(theta, dtype=float))
+    theta = np.asarray(theta, dtype=float)
     if slopes.size == 0 or max_iter == 0:
+        point = _evaluate(data, slopes, n_factors, theta)
         return InteractiveFit(point.theta, point.components, point.resid, point.value, slopes.size == 0, 0, 0.0)
+    combined = combinations(data, slopes.blocks)
+    if combined is None:
+        return _descend(data, slopes, n_factors, theta, tol, max_iter, known)
+    fit = _descend(combined.data, slopes, n_factors, combined.forth(theta, slopes.slots), tol, max_iter, known)
+    return fit if fit is known else replace(fit, theta=combined.back(fit.theta, slopes.slots))
+
+
+def _descend(
+    data: PanelArrays,
+    slopes: SlopeMap,
+    n_factors: int,
+    theta: Array,
+    tol: float,
+    max_iter: int,
+    known: InteractiveFit | None,
+) -> InteractiveFit:
+    """The descent itself, on regressors that are not nearly collinear."""
+    point = _evaluate(data, slopes, n_factors, theta)
     gram = _metric(data, slopes, point)
     inverse = 0.5 * _pseudo_inverse(gram, _raw_size(data, slopes))
     measure = np.inf
