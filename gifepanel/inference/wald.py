@@ -14,11 +14,12 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from gifepanel.inference.space import FloatArray
-from gifepanel.projections.triangle import Triangle, spanned_by
+from gifepanel.projections.triangle import Triangle
 
 __all__ = ["Hypothesis", "Wald", "independent_rows", "wald"]
 
 _SAME = 1e-9
+_EPS = float(np.finfo(np.float64).eps)
 _SINGULAR = 1e-11  # of the largest eigenvalue of M
 
 
@@ -71,20 +72,47 @@ def independent_rows(matrix: FloatArray, values: FloatArray, lengths: FloatArray
     lengths : ndarray, shape (k,)
         Of the regressors: the units of the coefficients are one over them.
     """
-    rows = matrix / np.where(lengths > 0, lengths, 1.0)
-    size = np.linalg.norm(rows, axis=1)
-    unit = np.where(size > 0, size, 1.0)
-    spanned = spanned_by((rows / unit[:, None]).T, 1e-10)
-    kept = [i for i in range(len(rows)) if i not in spanned]
-    own = values / unit
-    redundant: list[int] = []
-    contradictory: list[int] = []
-    for i in spanned:
-        weights = np.linalg.lstsq((rows / unit[:, None])[kept].T, rows[i] / unit[i], rcond=None)[0]
-        gap = abs(own[i] - weights @ own[kept])
-        (redundant if gap <= _SAME * (abs(own[i]) + np.abs(weights) @ np.abs(own[kept])) else contradictory).append(i)
+    followers = _followers(matrix, values, lengths)
+    redundant = tuple(i for i, agrees in followers.items() if agrees)
+    contradictory = tuple(i for i, agrees in followers.items() if not agrees)
+    kept = [i for i in range(len(matrix)) if i not in followers]
     reduced, right = _reduced(matrix[kept], values[kept], lengths)
-    return Hypothesis(reduced, right, tuple(redundant), tuple(contradictory))
+    return Hypothesis(reduced, right, redundant, contradictory)
+
+
+def _followers(matrix: FloatArray, values: FloatArray, lengths: FloatArray) -> dict[int, bool]:
+    """Rows that follow from those before them, and whether their values do.
+
+    Gaussian elimination that keeps count of the rounding in every entry, so that what is left of a row counts however
+    small the unit of its coefficient.
+    """
+    work = np.column_stack([matrix, values])
+    size = np.abs(values)  # of what was summed on the right
+    scale = np.where(lengths > 0, lengths, 1.0)
+    noise = _EPS * np.abs(work).max(axis=0) * np.ones_like(work)
+    in_units = np.abs(matrix / scale).max(axis=1, keepdims=True)
+    noise[:, :-1] = np.maximum(noise[:, :-1], _EPS * in_units * scale)
+    done: list[tuple[int, int]] = []
+    out: dict[int, bool] = {}
+    for i, row in enumerate(work):
+        for k, j in done:
+            if row[j] != 0.0:
+                factor = abs(row[j])
+                noise[i] += factor * noise[k] + (noise[i, j] + _EPS * factor) * np.abs(work[k])
+                size[i] += factor * size[k]
+                row -= row[j] * work[k]
+                row[j] = noise[i, j] = 0.0
+        left = np.where(np.abs(row[:-1]) > 8.0 * noise[i, :-1], row[:-1], 0.0)
+        if not left.any():
+            out[i] = bool(abs(row[-1]) <= _SAME * size[i])
+            continue
+        row[:-1] = left
+        j = int(np.argmax(np.abs(left / scale)))
+        noise[i] /= abs(row[j])
+        size[i] /= abs(row[j])
+        row /= row[j]
+        done.append((i, j))
+    return out
 
 
 def _reduced(matrix: FloatArray, values: FloatArray, lengths: FloatArray) -> tuple[FloatArray, FloatArray]:

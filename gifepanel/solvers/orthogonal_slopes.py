@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -18,6 +19,7 @@ from gifepanel.solvers.arrays import Array, PanelArrays
 
 __all__ = ["Combinations", "combinations"]
 
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _CLOSE = 1e-6
 _ROUNDING = 1e-14
 
@@ -37,14 +39,14 @@ class Combinations:
     data: PanelArrays
     triangle: Array
 
-    def forth(self, theta: Array, slots: Array) -> Array:
+    def forth(self, theta: Array, slots: IntArray) -> Array:
         """Slopes of the combinations, from those of the regressors; `slots` (K, p) are their positions."""
         out = np.array(theta, dtype=np.float64)
         for slot in slots:
             out[slot] = self.triangle @ theta[slot]
         return out
 
-    def back(self, theta: Array, slots: Array) -> Array:
+    def back(self, theta: Array, slots: IntArray) -> Array:
         """Slopes of the regressors."""
         out = np.array(theta, dtype=np.float64)
         for slot in slots:

@@ -71,7 +71,7 @@ def plain() -> dict[str, list[Any]]:
     return {kind: fits(kind, panel()) for kind in ("linear", "learner", "factors")}
 
 
-@pytest.mark.parametrize("scale", [1e-8, 1e8])
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
 @pytest.mark.parametrize("kind", ["linear", "learner", "factors"])
 def test_units_do_not_matter(plain: dict[str, list[Any]], kind: str, scale: float) -> None:
     for res, want in zip(fits(kind, panel().assign(x=lambda d: d["x"] * scale)), plain[kind], strict=True):
@@ -115,6 +115,23 @@ def test_one_hypothesis_is_one_number(plain: dict[str, list[Any]], kind: str) ->
             res.f_test((again, [*q, 1.0]))
         with pytest.raises(SpecificationError, match="0 = 0"):
             res.f_test(np.zeros((1, 3)))
+
+
+def test_which_restrictions_follow_from_others() -> None:
+    """Whatever the units of the regressors; rounding in the numbers of a restriction is not one more of them."""
+    a = np.array([[1.0, -1, 0], [0, 1, 0], [1 / 3, 1 / 7, 0], [0, 0, 1]])
+    rng = np.random.default_rng(0)
+    mixed = rng.normal(size=(3, 2)) @ np.array([[1.0, 0, 2], [0, 1e-3, 1]])
+    for unit in (1e-14, 1e-6, 1.0, 1e14):
+        lengths = np.array([unit, 1.0, 3.0])
+        made = independent_rows(a, np.array([0, 0.3, (0.3 / 3 + 0.3 / 7), 1.0]), lengths)
+        assert (made.redundant, made.contradictory) == ((2,), ())
+        np.testing.assert_allclose(made.matrix @ np.array([0.3, 0.3, 1.0]), made.values, rtol=1e-14)
+        assert independent_rows(a, np.array([0, 0.3, 0.2, 1.0]), lengths).contradictory == (2,)
+        assert independent_rows(mixed, mixed @ [1.0, 2, 3], lengths).redundant == (2,)
+        dust = np.array([[1.0, 0, 0], [0.5, 1e-17, 0]])
+        assert independent_rows(dust, np.zeros(2), np.ones(3)).redundant == (1,)
+        assert independent_rows(mixed, mixed @ [1.0, 2, 3] + [0, 0, 1e-6], lengths).contradictory == (2,)
 
 
 def test_coefficients_of_groups() -> None:
