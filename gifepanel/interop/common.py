@@ -104,8 +104,7 @@ def facts(res: Any) -> Facts:
             clusters,
             without,
         )
-    panel = None if res.model.design is None else res.model.panel_index(required=False)
-    n, t = (None, None) if panel is None else (panel.n_entities, panel.n_times)
+    n, t = res._panel_size or (None, None)
     clusters = tuple(map(str, res._cluster_names))
     return Facts(name, str(res.model.endog_names), res._absorbed_names, None, None, n, t, covariance, clusters, without)
 

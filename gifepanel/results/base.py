@@ -454,6 +454,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
         """
         for name in _KEPT:
             getattr(self, name)
+        self.model.data.ynames  # noqa: B018 - repr and statsmodels' summary_col ask for it later
         if self._recipe is None:
             parts = PredictedParts.of(self._estimate)
             self._recipe = (self.model.design.without_rows(), parts, self.model._kept)
@@ -507,6 +508,8 @@ _KEPT = (
     "_overall",
     "HC0_se",
     "HC1_se",
+    "eigenvals",
+    "condition_number",
 )
 
 

@@ -172,7 +172,7 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
             ("Method", "cross-fitted partialling out"),
             ("Score", fit.score),
             ("Absorbed", ", ".join(design.absorbed) or "none"),
-            ("Learned from", listed_controls(design)),
+            ("Learned from", listed_controls(design.control_names)),
             ("Covariance", linear_covariance_words(self)),
         )
         right = (

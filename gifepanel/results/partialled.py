@@ -42,6 +42,8 @@ _KEPT = (
     "_report_parts",
     "_data_facts",
     "_absorbed_names",
+    "_controls",
+    "_panel_size",
     "_plain",
     "_inputs",
     "_ids",
@@ -536,6 +538,16 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
     @cached_property
     def _absorbed_names(self) -> tuple[str, ...]:
         return tuple(self.model.design.absorbed)
+
+    @cached_property
+    def _controls(self) -> tuple[str, ...]:
+        return tuple(self.model.design.control_names)
+
+    @cached_property
+    def _panel_size(self) -> tuple[int, int] | None:
+        """How many entities and periods, where they are known."""
+        panel = self.model.panel_index(required=False)
+        return None if panel is None else (panel.n_entities, panel.n_times)
 
 
 class PartialledOLSResultsWrapper(RegressionResultsWrapper):

@@ -175,18 +175,17 @@ def _on_variances(res: Any) -> list[str]:
 
 def linear_column(res: Any, alpha: float) -> ModelColumn:
     """The column of results of partialled-out least squares."""
-    design, facts = res.model.design, _fit_facts(res)
+    facts = _fit_facts(res)
     if res.degrees.total:
         facts["R-squared within"] = f"{res.rsquared_within:.3f}"
     facts["Standard errors"] = _errors(
         res._covariance.kind, res._cluster_names, res._covariance.maxlags, res._covariance.n_groups
     )
-    if design is not None:
-        controls = listed_controls(design)
-        facts |= {} if controls in ("none", "constant") else {"Controls": controls}
-        panel = res.model.panel_index(required=False)
-        facts |= {} if panel is None else {"Entities": f"{panel.n_entities:,}", "Periods": f"{panel.n_times:,}"}
-    if res.model.learner is not None:
+    controls = listed_controls(res._controls)
+    facts |= {} if controls in ("none", "constant") else {"Controls": controls}
+    size = res._panel_size
+    facts |= {} if size is None else {"Entities": f"{size[0]:,}", "Periods": f"{size[1]:,}"}
+    if res._model_kind == "cross-fitted":
         facts["Learner"] = ", ".join(dict.fromkeys(map(str, res.nuisance["learner"])))
         facts.pop("R-squared", None)
     notes = [] if res.absorption.converged else ["The absorption in {name} did not converge."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ def linear_report_parts(res: Any) -> ReportParts:
         ("Model", type(res.model).__name__),
         ("Method", "weighted least squares" if design.weights is not None else "least squares"),
         ("Absorbed", ", ".join(design.absorbed) or "none"),
-        ("Partialled out", listed_controls(design)),
+        ("Partialled out", listed_controls(design.control_names)),
         ("By", _how(res)),
         ("Covariance", linear_covariance_words(res)),
         *([] if res.absorption.converged else [("Converged", "NO")]),
@@ -40,11 +41,11 @@ def linear_report_parts(res: Any) -> ReportParts:
     return ReportParts(Pairs(tuple(left), tuple(right)), _joint_tests(res), Notes(tuple(_notes(res))))
 
 
-def listed_controls(design: Any) -> str:
+def listed_controls(control_names: Sequence[str]) -> str:
     """The controls that were partialled out, or how many."""
-    names = [name for name in design.control_names if name != "Intercept"]
+    names = [name for name in control_names if name != "Intercept"]
     if not names:
-        return "constant" if design.control_names else "none"
+        return "constant" if control_names else "none"
     return ", ".join(names) if len(", ".join(names)) <= 40 else f"{len(names)} controls"
 
 

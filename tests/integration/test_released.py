@@ -39,6 +39,7 @@ MODELS = {
         "y ~ x", d.drop(columns=["firm", "year"]), entity=d["firm"].to_numpy(), time=d["year"].to_numpy()
     ),
     "learner": lambda d: gife.PartialledOLS.from_formula("y ~ x", d, partial="z", learner=LinearRegression(), **IDS),
+    "lags": lambda d: gife.PartialledOLS.from_formula("y ~ L(y) + x | firm", d, **IDS),
     "frames": lambda d: gife.PartialledOLS(d["y"], d[["x", "firm"]], absorb="firm"),
     "factors": lambda d: gife.InteractiveFE.from_formula("y ~ 0 + x + z | firm", d, n_factors=1, **IDS),
     "groups": lambda d: gife.GroupedIFE.from_formula("y ~ 0 + x + z", d, n_groups=2, n_factors=1, **IDS),
@@ -71,11 +72,18 @@ def test_no_row_is_left_and_the_rest_works(name: str) -> None:
     linear = None if name == "ids by row" else res.predict(new, effects=False)
     text, test = res.summary().as_text(), res.t_test(np.eye(len(res.params))[:1])
     released = copy.deepcopy(res)
+    said = (repr(res), str(gife.compare(res)), res.glance().to_string(), getattr(res, "condition_number", None))
     released.remove_data()
     for other in (released, pickle.loads(pickle.dumps(released))):
         left = [path for path, own in arrays(other, set()) if np.size(own) >= N * T - N]
         assert left == []
         assert other.summary().as_text() == text
+        assert said == (
+            repr(other),
+            str(gife.compare(other)),
+            other.glance().to_string(),
+            getattr(other, "condition_number", None),
+        )
         assert_allclose(other.t_test(np.eye(len(res.params))[:1]).pvalue, test.pvalue)
         if linear is not None:
             pd.testing.assert_series_equal(other.predict(new, effects=False), linear)
