@@ -1,4 +1,4 @@
-"""Draw the layers from the imports of the code: ``python docs/architecture_picture.py``, to ``docs/_static/layers.svg``.
+"""Draw the layers from the imports of the code: ``python docs/architecture_picture.py``.
 
 A box is a folder of the package (or a file at its top), an arrow an import, for types too. An arrow that follows from
 others is left out: where a imports b and b imports c, none is drawn from a to c. What everything imports

@@ -21,7 +21,7 @@ BELOW = {
     "projections": {"kernels", "parallel"},
     "solvers": {"kernels"},
     "inference": {"projections"},
-    "panel": {"spellings"},
+    "panel": {"spellings", "projections"},
     "diagnostics": {"inference", "panel"},
     "statsmodels_bridge": set(),
     "tables": {"statsmodels_bridge"},
@@ -59,7 +59,7 @@ BELOW = {
 }
 
 # Imported when they are asked for, never with a module.
-ON_DEMAND = {"results": {"interop"}}
+ON_DEMAND = {"results": {"interop"}, "panel": {"projections"}}
 
 # Arrays in, dataclasses out: these parts know no data frames and no formulas.
 ARRAYS_ONLY = ("kernels", "projections", "solvers", "inference")

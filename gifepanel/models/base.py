@@ -31,7 +31,8 @@ from gifepanel.models.foreign import refuse_model_words
 from gifepanel.models.reading import positions, read_design
 from gifepanel.models.selection import candidates, select_counts
 from gifepanel.page.source import called
-from gifepanel.panel.design import PanelDesign, design_from_formula
+from gifepanel.panel.design import design_from_formula
+from gifepanel.panel.matrices import PanelDesign
 from gifepanel.parallel import Progress
 from gifepanel.projections.base import column_norms
 from gifepanel.projections.triangle import constant_column

@@ -14,8 +14,9 @@ import numpy as np
 from gifepanel.exceptions import CollinearityWarning, ConvergenceWarning, DataError, FormulaError, SpecificationError
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.space import factor_space, project
-from gifepanel.panel.design import PanelDesign
-from gifepanel.panel.grammar import split_formula, split_top
+from gifepanel.panel.brackets import split_top
+from gifepanel.panel.grammar import split_formula
+from gifepanel.panel.matrices import PanelDesign
 from gifepanel.panel.text import caller_level, first_of
 from gifepanel.projections.triangle import orthogonal_triangle, spanned_by
 from gifepanel.spellings.formulas import quoted

@@ -13,7 +13,7 @@ from gifepanel.models.estimation import estimate_at
 from gifepanel.models.whitened import WhitenedModel
 
 if TYPE_CHECKING:
-    from gifepanel.panel.design import PanelDesign
+    from gifepanel.panel.matrices import PanelDesign
 
 __all__ = ["FactorLikelihood"]
 

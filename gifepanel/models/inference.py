@@ -27,7 +27,7 @@ from gifepanel.models.cov_types import check_correction, check_df_correction, ch
 from gifepanel.models.estimation import estimate_at, polished
 from gifepanel.models.foreign import refuse_covariance_words
 from gifepanel.models.halves import check_halves_identify, estimate_on_halves
-from gifepanel.panel.checks import warn_of_gaps
+from gifepanel.panel.balance import warn_of_gaps
 from gifepanel.panel.frames import split_reading
 from gifepanel.results.inputs import Inference
 from gifepanel.solvers.interactive import SlopeMap

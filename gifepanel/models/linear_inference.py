@@ -18,9 +18,9 @@ from gifepanel.inference.linear_sample import full_leverage, nuisance_in_root_we
 from gifepanel.models.checks import check_choice, check_count, reject_unknown
 from gifepanel.models.cov_types import check_df_correction, check_psd, check_scale, known_cov_type
 from gifepanel.models.foreign import refuse_covariance_words
-from gifepanel.panel.checks import check_aligned
 from gifepanel.panel.frames import read_as, read_frame, split_reading
 from gifepanel.panel.index import Codes, PanelIndex, code_labels, sort_codes
+from gifepanel.panel.labels import check_aligned
 from gifepanel.panel.text import caller_level
 
 if TYPE_CHECKING:

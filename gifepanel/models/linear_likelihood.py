@@ -13,7 +13,7 @@ from gifepanel.exceptions import SpecificationError
 from gifepanel.models.whitened import WhitenedModel
 
 if TYPE_CHECKING:
-    from gifepanel.panel.design import PanelDesign
+    from gifepanel.panel.matrices import PanelDesign
     from gifepanel.results.linear_inputs import PartialledFit
 
 __all__ = ["PartialledLikelihood"]

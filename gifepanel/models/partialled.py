@@ -21,15 +21,15 @@ from gifepanel.models.partialling import (
     AbsorptionOptions,
     EffectPart,
     effect_parts,
-    mark_singletons,
-    no_row_left,
     partial_out,
 )
 from gifepanel.page.source import called
-from gifepanel.panel.design import PanelDesign, design_from_formula, design_from_frames
+from gifepanel.panel.brackets import split_top
+from gifepanel.panel.design import design_from_formula
+from gifepanel.panel.design_of_frames import design_from_frames
 from gifepanel.panel.frames import read_frame
-from gifepanel.panel.grammar import split_top
 from gifepanel.panel.index import PanelIndex
+from gifepanel.panel.matrices import PanelDesign
 from gifepanel.parallel import Progress
 from gifepanel.projections.accelerator import check_accelerator
 from gifepanel.projections.system import Effect
@@ -107,9 +107,17 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         reject_unknown(unknown, defaults, "PartialledOLS")
         endog, exog = _as_frames(endog, exog)
         design = design_from_frames(
-            endog, exog, entity=entity, time=time, absorbed=absorb, missing=missing, weights=weights, panel=False
+            endog,
+            exog,
+            entity=entity,
+            time=time,
+            absorbed=absorb,
+            missing=missing,
+            weights=weights,
+            panel=False,
+            singletons=_checked_singletons(singletons),
         )
-        self._set_up(design, exog, entity, time, singletons)
+        self._set_up(design, exog, entity, time)
         self._call = called("PartialledOLS", given, defaults, ("endog", "exog"))
 
     @classmethod
@@ -174,32 +182,20 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             partial=_joined(partial),
             weights=weights,
             panel=False,
+            singletons=_checked_singletons(singletons),
         )
         model = cls.__new__(cls)
-        model._set_up(design, data, entity, time, singletons, learner)
+        model._set_up(design, data, entity, time, learner)
         uses = design.spec.context if design.spec else ()
         model._call = called(name, given, defaults, (formula, "data"), uses)
         return model
 
     # ---- set-up ----
 
-    def _set_up(
-        self, design: PanelDesign, source: Any, entity: Any, time: Any, singletons: str, learner: Any = None
-    ) -> None:
+    def _set_up(self, design: PanelDesign, source: Any, entity: Any, time: Any, learner: Any = None) -> None:
         self.learner = learner
-        if isinstance(singletons, bool):  # linearmodels': whether they stay
-            fix = f'singletons="{"keep" if singletons else "drop"}"'
-            raise SpecificationError(f"singletons is {singletons}.", "It must be 'drop' or 'keep'.", fix)
-        check_choice("singletons", singletons, ("drop", "keep"))
-        rows = np.ones(design.nobs, dtype=bool)
-        self.n_zero_weights = 0
-        if design.weights is not None:
-            rows = design.weights > 0
-            self.n_zero_weights = int((~rows).sum())
-        self.n_singletons = mark_singletons(design, rows) if singletons == "drop" else 0
-        if not rows.any():
-            raise no_row_left(design, self.n_singletons, self.n_zero_weights)
-        self.design = design if rows.all() else design.take(rows)
+        self.n_singletons, self.n_zero_weights = design.n_singletons, design.n_zero_weights
+        self.design = design
         self.formula = design.formula
         self._source, self._entity, self._time = source, entity, time
         self._fit: PartialledFit | None = None
@@ -457,6 +453,14 @@ _CROSS_FITTING = {
     "n_jobs": None,
     "progress": None,
 }
+
+
+def _checked_singletons(singletons: Any) -> str:
+    if isinstance(singletons, bool):  # linearmodels': whether they stay
+        fix = f'singletons="{"keep" if singletons else "drop"}"'
+        raise SpecificationError(f"singletons is {singletons}.", "It must be 'drop' or 'keep'.", fix)
+    check_choice("singletons", singletons, ("drop", "keep"))
+    return str(singletons)
 
 
 def _refuse_without_learner(options: Mapping[str, Any]) -> None:

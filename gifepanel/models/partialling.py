@@ -18,12 +18,12 @@ from gifepanel.models.checks import combination_of, references_last, warn_droppe
 from gifepanel.panel.text import caller_level
 from gifepanel.projections.base import Certificate, column_norms
 from gifepanel.projections.composite import EffectsAndControls
-from gifepanel.projections.system import Effect, passes
+from gifepanel.projections.system import Effect
 from gifepanel.projections.triangle import ROUNDING, Triangle, least_squares, refined
 from gifepanel.results.linear_inputs import PartialledFit
 
 if TYPE_CHECKING:
-    from gifepanel.panel.design import PanelDesign
+    from gifepanel.panel.matrices import PanelDesign
 
 __all__ = [
     "AbsorptionOptions",
@@ -31,8 +31,6 @@ __all__ = [
     "check_converged",
     "check_outcome_varies",
     "effect_parts",
-    "mark_singletons",
-    "no_row_left",
     "noise_of",
     "partial_out",
     "usable_columns",
@@ -93,34 +91,6 @@ def effect_parts(design: PanelDesign) -> tuple[EffectPart, ...]:
             block = Effect(own, codes, len(levels), values - shift if shift else values)
             out[own] = EffectPart(effect.name, slope, shift, block)
     return tuple(out.values())
-
-
-def mark_singletons(design: PanelDesign, rows: BoolArray) -> int:
-    """Mark rows alone in a level of an effect with an intercept, again and again; how many."""
-    plain = [effect.name for effect in design.absorbed_effects if effect.intercept]
-    if not plain:
-        return 0
-    codes = [design.absorbed_codes[name] for name in plain]
-    kept = rows.all()
-    if not any((np.bincount(own if kept else own[rows]) == 1).any() for own, _ in codes):
-        return 0
-    stacked = np.stack([own.astype(np.int32) for own, _ in codes])
-    return int(passes(rows.size).drop_singletons(stacked, np.array([len(levels) for _, levels in codes]), rows))
-
-
-def no_row_left(design: PanelDesign, n_singletons: int, n_zero_weights: int) -> DataError:
-    """Error for a sample that singletons and weights of zero leave nothing of; the effects then fit every row."""
-    counts = {name: len(levels) for name, (_, levels) in design.absorbed_codes.items()}
-    single = n_singletons > 0
-    found = [f"{n_singletons} are alone in a level of an effect"] if single else []
-    found += [f"{n_zero_weights} have weight zero"] if n_zero_weights else []
-    finest = max(counts, key=lambda name: counts[name], default="")
-    return DataError(
-        f"No row is left of {design.nobs}: {', '.join(found)}"
-        + (f" (levels: {', '.join(f'{name} {count}' for name, count in counts.items())})." if single else "."),
-        "Effects need levels with two rows or more." if single else "Some rows need a positive weight.",
-        f"Absorb something coarser than {finest}." if single else "weights=None",
-    )
 
 
 def partial_out(design: PanelDesign, effects: tuple[Effect, ...], how: AbsorptionOptions) -> PartialledFit:

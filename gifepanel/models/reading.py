@@ -11,9 +11,11 @@ import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.models.checks import near
-from gifepanel.panel.design import PanelDesign, design_from_arrays, design_from_frames
+from gifepanel.panel.absorbed import parse_absorbed
+from gifepanel.panel.cubes import design_from_arrays
+from gifepanel.panel.design_of_frames import design_from_frames
 from gifepanel.panel.effect_codes import EffectCodes
-from gifepanel.panel.grammar import parse_absorbed
+from gifepanel.panel.matrices import PanelDesign
 
 __all__ = ["positions", "read_design"]
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from gifepanel.panel.design import PanelDesign, design_from_arrays, design_from_formula, design_from_frames
-from gifepanel.panel.grammar import AbsorbedEffect
+from gifepanel.panel.absorbed import AbsorbedEffect
+from gifepanel.panel.context import capture_context
+from gifepanel.panel.cubes import design_from_arrays
+from gifepanel.panel.design import design_from_formula
+from gifepanel.panel.design_of_frames import design_from_frames
 from gifepanel.panel.index import PanelIndex
-from gifepanel.panel.spec import DesignSpec, NewExog, capture_context
+from gifepanel.panel.matrices import PanelDesign
+from gifepanel.panel.spec import DesignSpec, NewExog
 
 __all__ = [
     "AbsorbedEffect",

@@ -11,10 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from gifepanel.exceptions import DataError
-from gifepanel.panel.checks import check_finite, check_missing_option, empty_error
+from gifepanel.panel.checks import check_finite, check_missing_option
 from gifepanel.panel.frames import plain_column, read_frame
 from gifepanel.panel.matrices import PanelDesign, common_columns
 from gifepanel.panel.names import reserved
+from gifepanel.panel.sample import choose_rows
 
 __all__ = ["design_from_arrays"]
 
@@ -78,20 +79,18 @@ def design_from_arrays(
     columns = {name: plain_column(data[name], name) for name in names}
     columns = {endog_name: pd.Series(outcome.ravel()), **columns}
     found = check_finite(frame, columns, missing=missing)
-    keep = ~np.logical_or.reduce([*found.values(), np.zeros(frame.n_rows, dtype=bool)])
-    if not keep.any():
-        raise empty_error(frame.n_rows, found, {}, "1")
-    return PanelDesign(
-        endog=outcome.ravel()[keep],
-        exog=np.ascontiguousarray(regressors.reshape(-1, p)[keep]),
+    sample = choose_rows(frame, (), found, index=replace(frame.panel_index(), source="cubes"))
+    return PanelDesign.of_sample(
+        sample,
+        frame,
+        endog=outcome.ravel()[sample.complete],
+        exog=np.ascontiguousarray(regressors.reshape(-1, p)[sample.complete]),
         endog_name=endog_name,
         exog_names=names,
-        panel=replace(frame.panel_index(), source="cubes").subset(keep),
-        row_index=rows[keep],
-        esample=keep,
+        effects=(),
+        slopes={},
+        weights={},
         common=common_columns(common, names),
-        n_dropped=int(keep.size - keep.sum()),
-        dropped_by={name: int(missing_rows.sum()) for name, missing_rows in found.items()},
     )
 
 

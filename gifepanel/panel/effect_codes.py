@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gifepanel.panel.absorbed import AbsorbedEffect
 from gifepanel.panel.frames import PanelFrame
-from gifepanel.panel.grammar import AbsorbedEffect
 from gifepanel.panel.index import Codes, PanelIndex, sort_codes
 
 __all__ = ["EffectCodes", "code_effect", "effect_labels"]

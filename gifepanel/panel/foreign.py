@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from gifepanel.exceptions import FormulaError
-from gifepanel.panel.spec import capture_context
+from gifepanel.panel.context import capture_context
 from gifepanel.spellings.formulas import Translation, formula_in_our_words
 
 __all__ = ["foreign_words_told"]

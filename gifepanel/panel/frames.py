@@ -11,18 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gifepanel.exceptions import DataError, SpecificationError
-from gifepanel.panel.checks import check_aligned, unknown_names
+from gifepanel.exceptions import DataError
 from gifepanel.panel.index import Codes, PanelIndex, code_labels, level_codes
 from gifepanel.panel.labels import refuse_cells
 from gifepanel.panel.names import refuse_reserved, reserved
-from gifepanel.panel.numbers import is_text, repair_of_text
 from gifepanel.panel.repairs import prepared
 from gifepanel.panel.swapped import check_swapped
 from gifepanel.panel.text import did_you_mean, first_of
 from gifepanel.panel.times import looks_like_dates, order_times
 
-__all__ = ["PanelFrame", "plain_column", "read_as", "read_frame", "read_weights", "split_reading"]
+__all__ = ["PanelFrame", "ids_by_name", "plain_column", "read_as", "read_frame", "split_reading"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,6 +239,11 @@ def read_frame(data: Any, *, entity: Any = None, time: Any = None, require_ids: 
     return PanelFrame(data, row_index, names + given, entity_codes, time_codes, entity_name, time_name, source)
 
 
+def ids_by_name(entity: Any, time: Any) -> tuple[str | None, str | None]:
+    """The ids as a caller named them; None for labels, and for those of an index."""
+    return entity if isinstance(entity, str) else None, time if isinstance(time, str) else None
+
+
 _Ids = tuple[Codes | None, Codes | None, str, str, str]
 
 
@@ -433,43 +436,3 @@ def _from_narwhals(column: Any) -> pd.Series:
             values = np.array(column.to_list(), dtype=object)
         return pd.Series(values if values.dtype.kind != "O" else values.astype(object))
     return pd.Series(column.to_list(), dtype=object)
-
-
-def read_weights(weights: Any, frame: PanelFrame) -> dict[str, pd.Series]:
-    """The weights as a column by name; empty where there are none."""
-    if weights is None:
-        return {}
-    if isinstance(weights, str):
-        if weights not in frame.names:
-            error = unknown_names([weights], frame.names, where="weights=")
-            formula = not weights.isidentifier() and not error.fix
-            fix = f'data["weight"] = data.eval({weights!r}), weights="weight"' if formula else error.fix
-            raise SpecificationError(error.found, error.needed, fix)
-        name, column = weights, frame.column(weights)
-    else:
-        values = np.asarray(weights)
-        if values.shape != (frame.n_rows,):
-            raise DataError(
-                f"weights has shape {values.shape} for {frame.n_rows} rows",
-                "one weight per row is needed",
-                "the name of a column" if values.ndim else "weights=None, where all are equal",
-            )
-        check_aligned(weights, "weights", frame.row_index)
-        name, column = str(getattr(weights, "name", None) or "weights"), plain_column(pd.Series(values))
-    if column.dtype.kind not in "biuf":
-        rows = "rows " + first_of(np.flatnonzero(pd.to_numeric(column, errors="coerce").isna()), 3)
-        repair = repair_of_text(name, column, frame.source, lambda _: rows) if is_text(column) else None
-        more, _, fix = repair or ("", "", "weights=None, or another column")
-        raise DataError(
-            f"the weights {name!r} are not numbers ({column.dtype})" + (f": {more}" if more else ""),
-            "numbers are needed",
-            fix if isinstance(weights, str) or repair is None else fix.replace(f'data["{name}"]', "weights"),
-        )
-    negative = np.flatnonzero(column.to_numpy() < 0)
-    if negative.size:
-        raise DataError(
-            f"the weights {name!r} are negative in {negative.size} rows, first row {int(negative[0])}",
-            "weights are zero or more",
-            f'data = data[data["{name}"] >= 0]' if isinstance(weights, str) else "weights = np.maximum(weights, 0)",
-        )
-    return {name: column}

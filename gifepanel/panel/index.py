@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gifepanel.exceptions import DataError
+from gifepanel.panel.balance import unbalanced_error
 from gifepanel.panel.labels import factorized, native_labels
 from gifepanel.panel.packed import PackedDates
 from gifepanel.panel.repairs import prepared, with_column, without_rows
@@ -258,13 +259,6 @@ class PanelIndex:
             allow_duplicates=allow_duplicates,
         )
 
-    @classmethod
-    def from_frame(cls, data: Any, *, entity: Any = None, time: Any = None) -> PanelIndex:
-        """Build the index of a frame (see ``panel.frames.read_frame`` for what is accepted)."""
-        from gifepanel.panel.frames import read_frame
-
-        return read_frame(data, entity=entity, time=time).panel_index()
-
     def subset(self, keep: BoolArray) -> PanelIndex:
         """The index of the rows in ``keep`` (n,): codes compressed, the same grid of times."""
         if keep.all():
@@ -394,8 +388,6 @@ class PanelIndex:
     def require_balance(self) -> None:
         """Raise a DataError that says which entities lack which periods, unless the panel is balanced."""
         if not self.is_balanced:
-            from gifepanel.panel.checks import unbalanced_error
-
             raise unbalanced_error(self)
 
 

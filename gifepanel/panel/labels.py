@@ -10,7 +10,7 @@ import pandas as pd
 from gifepanel.exceptions import DataError
 from gifepanel.panel.text import show
 
-__all__ = ["factorized", "native_labels", "refuse_cells"]
+__all__ = ["check_aligned", "factorized", "native_labels", "refuse_cells"]
 
 _MANY = (list, dict, set, tuple, np.ndarray)
 
@@ -72,4 +72,32 @@ def _no_label(values: Any, name: str) -> DataError:
         f"the cells of {name!r} hold {_kind(cells[row])}s, such as {show(cells[row])} in row {row}",
         "an id is one label in each row: a number, text, or a date",
         f'data["{name}"] = data["{name}"].astype(str)',
+    )
+
+
+def check_aligned(values: Any, what: str, *rows: pd.Index) -> None:
+    """Refuse a pandas object, given row by row, whose labels say that it belongs to other rows or another order.
+
+    Parameters
+    ----------
+    values : array_like
+        Labels 0, 1, ... are no statement, unless the data's are the same numbers in another order.
+    what : str
+        For messages.
+    rows : pandas.Index
+        Labels of the rows it may belong to.
+    """
+    if not isinstance(values, (pd.Series, pd.DataFrame)):
+        return
+    own = values.index
+    known = [index for index in rows if len(index) == len(own)]
+    if not known or any(own.equals(index) for index in known):
+        return
+    silent = own.nlevels == 1 and own.equals(pd.RangeIndex(len(own)))
+    if silent and not any(index.nlevels == 1 and own.isin(index).all() for index in known):
+        return
+    raise DataError(
+        f"the {what} have another index than the data",
+        "rows have to match",
+        f"the name of a column, or {what}.loc[data.index]",
     )

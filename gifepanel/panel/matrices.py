@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,11 +11,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError
-from gifepanel.panel.checks import unbalanced_error, unknown_names
+from gifepanel.panel.absorbed import AbsorbedEffect
+from gifepanel.panel.balance import unbalanced_error
 from gifepanel.panel.effect_codes import EffectCodes, effect_labels
 from gifepanel.panel.frames import PanelFrame, read_frame
-from gifepanel.panel.grammar import AbsorbedEffect
 from gifepanel.panel.index import Codes, PanelIndex, sort_codes
+from gifepanel.panel.names import unknown_names
+from gifepanel.panel.sample import Sample
 from gifepanel.panel.spec import DesignSpec
 from gifepanel.panel.text import did_you_mean, first_of
 
@@ -77,6 +79,8 @@ class PanelDesign:
     references : tuple of int
         Of how many categories of its term each column of ``exog`` is the reference: where columns are collinear, these
         go first.
+    n_singletons, n_zero_weights : int
+        Rows that were complete and left out, since each was alone in a level of an effect, or had weight zero.
     """
 
     endog: FloatArray
@@ -105,6 +109,40 @@ class PanelDesign:
     weights_name: str | None = None
     terms: tuple[str, ...] = ()
     references: tuple[int, ...] = ()
+    n_singletons: int = 0
+    n_zero_weights: int = 0
+
+    @classmethod
+    def of_sample(
+        cls,
+        sample: Sample,
+        frame: PanelFrame,
+        *,
+        effects: tuple[AbsorbedEffect, ...],
+        weights: Mapping[str, pd.Series],
+        slopes: dict[str, FloatArray],
+        **matrices: Any,
+    ) -> PanelDesign:
+        """The design of the complete rows of a sample: `matrices` on them, and who, when and why they are."""
+        rows = sample.complete
+        return cls(
+            panel=sample.index,
+            row_index=frame.row_index if rows.all() else frame.row_index[rows],
+            esample=rows,
+            absorbed=tuple(sample.codes),
+            absorbed_codes=sample.codes,
+            absorbed_effects=effects,
+            absorbed_slopes=slopes,
+            n_dropped=sample.n_dropped,
+            dropped_by=sample.dropped_by,
+            lagged_terms=tuple(sample.lagged),
+            index_before_lags=sample.before_lags,
+            n_singletons=sample.n_singletons,
+            n_zero_weights=sample.n_zero_weights,
+            weights=next((slope_values(values)[rows] for values in weights.values()), None),
+            weights_name=next(iter(weights), None),
+            **matrices,
+        )
 
     @property
     def nobs(self) -> int:

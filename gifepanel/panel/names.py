@@ -8,9 +8,11 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
-from gifepanel.exceptions import DataError
+from gifepanel.exceptions import DataError, FormulaError
+from gifepanel.panel.text import did_you_mean, first_of
+from gifepanel.spellings.formulas import meaning_of
 
-__all__ = ["refuse_quoted", "refuse_reserved", "reserved"]
+__all__ = ["refuse_quoted", "refuse_reserved", "reserved", "unknown_names"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _WORDS = ("True", "False", "None")  # which Python reads as values inside a call
@@ -85,3 +87,18 @@ def _free(name: str, taken: Iterable[str]) -> str:
     while new in taken:
         new += "_"
     return new
+
+
+def unknown_names(names: Iterable[str], known: Iterable[str], *, where: str = "the formula") -> FormulaError:
+    """Error for names that are neither columns nor functions, with the nearest column suggested."""
+    known = list(known)
+    names = list(names)
+    near = [(name, did_you_mean(name, known)) for name in names]
+    suggestions = ", ".join(f"{good!r} instead of {name!r}" for name, good in near if good)
+    listed, verb = ", ".join(repr(name) for name in names), "is" if len(names) == 1 else "are"
+    elsewhere = next(filter(None, map(meaning_of, names)), None)
+    return FormulaError(
+        f"{where} names {listed}, which {verb} not in the data",
+        f"there are {first_of(known, 20)}",
+        elsewhere or (f"did you mean {suggestions}?" if suggestions else None),
+    )

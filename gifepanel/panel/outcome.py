@@ -10,8 +10,8 @@ import re
 from typing import NoReturn
 
 from gifepanel.exceptions import FormulaError
+from gifepanel.panel.brackets import split_top
 from gifepanel.panel.expressions import Expression, read_expression
-from gifepanel.panel.grammar import split_top
 from gifepanel.panel.text import first_of
 
 __all__ = ["outcome_term"]

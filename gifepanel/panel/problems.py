@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from gifepanel.exceptions import DataError
-from gifepanel.panel.checks import finite_problems, row_names, unbalanced_error
+from gifepanel.panel.balance import unbalanced_error
+from gifepanel.panel.checks import finite_problems, row_names
 from gifepanel.panel.expressions import Expression
 from gifepanel.panel.frames import PanelFrame
 from gifepanel.panel.index import Codes, PanelIndex, blank_rows, id_problems

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import re
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -15,17 +12,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gifepanel.exceptions import DataError, FormulaError
-from gifepanel.panel.allowed import OnlyKnown, check_allowed
-from gifepanel.panel.checks import check_finite, missing_in, term_not_finite, unknown_names
-from gifepanel.panel.expressions import PRIVATE, Expression, missing_rows, read_expression, uses_panel
+from gifepanel.exceptions import DataError
+from gifepanel.panel.absorbed import AbsorbedEffect
+from gifepanel.panel.checks import check_finite
+from gifepanel.panel.evaluate import evaluate_anew
+from gifepanel.panel.expressions import Expression, uses_panel
 from gifepanel.panel.frames import PanelFrame, read_frame
-from gifepanel.panel.grammar import AbsorbedEffect
 from gifepanel.panel.index import PanelIndex
-from gifepanel.panel.text import first_of
-from gifepanel.panel.transforms import PanelFunctions
+from gifepanel.panel.names import unknown_names
+from gifepanel.panel.sample import complete_rows
+from gifepanel.panel.terms import Terms, read_factors
 
-__all__ = ["DesignSpec", "NewExog", "capture_context"]
+__all__ = ["DesignSpec", "NewExog", "numeric_matrix"]
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -61,30 +59,6 @@ class NewExog(NamedTuple):
     row_index: pd.Index
     esample: BoolArray
     controls: FloatArray
-
-
-def capture_context(context: int | Mapping[str, Any] | None, depth: int = 1) -> Mapping[str, Any]:
-    """Names a formula may use besides columns.
-
-    Parameters
-    ----------
-    context : int, mapping or None
-        A mapping of names; or how many frames above the caller of the calling function to look (0: that
-        caller); None: NumPy's functions, and nothing else runs (see ``gifepanel.panel.allowed``).
-    depth : int
-        Frames between here and the function whose caller is meant by 0.
-
-    Returns
-    -------
-    mapping
-        A snapshot: globals of that frame, its locals on top.
-    """
-    if context is None:
-        return OnlyKnown()
-    if isinstance(context, Mapping):
-        return context
-    frame = sys._getframe(context + depth + 1)
-    return {**frame.f_globals, **frame.f_locals}
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,18 +127,19 @@ class DesignSpec:
         unknown = [name for name in self.columns if name not in frame.names]
         if unknown:
             raise unknown_names(unknown, frame.names, where="the model")
-        columns = {name: frame.column(name) for name in self.columns}
-        found = check_finite(frame, columns, missing=missing, new=True) if frame.n_rows else {}
-        index: PanelIndex | None = None
+        terms = Terms(self.model_spec, {}, self.expressions(), None, self.absorbed, self.columns, self.context)
         if self.model_spec is None:
-            keep = np.ones(frame.n_rows, dtype=bool)
-            for rows in found.values():
-                keep &= ~rows
+            columns = {name: frame.column(name) for name in self.columns}
+            found = check_finite(frame, columns, missing=missing, new=True) if frame.n_rows else {}
+            keep = complete_rows(found, {}, frame.n_rows)
             exog = numeric_matrix(columns, self.exog_names)[keep]
             controls = np.empty((len(exog), 0))
         else:
-            matrix, keep = self._from_formula(frame, columns, found)
+            evaluated = evaluate_anew(terms, frame, missing)
+            keep = complete_rows(evaluated.missing, evaluated.incomplete, frame.n_rows)
+            matrix = evaluated.values.encode(keep).exog.values
             exog, controls = matrix[:, self.keep], matrix[:, self.controls]
+        index = None
         if frame.entity is not None:
             index = frame.panel_index(allow_duplicates=True).subset(keep)
         return NewExog(exog, index, frame.row_index[keep], keep, controls)
@@ -208,179 +183,6 @@ class DesignSpec:
         from gifepanel.panel.formulaic_compat import factors_of
 
         return read_factors(factors_of(self.model_spec.formula))
-
-    def _from_formula(
-        self, frame: PanelFrame, columns: Mapping[str, pd.Series], found: Mapping[str, BoolArray]
-    ) -> tuple[FloatArray, BoolArray]:
-        from gifepanel.panel.formulaic_compat import Evaluation
-
-        functions = PanelFunctions(frame.panel_index)
-        evaluation = Evaluation(self.model_spec, columns, frame.n_rows, {**self.context, **private(functions)})
-        unseen = evaluation.unseen_levels()
-        if unseen:
-            term, levels = next(iter(unseen.items()))
-            raise FormulaError(
-                f"{term} has categories that the model was not estimated with: {first_of(levels)}",
-                "only categories of the estimation sample have a coefficient",
-                "leave those rows out of the new data, or merge the categories before estimation",
-            )
-        keep, _ = keep_rows(frame, evaluation, self.expressions(), found, functions, self.context)
-        return evaluation.encode(keep).exog.values, keep
-
-
-# --- shared with design.py ----------------------------------------------------------------------------------
-
-
-def private(functions: PanelFunctions) -> dict[str, Any]:
-    """Panel functions under the names that formulas are rewritten to."""
-    return {PRIVATE.format(name): function for name, function in functions.namespace().items()}
-
-
-def read_factors(factors: Iterable[Any]) -> dict[str, Expression]:
-    """Parse factors, leaving out literal numbers."""
-    out = {}
-    for factor in factors:
-        if factor.kind == "literal":
-            continue
-        try:
-            out[factor.text] = read_expression(factor.text, lookup=factor.kind == "lookup")
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise FormulaError(
-                f"the term {factor.text[:200]} can't be read: {getattr(error, 'msg', error)}",
-                "it has to be a Python expression",
-                "log(x / z)",
-            ) from None
-        _refuse_exclusive_or(out[factor.text])
-    return out
-
-
-def _refuse_exclusive_or(expression: Expression) -> None:
-    """``I(x^2)``, a power elsewhere, flips a bit of whole numbers in Python."""
-    for node in ast.walk(expression.tree):
-        if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor)):
-            continue
-        if any(isinstance(part, ast.Constant) and type(part.value) in (int, float) for part in (node.left, node.right)):
-            raise FormulaError(
-                f"the term {expression.text} has a '^', which is no power in Python",
-                "a power is written **",
-                expression.text.replace("^", "**"),
-            )
-
-
-def resolve_names(
-    expressions: Mapping[str, Expression], frame: PanelFrame, context: Mapping[str, Any]
-) -> tuple[list[str], dict[str, Any]]:
-    """Columns and context names that factors use.
-
-    Raises
-    ------
-    FormulaError
-        A name that is nowhere; a bare name that is a variable of the caller's and not a column.
-    """
-    import builtins
-
-    from gifepanel.panel.formulaic_compat import STANDARD_NAMES
-
-    restricted = isinstance(context, OnlyKnown)
-    if restricted:
-        check_allowed(expressions, frame.names)
-    columns: dict[str, None] = {}
-    used: dict[str, Any] = {}
-    unknown: dict[str, None] = {}
-    for text, expression in expressions.items():
-        for name in expression.names:
-            if name in frame.names:
-                columns[name] = None
-            elif restricted and name in STANDARD_NAMES and text != name:
-                continue
-            elif name in context and text != name and not _shadows(name, context[name], STANDARD_NAMES):
-                used[name] = context[name]
-            elif (name in STANDARD_NAMES and text != name) or (hasattr(builtins, name) and text != name):
-                continue
-            else:
-                unknown[name] = None
-    if unknown:
-        error = unknown_names(unknown, frame.names)
-        local = next((name for name in unknown if name in context), None)
-        if local is not None and error.fix is None:
-            error = type(error)(error.found, error.needed, f"data = data.assign({local}={local})")
-        raise error
-    return list(columns), used
-
-
-def _shadows(name: str, value: Any, standard: frozenset[str]) -> bool:
-    """Whether a caller's name only happens to hide a formula function: ``from math import log``, ``C = 3``."""
-    if name not in standard:
-        return False
-    return getattr(value, "__module__", None) in ("math", "cmath") or not (
-        callable(value) or isinstance(value, ModuleType)
-    )
-
-
-def keep_rows(
-    frame: PanelFrame,
-    evaluation: Any,
-    expressions: Mapping[str, Expression],
-    found: Mapping[str, BoolArray],
-    functions: PanelFunctions,
-    context: Mapping[str, Any],
-) -> tuple[BoolArray, dict[str, int]]:
-    """Rows that are complete, after every factor was checked.
-
-    Returns
-    -------
-    keep : (n,) bool
-    lagged : dict of str to int
-        Rows lost to lags, by factor.
-
-    Raises
-    ------
-    FormulaError
-        A factor is not numeric, or not finite although its columns are.
-    """
-    keep = np.ones(frame.n_rows, dtype=bool)
-    lagged: dict[str, int] = {}
-    for rows in found.values():
-        keep &= ~rows
-    for text, value in evaluation.values().items():
-        for column in value.columns.values():
-            if value.kind == "categorical":
-                keep &= ~missing_in(column)
-                continue
-            array = _numeric(text, column)
-            bad = ~np.isfinite(array)
-            if array.ndim == 0 or not bad.any():
-                continue
-            expression = expressions[text]
-            if np.isinf(array).any():
-                raise term_not_finite(frame, text, array, np.isinf(array))
-            allowed = missing_rows(expression, found, functions, frame.n_rows)
-            if (bad & ~allowed).any() and not _may_be_missing(expression, context):
-                raise term_not_finite(frame, text, array, bad & ~allowed)
-            if uses_panel(expression):
-                lagged[text] = int(bad.sum())
-            keep &= ~bad
-    return keep, lagged
-
-
-def _may_be_missing(expression: Expression, context: Mapping[str, Any]) -> bool:
-    """A caller's own function, or an explicit ``np.nan``, may make a row missing on purpose."""
-    return bool(re.search(r"\bnan\b", expression.text)) or any(
-        callable(context.get(name)) and not isinstance(context[name], np.ufunc) for name in expression.names
-    )
-
-
-def _numeric(text: str, column: Any) -> FloatArray:
-    dtype = getattr(column, "dtype", np.asarray(column).dtype)
-    if getattr(dtype, "kind", "O") not in "biuf":
-        raise FormulaError(
-            f"the term {text} holds {dtype}",
-            "a regressor is a number, a truth value or a category",
-            f"C({text}) for categories, or absorb it: y ~ x | {text}",
-        )
-    if isinstance(column, pd.Series):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.asarray(column, dtype=np.float64)
 
 
 def numeric_matrix(columns: Mapping[str, pd.Series], names: Iterable[str]) -> FloatArray:

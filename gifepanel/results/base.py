@@ -31,7 +31,7 @@ from gifepanel.statsmodels_bridge.inherited import populate_wrapper
 from gifepanel.statsmodels_bridge.refused import RefusedMethods
 
 if TYPE_CHECKING:
-    from gifepanel.panel.design import PanelDesign
+    from gifepanel.panel.matrices import PanelDesign
     from gifepanel.results.inputs import FittedFactorModel
     from gifepanel.tables.compare_columns import ModelColumn
 

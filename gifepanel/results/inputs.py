@@ -12,7 +12,7 @@ from gifepanel.inference.covariance import CovarianceResult
 from gifepanel.inference.estimate import FactorEstimate
 
 if TYPE_CHECKING:
-    from gifepanel.panel.design import PanelDesign
+    from gifepanel.panel.matrices import PanelDesign
 
 __all__ = ["FittedFactorModel", "Inference", "Sample"]
 

@@ -17,7 +17,7 @@ from gifepanel.projections.system import Effect
 from gifepanel.projections.triangle import Triangle
 
 if TYPE_CHECKING:
-    from gifepanel.panel.design import PanelDesign
+    from gifepanel.panel.matrices import PanelDesign
 
 __all__ = ["CovarianceChoice", "CrossFittedFit", "LinearModel", "PartialledFit"]
 

@@ -14,7 +14,7 @@ from gifepanel.exceptions import DataError, DataWarning, SpecificationError, cal
 from gifepanel.projections.hat import identified
 
 if TYPE_CHECKING:
-    from gifepanel.panel.design import PanelDesign
+    from gifepanel.panel.matrices import PanelDesign
     from gifepanel.results.linear_inputs import LinearModel, PartialledFit
 
 __all__ = ["NewRows", "absorbed_effects", "check_effects", "linear_rows", "new_rows", "predict_linear", "predict_rows"]

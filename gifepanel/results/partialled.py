@@ -27,7 +27,7 @@ from gifepanel.statsmodels_bridge.inherited import populate_wrapper
 if TYPE_CHECKING:
     from statsmodels.regression._prediction import PredictionResults
 
-    from gifepanel.panel.design import PanelDesign
+    from gifepanel.panel.matrices import PanelDesign
     from gifepanel.results.linear_influence import PartialledInfluence
     from gifepanel.results.linear_inputs import CovarianceChoice, LinearModel, PartialledFit
     from gifepanel.results.linear_prediction import NewRows

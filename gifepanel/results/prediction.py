@@ -13,8 +13,8 @@ from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.results.new_data import matrix_of
 
 if TYPE_CHECKING:
-    from gifepanel.panel.design import PanelDesign
     from gifepanel.panel.index import PanelIndex
+    from gifepanel.panel.matrices import PanelDesign
 
 __all__ = ["PredictedParts", "predict"]
 

@@ -31,7 +31,7 @@ def _panel() -> pd.DataFrame:
     x1 = rng.normal(size=N * T) + 0.4 * common
     x2 = rng.normal(size=N * T) + 0.3 * np.repeat(rng.normal(size=N), T)
     slope = np.where(firm % 2, -1.5, 2.0)
-    noise = 0.5 * rng.normal(size=N * T) * (1 + 0.3 * np.abs(x1))
+    noise = 0.4 * rng.normal(size=N * T) * (1 + 0.3 * np.abs(x1))
     return pd.DataFrame(
         {
             "firm": firm,

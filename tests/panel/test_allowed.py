@@ -193,8 +193,8 @@ def test_names_of_columns_do_not_run(data: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("context", [None, 0])
 def test_names_that_are_words_of_python(data: pd.DataFrame, context: int | None) -> None:
-    frame = data.rename(columns={"w": "not", "z": "True", "x": "exp"})
-    terms = {"I(`not` - exp)": data.w - data.x, "{`True`*`exp`}": data.z * data.x, "{exp - `y`}": data.x - data.y}
+    frame = data.rename(columns={"w": "not", "x": "exp"})
+    terms = {"I(`not` - exp)": data.w - data.x, "{`z`*`exp`}": data.z * data.x, "{exp - `y`}": data.x - data.y}
     for term, expected in terms.items():
         model = gife.PartialledOLS.from_formula(f"log(g) ~ 0 + {term}", frame.assign(g=2.0), context=context)
         np.testing.assert_allclose(model.exog[:, 0], expected, rtol=1e-14)

@@ -5,26 +5,22 @@ from __future__ import annotations
 import pytest
 
 from gifepanel.exceptions import FormulaError
+from gifepanel.panel.absorbed import AbsorbedEffect, parse_absorbed
 from gifepanel.panel.expressions import lags_of, private_calls, read_expression
-from gifepanel.panel.grammar import (
-    AbsorbedEffect,
-    FormulaParts,
-    check_powers,
-    expand_lags,
-    parse_absorbed,
-    split_formula,
-)
+from gifepanel.panel.grammar import FormulaSides, split_formula
+from gifepanel.panel.lag_ranges import expand_lags
+from gifepanel.panel.powers import check_powers
 
 
 @pytest.mark.parametrize(
     ("formula", "parts"),
     [
-        ("y ~ x", FormulaParts("y", "x")),
-        (" y ~ x + z | a + b ", FormulaParts("y", "x + z", "a + b")),
-        ("y ~ {a | b} + I(c | d) | f", FormulaParts("y", "{a | b} + I(c | d)", "f")),
-        ("`a ~ b` ~ `c | d` | e", FormulaParts("`a ~ b`", "`c | d`", "e")),
-        ("y ~ f(x, '|~') | e", FormulaParts("y", "f(x, '|~')", "e")),
-        ("y ~ f(x, 'it\\'s | ') | e", FormulaParts("y", "f(x, 'it\\'s | ')", "e")),
+        ("y ~ x", FormulaSides("y", "x")),
+        (" y ~ x + z | a + b ", FormulaSides("y", "x + z", "a + b")),
+        ("y ~ {a | b} + I(c | d) | f", FormulaSides("y", "{a | b} + I(c | d)", "f")),
+        ("`a ~ b` ~ `c | d` | e", FormulaSides("`a ~ b`", "`c | d`", "e")),
+        ("y ~ f(x, '|~') | e", FormulaSides("y", "f(x, '|~')", "e")),
+        ("y ~ f(x, 'it\\'s | ') | e", FormulaSides("y", "f(x, 'it\\'s | ')", "e")),
     ],
 )
 def test_parts(formula, parts):

@@ -11,6 +11,7 @@ import pytest
 
 from gifepanel.exceptions import DataError
 from gifepanel.panel import PanelIndex
+from gifepanel.panel.frames import read_frame
 from gifepanel.panel.index import code_labels, sort_codes
 
 ENTITIES = {
@@ -63,7 +64,7 @@ def test_any_label_type_in_any_order(entities, times):
 
 def test_codes_are_int64_and_cubes_are_contiguous_float64():
     frame = pd.DataFrame({"x": [1, 2, 3, 4]}, index=pd.MultiIndex.from_product([["a", "b"], [1, 2]]))
-    index = PanelIndex.from_frame(frame)
+    index = read_frame(frame).panel_index()
     for array in (index.entity_codes, index.time_codes, index.periods, index.order, index.counts):
         assert array.dtype == np.int64
     cube = index.to_cube(np.ones((4, 3), dtype=np.float32))
@@ -78,7 +79,7 @@ def test_cube_matches_pandas_unstack():
     rng = np.random.default_rng(1)
     pairs = pd.MultiIndex.from_product([list("dbca"), range(5)], names=["unit", "year"])
     series = pd.Series(rng.normal(size=20), index=pairs).sample(frac=1, random_state=3)
-    index = PanelIndex.from_frame(series.to_frame("x"))
+    index = read_frame(series.to_frame("x")).panel_index()
     assert np.array_equal(index.to_cube(series.to_numpy()), series.unstack().sort_index().to_numpy())
     assert index.frame_index().equals(series.index)
 
@@ -86,7 +87,7 @@ def test_cube_matches_pandas_unstack():
 def test_unused_levels_vanish_and_categoricals_keep_their_order():
     pairs = pd.MultiIndex.from_product([["a", "b", "c"], [1, 2, 4]], names=["unit", "year"])
     frame = pd.DataFrame({"x": np.arange(9.0)}, index=pairs)
-    index = PanelIndex.from_frame(frame[(frame.index.codes[0] != 1) & (frame.index.codes[1] != 0)])
+    index = read_frame(frame[(frame.index.codes[0] != 1) & (frame.index.codes[1] != 0)]).panel_index()
     assert list(index.entities) == ["a", "c"]
     assert index.periods.tolist() == [0, 2]
     assert index.has_gaps
@@ -96,7 +97,7 @@ def test_unused_levels_vanish_and_categoricals_keep_their_order():
     assert list(index.times) == ["low", "high"]
     assert index.periods.tolist() == [0, 2]
     frame = pd.DataFrame({"u": np.repeat(["a", "b"], 2), "s": seasons, "x": 1.0}).set_index(["u", "s"])
-    assert list(PanelIndex.from_frame(frame).times) == ["low", "high"]
+    assert list(read_frame(frame).panel_index().times) == ["low", "high"]
     with pytest.raises(DataError, match="no order in time"):
         PanelIndex.from_labels(np.repeat(["a", "b"], 2), pd.Categorical(["low", "high"] * 2))
 
@@ -121,7 +122,7 @@ def test_pickle_round_trip():
 
 def test_unbalanced_panel_names_who_lacks_what_and_the_code_works():
     frame = pd.DataFrame({"u": np.repeat(list("abc"), 3), "t": [1, 2, 3] * 3, "x": 1.0}).drop(4)
-    index = PanelIndex.from_frame(frame, entity="u", time="t")
+    index = read_frame(frame, entity="u", time="t").panel_index()
     assert not index.is_balanced
     with pytest.raises(DataError, match=r"1 of 3 entities lack periods \('b' lacks 2\)") as caught:
         index.to_cube(frame["x"])
@@ -129,7 +130,7 @@ def test_unbalanced_panel_names_who_lacks_what_and_the_code_works():
     assert _run(caught.value.fix, frame, entity="u", time="t").is_balanced
 
     with pytest.raises(DataError) as caught:
-        PanelIndex.from_frame(frame.set_index(["u", "t"])).to_cube(frame["x"])
+        read_frame(frame.set_index(["u", "t"])).panel_index().to_cube(frame["x"])
     assert _run(caught.value.fix, frame.set_index(["u", "t"])).n_entities == 2
 
 
@@ -138,7 +139,7 @@ def test_balancing_keeps_common_periods_where_that_leaves_more():
     frame = frame[~((frame["t"] == 5) & (frame["u"] != "a"))]
     for data, options in ((frame, {"entity": "u", "time": "t"}), (frame.set_index(["u", "t"]), {})):
         with pytest.raises(DataError, match="keeps the 4 periods that all entities have") as caught:
-            PanelIndex.from_frame(data, **options).require_balance()
+            read_frame(data, **options).panel_index().require_balance()
         kept = _run(caught.value.fix, data, **options)
         assert kept.is_balanced
         assert (kept.n_entities, kept.n_times) == (4, 4)
@@ -147,7 +148,7 @@ def test_balancing_keeps_common_periods_where_that_leaves_more():
 def _run(code, data, **options):
     names = {"data": data}
     exec(code, names)
-    return PanelIndex.from_frame(names["data"], **options)
+    return read_frame(names["data"], **options).panel_index()
 
 
 def test_many_short_entities_are_counted_not_listed():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gifepanel.exceptions import FormulaError
 from gifepanel.panel import PanelIndex
+from gifepanel.panel.frames import read_frame
 from gifepanel.panel.transforms import PanelFunctions, shift
 
 nan = np.nan
@@ -24,7 +25,7 @@ def test_gap_free_panels_agree_with_groupby_shift(k, balanced):
     if not balanced:  # entities that enter late and leave early, no holes
         frame = frame[(frame["t"] >= frame["u"]) & (frame["t"] < 20 - frame["u"])]
     frame = frame.sample(frac=1, random_state=0)
-    index = PanelIndex.from_frame(frame, entity="u", time="t")
+    index = read_frame(frame, entity="u", time="t").panel_index()
     expected = frame.sort_values(["u", "t"]).groupby("u")["x"].shift(k).reindex(frame.index)
     np.testing.assert_array_equal(shift(frame["x"], k, index), expected)
     functions = PanelFunctions(lambda: index)
