@@ -104,18 +104,9 @@ def finite_problems(
 ) -> tuple[dict[str, BoolArray], list[DataError]]:
     """Missing rows of the columns that have any, and what ``check_finite`` would raise."""
     found: dict[str, BoolArray] = {name: rows for name, rows in (roles or {}).items() if rows.any()}
-    infinite: dict[str, BoolArray] = {}
+    missing_here, infinite = _missing_and_infinite(columns)
+    found |= missing_here
     problems: list[DataError] = []
-    for name, values in columns.items():
-        if values.dtype.kind == "f":
-            array = values.to_numpy()
-            if not np.isfinite(array).all():
-                nan, inf = np.isnan(array), np.isinf(array)
-                found |= {name: nan} if nan.any() else {}
-                infinite |= {name: inf} if inf.any() else {}
-        else:
-            rows = missing_in(values)
-            found |= {name: rows} if rows.any() else {}
     if infinite:
         names = [name for name in infinite if name in frame.names] or list(infinite)
         finite = "; ".join(f'data["{n}"] = data["{n}"].replace([np.inf, -np.inf], np.nan)' for n in names)
@@ -146,6 +137,23 @@ def finite_problems(
             )
         )
     return found, problems
+
+
+def _missing_and_infinite(columns: Mapping[str, pd.Series]) -> tuple[dict[str, BoolArray], dict[str, BoolArray]]:
+    """Rows of the columns that have any."""
+    missing: dict[str, BoolArray] = {}
+    infinite: dict[str, BoolArray] = {}
+    for name, values in columns.items():
+        if values.dtype.kind != "f":
+            rows = missing_in(values)
+            missing |= {name: rows} if rows.any() else {}
+            continue
+        array = values.to_numpy()
+        if not np.isfinite(array).all():
+            nan, inf = np.isnan(array), np.isinf(array)
+            missing |= {name: nan} if nan.any() else {}
+            infinite |= {name: inf} if inf.any() else {}
+    return missing, infinite
 
 
 def _counted(frame: PanelFrame, rows: Mapping[str, BoolArray]) -> str:

@@ -134,11 +134,46 @@ def _designed(
     encoded = _encoded(evaluated, sample, terms, slopes)
     frame.forget_columns()
     exog = encoded.exog
-    left = [j for j, name in enumerate(exog.names) if not (name == "Intercept" and terms.spans_intercept)]
-    controls = [j for j in left if terms.is_control((f.text for f in exog.factors[j]), exog.names[j])]
-    kept = [j for j in left if j not in controls]
+    kept, controls = _regressors_and_controls(exog, terms)
     names = tuple(exog.names[j] for j in kept)
-    spec = DesignSpec(
+    spec = _spec(formula, names, terms, encoded, frame, ids, kept, controls)
+    endog, endog_name = _outcome(encoded.endog, terms, frame)
+    design = PanelDesign.of_sample(
+        sample,
+        frame,
+        endog=endog,
+        exog=np.ascontiguousarray(exog.values[:, kept]) if len(kept) < len(exog.names) else exog.values,
+        endog_name=endog_name,
+        exog_names=names,
+        effects=terms.effects,
+        slopes=slopes,
+        weights=evaluated.weights,
+        lags_of_endog=tuple(
+            k for k, j in enumerate(kept) if any(f.text in terms.lags_of_outcome for f in exog.factors[j])
+        ),
+        common=common_columns(common, names, [exog.factors[j] for j in kept]),
+        formula=formula,
+        spec=spec,
+        controls=np.ascontiguousarray(exog.values[:, controls]) if controls else None,
+        control_names=tuple(exog.names[j] for j in controls),
+        terms=tuple(":".join(factor.text for factor in exog.factors[j]) for j in kept),
+        references=tuple(exog.references[j] for j in kept),
+    )
+    return design if sample.kept.all() else design.take(sample.kept)
+
+
+def _spec(
+    formula: str,
+    names: tuple[str, ...],
+    terms: Terms,
+    encoded: Encoded,
+    frame: PanelFrame,
+    ids: tuple[str | None, str | None],
+    kept: list[int],
+    controls: list[int],
+) -> DesignSpec:
+    """What makes the same columns of new data."""
+    return DesignSpec(
         formula,
         names,
         terms.of_regressors,
@@ -151,28 +186,17 @@ def _designed(
         tuple(kept),
         tuple(controls),
     )
-    endog, endog_name = _outcome(encoded.endog, terms, frame)
-    flagged = terms.lags_of_outcome
-    design = PanelDesign.of_sample(
-        sample,
-        frame,
-        endog=endog,
-        exog=np.ascontiguousarray(exog.values[:, kept]) if len(kept) < len(exog.names) else exog.values,
-        endog_name=endog_name,
-        exog_names=names,
-        effects=terms.effects,
-        slopes=slopes,
-        weights=evaluated.weights,
-        lags_of_endog=tuple(k for k, j in enumerate(kept) if any(f.text in flagged for f in exog.factors[j])),
-        common=common_columns(common, names, [exog.factors[j] for j in kept]),
-        formula=formula,
-        spec=spec,
-        controls=np.ascontiguousarray(exog.values[:, controls]) if controls else None,
-        control_names=tuple(exog.names[j] for j in controls),
-        terms=tuple(":".join(factor.text for factor in exog.factors[j]) for j in kept),
-        references=tuple(exog.references[j] for j in kept),
-    )
-    return design if sample.kept.all() else design.take(sample.kept)
+
+
+def _regressors_and_controls(exog: Any, terms: Terms) -> tuple[list[int], list[int]]:
+    """Columns with a coefficient, and those partialled out; an intercept that effects span is neither."""
+    spanned = any(effect.intercept for effect in terms.effects)
+    left = [j for j, name in enumerate(exog.names) if not (name == "Intercept" and spanned)]
+    if terms.partial is None:
+        return left, []
+    parts = [frozenset(factor.text for factor in exog.factors[j]) for j in range(len(exog.names))]
+    controls = [j for j in left if parts[j] in terms.partial or exog.names[j] == "Intercept"]
+    return [j for j in left if j not in controls], controls
 
 
 def _encoded(evaluated: Evaluated, sample: Sample, terms: Terms, slopes: Mapping[str, FloatArray]) -> Encoded:

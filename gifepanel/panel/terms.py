@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -36,6 +36,14 @@ class Terms:
         Columns and index levels that the factors use.
     context : dict
         The caller's names that they use.
+    expressions : dict of str to Expression
+        Factors of both sides.
+    uses_lags : bool
+        Whether a factor looks at other periods.
+    of_regressors : tuple of str
+        Columns that regressors and controls are made of.
+    lags_of_outcome : frozenset of str
+        Factors on the right that look back at the outcome.
     """
 
     parsed: Any
@@ -45,37 +53,23 @@ class Terms:
     effects: tuple[AbsorbedEffect, ...]
     columns: tuple[str, ...]
     context: dict[str, Any]
+    expressions: dict[str, Expression] = field(init=False)
+    uses_lags: bool = field(init=False)
+    of_regressors: tuple[str, ...] = field(init=False)
+    lags_of_outcome: frozenset[str] = field(init=False)
 
-    @property
-    def expressions(self) -> dict[str, Expression]:
-        """Factors of both sides."""
-        return {**self.left, **self.right}
-
-    @property
-    def uses_lags(self) -> bool:
-        """Whether a factor looks at other periods."""
-        return any(uses_panel(expression) for expression in self.expressions.values())
-
-    @property
-    def spans_intercept(self) -> bool:
-        """Whether absorbed effects have the constant among them."""
-        return any(effect.intercept for effect in self.effects)
-
-    @property
-    def of_regressors(self) -> tuple[str, ...]:
-        """Columns that regressors and controls are made of."""
+    def __post_init__(self) -> None:
         used = {name for expression in self.right.values() for name in expression.names}
-        return tuple(name for name in self.columns if name in used)
-
-    @property
-    def lags_of_outcome(self) -> set[str]:
-        """Factors on the right that look back at the outcome."""
-        outcome = next(iter(self.left.values()))
-        return {text for text, expression in self.right.items() if lags_of(outcome, self.columns, expression)}
-
-    def is_control(self, factors: Iterable[str], name: str) -> bool:
-        """Whether a column of the design, a product of factors, is partialled out."""
-        return self.partial is not None and (frozenset(factors) in self.partial or name == "Intercept")
+        lags = {t for y in self.left.values() for t, x in self.right.items() if lags_of(y, self.columns, x)}
+        both = {**self.left, **self.right}
+        told = {
+            "expressions": both,
+            "uses_lags": any(uses_panel(expression) for expression in both.values()),
+            "of_regressors": tuple(name for name in self.columns if name in used),
+            "lags_of_outcome": frozenset(lags),
+        }
+        for name, value in told.items():
+            object.__setattr__(self, name, value)
 
 
 def read_terms(parts: FormulaParts, frame: PanelFrame, names: Mapping[str, Any], *, ids: bool) -> Terms:
