@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -29,7 +29,7 @@ from gifepanel.models.described import DescribedFactorModel
 from gifepanel.models.factor_likelihood import FactorLikelihood
 from gifepanel.models.foreign import refuse_model_words
 from gifepanel.models.reading import positions, read_design
-from gifepanel.models.selection import candidates, select_counts
+from gifepanel.models.selection import Count, candidates, select_counts
 from gifepanel.page.source import called
 from gifepanel.panel.design import design_from_formula
 from gifepanel.panel.matrices import PanelDesign
@@ -56,115 +56,82 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     whitened data gives the estimates.
     """
 
-    _options: ClassVar[tuple[str, ...]] = ()
+    _has_groups: ClassVar[bool] = False
 
-    def __init__(
+    # ---- what constructors do with what they were given -----------------------------------------------------------
+
+    def _from_data(
         self,
         endog: Any,
-        exog: Any = None,
-        *,
-        entity: Any = None,
-        time: Any = None,
-        absorb: str | Sequence[str] = (),
-        predetermined: Sequence[str | int] = (),
-        missing: str = "drop",
-        **options: Any,
+        exog: Any,
+        own: Mapping[str, Any],
+        given: Mapping[str, Any],
+        unknown: Mapping[str, Any],
+        defaults: Mapping[str, Any],
     ) -> None:
-        unknown = {k: v for k, v in options.items() if k not in self._options}
-        given = {"entity": entity, "time": time, "absorb": absorb, "predetermined": predetermined, "missing": missing}
-        own = {k: v for k, v in options.items() if k in self._options}
-        _refuse_text(type(self), endog, exog, {**own, **unknown, **given})
-        defaults = FactorModel.__init__.__kwdefaults__ or {}
-        name = type(self).__name__
-        refuse_model_words(name, unknown, {**own, **given}, defaults, data=_indexed(endog, exog), factors=True)
-        reject_unknown(unknown, (*self._options, *given), name)
-        design = read_design(
-            endog,
-            exog,
-            model=type(self).__name__,
-            entity=entity,
-            time=time,
-            absorb=absorb,
-            common=options.get("common") or (),
-            missing=missing,
-        )
-        self._set_up(design, positions(design, predetermined), exog, **options)
-        self._call = called(name, {**options, **given}, defaults, ("endog", "exog"))
-
-    @classmethod
-    def from_formula(
-        cls,
-        formula: str,
-        data: Any,
-        *,
-        entity: Any = None,
-        time: Any = None,
-        predetermined: Sequence[str] = (),
-        missing: str = "drop",
-        context: int | Mapping[str, Any] | None = 0,
-        **options: Any,
-    ) -> Self:
-        """Build the model from a formula.
+        """Set the model up from arrays or frames.
 
         Parameters
         ----------
-        formula : str
-            ``"y ~ x1 + log(x2) + L(y) | entity + time"``: formulaic's grammar; the part after ``|`` names absorbed
-            effects; index levels can be used by name; ``L(x, k)``, ``F(x, k)`` and ``D(x)`` lag, lead and difference
-            within entities and respect gaps.
-        data : DataFrame
-            With a two-level index (entity, time), or flat with `entity` and `time`; anything narwhals reads.
-        entity, time : str, optional
-            Columns that say who and when.
-        predetermined : sequence of str
-            Regressors that react to past errors, besides lags of the outcome, which are found by themselves.
-        missing : {"drop", "raise"}
-            What to do with rows that hold NaN.
-        context : int, mapping or None
-            Where functions used in the formula are looked up: frames above the caller, or names; a formula is code
-            then. None for formulas of others: known functions only, anything else is refused before it runs.
-        **options
-            Of the model class: ``n_factors`` and, for groups, ``n_groups`` and ``common``.
-
-        Raises
-        ------
-        FormulaError, DataError, SpecificationError
-            Before any estimation, with what was found, what is needed and the line that repairs it.
-
-        Examples
-        --------
-        >>> import gifepanel as gife
-        >>> cigar = gife.datasets.load_cigar()
-        >>> model = gife.InteractiveFE.from_formula("sales ~ L(sales) + price | state", cigar, n_factors=2)
-        >>> model.exog_names
-        ['L(sales)', 'price']
+        endog, exog : array_like
+        own, given : mapping
+            The model's options: those of its class, and those that all models with factors have.
+        unknown, defaults : mapping
+            Options it does not have, and the defaults of those it has.
         """
-        unknown = {k: v for k, v in options.items() if k not in cls._options}
-        given = {"entity": entity, "time": time, "predetermined": predetermined, "missing": missing}
-        own = {k: v for k, v in options.items() if k in cls._options}
-        name, defaults = f"{cls.__name__}.from_formula", FactorModel.__init__.__kwdefaults__ or {}
+        name = type(self).__name__
+        _refuse_text(type(self), endog, exog, {**own, **unknown, **given})
+        refuse_model_words(name, unknown, {**own, **given}, defaults, data=_indexed(endog, exog), factors=True)
+        reject_unknown(unknown, (*own, *given), name)
+        design = read_design(
+            endog,
+            exog,
+            model=name,
+            entity=given["entity"],
+            time=given["time"],
+            absorb=given["absorb"],
+            common=own.get("common") or (),
+            missing=given["missing"],
+        )
+        self._set_up(design, positions(design, given["predetermined"]), exog, **own)
+        self._call = called(name, {**own, **given}, defaults, ("endog", "exog"))
+
+    @classmethod
+    def _from_formula(
+        cls,
+        formula: str,
+        data: Any,
+        context: Mapping[str, Any],
+        own: Mapping[str, Any],
+        given: Mapping[str, Any],
+        unknown: Mapping[str, Any],
+        defaults: Mapping[str, Any],
+    ) -> Self:
+        """The model of a formula; `context` holds the names it may use, the options are those of `_from_data`."""
+        name = f"{cls.__name__}.from_formula"
         refuse_model_words(name, unknown, {**own, **given}, defaults, formula=formula, data=data, factors=True)
-        reject_unknown(unknown, (*cls._options, *given, "context"), name)
+        reject_unknown(unknown, (*own, *given, "context"), name)
         design = design_from_formula(
             formula,
             data,
-            entity=entity,
-            time=time,
-            common=options.get("common") or (),
-            context=context + 1 if isinstance(context, int) else context,
-            missing=missing,
+            entity=given["entity"],
+            time=given["time"],
+            common=own.get("common") or (),
+            context=context,
+            missing=given["missing"],
             balanced=True,
         )
         model = cls.__new__(cls)
-        model._set_up(design, positions(design, predetermined), data, **options)
+        model._set_up(design, positions(design, given["predetermined"]), data, **own)
         uses = design.spec.context if design.spec else ()
-        model._call = called(name, {**options, **given}, defaults, (formula, "data"), uses)
+        model._call = called(name, {**own, **given}, defaults, (formula, "data"), uses)
         return model
 
     # ---- set-up ---------------------------------------------------------------------------------------------------
 
     def _set_up(self, design: PanelDesign, predetermined: set[int], source: Any, **options: Any) -> None:
-        if options.get("n_factors") != 0:
+        n_factors = options.get("n_factors")
+        if isinstance(n_factors, Iterable) or n_factors != 0:
             check_no_id_dummies(design)
         y, x = design.cubes()
         self.entity_effects, self.time_effects = absorbed_effects(design)
@@ -221,8 +188,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     def select(
         self,
         *,
-        n_factors: Any = None,
-        n_groups: Any = None,
+        n_factors: Count | None = None,
+        n_groups: Count | None = None,
         rule: str = "ic2",
         kappa_scale: float = 1.0,
         random_state: Any = 0,

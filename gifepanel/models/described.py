@@ -78,7 +78,7 @@ class DescribedFactorModel(DescribedModel):
             ("Absorbed", ", ".join(model.design.absorbed) or "none"),
             ("Factors", _count_words(factors)),
         ]
-        if "n_groups" in model._options:
+        if model._has_groups:
             facts.append(("Groups", _count_words(groups)))
         if model._common:
             facts.append(("Common slopes", ", ".join(model._names[j] for j in model._common)))

@@ -21,7 +21,14 @@ from gifepanel.spellings.tables import COVARIANCE_OPTIONS
 _OF_MODELS = ("weights", "absorb", "entity", "partial", "learner", "missing", "singletons", "n_factors", "n_groups",
               "common", "predetermined")  # fmt: skip
 
-__all__ = ["names_of_data", "names_of_model", "refuse_covariance_words", "refuse_fit_words", "refuse_model_words"]
+__all__ = [
+    "names_of_data",
+    "names_of_model",
+    "options_given",
+    "refuse_covariance_words",
+    "refuse_fit_words",
+    "refuse_model_words",
+]
 
 
 def names_of_data(data: Any, entity: Any, time: Any, *, factors: bool, learner: bool = False) -> Names:
@@ -80,7 +87,7 @@ def refuse_model_words(
         Source of the positional arguments without a formula.
     factors : bool
     """
-    own = {key: value for key, value in given.items() if not _same(value, defaults.get(key))}
+    own = options_given(given, defaults)
     if isinstance(data, str) and formula is not None and not isinstance(formula, str):
         raise SpecificationError(
             f"{name} was given data first and the formula {data!r} after them.",
@@ -112,7 +119,7 @@ def refuse_fit_words(
     """Raise for options of others that ``fit`` was given, with its call in our words."""
     if not unknown:
         return
-    own = {key: value for key, value in arguments.items() if not _same(value, defaults.get(key))}
+    own = options_given(arguments, defaults)
     built = {key: value for key, value in unknown.items() if key in _OF_MODELS}
     call = getattr(model, "_call", None)
     if built and call is not None:
@@ -167,6 +174,11 @@ def _class_of(name: str, options: Mapping[str, Any]) -> str:
     if wanted is None or name.startswith("GroupedIFE"):
         return name
     return ".".join([wanted, *name.split(".")[1:]])
+
+
+def options_given(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are not at their defaults."""
+    return {name: value for name, value in options.items() if not _same(value, defaults.get(name))}
 
 
 def _same(value: Any, default: Any) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -24,7 +24,9 @@ from gifepanel.models.checks import (
 from gifepanel.models.estimation import estimate_from_fit, slope_scale
 from gifepanel.models.foreign import refuse_fit_words
 from gifepanel.models.inference import infer, read_bias_correction, read_covariance
+from gifepanel.models.selection import Count
 from gifepanel.page.source import called
+from gifepanel.panel.context import capture_context
 from gifepanel.panel.text import caller_level, first_of
 from gifepanel.parallel import Progress
 from gifepanel.results.grouped import coefficient_names, grouped_results
@@ -54,14 +56,14 @@ class GroupedIFE(FactorModel):
     n_factors : int, iterable of int or "auto"
         Number of common factors R, or the numbers to choose from; "auto" is 0 to 8. 0 is the C-Lasso of Su, Shi &
         Phillips (2016).
-    common : sequence of str, optional
+    common : str or sequence of str, optional
         Regressors whose slope is the same in all groups; by default the intercept, where the formula has one. ``[]``
         gives every group its own.
     entity, time : str or sequence, optional
         Columns that say who and when; for arrays, their labels.
     absorb : str or sequence of str
         Additive effects: the entity, the time, or both.
-    predetermined : sequence of str or int
+    predetermined : str, int or sequence of them
         Regressors that react to past errors. Formulas find lags of the outcome by themselves.
     missing : {"drop", "raise"}
 
@@ -79,7 +81,94 @@ class GroupedIFE(FactorModel):
     [30, 30, 40]
     """
 
-    _options = ("n_groups", "n_factors", "common")
+    _has_groups = True
+
+    def __init__(
+        self,
+        endog: Any,
+        exog: Any = None,
+        *,
+        n_groups: Count | None = None,
+        n_factors: Count | None = None,
+        common: str | Sequence[str] | None = None,
+        entity: Any = None,
+        time: Any = None,
+        absorb: str | Sequence[str] = (),
+        predetermined: str | int | Sequence[str | int] = (),
+        missing: str = "drop",
+        **unknown: Any,
+    ) -> None:
+        own = {"n_groups": n_groups, "n_factors": n_factors, "common": common}
+        given = {"entity": entity, "time": time, "absorb": absorb, "predetermined": predetermined, "missing": missing}
+        self._from_data(endog, exog, own, given, unknown, GroupedIFE.__init__.__kwdefaults__ or {})
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula: str,
+        data: Any,
+        *,
+        n_groups: Count | None = None,
+        n_factors: Count | None = None,
+        common: str | Sequence[str] | None = None,
+        entity: Any = None,
+        time: Any = None,
+        predetermined: str | Sequence[str] = (),
+        missing: str = "drop",
+        context: int | Mapping[str, Any] | None = 0,
+        **unknown: Any,
+    ) -> Self:
+        """Grouped interactive fixed effects from a formula; ``gifepanel.formula.api.gife`` is this function.
+
+        Parameters
+        ----------
+        formula : str
+            ``"y ~ x1 + log(x2) + L(y) | entity + time"``: formulaic's grammar; the part after ``|`` names absorbed
+            effects; index levels can be used by name; ``L(x, k)``, ``F(x, k)`` and ``D(x)`` lag, lead and difference
+            within entities and respect gaps.
+        data : DataFrame
+            With a two-level index (entity, time), or flat with `entity` and `time`; anything narwhals reads.
+        n_groups : int, iterable of int or "auto"
+            Number of groups K, or the numbers to choose from; "auto" is 1 to 6.
+        n_factors : int, iterable of int or "auto"
+            Number of common factors R, or the numbers to choose from; "auto" is 0 to 8. 0 is the C-Lasso of Su, Shi &
+            Phillips (2016).
+        common : str or sequence of str, optional
+            Regressors, or terms, whose slope is the same in all groups; by default the intercept, where the formula has
+            one. ``[]`` gives every group its own.
+        entity, time : str, optional
+            Columns that say who and when.
+        predetermined : str or sequence of str
+            Regressors that react to past errors, besides lags of the outcome, which are found by themselves.
+        missing : {"drop", "raise"}
+            What to do with rows that hold NaN.
+        context : int, mapping or None
+            Where functions used in the formula are looked up: frames above the caller, or names; a formula is code
+            then. None for formulas of others: known functions only, anything else is refused before it runs.
+
+        Returns
+        -------
+        GroupedIFE
+            The model, not fitted yet: call ``.fit()``.
+
+        Raises
+        ------
+        FormulaError, DataError, SpecificationError
+            Before any estimation, with what was found, what is needed and the line that repairs it.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> model.fit().group_sizes.tolist()
+        [12, 11, 17]
+        """
+        names = capture_context(context)
+        own = {"n_groups": n_groups, "n_factors": n_factors, "common": common}
+        given = {"entity": entity, "time": time, "predetermined": predetermined, "missing": missing}
+        defaults = GroupedIFE.from_formula.__kwdefaults__ or {}
+        return cls._from_formula(formula, data, names, own, given, unknown, defaults)
 
     def _read_options(self, *, n_groups: Any = None, n_factors: Any = None, common: Any = None, **_: Any) -> None:
         if common is None and "Intercept" in self._names:

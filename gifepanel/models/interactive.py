@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -19,7 +19,9 @@ from gifepanel.models.checks import (
 from gifepanel.models.estimation import estimate_from_fit, slope_scale
 from gifepanel.models.foreign import refuse_fit_words
 from gifepanel.models.inference import infer, read_bias_correction, read_covariance
+from gifepanel.models.selection import Count
 from gifepanel.page.source import called
+from gifepanel.panel.context import capture_context
 from gifepanel.parallel import Progress
 from gifepanel.results.interactive import interactive_results
 from gifepanel.solvers.arrays import prepare
@@ -48,7 +50,7 @@ class InteractiveFE(FactorModel):
         Columns that say who and when; for arrays, their labels.
     absorb : str or sequence of str
         Additive effects: the entity, the time, or both.
-    predetermined : sequence of str or int
+    predetermined : str, int or sequence of them
         Regressors that react to past errors. Formulas find lags of the outcome by themselves.
     missing : {"drop", "raise"}
 
@@ -68,7 +70,83 @@ class InteractiveFE(FactorModel):
     [-0.4378, 0.1778]
     """
 
-    _options = ("n_factors",)
+    def __init__(
+        self,
+        endog: Any,
+        exog: Any = None,
+        *,
+        n_factors: Count | None = None,
+        entity: Any = None,
+        time: Any = None,
+        absorb: str | Sequence[str] = (),
+        predetermined: str | int | Sequence[str | int] = (),
+        missing: str = "drop",
+        **unknown: Any,
+    ) -> None:
+        own = {"n_factors": n_factors}
+        given = {"entity": entity, "time": time, "absorb": absorb, "predetermined": predetermined, "missing": missing}
+        self._from_data(endog, exog, own, given, unknown, InteractiveFE.__init__.__kwdefaults__ or {})
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula: str,
+        data: Any,
+        *,
+        n_factors: Count | None = None,
+        entity: Any = None,
+        time: Any = None,
+        predetermined: str | Sequence[str] = (),
+        missing: str = "drop",
+        context: int | Mapping[str, Any] | None = 0,
+        **unknown: Any,
+    ) -> Self:
+        """Interactive fixed effects from a formula; ``gifepanel.formula.api.ife`` is this function.
+
+        Parameters
+        ----------
+        formula : str
+            ``"y ~ x1 + log(x2) + L(y) | entity + time"``: formulaic's grammar; the part after ``|`` names absorbed
+            effects; index levels can be used by name; ``L(x, k)``, ``F(x, k)`` and ``D(x)`` lag, lead and difference
+            within entities and respect gaps.
+        data : DataFrame
+            With a two-level index (entity, time), or flat with `entity` and `time`; anything narwhals reads.
+        n_factors : int, iterable of int or "auto"
+            Number of common factors R, or the numbers to choose from; "auto" is 0 to 8. 0 is least squares with
+            additive effects.
+        entity, time : str, optional
+            Columns that say who and when.
+        predetermined : str or sequence of str
+            Regressors that react to past errors, besides lags of the outcome, which are found by themselves.
+        missing : {"drop", "raise"}
+            What to do with rows that hold NaN.
+        context : int, mapping or None
+            Where functions used in the formula are looked up: frames above the caller, or names; a formula is code
+            then. None for formulas of others: known functions only, anything else is refused before it runs.
+
+        Returns
+        -------
+        InteractiveFE
+            The model, not fitted yet: call ``.fit()``.
+
+        Raises
+        ------
+        FormulaError, DataError, SpecificationError
+            Before any estimation, with what was found, what is needed and the line that repairs it.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> model = gife.InteractiveFE.from_formula("sales ~ L(sales) + price | state", cigar, n_factors=2)
+        >>> model.exog_names
+        ['L(sales)', 'price']
+        """
+        names = capture_context(context)
+        own = {"n_factors": n_factors}
+        given = {"entity": entity, "time": time, "predetermined": predetermined, "missing": missing}
+        defaults = InteractiveFE.from_formula.__kwdefaults__ or {}
+        return cls._from_formula(formula, data, names, own, given, unknown, defaults)
 
     def _read_options(self, *, n_factors: Any = None, **_: Any) -> None:
         given = self._read_counts(n_factors, 1)

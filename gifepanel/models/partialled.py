@@ -30,6 +30,7 @@ from gifepanel.panel.design_of_frames import design_from_frames
 from gifepanel.panel.frames import read_frame
 from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.matrices import PanelDesign
+from gifepanel.panel.context import capture_context
 from gifepanel.parallel import Progress
 from gifepanel.projections.accelerator import check_accelerator
 from gifepanel.projections.system import Effect
@@ -136,7 +137,7 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         context: int | Mapping[str, Any] | None = 0,
         **unknown: Any,
     ) -> Self:
-        """Build the model from a formula.
+        """Least squares after partialling out, from a formula; ``gifepanel.formula.api.pols`` is this function.
 
         Parameters
         ----------
@@ -144,13 +145,19 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             ``"y ~ x1 + x2 | firm + year"``; the part after ``|`` names effects (an integer column is a category there),
             ``firm^year`` an effect of pairs, ``firm[trend]`` an effect and slopes of `trend` by firm.
         data : DataFrame
+            Of any kind narwhals reads; an index (entity, time) is not needed.
         partial : str or sequence of str
             Controls to be partialled out, ``"z1 + bs(z2, 4)"``. The formula's intercept goes with them; a 0 or -1 among
             them does not take it out of the model.
         weights : str or array_like, optional
+            Analytic weights: a column or one value per row.
         entity, time : str, optional
+            Columns that say who and when, for lags and for covariances that need them; an index (entity, time) says so
+            by itself.
         singletons : {"drop", "keep"}
+            Rows that are alone in a level of an effect carry no information on the slopes; dropped ones are counted.
         missing : {"drop", "raise"}
+            What to do with rows that hold NaN.
         learner : scikit-learn regressor or pipeline, or dict of them by name, optional
             Learns outcome and regressors from the variables in `partial` (not linearly in its terms, then), by
             cross-fitting: double/debiased machine learning (Chernozhukov et al. 2018). Keys of a dict are column names,
@@ -158,6 +165,16 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         context : int, mapping or None
             Where functions used in the formula are looked up: frames above the caller, or names; a formula is code
             then. None for formulas of others: known functions only, anything else is refused before it runs.
+
+        Returns
+        -------
+        PartialledOLS
+            The model, not fitted yet: call ``.fit()``.
+
+        Raises
+        ------
+        FormulaError, DataError, SpecificationError
+            Before any estimation, with what was found, what is needed and the line that repairs it.
 
         Examples
         --------
@@ -167,9 +184,10 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         >>> model.fit().params.round(3).to_dict()
         {'price': -0.588}
         """
+        names = capture_context(context)
         given = {"partial": partial, "weights": weights, "entity": entity, "time": time, "singletons": singletons}
         given |= {"missing": missing}
-        name, defaults = "PartialledOLS.from_formula", cls.from_formula.__func__.__kwdefaults__  # type: ignore[attr-defined]
+        name, defaults = "PartialledOLS.from_formula", PartialledOLS.from_formula.__kwdefaults__ or {}
         refuse_model_words(name, unknown, {**given, "learner": learner}, defaults, formula=formula, data=data)
         reject_unknown(unknown, defaults, name)
         design = design_from_formula(
@@ -177,7 +195,7 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             data,
             entity=entity,
             time=time,
-            context=context + 1 if isinstance(context, int) else context,
+            context=names,
             missing=missing,
             partial=_joined(partial),
             weights=weights,

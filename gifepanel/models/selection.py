@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import SpecificationError, SpecificationWarning, caller_level
 from gifepanel.models.checks import reject_unknown
+from gifepanel.models.foreign import options_given, refuse_model_words
+from gifepanel.panel.context import capture_context
 from gifepanel.parallel import Progress, run_tasks
 from gifepanel.results.selection import Selection
 from gifepanel.solvers.arrays import PanelArrays
 from gifepanel.solvers.grouped import GroupedOptions, fit_grouped
 from gifepanel.solvers.selection import FactorCriteria, factor_criteria, group_criterion, heterogeneous_ssr
+from gifepanel.spellings.options import Source, keywords
 
 if TYPE_CHECKING:
     from gifepanel.models.base import FactorModel
 
-__all__ = ["candidates", "select", "select_counts"]
+__all__ = ["Count", "candidates", "select", "select_counts"]
+
+Count = int | Iterable[int] | Literal["auto"]
 
 _RULES = {"ic1": "by_ic1", "ic2": "by_ic2", "er": "by_er", "gr": "by_gr", "ed": "by_ed"}
 
@@ -153,10 +158,13 @@ def select(
     model: FactorModel | str,
     data: Any = None,
     *,
-    n_factors: Any = "auto",
-    n_groups: Any = "auto",
+    n_groups: Count = "auto",
+    n_factors: Count = "auto",
+    common: str | Sequence[str] | None = None,
     entity: Any = None,
     time: Any = None,
+    predetermined: str | Sequence[str] = (),
+    missing: str = "drop",
     rule: str = "ic2",
     kappa_scale: float = 1.0,
     random_state: Any = 0,
@@ -173,21 +181,31 @@ def select(
 
     Parameters
     ----------
-    model : str or GroupedIFE
-        A formula, with `data`; or a model, whose own numbers are not used.
+    model : str or model
+        A formula, with `data`; or a :class:`GroupedIFE` or :class:`InteractiveFE`, whose own numbers are not used.
     data : DataFrame, optional
-    n_factors, n_groups : int, iterable of int or "auto"
-        Candidates; "auto" is 0..8 factors (fewer for small panels) and 1..6 groups. An int fixes the number.
+        With a two-level index (entity, time), or flat with `entity` and `time`; anything narwhals reads.
+    n_groups, n_factors : int, iterable of int or "auto"
+        Candidates; "auto" is 1..6 groups and 0..8 factors (fewer for small panels). An int fixes the number.
+    common : str or sequence of str, optional
+        Regressors, or terms, whose slope is the same in all groups; by default the intercept, where the formula has
+        one. ``[]`` gives every group its own.
     entity, time : str, optional
-        As for the model.
+        Columns that say who and when.
+    predetermined : str or sequence of str
+        Regressors that react to past errors, for the model; the choice does not depend on them.
+    missing : {"drop", "raise"}
+        What to do with rows that hold NaN.
     rule : {"ic2", "ic1", "er", "gr", "ed"}
         What chooses the number of factors; all are reported.
     kappa_scale : float
         Of the fits by number of groups.
-    random_state : int, optional
+    random_state : int or Generator
+        Of K-means and of random starts.
     n_jobs : int, optional
         Workers; None is one unless a ``joblib.parallel_config`` says otherwise.
     progress : bool or callable, optional
+        Progress bar: None shows it on a terminal after two seconds.
     context : int, mapping or None
         Where functions used in the formula are looked up: frames above the caller, or names; a formula is code then.
         None for formulas of others: known functions only, anything else is refused before it runs.
@@ -206,32 +224,21 @@ def select(
     """
     from gifepanel.models.grouped import GroupedIFE
 
-    _check_call(model, data, unknown, {"n_factors": n_factors, "n_groups": n_groups, "entity": entity, "time": time})
+    counts: dict[str, Any] = {"n_groups": n_groups, "n_factors": n_factors}
+    built: dict[str, Any] = {"common": common, "entity": entity, "time": time}
+    built |= {"predetermined": predetermined, "missing": missing}
+    how: dict[str, Any] = {"rule": rule, "kappa_scale": kappa_scale, "random_state": random_state}
+    how |= {"n_jobs": n_jobs, "progress": progress}
+    _check_call(model, data, unknown, {**counts, **built, **how})
     if isinstance(model, str):
-        model = GroupedIFE.from_formula(
-            model,
-            data,
-            entity=entity,
-            time=time,
-            n_groups=n_groups,
-            n_factors=n_factors,
-            context=context + 1 if isinstance(context, int) else context,
-        )
-    return model.select(
-        n_factors=n_factors,
-        n_groups=n_groups,
-        rule=rule,
-        kappa_scale=kappa_scale,
-        random_state=random_state,
-        n_jobs=n_jobs,
-        progress=progress,
-    )
+        model = GroupedIFE.from_formula(model, data, context=capture_context(context), **counts, **built)
+        return model.select(**how)
+    _refuse_built(model, data, counts, built, how)
+    return model.select(**counts, **how)
 
 
 def _check_call(model: Any, data: Any, unknown: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Options of others, and what is no model."""
-    from gifepanel.models.foreign import refuse_model_words
-
     defaults = select.__kwdefaults__ or {}
     if not isinstance(model, str) and not hasattr(model, "_read_counts"):
         raise SpecificationError(
@@ -239,9 +246,31 @@ def _check_call(model: Any, data: Any, unknown: Mapping[str, Any], given: Mappin
             "It takes a formula and data, or a model with factors.",
             'gife.select("y ~ x1 + x2", data)',
         )
-    own = {name: value for name, value in given.items() if value != defaults.get(name)}
     formula = model if isinstance(model, str) else None
     refuse_model_words(
-        "gife.select", unknown, own, defaults, formula=formula, data=data, positional="model", factors=True
+        "gife.select", unknown, given, defaults, formula=formula, data=data, positional="model", factors=True
     )
     reject_unknown(unknown, defaults, "select")
+
+
+def _refuse_built(
+    model: Any, data: Any, counts: Mapping[str, Any], built: Mapping[str, Any], how: Mapping[str, Any]
+) -> None:
+    """Options that say how a model is built do nothing to one that is."""
+    defaults = select.__kwdefaults__ or {}
+    asked, counts, how = (options_given(one, defaults) for one in (built, counts, how))
+    if not asked and data is None:
+        return
+    call = model._call
+    before = {key: Source(text) for key, text in call.options if key not in (*asked, "n_groups", "n_factors")}
+    arguments = [*call.arguments, keywords({**before, **asked, **counts, **how})]
+    fix = f"gife.select({', '.join(one for one in arguments if one)})"
+    if "data" not in call.arguments:
+        counts = {"n_groups": "auto", "n_factors": "auto", **counts}
+        options = keywords({**before, **asked, **counts})
+        fix = f"gife.GroupedIFE({', '.join([*call.arguments, options])}).select({keywords(how)})"
+    raise SpecificationError(
+        f"select got a model and {', '.join([*(['data'] if data is not None else []), *asked])}.",
+        "The model is built: its data and its regressors are settled.",
+        fix,
+    )
