@@ -142,6 +142,11 @@ def residual_diagnostics(
 def residual_moments(resid: Any) -> tuple[TestResult, TestResult, TestResult, TestResult]:
     """Mean, skewness, kurtosis and Jarque-Bera test of the pooled residuals.
 
+    Parameters
+    ----------
+    resid : array_like (N, T), or Series with index (entity, time)
+        Residuals.
+
     Examples
     --------
     >>> import numpy as np
@@ -156,6 +161,11 @@ def residual_moments(resid: Any) -> tuple[TestResult, TestResult, TestResult, Te
 def jarque_bera(resid: Any) -> TestResult:
     """Jarque-Bera test of normality of the pooled residuals.
 
+    Parameters
+    ----------
+    resid : array_like (N, T), or Series with index (entity, time)
+        Residuals.
+
     Examples
     --------
     >>> import numpy as np
@@ -169,6 +179,15 @@ def jarque_bera(resid: Any) -> TestResult:
 
 def panel_durbin_watson(resid: Any, factors: Any = None, *, entity_effects: bool | None = None) -> TestResult:
     """Panel Durbin-Watson (Bhargava, Franzini & Narendranathan 1982), valid after effects and factors.
+
+    Parameters
+    ----------
+    resid : array_like (N, T), or Series with index (entity, time)
+        Residuals.
+    factors : array_like (T, R) or DataFrame indexed by time, optional
+        Estimated factors.
+    entity_effects : bool, optional
+        Whether the residuals come after entity effects; found from their means if None.
 
     Examples
     --------
@@ -186,6 +205,17 @@ def born_breitung(resid: Any, lags: int = 1, factors: Any = None, *, entity_effe
     """Bias-corrected Q(p) test of serial correlation (Born & Breitung 2016), valid after effects and
     factors.
 
+    Parameters
+    ----------
+    resid : array_like (N, T), or Series with index (entity, time)
+        Residuals.
+    lags : int
+        Serial correlation up to this order.
+    factors : array_like (T, R) or DataFrame indexed by time, optional
+        Estimated factors.
+    entity_effects : bool, optional
+        Whether the residuals come after entity effects; found from their means if None.
+
     Examples
     --------
     >>> import numpy as np
@@ -201,6 +231,11 @@ def born_breitung(resid: Any, lags: int = 1, factors: Any = None, *, entity_effe
 def wooldridge_ar1(resid: Any) -> TestResult:
     """AR(1) test of Wooldridge (2010) and Drukker (2003), for residuals without estimated factors.
 
+    Parameters
+    ----------
+    resid : array_like (N, T), or Series with index (entity, time)
+        Residuals.
+
     Examples
     --------
     >>> import numpy as np
@@ -215,6 +250,11 @@ def wooldridge_ar1(resid: Any) -> TestResult:
 def pesaran_cd(resid: Any) -> TestResult:
     """CD test of cross-section dependence (Pesaran 2015), without period-specific parameters.
 
+    Parameters
+    ----------
+    resid : array_like (N, T), or Series with index (entity, time)
+        Residuals.
+
     Examples
     --------
     >>> import numpy as np
@@ -228,6 +268,13 @@ def pesaran_cd(resid: Any) -> TestResult:
 
 def pesaran_xie_cd(resid: Any, loadings: Any) -> TestResult:
     """CD* test (Pesaran & Xie 2021), for residuals after estimated factors.
+
+    Parameters
+    ----------
+    resid : array_like (N, T), or Series with index (entity, time)
+        Residuals.
+    loadings : array_like (N, R) or DataFrame indexed by entity
+        Of all parameters by period; with time effects, a column of ones among them.
 
     Examples
     --------
@@ -250,6 +297,17 @@ def weighted_cd(
     random_state: int | np.random.Generator | None = 0,
 ) -> TestResult:
     """CDw and CDw+ tests (Juodis & Reese 2022), for residuals after factors or time effects.
+
+    Parameters
+    ----------
+    resid : array_like (N, T), or Series with index (entity, time)
+        Residuals.
+    n_draws : int
+        Draws of the weights.
+    power_enhanced : bool
+        CDw+ in place of CDw.
+    random_state : int, Generator or None
+        Seed of the weights.
 
     Examples
     --------

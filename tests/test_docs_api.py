@@ -52,6 +52,48 @@ def test_is_documented_with_an_example(name: str) -> None:
     assert without_example(name) == []
 
 
+# ---- parameters
+
+PARAMETERS = re.compile(r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n-{3,}\n|\Z)", re.MULTILINE | re.DOTALL)
+ENTRY = re.compile(r"^(\S[^:\n]*?)(?: :.*)?$", re.MULTILINE)
+
+
+def documented(function: Any) -> list[str]:
+    """Names under Parameters."""
+    found = PARAMETERS.search(inspect.cleandoc(function.__doc__ or ""))
+    entries = ENTRY.findall(found[1]) if found else []
+    return [name.strip().lstrip("*") for entry in entries for name in entry.split(",")]
+
+
+def taken(function: Any) -> list[str]:
+    """Names of the signature; `unknown` is there to be refused."""
+    return [name for name in inspect.signature(function).parameters if name not in ("self", "cls", "unknown")]
+
+
+def callables(name: str) -> Iterator[tuple[str, Any]]:
+    """A function; a model, and methods of a class. Other classes are not made by users."""
+    obj = find(f"gifepanel.{name}")
+    if not inspect.isclass(obj) or name in {"GroupedIFE", "InteractiveFE", "PartialledOLS"}:
+        yield name, obj
+    for member_name, member in members(obj) if inspect.isclass(obj) else ():
+        if isinstance(member, classmethod) or inspect.isfunction(member):
+            yield f"{name}.{member_name}", function_of(member)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_those_of_the_signature(name: str) -> None:
+    for where, function in callables(name):
+        assert sorted(documented(function)) == sorted(taken(function)), where
+
+
+def test_parameters_are_found() -> None:
+    assert documented(gife.select)[:4] == ["model", "data", "n_groups", "n_factors"]
+    assert [where for where, _ in callables("GroupedIFE")][1:] == [
+        f"GroupedIFE.{m}" for m in ("fit", "from_formula", "select")
+    ]
+    assert documented(gife.formula.api.pols) == taken(gife.formula.api.pols)
+
+
 def test_public_names_are_listed() -> None:
     modules = {"datasets", "diagnostics", "exceptions", "formula", "interop", "__version__"}
     assert set(gife.__all__) - modules <= set(NAMES)

@@ -13,6 +13,13 @@ class NeighbourMethods:
     def tidy(self, *, conf_level: float = 0.95, native: str | None = None) -> Any:
         """A frame with a row for each coefficient; see :func:`gifepanel.interop.tidy.tidy`.
 
+        Parameters
+        ----------
+        conf_level : float
+            Level of the confidence intervals.
+        native : {"pandas", "polars", "pyarrow"}, optional
+            Kind of frame; by default that of the data the model was given.
+
         Examples
         --------
         >>> import gifepanel as gife
@@ -30,6 +37,11 @@ class NeighbourMethods:
     def glance(self, *, native: str | None = None) -> Any:
         """A frame with one row about the fit; see :func:`gifepanel.interop.tidy.glance`.
 
+        Parameters
+        ----------
+        native : {"pandas", "polars", "pyarrow"}, optional
+            Kind of frame; by default that of the data the model was given.
+
         Examples
         --------
         >>> import gifepanel as gife
@@ -44,6 +56,11 @@ class NeighbourMethods:
 
     def augment(self, *, native: str | None = None) -> Any:
         """The data with fitted values, residuals and their parts; see :func:`gifepanel.interop.tidy.augment`.
+
+        Parameters
+        ----------
+        native : {"pandas", "polars", "pyarrow"}, optional
+            Kind of frame; by default that of the data the model was given.
 
         Examples
         --------
@@ -60,6 +77,15 @@ class NeighbourMethods:
     def to_statsmodels(self, *, dummies: bool = False, max_columns: int = 2000, **fit: Any) -> Any:
         """The closest plain statsmodels result; see :func:`gifepanel.interop.statsmodels.to_statsmodels`.
 
+        Parameters
+        ----------
+        dummies : bool
+            The full regression, with a column for each level of the effects.
+        max_columns : int
+            The most dummies and controls to be written out.
+        **fit
+            Of statsmodels' ``fit``: ``cov_type="HC1"``, ``cov_kwds={"groups": codes}``.
+
         Examples
         --------
         >>> import gifepanel as gife
@@ -74,6 +100,11 @@ class NeighbourMethods:
 
     def to_marginaleffects(self, *, effects: bool = True) -> Any:
         """A model that marginaleffects takes; see :func:`gifepanel.interop.marginaleffects.wrap`.
+
+        Parameters
+        ----------
+        effects : bool
+            Have effects, controls and factors in predictions.
 
         Examples
         --------
@@ -115,8 +146,21 @@ class NeighbourMethods:
 
         return wrap(self)
 
-    def to_great_tables(self, **options: Any) -> Any:
+    def to_great_tables(
+        self, *, conf_level: float = 0.95, digits: int = 3, title: str | None = None, notes: bool = True
+    ) -> Any:
         """The coefficients as a great table; see :func:`gifepanel.interop.great_tables.coefficients`.
+
+        Parameters
+        ----------
+        conf_level : float
+            Level of the intervals.
+        digits : int
+            Decimals; numbers that they would not show are in scientific notation.
+        title : str, optional
+            By default the model and its outcome.
+        notes : bool
+            Effects, factors, covariance and fit under the table.
 
         Examples
         --------
@@ -127,4 +171,4 @@ class NeighbourMethods:
         """
         from gifepanel.interop.great_tables import coefficients
 
-        return coefficients(self, **options)
+        return coefficients(self, conf_level=conf_level, digits=digits, title=title, notes=notes)

@@ -46,6 +46,15 @@ class JointTests(_Parent):
         of the hypothesis; of one restriction the square of its t test. Restrictions that follow from others are left
         out with a warning.
 
+        Parameters
+        ----------
+        r_matrix : str, array_like (r, k) or pair (R, q)
+            The hypotheses, R b = 0 or R b = q.
+        cov_p : array_like (k, k), optional
+            Another covariance of the coefficients.
+        invcov : array_like (r, r), optional
+            The inverse of R V R', where it is known.
+
         Raises
         ------
         SpecificationError
@@ -74,6 +83,21 @@ class JointTests(_Parent):
         """Joint Wald test of linear hypotheses; ``use_f`` chooses F or chi-squared, ``scalar=True`` is the default.
 
         See :meth:`f_test`; chi-squared has no small-sample correction.
+
+        Parameters
+        ----------
+        r_matrix : str, array_like (r, k) or pair (R, q)
+            The hypotheses, R b = 0 or R b = q.
+        cov_p : array_like (k, k), optional
+            Another covariance of the coefficients.
+        invcov : array_like (r, r), optional
+            The inverse of R V R', where it is known.
+        use_f : bool, optional
+            F or chi-squared; by default F where the results have t distributions.
+        df_constraints : int, optional
+            Number of restrictions, where it is not that of the rows of R.
+        scalar : bool
+            Whether the statistic is a number, or an array (1, 1).
 
         Examples
         --------

@@ -47,6 +47,15 @@ class LinearTests(ReportedResults, NestedModels):
 
         With CR2 every restriction has Satterthwaite degrees of freedom of its own.
 
+        Parameters
+        ----------
+        r_matrix : str, array_like (r, k) or pair (R, q)
+            The hypotheses, R b = 0 or R b = q.
+        cov_p : array_like (k, k), optional
+            Another covariance of the coefficients.
+        use_t : bool, optional
+            t or normal distribution; by default that of the results.
+
         Examples
         --------
         >>> import gifepanel as gife
@@ -226,6 +235,13 @@ class LinearTests(ReportedResults, NestedModels):
 
         For homoskedastic errors, where `demean` and `use_lr` make no difference: n times the R-squared of the smaller
         model's residuals on all columns of this one, effects and controls among them.
+
+        Parameters
+        ----------
+        restricted : results
+            Of the smaller model.
+        demean, use_lr : bool
+            statsmodels' variants, for its robust tests.
 
         Raises
         ------

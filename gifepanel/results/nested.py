@@ -37,6 +37,11 @@ class NestedModels(_Parent):
     def compare_f_test(self, restricted: Any) -> Any:
         """F test of a smaller model on the same rows: statistic, p-value, restrictions; homoskedastic errors only.
 
+        Parameters
+        ----------
+        restricted : results
+            Of the smaller model.
+
         Raises
         ------
         SpecificationError
@@ -61,7 +66,12 @@ class NestedModels(_Parent):
     def compare_lr_test(self, restricted: Any, large_sample: bool = False) -> Any:
         """Likelihood ratio test of a smaller model on the same rows; homoskedastic normal errors only.
 
-        With `large_sample`, the Lagrange multiplier test in its place, as in statsmodels.
+        Parameters
+        ----------
+        restricted : results
+            Of the smaller model.
+        large_sample : bool
+            The Lagrange multiplier test in its place, as in statsmodels.
 
         Examples
         --------

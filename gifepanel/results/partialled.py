@@ -244,6 +244,13 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
     def conf_int(self, alpha: float = 0.05, cols: Any = None) -> Array:
         """Confidence intervals of the coefficients, (k, 2).
 
+        Parameters
+        ----------
+        alpha : float
+            One less the level.
+        cols : int, str or sequence of them, optional
+            Some of the coefficients, by position or name.
+
         Examples
         --------
         >>> import gifepanel as gife
@@ -345,8 +352,23 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
 
         return PartialledInfluence(self)
 
-    def outlier_test(self, method: str = "bonf", alpha: float = 0.05, **options: Any) -> Any:
+    def outlier_test(
+        self, method: str = "bonf", alpha: float = 0.05, labels: Any = None, order: bool = False, cutoff: Any = None
+    ) -> Any:
         """Outliers by externally studentised residuals of the full regression; arguments as in statsmodels.
+
+        Parameters
+        ----------
+        method : str
+            How p-values are corrected, of statsmodels' ``multipletests``.
+        alpha : float
+            Family-wise error rate.
+        labels : array_like, optional
+            Labels of the rows in the place of the index.
+        order : bool
+            Largest residuals first.
+        cutoff : float, optional
+            Rows whose corrected p-value is below it, and no others.
 
         Returns
         -------
@@ -363,7 +385,7 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         """
         from statsmodels.stats.outliers_influence import outlier_test
 
-        return outlier_test(self, method, alpha, **options)
+        return outlier_test(self, method, alpha, labels=labels, order=order, cutoff=cutoff)
 
     # ---- effects, prediction, pictures ----
 

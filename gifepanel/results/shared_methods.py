@@ -227,6 +227,15 @@ class ReportedResults(NeighbourMethods, JointTests, InheritedMethods, _Parent):
 
         NaN for a combination whose variance is not positive, as it can be with several ways of clustering.
 
+        Parameters
+        ----------
+        r_matrix : str, array_like (r, k) or pair (R, q)
+            The hypotheses, R b = 0 or R b = q.
+        cov_p : array_like (k, k), optional
+            Another covariance of the coefficients.
+        use_t : bool, optional
+            t or normal distribution; by default that of the results.
+
         Examples
         --------
         >>> import gifepanel as gife

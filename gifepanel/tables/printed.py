@@ -46,6 +46,11 @@ class Printed:
     def as_latex(self, label: str = "") -> str:
         r"""A LaTeX table environment; the preamble needs ``\usepackage{booktabs}``.
 
+        Parameters
+        ----------
+        label : str
+            What ``\ref`` calls the table.
+
         Examples
         --------
         >>> import gifepanel as gife
