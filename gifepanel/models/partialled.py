@@ -25,12 +25,12 @@ from gifepanel.models.partialling import (
 )
 from gifepanel.page.source import called
 from gifepanel.panel.brackets import split_top
+from gifepanel.panel.context import capture_context
 from gifepanel.panel.design import design_from_formula
 from gifepanel.panel.design_of_frames import design_from_frames
 from gifepanel.panel.frames import read_frame
 from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.matrices import PanelDesign
-from gifepanel.panel.context import capture_context
 from gifepanel.parallel import Progress
 from gifepanel.projections.accelerator import check_accelerator
 from gifepanel.projections.system import Effect
