@@ -14,7 +14,7 @@ e_it enter Omega.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from math import ceil, floor
 from typing import Literal
@@ -23,9 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gifepanel.exceptions import DataError, SpecificationError
-from gifepanel.inference.definite import PSD, standard_errors, treat_indefinite
+from gifepanel.inference.definite import PSD, treat_indefinite
+from gifepanel.inference.kernel_sums import kernel_weights
+from gifepanel.inference.sandwich import Sandwich
 from gifepanel.inference.space import FloatArray, unit_blocks
-from gifepanel.projections.triangle import EMPTY, Triangle, orthogonal_triangle
+from gifepanel.projections.triangle import Triangle, orthogonal_triangle
 
 __all__ = ["CovarianceKind", "CovarianceResult", "Kernel", "checked_triangle", "default_maxlags", "factor_covariance"]
 
@@ -36,73 +38,24 @@ IntArray = npt.NDArray[np.int64]
 _KINDS = ("nonrobust", "HC0", "HC1", "HAC", "cluster", "driscoll-kraay")
 
 
-@dataclass(frozen=True)
-class CovarianceResult:
-    """A covariance matrix and how it came about.
+@dataclass(frozen=True, kw_only=True)
+class CovarianceResult(Sandwich):
+    """The covariance of slopes estimated together with factors; see :class:`Sandwich` for what is common to all.
+
+    ``cov`` is ``scale * inv(bread) @ meat @ inv(bread) / (N * T)``, with the bread W = z~'z~ / (NT) and the meat Omega,
+    which is sigma^2 W for ``"nonrobust"`` with sigma^2 = e'e / (NT); ``triangle`` is that of z~ as columns.
 
     Attributes
     ----------
-    cov : ndarray, shape (q, q)
-        ``scale * inv(bread) @ meat @ inv(bread) / (N * T)``.
-    bread : ndarray, shape (q, q)
-        W = z~'z~ / (NT).
-    meat : ndarray, shape (q, q)
-        Omega; sigma^2 W for ``"nonrobust"``, with sigma^2 = e'e / (NT).
     scale : float
         Small-sample factor; 1 where ``ssc=False``.
-    kind : str
-        The requested kind.
-    description : str
-        One line for a summary.
-    n_groups : tuple of int
-        Number of clusters in each way; empty otherwise.
-    maxlags : int or None
-        Lags used by HAC and Driscoll-Kraay.
-    kernel : str or None
-        Kernel used by HAC and Driscoll-Kraay.
     df_inference : float
         Degrees of freedom for t and F: those of the residuals, smallest number of clusters less one, T - 1 for
         Driscoll-Kraay.
-    clipped : bool
-        Negative eigenvalues were set to zero.
-    min_eigenvalue : float
-        Smallest eigenvalue before that, in units where all regressors z~ have length one, relative to the largest.
-    without : tuple of int
-        Coefficients without a standard error: their variance is negative, or zero to rounding.
-    gross : ndarray, shape (q, q), or None
-        The terms of the covariance, all added: what a variance is measured against to tell zero from rounding.
-    triangle : Triangle
-        Of z~ as columns: (z~'z~)^-1 = K K' has the digits that an inverse of W would lose.
-    core : ndarray, shape (q, q)
-        M with cov = K M K': the meat, with its factor, in an orthonormal basis of the regressors.
     """
 
-    cov: FloatArray
-    bread: FloatArray
-    meat: FloatArray
     scale: float
-    kind: str
-    description: str
-    n_groups: tuple[int, ...] = ()
-    maxlags: int | None = None
-    kernel: str | None = None
     df_inference: float = np.inf
-    clipped: bool = False
-    min_eigenvalue: float = 0.0
-    without: tuple[int, ...] = ()
-    gross: FloatArray | None = None
-    triangle: Triangle = field(default=EMPTY)
-    core: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
-
-    @property
-    def root(self) -> FloatArray:
-        """K, shape (q, q)."""
-        return self.triangle.root
-
-    @property
-    def bse(self) -> FloatArray:
-        """Standard errors, shape (q,); NaN where a variance is not positive."""
-        return standard_errors(self.cov, self.without)
 
 
 def default_maxlags(n_periods: int, kind: str) -> int:
@@ -215,7 +168,7 @@ def factor_covariance(
     else:
         lags = default_maxlags(t, kind) if maxlags is None else int(maxlags)
         kernel_used = kernel or ("uniform" if kind == "HAC" else "bartlett")
-        weights = np.ones(lags + 1) if kernel_used == "uniform" else 1 - np.arange(lags + 1) / (lags + 1)
+        weights = kernel_weights(kernel_used, lags)
         build = _meat_hac if kind == "HAC" else _meat_driscoll_kraay
         meat = build(z, e, weights)
         gross = gross + build(z, e, np.ones(1))
@@ -228,22 +181,22 @@ def factor_covariance(
     df = min(n_groups) - 1 if n_groups else (t - 1 if kind == "driscoll-kraay" else df_resid)
     in_units = triangle.factor.T @ meat @ triangle.factor / (n * t)
     return CovarianceResult(
-        treated.cov,
-        triangle.gram / (n * t),
-        in_units,
-        scale,
-        kind,
-        description,
-        n_groups,
-        lags,
-        kernel_used,
-        float(df),
-        treated.adjusted,
-        treated.smallest,
-        treated.without,
-        gross,
-        triangle,
-        triangle.factor @ treated.cov @ triangle.factor.T if treated.adjusted else scale * meat,
+        cov=treated.cov,
+        bread=triangle.gram / (n * t),
+        meat=in_units,
+        scale=scale,
+        kind=kind,
+        description=description,
+        n_groups=n_groups,
+        maxlags=lags,
+        kernel=kernel_used,
+        df_inference=float(df),
+        clipped=treated.adjusted,
+        min_eigenvalue=treated.smallest,
+        without=treated.without,
+        gross=gross,
+        triangle=triangle,
+        core=triangle.factor @ treated.cov @ triangle.factor.T if treated.adjusted else scale * meat,
     )
 
 

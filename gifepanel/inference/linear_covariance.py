@@ -14,7 +14,7 @@ those of the full design: what each kind does about that is in :func:`linear_cov
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from gifepanel.exceptions import SpecificationError
 from gifepanel.inference.cluster_adjusted import Contrasts, bell_mccaffrey, cluster_jackknife
 from gifepanel.inference.clusters import ClusterWay, cluster_terms, cluster_ways
-from gifepanel.inference.definite import PSD, standard_errors, treat_indefinite
+from gifepanel.inference.definite import PSD, treat_indefinite
 from gifepanel.inference.kernel_sums import TimeRows, kernel_weights, lagged_products, time_rows
 from gifepanel.inference.linear_sample import (
     LinearSample,
@@ -32,9 +32,10 @@ from gifepanel.inference.linear_sample import (
     linear_sample,
     nuisance_in_root_weights,
 )
+from gifepanel.inference.sandwich import Sandwich
 from gifepanel.inference.small_sample import Correction, SampleCounts, SmallSample, small_sample_factor
 from gifepanel.inference.space import FloatArray
-from gifepanel.projections.triangle import EMPTY, Triangle
+from gifepanel.projections.triangle import Triangle
 
 __all__ = ["LinearCovariance", "LinearKind", "full_leverage", "linear_covariance"]
 
@@ -66,23 +67,18 @@ _CLUSTERED = ("CR0", "cluster", "CR2", "cluster-crv3", "cluster-jk")
 _TIMED = ("HAC", "hac-panel", "hac-groupsum")
 
 
-@dataclass(frozen=True)
-class LinearCovariance:
-    """A covariance of regression coefficients and how it came about.
+@dataclass(frozen=True, kw_only=True)
+class LinearCovariance(Sandwich):
+    """The covariance after partialling out; see :class:`Sandwich` for what is common to all.
+
+    The bread is A = x~'W x~; the meat the sum of score products, without factor where all terms share one (otherwise
+    with it), A u'Wu/n for ``"nonrobust"``, and A (sum of coefficient changes) A for the jackknife kinds; ``triangle``
+    is that of x~ times sqrt(w).
 
     Attributes
     ----------
-    cov : ndarray, shape (k, k)
-    bread : ndarray, shape (k, k)
-        A = x~'W x~.
-    meat : ndarray, shape (k, k)
-        Sum of score products, without factor where all terms share one (otherwise with it); A u'Wu/n for
-        ``"nonrobust"``. For the jackknife kinds A (sum of coefficient changes) A.
     factor : tuple of float
         Small-sample factors: one, or one per term of a multi-way covariance.
-    kind : str
-    description : str
-        One line for a summary.
     df_params : int
         Parameters counted in the factor: K, or K' where nested effects are not counted.
     df_resid : int
@@ -90,64 +86,24 @@ class LinearCovariance:
     df_inference : ndarray, shape (k,)
         Degrees of freedom for t statistics of the coefficients: n - K; smallest G - 1 for clusters; T - 1 or the like
         for sums over time; Satterthwaite's for CR2.
-    n_groups : tuple of int
-        Clusters in each way.
-    maxlags : int or None
-    kernel : str or None
     ssc : str
     exact : bool
         Equal to the full regression's; False where CR2 or CR3 ran on the absorbed regression although parts of the
         nuisance are not nested in the clusters.
-    clipped : bool
-        Negative eigenvalues were set to zero.
-    min_eigenvalue : float
-        Smallest eigenvalue before that, in units where all regressors x~ have length one, relative to the largest.
-    without : tuple of int
-        Coefficients without a standard error: their variance is negative, or zero to rounding.
-    gross : ndarray, shape (k, k), or None
-        The terms of the covariance, all added: what a variance is measured against to tell zero from rounding.
     n_fitted : int
         Rows with leverage one, left out by HC2 and HC3.
-    triangle : Triangle
-        Of x~ times sqrt(w): A^-1 = K K' has the digits that an inverse of A would lose.
-    core : ndarray, shape (k, k)
-        M with cov = K M K': the meat, with its factor, in an orthonormal basis of the regressors.
     contrasts : Contrasts or None
         Of CR2: what degrees of freedom of other hypotheses need.
     """
 
-    cov: FloatArray
-    bread: FloatArray
-    meat: FloatArray
     factor: tuple[float, ...]
-    kind: str
-    description: str
     df_params: int
     df_resid: int
     df_inference: FloatArray
-    n_groups: tuple[int, ...] = ()
-    maxlags: int | None = None
-    kernel: str | None = None
     ssc: str = "fixest"
     exact: bool = True
-    clipped: bool = False
-    min_eigenvalue: float = 0.0
     n_fitted: int = 0
-    without: tuple[int, ...] = ()
-    gross: FloatArray | None = None
-    triangle: Triangle = field(default=EMPTY)
-    core: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     contrasts: Contrasts | None = None
-
-    @property
-    def root(self) -> FloatArray:
-        """K, shape (k, k)."""
-        return self.triangle.root
-
-    @property
-    def bse(self) -> FloatArray:
-        """Standard errors, shape (k,); NaN where a variance is not positive."""
-        return standard_errors(self.cov, self.without)
 
 
 def linear_covariance(
@@ -279,28 +235,28 @@ def linear_covariance(
     core = sample.turned(treated.cov) if treated.adjusted else meat * (factor[0] if len(factor) == 1 else 1.0)
     counted = counts.df_clustered if kind == "cluster" and ssc in ("fixest", "stata") else counts.df_params
     return LinearCovariance(
-        treated.cov,
-        sample.triangle.gram,
-        sample.in_units(meat),
-        factor,
-        kind,
-        description,
-        counted,
-        counts.df_resid,
-        extra.get("df", _degrees(kind, counts, ssc, k)),
-        counts.n_groups,
-        None if rows is None else rows.maxlags,
-        kernel_used,
-        ssc,
-        _exact(kind, nuisance, df_absorbed, df_nested),
-        treated.adjusted,
-        treated.smallest,
-        extra.get("fitted", 0),
-        treated.without,
-        gross,
-        sample.triangle,
-        core,
-        extra.get("contrasts"),
+        cov=treated.cov,
+        bread=sample.triangle.gram,
+        meat=sample.in_units(meat),
+        factor=factor,
+        kind=kind,
+        description=description,
+        df_params=counted,
+        df_resid=counts.df_resid,
+        df_inference=extra.get("df", _degrees(kind, counts, ssc, k)),
+        n_groups=counts.n_groups,
+        maxlags=None if rows is None else rows.maxlags,
+        kernel=kernel_used,
+        ssc=ssc,
+        exact=_exact(kind, nuisance, df_absorbed, df_nested),
+        clipped=treated.adjusted,
+        min_eigenvalue=treated.smallest,
+        n_fitted=extra.get("fitted", 0),
+        without=treated.without,
+        gross=gross,
+        triangle=sample.triangle,
+        core=core,
+        contrasts=extra.get("contrasts"),
     )
 
 

@@ -107,11 +107,7 @@ class CovarianceChoice:
             triangle=estimate.triangle,
         )
         if self.scale is not None:
-            cov, core = self.scale * estimate.triangle.inverse, self.scale * np.eye(len(out.cov))
-            said = f"fixed scale ({self.scale:g})"
-            meat = self.scale * out.bread
-            fixed = replace(out, cov=cov, core=core, meat=meat, scale=1.0, gross=None)
-            return replace(fixed, kind=self.kind, description=said)
+            return out.at_scale(self.scale, scale=1.0)
         return out if self.df_correction else replace(out, df_inference=float(estimate.df.residual))
 
 

@@ -89,10 +89,7 @@ class LinearChoice:
         arguments = {"triangle": fit.triangle, "names": names, **self._arguments(model, fit)}
         out = linear_covariance(fit.x_tilde, fit.resid, **arguments)
         if self.scale is not None:
-            cov, meat = np.asarray(self.scale * out.root @ out.root.T), self.scale * out.bread
-            said = f"fixed scale ({self.scale:g})"
-            fixed = replace(out, cov=cov, core=self.scale * np.eye(len(cov)), meat=meat, gross=None)
-            return replace(fixed, factor=(1.0,), kind=self.kind, description=said)
+            return out.at_scale(self.scale, factor=(1.0,))
         return out if self.df_correction else replace(out, df_inference=np.full(len(out.cov), float(out.df_resid)))
 
     def contrasts(self, model: PartialledOLS, fit: PartialledFit, rows: FloatArray) -> Contrasts:
