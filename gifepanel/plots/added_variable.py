@@ -28,9 +28,11 @@ from gifepanel.plots.style import (
 __all__ = [
     "PartialColumns",
     "PartialPicture",
+    "beyond",
     "binned",
     "draw_added_variable",
     "draw_fwl",
+    "interval_quantile",
     "local_means",
     "scatter",
 ]
@@ -90,6 +92,21 @@ class PartialPicture:
     label_of: Callable[[int], str]
     members: BoolArray | None = None
     note: str = ""
+
+
+def beyond(others: Array, columns: Array, root_weights: Array | None = None) -> Array:
+    """Columns (n,) or (n, m) less their least-squares fit by others (n, q)."""
+    if not others.shape[1]:
+        return columns
+    left, right = others, columns
+    if root_weights is not None:
+        left, right = others * root_weights[:, None], (columns.T * root_weights).T
+    return np.asarray(columns - others @ np.linalg.lstsq(left, right, rcond=None)[0])
+
+
+def interval_quantile(res: Any, df: float) -> float:
+    """Quantile for a 95 % interval, t or normal as the results have it."""
+    return float(stats.t.ppf(0.975, df) if res.use_t else stats.norm.ppf(0.975))
 
 
 def draw_added_variable(picture: PartialPicture, ax: Any, labels: int) -> Any:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.plots.added_variable import PartialColumns, PartialPicture, draw_added_variable, draw_fwl
+from gifepanel.plots.added_variable import PartialColumns, PartialPicture, beyond, interval_quantile
 from gifepanel.plots.axes import time_labels
-from gifepanel.plots.coefficients import draw_coefficients
 from gifepanel.plots.factors import draw_factors, draw_loadings, draw_path, draw_scree
 from gifepanel.plots.membership import draw_margins, draw_outcomes, draw_unit_slopes
 from gifepanel.plots.residuals import (
@@ -21,18 +18,17 @@ from gifepanel.plots.residuals import (
     draw_heat_map,
     draw_residual_scatter,
 )
+from gifepanel.plots.shared_methods import CoefficientPlots
 from gifepanel.plots.style import find_name, plain
 
 __all__ = ["FactorPlots", "partial_picture"]
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 _ALL = ("coefficients", "unit_slopes", "membership", "factors", "loadings", "scree", "criteria", "path", "residuals",
         "fitted", "added_variable", "fwl")  # fmt: skip
 _OF_GROUPS = ("unit_slopes", "membership", "path")
 
 
-class FactorPlots:
+class FactorPlots(CoefficientPlots):
     """Pictures of a model with factors; each method draws on `ax`, or on a new figure, and returns its Axes.
 
     Examples
@@ -46,14 +42,8 @@ class FactorPlots:
     'coefficient, with its 95 % confidence interval'
     """
 
-    def __init__(self, res: Any) -> None:
-        self._res: Any = res
-
     def __dir__(self) -> list[str]:
         return [name for name in _ALL if name not in _OF_GROUPS or self._grouped]
-
-    def __repr__(self) -> str:
-        return f"Plots of {type(self._res.model).__name__}: {', '.join(self.__dir__())}"
 
     @property
     def _grouped(self) -> bool:
@@ -66,36 +56,6 @@ class FactorPlots:
             )
 
     # ---- slopes and groups ----
-
-    def coefficients(
-        self, names: str | Sequence[str] | None = None, *, alpha: float = 0.05, separate: bool = False, ax: Any = None
-    ) -> Any:
-        """Coefficients with their confidence intervals, groups side by side.
-
-        Parameters
-        ----------
-        names : str or sequence of str, optional
-            Regressors; by default all but constants.
-        alpha : float
-            One less the level of the intervals.
-        separate : bool
-            A panel with a scale of its own for each regressor.
-        ax : Axes, or a sequence of them with `separate`, optional
-
-        Returns
-        -------
-        Axes, or ndarray of Axes with `separate`
-
-        Examples
-        --------
-        >>> import gifepanel as gife
-        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
-        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
-        >>> res = model.fit()
-        >>> res.plot.coefficients().get_xlabel()
-        'coefficient, with its 95 % confidence interval'
-        """
-        return draw_coefficients(self._res, names, alpha, separate, ax)
 
     def unit_slopes(self, x: str | None = None, y: str | None = None, *, level: float = 0.95, ax: Any = None) -> Any:
         """Slopes of the entities before any grouping, by group, with the group slopes and their uncertainty.
@@ -338,56 +298,8 @@ class FactorPlots:
             estimate.y, estimate.resid, res._entities, res._times, groups, rows, res.sample.endog_name, ax
         )
 
-    def added_variable(self, name: str, *, labels: int = 3, ax: Any = None) -> Any:
-        """Added-variable plot: outcome against one regressor, both residualised on everything else.
-
-        Everything else are the other regressors, additive effects, and the estimated factors and loadings. The line is
-        the coefficient, the band its 95 % interval; rows of other groups, which a coefficient of one group touches
-        through the loadings only, are grey. Above 5 000 rows the points are means of a hundred bins.
-
-        Parameters
-        ----------
-        name : str
-            A coefficient, as in ``res.params``.
-        labels : int
-            Rows to be named: those that move the coefficient most.
-        ax : Axes, optional
-
-        Examples
-        --------
-        >>> import gifepanel as gife
-        >>> cigar = gife.datasets.load_cigar()
-        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
-        >>> res.plot.added_variable("price").get_xlabel()
-        'price, residualised'
-        """
-        return draw_added_variable(partial_picture(self._res, name), ax, labels)
-
-    def fwl(self, name: str, *, ax: Any = None) -> Any:
-        """The theorem of Frisch, Waugh and Lovell: raw, both residualised, only the outcome y residualised.
-
-        The middle panel's line is the coefficient with its interval, the others' are least squares of what is drawn,
-        with the band of that simple regression. For a coefficient of one group the outer panels hold its rows.
-
-        Parameters
-        ----------
-        name : str
-        ax : sequence of three Axes, optional
-
-        Returns
-        -------
-        ndarray of Axes
-
-        Examples
-        --------
-        >>> import gifepanel as gife
-        >>> cigar = gife.datasets.load_cigar()
-        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
-        >>> panels = res.plot.fwl("price")
-        >>> len(panels)
-        3
-        """
-        return draw_fwl(partial_picture(self._res, name), ax)
+    def _partial_picture(self, name: str) -> PartialPicture:
+        return partial_picture(self._res, name)
 
 
 def partial_picture(res: Any, name: str) -> PartialPicture:
@@ -396,12 +308,10 @@ def partial_picture(res: Any, name: str) -> PartialPicture:
     estimate = res._estimate
     z = estimate.z_projected.reshape(-1, estimate.theta.size)
     others = np.delete(z, position, axis=1)
-    columns = np.column_stack([z[:, position], estimate.y_projected.ravel()])
-    if others.shape[1]:
-        columns = columns - others @ np.linalg.lstsq(others, columns, rcond=None)[0]
-    quantile = stats.t.ppf(0.975, res.df_resid_inference) if res.use_t else stats.norm.ppf(0.975)
+    columns = beyond(others, np.column_stack([z[:, position], estimate.y_projected.ravel()]))
+    quantile = interval_quantile(res, res.df_resid_inference)
     slope, error = float(np.asarray(res.params)[position]), float(np.asarray(res.bse)[position])
-    part = PartialColumns(columns[:, 0], columns[:, 1], slope, error, float(quantile), np.ones(len(z)))
+    part = PartialColumns(columns[:, 0], columns[:, 1], slope, error, quantile, np.ones(len(z)))
     where = np.argwhere(estimate.slots == position)
     of_group = len(where) == 1 and estimate.slots.shape[0] > 1
     members = np.repeat(estimate.groups == where[0, 0], estimate.shape[1]) if of_group else None

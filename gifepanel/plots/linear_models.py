@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from gifepanel.exceptions import SpecificationError
 from gifepanel.plots.added_variable import (
     PartialColumns,
     PartialPicture,
-    draw_added_variable,
-    draw_fwl,
+    beyond,
+    interval_quantile,
     local_means,
     scatter,
 )
-from gifepanel.plots.coefficients import draw_coefficients
 from gifepanel.plots.residuals import (
     check_by,
     chosen_entities,
@@ -26,6 +23,7 @@ from gifepanel.plots.residuals import (
     draw_heat_map,
     draw_residual_scatter,
 )
+from gifepanel.plots.shared_methods import CoefficientPlots
 from gifepanel.plots.style import LINE, find_name, head, plain, single
 
 __all__ = ["LinearPlots", "PartialColumns", "partial_columns"]
@@ -37,14 +35,10 @@ def partial_columns(res: Any, name: str) -> PartialColumns:
     """Residualise one regressor and the outcome on everything else (Frisch & Waugh 1933)."""
     j, fit = _position(res, name), res._fit
     weights = _weights(res)
-    root = np.sqrt(weights)
-    others = np.delete(fit.x_tilde, j, axis=1)
-    x = fit.x_tilde[:, j]
-    if others.shape[1]:
-        x = x - others @ np.linalg.lstsq(others * root[:, None], x * root, rcond=None)[0]
+    x = beyond(np.delete(fit.x_tilde, j, axis=1), fit.x_tilde[:, j], np.sqrt(weights))
     slope, error = float(np.asarray(res.params)[j]), float(np.asarray(res.bse)[j])
-    q = stats.t.ppf(0.975, res._covariance.df_inference[j]) if res.use_t else stats.norm.ppf(0.975)
-    return PartialColumns(x, fit.resid + slope * x, slope, error, float(q), weights)
+    quantile = interval_quantile(res, res._covariance.df_inference[j])
+    return PartialColumns(x, fit.resid + slope * x, slope, error, quantile, weights)
 
 
 def _position(res: Any, name: str) -> int:
@@ -68,7 +62,7 @@ def _picture(res: Any, name: str) -> PartialPicture:
     return PartialPicture(part, raw, design.endog, name, res.endog_name, label)
 
 
-class LinearPlots:
+class LinearPlots(CoefficientPlots):
     """Pictures of a partialled-out regression; each method draws on `ax`, or on a new figure, and returns its Axes.
 
     Examples
@@ -81,67 +75,11 @@ class LinearPlots:
     'price, residualised'
     """
 
-    def __init__(self, res: Any) -> None:
-        self._res = res
-
     def __dir__(self) -> list[str]:
         return ["coefficients", "added_variable", "component_plus_residual", "fwl", "residuals", "fitted"]
 
-    def __repr__(self) -> str:
-        return f"Plots of {type(self._res.model).__name__}: {', '.join(self.__dir__())}"
-
-    def coefficients(
-        self, names: str | Sequence[str] | None = None, *, alpha: float = 0.05, separate: bool = False, ax: Any = None
-    ) -> Any:
-        """Coefficients with their confidence intervals.
-
-        Parameters
-        ----------
-        names : str or sequence of str, optional
-            By default all but constants.
-        alpha : float
-            One less the level of the intervals.
-        separate : bool
-            A panel with a scale of its own for each coefficient.
-        ax : Axes, or a sequence of them with `separate`, optional
-
-        Returns
-        -------
-        Axes, or ndarray of Axes with `separate`
-
-        Examples
-        --------
-        >>> import gifepanel as gife
-        >>> cigar = gife.datasets.load_cigar()
-        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
-        >>> res.plot.coefficients().get_xlabel()
-        'coefficient, with its 95 % confidence interval'
-        """
-        return draw_coefficients(self._res, names, alpha, separate, ax)
-
-    def added_variable(self, name: str, *, labels: int = 3, ax: Any = None) -> Any:
-        """Added-variable plot: outcome against one regressor, both residualised on everything else.
-
-        The line is the coefficient of the full model, the band its 95 % interval; above 5 000 rows the points are
-        means of a hundred bins.
-
-        Parameters
-        ----------
-        name : str
-            A coefficient.
-        labels : int
-            Rows to be named: those that move the coefficient most.
-        ax : Axes, optional
-
-        Examples
-        --------
-        >>> import gifepanel as gife
-        >>> cigar = gife.datasets.load_cigar()
-        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
-        >>> res.plot.added_variable("price").get_xlabel()
-        'price, residualised'
-        """
-        return draw_added_variable(_picture(self._res, name), ax, labels)
+    def _partial_picture(self, name: str) -> PartialPicture:
+        return _picture(self._res, name)
 
     def component_plus_residual(self, name: str, *, ax: Any = None) -> Any:
         """Component-plus-residual plot: the part of one regressor plus the residuals, against the regressor as it is.
@@ -175,32 +113,6 @@ class LinearPlots:
         ax.set_ylabel("component plus residual")
         head(ax, f"Linear in {plain(name)}?", [line, means])
         return ax
-
-    def fwl(self, name: str, *, ax: Any = None) -> Any:
-        """The theorem in three pictures: raw, both residualised, only the outcome y residualised.
-
-        The middle panel's line is the coefficient with its interval, the others' are least squares of what is drawn,
-        with the band of that simple regression.
-
-        Parameters
-        ----------
-        name : str
-        ax : sequence of three Axes, optional
-
-        Returns
-        -------
-        ndarray of Axes
-
-        Examples
-        --------
-        >>> import gifepanel as gife
-        >>> cigar = gife.datasets.load_cigar()
-        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
-        >>> panels = res.plot.fwl("price")
-        >>> len(panels)
-        3
-        """
-        return draw_fwl(_picture(self._res, name), ax)
 
     def residuals(self, by: str = "fitted", *, cmap: Any = None, ax: Any = None) -> Any:
         """Residuals against fitted values; or as a picture of the panel, entity by time.
