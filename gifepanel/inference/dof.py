@@ -16,7 +16,7 @@ to the demeaned panel, less q.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from gifepanel.exceptions import SpecificationError
 
@@ -145,23 +145,12 @@ def degrees_of_freedom(
     return counts
 
 
-def residual_df(
-    n_units: int,
-    n_periods: int,
-    n_slopes: int,
-    n_factors: int = 0,
-    *,
-    entity_effects: bool = False,
-    time_effects: bool = False,
-    convention: DofConvention = "rank",
-) -> int:
-    """Residual degrees of freedom; see :func:`degrees_of_freedom` for parameters and conventions."""
-    return degrees_of_freedom(
-        n_units,
-        n_periods,
-        n_slopes,
-        n_factors,
-        entity_effects=entity_effects,
-        time_effects=time_effects,
-        convention=convention,
-    ).residual
+class _Effects(TypedDict, total=False):
+    entity_effects: bool
+    time_effects: bool
+    convention: DofConvention
+
+
+def residual_df(n_units: int, n_periods: int, n_slopes: int, n_factors: int = 0, **effects: Unpack[_Effects]) -> int:
+    """Residual degrees of freedom; see :func:`degrees_of_freedom`, whose arguments these are."""
+    return degrees_of_freedom(n_units, n_periods, n_slopes, n_factors, **effects).residual

@@ -83,6 +83,46 @@ class SampleCounts:
         return self.df_params - self.df_nested
 
 
+@dataclass(frozen=True)
+class _Convention:
+    """One column of the table above, jackknife kinds aside: (G-1)/G in all of them.
+
+    Attributes
+    ----------
+    nested_count : bool
+        Effects nested in clusters are counted: K in place of K'.
+    own_groups : bool
+        Every term of a multi-way covariance takes its own G, in place of the smallest.
+    summed : tuple of str
+        Kinds with T/(T-1) (n-1)/(n-K).
+    corrected : tuple of str
+        Kinds with n/(n-K).
+    """
+
+    nested_count: bool
+    own_groups: bool
+    summed: tuple[str, ...]
+    corrected: tuple[str, ...]
+
+    def factor(self, kind: str, counts: SampleCounts, own: int | None) -> float:
+        if kind == "cluster":
+            groups = own if self.own_groups and own else min(counts.n_groups)
+            return _clustered(groups, counts.nobs, counts.df_params if self.nested_count else counts.df_clustered)
+        if kind in self.summed:
+            return _clustered(counts.n_periods, counts.nobs, counts.df_params)
+        if kind in self.corrected:
+            return counts.nobs / counts.df_resid
+        if kind in _JACKKNIFE:
+            groups = counts.n_groups[0]
+            return (groups - 1) / groups
+        return 1.0
+
+
+_FIXEST = _Convention(False, False, ("hac-panel", "hac-groupsum"), ("nonrobust", "HC1", "HAC"))
+_STATA = _Convention(False, True, (), ("nonrobust", "HC1", "HAC", "hac-panel"))
+_STATSMODELS = _Convention(True, True, ("hac-groupsum",), ("nonrobust", "HC1", "hac-panel"))
+
+
 def fixest_factor(kind: str, counts: SampleCounts, own: int | None = None) -> float:
     """fixest and pyfixest by default; reghdfe for one way of clustering.
 
@@ -119,11 +159,7 @@ def fixest_factor(kind: str, counts: SampleCounts, own: int | None = None) -> fl
     >>> round(fixest_factor("cluster", both), 6)  # 8/7 * 4359/4356
     1.143644
     """
-    if kind == "cluster":
-        return _clustered(min(counts.n_groups), counts.nobs, counts.df_clustered)
-    if kind in ("hac-panel", "hac-groupsum"):
-        return _clustered(counts.n_periods, counts.nobs, counts.df_params)
-    return _common(kind, counts, corrected=("nonrobust", "HC1", "HAC"))
+    return _FIXEST.factor(kind, counts, own)
 
 
 def stata_factor(kind: str, counts: SampleCounts, own: int | None = None) -> float:
@@ -152,9 +188,7 @@ def stata_factor(kind: str, counts: SampleCounts, own: int | None = None) -> flo
     >>> [round(stata_factor("cluster", both, own), 6) for own in (545, 8, 4360)]  # G/(G-1) * 4359/4356
     [1.002528, 1.143644, 1.000918]
     """
-    if kind == "cluster":
-        return _clustered(own or min(counts.n_groups), counts.nobs, counts.df_clustered)
-    return _common(kind, counts, corrected=("nonrobust", "HC1", "HAC", "hac-panel"))
+    return _STATA.factor(kind, counts, own)
 
 
 def statsmodels_factor(kind: str, counts: SampleCounts, own: int | None = None) -> float:
@@ -182,11 +216,7 @@ def statsmodels_factor(kind: str, counts: SampleCounts, own: int | None = None) 
     >>> round(statsmodels_factor("cluster", counts), 6)  # 545/544 * 4359/3805
     1.147704
     """
-    if kind == "cluster":
-        return _clustered(own or min(counts.n_groups), counts.nobs, counts.df_params)
-    if kind == "hac-groupsum":
-        return _clustered(counts.n_periods, counts.nobs, counts.df_params)
-    return _common(kind, counts, corrected=("nonrobust", "HC1", "hac-panel"))
+    return _STATSMODELS.factor(kind, counts, own)
 
 
 def no_factor(kind: str, counts: SampleCounts, own: int | None = None) -> float:
@@ -308,12 +338,3 @@ def _clustered(groups: int, nobs: int, params: int) -> float:
             "Use another cluster or time variable.",
         )
     return groups / (groups - 1) * (nobs - 1) / (nobs - params)
-
-
-def _common(kind: str, counts: SampleCounts, corrected: tuple[str, ...]) -> float:
-    if kind in corrected:
-        return counts.nobs / counts.df_resid
-    if kind in _JACKKNIFE:
-        groups = counts.n_groups[0]
-        return (groups - 1) / groups
-    return 1.0

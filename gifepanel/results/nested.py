@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,11 +58,7 @@ class NestedModels(_Parent):
         >>> round(float(statistic), 1), int(df)
         (31.4, 1)
         """
-        self._check_smaller(restricted)
-        self._warn_if_robust("F", restricted)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InvalidTestWarning)
-            return super().compare_f_test(restricted)
+        return self._by_sums_of_squares("F", restricted, super().compare_f_test)
 
     def compare_lr_test(self, restricted: Any, large_sample: bool = False) -> Any:
         """Likelihood ratio test of a smaller model on the same rows; homoskedastic normal errors only.
@@ -83,14 +80,11 @@ class NestedModels(_Parent):
         >>> round(float(statistic), 1), int(df)
         (32.1, 1)
         """
-        self._check_smaller(restricted)
-        self._warn_if_robust("likelihood ratio", restricted)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InvalidTestWarning)
-            return super().compare_lr_test(restricted, large_sample)
+        return self._by_sums_of_squares("likelihood ratio", restricted, super().compare_lr_test, large_sample)
 
-    def _warn_if_robust(self, test: str, restricted: Any) -> None:
-        """statsmodels' warning, at the caller's line."""
+    def _by_sums_of_squares(self, test: str, restricted: Any, compare: Callable[..., Any], *options: Any) -> Any:
+        """statsmodels' test, once the other model is known to be smaller; its warning at the caller's line."""
+        self._check_smaller(restricted)
         robust = [kind for kind in (self.cov_type, getattr(restricted, "cov_type", "")) if kind not in _PLAIN]
         if robust:
             warnings.warn(
@@ -99,6 +93,9 @@ class NestedModels(_Parent):
                 InvalidTestWarning,
                 stacklevel=caller_level(),
             )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InvalidTestWarning)
+            return compare(restricted, *options)
 
 
 def check_nested(res: Any, restricted: Any) -> None:
