@@ -154,6 +154,17 @@ def test_folders_form_no_circle() -> None:
     assert all(arrows[part] - {part, "exceptions"} <= BELOW[part] for part in arrows if part != "__init__")
 
 
+@pytest.mark.parametrize("part", sorted(part for part in BELOW if (PACKAGE / part).is_dir() and part != "panel"))
+def test_files_of_a_folder_form_no_circle(part: str) -> None:
+    """For types too: what two files ask of each other is a protocol, or a dataclass, that both import."""
+    arrows = {
+        module_of(path): set(imports(path.read_text("utf-8"), module_of(path), path.name == "__init__.py"))
+        for path in (PACKAGE / part).glob("*.py")
+        if path.name != "__init__.py"
+    }
+    assert loops(arrows) == []
+
+
 def test_circles_are_found() -> None:
     assert loops({"a": {"b"}, "b": {"c"}, "c": set()}) == []
     assert loops({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]

@@ -71,15 +71,15 @@ class Sandwich:
         """Standard errors, shape (k,); NaN where a variance is not positive."""
         return standard_errors(self.cov, self.without)
 
-    def at_scale(self, scale: float, **own: Any) -> Self:
+    def at_scale(self, variance: float, **own: Any) -> Self:
         """The plain covariance with an error variance that is given; `own` are the fields of the class itself."""
         return replace(
             self,
-            cov=scale * self.triangle.inverse,
-            core=scale * np.eye(len(self.cov)),
-            meat=scale * self.bread,
+            cov=variance * self.triangle.inverse,
+            core=variance * np.eye(len(self.cov)),
+            meat=variance * self.bread,
             kind="fixed scale",
-            description=f"fixed scale ({scale:g})",
+            description=f"fixed scale ({variance:g})",
             gross=None,
             **own,
         )

@@ -25,11 +25,11 @@ from gifepanel.models.checks import (
     reject_unknown,
     usable_columns,
 )
+from gifepanel.models.counts import Count, candidates, select_counts
 from gifepanel.models.described import DescribedFactorModel
 from gifepanel.models.factor_likelihood import FactorLikelihood
 from gifepanel.models.foreign import refuse_model_words
 from gifepanel.models.reading import positions, read_design
-from gifepanel.models.selection import Count, candidates, select_counts
 from gifepanel.page.source import called
 from gifepanel.panel.design import design_from_formula
 from gifepanel.panel.matrices import PanelDesign

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.checks import warn_not_converged
+from gifepanel.models.read_data import FactorData
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interactive
-
-if TYPE_CHECKING:
-    from gifepanel.models.base import FactorModel
 
 __all__ = ["estimate_at", "estimate_from_fit", "polished", "slope_scale"]
 
@@ -28,7 +26,7 @@ def slope_scale(scale: Array, slopes: SlopeMap) -> Array:
     return out
 
 
-def estimate_from_fit(model: FactorModel, fit: InteractiveFit, slopes: SlopeMap, scale: Array) -> FactorEstimate:
+def estimate_from_fit(model: FactorData, fit: InteractiveFit, slopes: SlopeMap, scale: Array) -> FactorEstimate:
     """Back to the units of the data, with signs of the factors fixed and entity effects recovered."""
     theta = fit.theta / scale
     factors, loadings = fit.components.factors, fit.components.loadings
@@ -61,7 +59,7 @@ def _signs(loadings: Array) -> Array:
     return np.where(np.where(level, total, (loadings**3).sum(axis=0)) < 0, -1.0, 1.0)
 
 
-def estimate_at(model: FactorModel, estimate: FactorEstimate, params: Array) -> FactorEstimate:
+def estimate_at(model: FactorData, estimate: FactorEstimate, params: Array) -> FactorEstimate:
     """The estimate with factors, loadings, effects and residuals taken at the slopes `params` (q,)."""
     if params is estimate.theta:
         return estimate
@@ -71,7 +69,7 @@ def estimate_at(model: FactorModel, estimate: FactorEstimate, params: Array) -> 
     return estimate_from_fit(model, fit, slopes, np.ones(params.size))
 
 
-def polished(model: FactorModel, estimate: FactorEstimate) -> FactorEstimate:
+def polished(model: FactorData, estimate: FactorEstimate) -> FactorEstimate:
     """The minimum near an estimate whose regressors nearly agree, which the descent, by squares, sees as one.
 
     Steps are those of least squares on regressors projected off the current factors, by their triangle.

@@ -21,10 +21,10 @@ from gifepanel.models.checks import (
     reject_unknown,
     warn_not_converged,
 )
+from gifepanel.models.counts import Count
 from gifepanel.models.estimation import estimate_from_fit, slope_scale
 from gifepanel.models.foreign import refuse_fit_words
 from gifepanel.models.inference import infer, read_bias_correction, read_covariance
-from gifepanel.models.selection import Count
 from gifepanel.page.source import called
 from gifepanel.panel.context import capture_context
 from gifepanel.panel.text import caller_level, first_of

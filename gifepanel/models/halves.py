@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +12,10 @@ from gifepanel.inference.halfpanel import half_panels
 from gifepanel.inference.space import factor_space, project
 from gifepanel.models.checks import combination_of
 from gifepanel.models.estimation import slope_scale
+from gifepanel.models.read_data import FactorData
 from gifepanel.projections.triangle import spanned_by
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interactive
-
-if TYPE_CHECKING:
-    from gifepanel.models.base import FactorModel
 
 __all__ = ["check_halves_identify", "estimate_on_halves"]
 
@@ -26,7 +24,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 _RELATIVE = 1e-7
 
 
-def check_halves_identify(model: FactorModel) -> None:
+def check_halves_identify(model: FactorData) -> None:
     """Every regressor must vary in each half once additive effects are out; needs no estimate.
 
     Raises
@@ -42,13 +40,13 @@ def check_halves_identify(model: FactorModel) -> None:
 
 
 def estimate_on_halves(
-    model: FactorModel, slopes: SlopeMap, theta: Array, names: Sequence[str]
+    model: FactorData, slopes: SlopeMap, theta: Array, names: Sequence[str]
 ) -> Callable[[slice], Array]:
     """A function that refits, groups given, on a slice of the periods, and refuses slopes that it does not identify.
 
     Parameters
     ----------
-    model : FactorModel
+    model : FactorData
     slopes : SlopeMap
     theta : ndarray, shape (q,)
         Where to start.
@@ -77,7 +75,7 @@ def _by_slope(x: Array, slopes: SlopeMap) -> Array:
     return z
 
 
-def _projected(model: FactorModel, z: Array, fit: InteractiveFit) -> Array:
+def _projected(model: FactorData, z: Array, fit: InteractiveFit) -> Array:
     space = factor_space(
         *z.shape[:2],
         factors=fit.components.factors if model.n_factors else None,
@@ -89,7 +87,7 @@ def _projected(model: FactorModel, z: Array, fit: InteractiveFit) -> Array:
 
 
 def _check_columns(
-    model: FactorModel, before: Array, after: Array, names: Sequence[str], periods: slice, factors: bool
+    model: FactorData, before: Array, after: Array, names: Sequence[str], periods: slice, factors: bool
 ) -> None:
     """Columns (N, T, q) before and after projection: none may vanish, nor be spanned by the others."""
     q = before.shape[2]

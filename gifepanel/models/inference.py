@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,13 +27,11 @@ from gifepanel.models.cov_types import check_correction, check_df_correction, ch
 from gifepanel.models.estimation import estimate_at, polished
 from gifepanel.models.foreign import refuse_covariance_words
 from gifepanel.models.halves import check_halves_identify, estimate_on_halves
+from gifepanel.models.read_data import FactorData
 from gifepanel.panel.balance import warn_of_gaps
 from gifepanel.panel.frames import split_reading
 from gifepanel.results.inputs import Inference
 from gifepanel.solvers.interactive import SlopeMap
-
-if TYPE_CHECKING:
-    from gifepanel.models.base import FactorModel
 
 __all__ = ["BiasChoice", "CovarianceChoice", "infer", "read_bias_correction", "read_covariance"]
 
@@ -112,7 +110,7 @@ class CovarianceChoice:
 
 
 def read_covariance(
-    model: FactorModel,
+    model: FactorData,
     cov_type: str,
     cov_kwds: Mapping[str, Any] | None,
     ssc: bool,
@@ -153,7 +151,7 @@ def read_covariance(
     )
 
 
-def _check_own_ids(model: FactorModel, keywords: Mapping[str, Any]) -> None:
+def _check_own_ids(model: FactorData, keywords: Mapping[str, Any]) -> None:
     """statsmodels asks who and when for sums over time; here the panel says so, and nothing else can."""
     index = model.design.index
     for key, own, codes in (
@@ -197,7 +195,7 @@ def _keywords(cov_type: str, kind: str, cov_kwds: Mapping[str, Any] | None) -> d
     return keywords
 
 
-def _clusters(model: FactorModel, wanted: Any) -> tuple[tuple[IntArray, ...], tuple[str, ...]]:
+def _clusters(model: FactorData, wanted: Any) -> tuple[tuple[IntArray, ...], tuple[str, ...]]:
     """Codes (N, T) and name of every way of clustering; the entities by default."""
     ways = _ways(model, model.design.index.entity_name if wanted is None else wanted)
     if not ways:
@@ -206,7 +204,7 @@ def _clusters(model: FactorModel, wanted: Any) -> tuple[tuple[IntArray, ...], tu
     return tuple(_cluster_codes(model, way, name) for way, name in zip(ways, names, strict=True)), tuple(names)
 
 
-def _ways(model: FactorModel, wanted: Any) -> list[Any]:
+def _ways(model: FactorData, wanted: Any) -> list[Any]:
     """One entry per way: a name, or labels of all rows. Two columns are two ways, as in statsmodels."""
     if isinstance(wanted, str):
         return [wanted]
@@ -221,7 +219,7 @@ def _ways(model: FactorModel, wanted: Any) -> list[Any]:
     return [wanted]
 
 
-def _cluster_codes(model: FactorModel, way: Any, name: str) -> IntArray:
+def _cluster_codes(model: FactorData, way: Any, name: str) -> IntArray:
     """Codes (N, T) of one way of clustering, named or given row by row."""
     index = model.design.index
     if isinstance(way, str):
@@ -250,7 +248,7 @@ def _cluster_codes(model: FactorModel, way: Any, name: str) -> IntArray:
     return cube
 
 
-def _labels(model: FactorModel, way: Any) -> Any:
+def _labels(model: FactorData, way: Any) -> Any:
     """One label per row of the sample; a Series is put into the order of the data where its index tells."""
     design = model.design
     if isinstance(way, pd.Series) and isinstance(model._source, pd.DataFrame):
@@ -292,7 +290,7 @@ class BiasChoice:
     m2: int | None
 
 
-def read_bias_correction(model: FactorModel, requested: Any, n_slopes: int, m1: Any, m2: Any) -> BiasChoice:
+def read_bias_correction(model: FactorData, requested: Any, n_slopes: int, m1: Any, m2: Any) -> BiasChoice:
     """Check the options, before any estimation."""
     if requested is None:
         kind = "dynamic" if model._lags else "none"
@@ -349,7 +347,7 @@ def correct_bias(
 
 
 def infer(
-    model: FactorModel,
+    model: FactorData,
     estimate: FactorEstimate,
     names: Sequence[str],
     bias: BiasChoice,
@@ -359,7 +357,7 @@ def infer(
 
     Parameters
     ----------
-    model : FactorModel
+    model : FactorData
     estimate : FactorEstimate
     names : sequence of str
         Of the slopes (q,).

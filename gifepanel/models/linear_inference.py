@@ -18,13 +18,13 @@ from gifepanel.inference.linear_sample import full_leverage, nuisance_in_root_we
 from gifepanel.models.checks import check_choice, check_count, reject_unknown
 from gifepanel.models.cov_types import check_df_correction, check_psd, check_scale, known_cov_type
 from gifepanel.models.foreign import refuse_covariance_words
+from gifepanel.models.read_data import LinearData
 from gifepanel.panel.frames import read_as, read_frame, split_reading
 from gifepanel.panel.index import Codes, PanelIndex, code_labels, sort_codes
 from gifepanel.panel.labels import check_aligned
 from gifepanel.panel.text import caller_level
 
 if TYPE_CHECKING:
-    from gifepanel.models.partialled import PartialledOLS
     from gifepanel.results.linear_inputs import PartialledFit
 
 __all__ = [
@@ -83,7 +83,7 @@ class LinearChoice:
     df_correction: bool = True
     scale: float | None = None
 
-    def __call__(self, model: PartialledOLS, fit: PartialledFit) -> LinearCovariance:
+    def __call__(self, model: LinearData, fit: PartialledFit) -> LinearCovariance:
         """The covariance of the coefficients of `fit`."""
         names = [model.design.exog_names[j] for j in fit.kept]
         arguments = {"triangle": fit.triangle, "names": names, **self._arguments(model, fit)}
@@ -92,7 +92,7 @@ class LinearChoice:
             return out.at_scale(self.scale, factor=(1.0,))
         return out if self.df_correction else replace(out, df_inference=np.full(len(out.cov), float(out.df_resid)))
 
-    def contrasts(self, model: PartialledOLS, fit: PartialledFit, rows: FloatArray) -> Contrasts:
+    def contrasts(self, model: LinearData, fit: PartialledFit, rows: FloatArray) -> Contrasts:
         """Of CR2, for combinations `rows` (r, k) of the coefficients of the orthonormal regressors."""
         arguments = self._arguments(model, fit)
         weights, way = model.design.weights, cluster_ways(self.clusters, model.design.nobs)[0]
@@ -100,7 +100,7 @@ class LinearChoice:
         nuisance = nuisance_in_root_weights(arguments.get("nuisance"), weights, model.design.nobs)
         return contrasts_of(q, way, rows, nuisance=nuisance)
 
-    def _arguments(self, model: PartialledOLS, fit: PartialledFit) -> dict[str, Any]:
+    def _arguments(self, model: LinearData, fit: PartialledFit) -> dict[str, Any]:
         """What the covariance needs besides regressors and residuals."""
         weights = model.design.weights
         arguments: dict[str, Any] = {}
@@ -132,7 +132,7 @@ class LinearChoice:
 
 
 def read_linear_covariance(
-    model: PartialledOLS, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: str, *, call: str = "fit"
+    model: LinearData, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: str, *, call: str = "fit"
 ) -> LinearChoice:
     """Check the options and look up clusters and times, before any estimation."""
     check_convention(ssc)
@@ -205,7 +205,7 @@ def read_keywords(cov_kwds: Any) -> dict[str, Any]:
     return {name: value for name, value in (cov_kwds or {}).items() if name != "use_t"}
 
 
-def read_clusters(model: PartialledOLS, wanted: Any) -> tuple[tuple[IntArray, ...], tuple[str, ...]]:
+def read_clusters(model: LinearData, wanted: Any) -> tuple[tuple[IntArray, ...], tuple[str, ...]]:
     """Codes (n,) and name of every way of clustering; the entity where nothing is named."""
     if wanted is None:
         entity, name = _entity_clusters(model)
@@ -228,7 +228,7 @@ def _is_column(values: Any) -> bool:
     return np.ndim(values) == 1 or (np.ndim(values) == 2 and np.shape(values)[1] == 1)
 
 
-def _entity_clusters(model: PartialledOLS) -> tuple[IntArray, str]:
+def _entity_clusters(model: LinearData) -> tuple[IntArray, str]:
     """Codes (n,) and name of the entity, by the index of the data or ``entity=``; never an effect for being first."""
     if isinstance(model._entity, str):
         codes, name = row_codes(model, model._entity, "clusters"), model._entity
@@ -242,7 +242,7 @@ def _entity_clusters(model: PartialledOLS) -> tuple[IntArray, str]:
     return codes, name
 
 
-def _which_clusters(model: PartialledOLS) -> SpecificationError:
+def _which_clusters(model: LinearData) -> SpecificationError:
     """Nothing says what the clusters are: the effects could be."""
     found = "Clustered standard errors were asked for without clusters, and the data do not say what the entity is."
     effects = model.design.absorbed_effects
@@ -266,14 +266,14 @@ def _without_clusters(found: str) -> SpecificationError:
     return SpecificationError(found, "The name of a column is needed, or several.", 'cov_kwds={"groups": "firm"}')
 
 
-def row_codes(model: PartialledOLS, way: Any, what: str) -> IntArray:
+def row_codes(model: LinearData, way: Any, what: str) -> IntArray:
     """Codes (n,) of a column named, or given row by row of the caller's data or of the sample."""
     if isinstance(way, str):
         return _named_codes(model, way, what)
     return np.asarray(sort_codes(_labels(model, way, what))[0], dtype=np.int64)
 
 
-def _labels(model: PartialledOLS, given: Any, what: str) -> Codes:
+def _labels(model: LinearData, given: Any, what: str) -> Codes:
     """Labels given row by row, on the rows of the sample."""
     design, option = model.design, _OPTIONS.get(what, "")
     check_aligned(given, what, getattr(model._source, "index", design.row_index), design.row_index)
@@ -295,7 +295,7 @@ def _labels(model: PartialledOLS, given: Any, what: str) -> Codes:
     return coded
 
 
-def _named_codes(model: PartialledOLS, name: str, what: str) -> IntArray:
+def _named_codes(model: LinearData, name: str, what: str) -> IntArray:
     """Codes of a column, or of the combinations ``firm^year`` as in formulas."""
     try:
         return np.asarray(model.design.codes_of(model._source, name, _OPTIONS.get(what, what))[0], dtype=np.int64)
@@ -316,7 +316,7 @@ def _named_codes(model: PartialledOLS, name: str, what: str) -> IntArray:
     return np.unique(key, return_inverse=True)[1].astype(np.int64)
 
 
-def _warn_of_rank(model: PartialledOLS, kind: str, clusters: tuple[IntArray, ...], time: IntArray | None) -> None:
+def _warn_of_rank(model: LinearData, kind: str, clusters: tuple[IntArray, ...], time: IntArray | None) -> None:
     """Sums over few clusters or periods give a covariance of low rank: some Wald tests do not exist."""
     if len(clusters) == 1:
         count, what = len(np.unique(clusters[0])), "clusters"
@@ -343,7 +343,7 @@ def _warn_of_rank(model: PartialledOLS, kind: str, clusters: tuple[IntArray, ...
     )
 
 
-def _ids(model: PartialledOLS, kind: str, keywords: Mapping[str, Any]) -> tuple[IntArray | None, IntArray | None]:
+def _ids(model: LinearData, kind: str, keywords: Mapping[str, Any]) -> tuple[IntArray | None, IntArray | None]:
     """Entity codes and periods of the rows, where the kind needs them."""
     if kind not in _TIMED:
         return None, None
@@ -389,12 +389,12 @@ def _ids(model: PartialledOLS, kind: str, keywords: Mapping[str, Any]) -> tuple[
     return (index.entity_codes if kind == "hac-panel" else None), periods
 
 
-def _names(model: PartialledOLS) -> tuple[str, ...]:
+def _names(model: LinearData) -> tuple[str, ...]:
     """Names that a column or index level of the data bears."""
     return () if model._source is None else read_frame(model._source, require_ids=False).names
 
 
-def _summed_times(model: PartialledOLS, entity: Any, time: Any) -> IntArray:
+def _summed_times(model: LinearData, entity: Any, time: Any) -> IntArray:
     """Periods of the rows (n,) for Driscoll-Kraay: distances in time, so that gaps count."""
     by_index = time is None or (entity is not None and time is model._time)
     index = model.panel_index(entity, time, required=False) if by_index else None

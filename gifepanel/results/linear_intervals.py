@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 from statsmodels.regression._prediction import PredictionResults
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.definite import has_variance
+from gifepanel.inference.linear_covariance import LinearCovariance
 from gifepanel.inference.linear_sample import full_leverage
+from gifepanel.projections.base import DegreesAbsorbed
 from gifepanel.projections.hat import hat_rows
+from gifepanel.results.linear_inputs import PartialledFit
 from gifepanel.results.linear_prediction import NewRows, new_rows, predict_rows
-
-if TYPE_CHECKING:
-    from gifepanel.results.partialled import PartialledOLSResults
 
 __all__ = ["predict_with_intervals"]
 
@@ -24,7 +25,27 @@ _POWERS = {"HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2}
 _AT_ONCE = 1 << 22  # elements of a block of the hat matrix: 32 MB
 
 
-def predict_with_intervals(res: PartialledOLSResults, data: Any, effects: bool, weights: Any) -> PredictionResults:
+class FittedRegression(Protocol):
+    """What intervals ask of results."""
+
+    model: Any
+    cov_type: str
+    scale: float
+    ssr: float
+    nobs: float
+    degrees: DegreesAbsorbed
+    use_t: bool
+    df_resid_inference: float
+    _covariance: LinearCovariance
+
+    @property
+    def _fit(self) -> PartialledFit: ...
+    def _core(self) -> Array: ...
+    def cov_params(self) -> Any: ...
+    def predict(self, *, effects: bool = True) -> pd.Series: ...
+
+
+def predict_with_intervals(res: FittedRegression, data: Any, effects: bool, weights: Any) -> PredictionResults:
     """Predictions and variances; see :meth:`PartialledOLSResults.get_prediction`."""
     rows = _sample_rows(res) if data is None else new_rows(res.model, res._fit, data, effects)
     partial = effects and res.degrees.total > 0
@@ -57,7 +78,7 @@ def predict_with_intervals(res: PartialledOLSResults, data: Any, effects: bool, 
     )
 
 
-def _weights(res: PartialledOLSResults, data: Any, given: Any, m: int) -> Array:
+def _weights(res: FittedRegression, data: Any, given: Any, m: int) -> Array:
     if given is None:
         own = res.model.design.weights
         return own if data is None and own is not None else np.ones(m)
@@ -71,7 +92,7 @@ def _weights(res: PartialledOLSResults, data: Any, given: Any, m: int) -> Array:
     return np.asarray(weights, dtype=np.float64)
 
 
-def _sample_rows(res: PartialledOLSResults) -> NewRows:
+def _sample_rows(res: FittedRegression) -> NewRows:
     """The sample as rows to predict for."""
     design, fit, blocks = res.model.design, res._fit, res.model.effects
     every = np.ones(design.nobs, dtype=bool)
@@ -80,7 +101,7 @@ def _sample_rows(res: PartialledOLSResults) -> NewRows:
     return NewRows(design.exog[:, list(fit.kept)], controls, codes, values, every, every, design.row_index)
 
 
-def _full_variance(res: PartialledOLSResults, rows: NewRows, *, in_sample: bool) -> Array:
+def _full_variance(res: FittedRegression, rows: NewRows, *, in_sample: bool) -> Array:
     """z'Vz of the rows z (m,), V the covariance of all coefficients of the full regression."""
     fit, weights, n = res._fit, res.model.design.weights, int(res.nobs)
     w = np.ones(n) if weights is None else weights
@@ -108,7 +129,7 @@ def _leverage(fit: Any, weights: Any) -> Array:
     return full_leverage(fit.x_tilde, fit.projection.leverage(), weights=weights, triangle=fit.triangle)
 
 
-def _hat(res: PartialledOLSResults, rows: NewRows, some: Any, w: Array) -> Array:
+def _hat(res: FittedRegression, rows: NewRows, some: Any, w: Array) -> Array:
     """Z (Z'WZ)^- z of some rows z: (n, m), Z all columns of the full regression."""
     fit, projection = res._fit, res._fit.projection
     kept = list(fit.kept)

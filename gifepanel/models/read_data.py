@@ -1,0 +1,50 @@
+"""What a model has read before anything is estimated: all that covariances, bias corrections and refits ask of it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from gifepanel.panel.index import PanelIndex
+from gifepanel.panel.matrices import PanelDesign
+from gifepanel.results.linear_inputs import LinearModel
+
+__all__ = ["FactorData", "LinearData"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class FactorData(Protocol):
+    """Of a model with factors: the panel as cubes, its effects, and the numbers of factors and groups.
+
+    ``_y`` is (N, T) and ``_x`` (N, T, p), the regressors called ``_names``; ``_lags`` and ``_predetermined`` are
+    positions among them. ``_source`` is the caller's frame, where there is one.
+    """
+
+    design: PanelDesign
+    entity_effects: bool
+    time_effects: bool
+    n_factors: int
+    n_groups: int
+    _y: Array
+    _x: Array
+    _names: list[str]
+    _lags: tuple[int, ...]
+    _predetermined: tuple[int, ...]
+    _source: Any
+
+    @property
+    def n_entities(self) -> int: ...
+    @property
+    def n_times(self) -> int: ...
+
+
+class LinearData(LinearModel, Protocol):
+    """Of partialled-out least squares: besides what results ask, who and when by the caller's frame and words."""
+
+    _source: Any
+    _entity: Any
+    _time: Any
+
+    def panel_index(self, entity: Any = None, time: Any = None, *, required: bool = True) -> PanelIndex | None: ...
