@@ -5,8 +5,8 @@ from __future__ import annotations
 import numbers
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from gifepanel.inference.linear_covariance import LinearCovariance
 from gifepanel.inference.orthogonal import OrthogonalEstimate, orthogonal_estimate
 from gifepanel.models.checks import check_choice, check_count, check_seed, near, reject_unknown
 from gifepanel.models.cov_types import check_psd
+from gifepanel.models.crossfit_options import CrossFitOptions
 from gifepanel.models.foreign import refuse_covariance_words
 from gifepanel.models.linear_inference import check_convention, read_clusters, read_keywords, row_codes
 from gifepanel.models.partialling import (
@@ -28,15 +29,12 @@ from gifepanel.models.partialling import (
     warn_of_aliased,
     warn_of_lost_digits,
 )
+from gifepanel.models.read_data import LinearData
 from gifepanel.panel.text import caller_level
-from gifepanel.parallel import Progress
 from gifepanel.projections.composite import EffectsAndControls
 from gifepanel.projections.crossfit import AfterEffects, CrossFit, after_effects, cross_fit
 from gifepanel.projections.triangle import orthogonal_triangle
 from gifepanel.results.linear_inputs import CrossFittedFit, PartialledFit
-
-if TYPE_CHECKING:
-    from gifepanel.models.partialled import PartialledOLS
 
 __all__ = ["CrossFitOptions", "fit_cross_fitted"]
 
@@ -45,24 +43,8 @@ _KINDS = {"HC0": "HC0", "HC1": "HC1", "robust": "HC1", "cluster": "cluster", "CR
 _KEYS = ("groups", "psd")
 
 
-@dataclass(frozen=True)
-class CrossFitOptions:
-    """How to cross-fit; see :meth:`gifepanel.PartialledOLS.fit`."""
-
-    n_folds: int = 5
-    n_repeats: int = 1
-    folds: Any = None
-    unseen: str = "raise"
-    score: str = "partialling out"
-    treatments: str = "jointly"
-    aggregation: str = "median"
-    random_state: Any = 0
-    n_jobs: int | None = None
-    progress: Progress = None
-
-
 def fit_cross_fitted(
-    model: PartialledOLS,
+    model: LinearData,
     learner: Any,
     options: CrossFitOptions,
     cov_type: str | None,
@@ -151,14 +133,14 @@ def fit_cross_fitted(
     return replace(done, cluster_names=cluster_names)
 
 
-def _entity(model: PartialledOLS) -> tuple[Any, str | None]:
+def _entity(model: LinearData) -> tuple[Any, str | None]:
     """Codes of the entities where the data have them: folds keep an entity together."""
     index = model.panel_index(model._entity, model._time, required=False)
     return (None, None) if index is None else (index.entity_codes, index.entity_name)
 
 
 def _covariance(
-    model: PartialledOLS, cov_type: Any, cov_kwds: Mapping[str, Any] | None, entity: tuple[Any, str | None]
+    model: LinearData, cov_type: Any, cov_kwds: Mapping[str, Any] | None, entity: tuple[Any, str | None]
 ) -> tuple[str, list[Any], tuple[str, ...], str]:
     """Kind, clusters with their names, and what to do about negative eigenvalues.
 
@@ -203,7 +185,7 @@ def _check_options(options: CrossFitOptions, ssc: Any) -> tuple[int, int]:
     return n_folds, check_count("n_repeats", options.n_repeats, 1, usual=1)
 
 
-def _own_folds(model: PartialledOLS, given: Any) -> Any:
+def _own_folds(model: LinearData, given: Any) -> Any:
     """The caller's folds; labels, or a column of them, on the rows of the sample."""
     if isinstance(given, numbers.Integral) and not isinstance(given, bool):
         raise SpecificationError(f"folds is {given}.", "It holds folds of your own.", f"n_folds={max(2, int(given))}")
@@ -226,7 +208,7 @@ def _warn_of_few_clusters(clusters: list[Any], n_params: int) -> None:
 
 
 def _assembled(
-    model: PartialledOLS,
+    model: LinearData,
     projection: EffectsAndControls,
     columns: AfterEffects,
     crossfit: CrossFit,

@@ -14,6 +14,7 @@ from statsmodels.regression.linear_model import OLS
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.models.checks import check_choice, check_flag, check_number, reject_unknown
+from gifepanel.models.crossfit_options import CrossFitOptions
 from gifepanel.models.described import DescribedLinearModel
 from gifepanel.models.foreign import refuse_fit_words, refuse_model_words
 from gifepanel.models.linear_likelihood import PartialledLikelihood
@@ -342,12 +343,12 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             use_t = cov_kwds.get("use_t")
         if use_t is not None:
             check_flag("use_t", use_t)
-        options = {name: value for name, value in locals().items() if name in _CROSS_FITTING}
+        options = CrossFitOptions(**{name: arguments[name] for name in CrossFitOptions.names()})
         if self.learner is not None:
             results = self._fit_learner(options, cov_type, cov_kwds, use_t, ssc, how)
             results._results._fit_call = written
             return results
-        _refuse_without_learner(options)
+        options.refuse_without_learner()
         choice = read_linear_covariance(self, cov_type, cov_kwds, "fixest" if ssc is None else ssc)
 
         # partial out, then least squares
@@ -362,17 +363,17 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
 
     def _fit_learner(
         self,
-        options: dict[str, Any],
+        options: CrossFitOptions,
         cov_type: str,
         cov_kwds: Mapping[str, Any] | None,
         use_t: bool | None,
         ssc: str | None,
         absorption: AbsorptionOptions,
     ) -> Any:
-        from gifepanel.models.crossfitted import CrossFitOptions, fit_cross_fitted
+        from gifepanel.models.crossfitted import fit_cross_fitted
         from gifepanel.results.crossfitted import cross_fitted_results
 
-        done = fit_cross_fitted(self, self.learner, CrossFitOptions(**options), cov_type, cov_kwds, ssc, absorption)
+        done = fit_cross_fitted(self, self.learner, options, cov_type, cov_kwds, ssc, absorption)
         return cross_fitted_results(self, done, use_t=use_t)
 
     # ---- for results ----
@@ -459,40 +460,12 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         return out * (root if out.ndim == 1 else root[:, None])
 
 
-_CROSS_FITTING = {
-    "n_folds": 5,
-    "n_repeats": 1,
-    "folds": None,
-    "unseen": "raise",
-    "score": "partialling out",
-    "treatments": "jointly",
-    "aggregation": "median",
-    "random_state": 0,
-    "n_jobs": None,
-    "progress": None,
-}
-
-
 def _checked_singletons(singletons: Any) -> str:
     if isinstance(singletons, bool):  # linearmodels': whether they stay
         fix = f'singletons="{"keep" if singletons else "drop"}"'
         raise SpecificationError(f"singletons is {singletons}.", "It must be 'drop' or 'keep'.", fix)
     check_choice("singletons", singletons, ("drop", "keep"))
     return str(singletons)
-
-
-def _refuse_without_learner(options: Mapping[str, Any]) -> None:
-    """Options of cross-fitting mean nothing without a learner."""
-    usual = _CROSS_FITTING
-    given = [
-        name for name, value in options.items() if not isinstance(value, type(usual[name])) or value != usual[name]
-    ]
-    if given:
-        raise SpecificationError(
-            f"fit got {', '.join(given)} and the model has no learner.",
-            "These options are for cross-fitting.",
-            'PartialledOLS.from_formula(formula, data, partial="z1 + z2", learner=...)',
-        )
 
 
 def _joined(partial: Any) -> str:
