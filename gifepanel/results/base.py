@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -18,15 +17,14 @@ from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.testresult import TestResult
 from gifepanel.page.source import called
 from gifepanel.plots.factor_models import FactorPlots
+from gifepanel.results.factor_estimates import FactorEstimates
 from gifepanel.results.inputs import Inference, Sample
 from gifepanel.results.linear_prediction import check_effects
-from gifepanel.results.measures import FitMeasures
 from gifepanel.results.nested import NestedModels, check_factors_nested
 from gifepanel.results.new_data import labels_of, matrix_of, new_data, one_given
 from gifepanel.results.prediction import PredictedParts, predict
 from gifepanel.results.selection import Selection
 from gifepanel.results.shared_methods import ReportedResults
-from gifepanel.solvers.interactive import LocalMinimum
 from gifepanel.statsmodels_bridge.inherited import populate_wrapper
 from gifepanel.statsmodels_bridge.refused import RefusedMethods
 
@@ -48,7 +46,34 @@ _BIAS_WORDS = {
 }
 
 
-class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, RegressionResults):
+_KEPT = (
+    "_report_parts",
+    "_inputs",
+    "_ids",
+    "_data_facts",
+    "factors",
+    "loadings",
+    "entity_effects",
+    "time_effects",
+    "params_uncorrected",
+    "minima",
+    "ssr",
+    "llf",
+    "ess",
+    "centered_tss",
+    "uncentered_tss",
+    "within_tss",
+    "rsquared_within",
+    "factor_shares",
+    "_overall",
+    "HC0_se",
+    "HC1_se",
+    "eigenvals",
+    "condition_number",
+)
+
+
+class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimates, RegressionResults):
     """What the results of models with factors have in common.
 
     Everything of statsmodels' regression results is here, computed on the projected regression: coefficients, standard
@@ -61,6 +86,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
     _model_kind = "factors"
 
     selection: Selection | None = None
+    _kept: ClassVar[tuple[str, ...]] = _KEPT
     _recipe: tuple[PanelDesign, PredictedParts, list[int]] | None = None  # of predictions, once the data are gone
 
     def __init__(self, model: FittedFactorModel, inference: Inference) -> None:
@@ -104,102 +130,6 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
             )
         return self._inference.final
 
-    # ---- what was fitted ----
-
-    @property
-    def n_groups(self) -> int:
-        """Number of groups K."""
-        return int(self.model.n_groups)
-
-    @property
-    def n_factors(self) -> int:
-        """Number of factors R."""
-        return int(self.model.n_factors)
-
-    @property
-    def n_entities(self) -> int:
-        """Number of entities N."""
-        return self.sample.n_entities
-
-    @property
-    def n_times(self) -> int:
-        """Number of periods T."""
-        return self.sample.n_times
-
-    @property
-    def _n_summed(self) -> int:
-        return self.n_times
-
-    @cached_property
-    def nobs(self) -> float:
-        """Number of observations n = NT."""
-        return float(self.n_entities * self.n_times)
-
-    @cached_property
-    def params_uncorrected(self) -> pd.Series:
-        """Least-squares slopes, before bias correction."""
-        return pd.Series(self._least_squares, index=self._names)
-
-    @cached_property
-    def factors(self) -> pd.DataFrame:
-        """Common factors, time by R, F'F/T = I, by decreasing share of variance."""
-        return pd.DataFrame(self._estimate.factors, index=self._times, columns=self._factor_names)
-
-    @cached_property
-    def loadings(self) -> pd.DataFrame:
-        """Factor loadings, entity by R."""
-        return pd.DataFrame(self._estimate.loadings, index=self._entities, columns=self._factor_names)
-
-    @property
-    def _factor_names(self) -> list[str]:
-        return [f"factor{r + 1}" for r in range(self.n_factors)]
-
-    @property
-    def _entities(self) -> pd.Index:
-        index = self.model.design.index
-        return index.entities.rename(index.entity_name)
-
-    @property
-    def _times(self) -> pd.Index:
-        index = self.model.design.index
-        return index.times.rename(index.time_name)
-
-    @cached_property
-    def factor_shares(self) -> pd.Series:
-        """Share of the variance of y less slopes and additive effects that each factor takes up."""
-        lengths = (self._estimate.loadings**2).sum(axis=0) * self._estimate.shape[1]
-        total = lengths.sum() + self._estimate.ssr
-        return pd.Series(lengths / total, index=self._factor_names)
-
-    @cached_property
-    def entity_effects(self) -> pd.Series:
-        """Additive entity effects, zero where not absorbed."""
-        return pd.Series(self._estimate.entity_effect, index=self._entities, name="effect")
-
-    @cached_property
-    def time_effects(self) -> pd.Series:
-        """Additive time effects, zero where not absorbed."""
-        return pd.Series(self._estimate.time_effect, index=self._times, name="effect")
-
-    # ---- residuals ----
-
-    @cached_property
-    def resid(self) -> Array:
-        """Residuals after slopes, effects and factors, all at the reported slopes."""
-        estimate = self._estimate
-        return self.model.design.index.from_cube(estimate.resid)
-
-    @cached_property
-    def fittedvalues(self) -> Array:
-        """The outcome less the residuals: slopes, effects and factors."""
-        resid = self.resid
-        return self.model.design.endog - resid
-
-    @cached_property
-    def wresid(self) -> Array:
-        """The residuals: the projection has left them as they are."""
-        return self.resid
-
     # ---- inference ----
 
     def get_robustcov_results(
@@ -228,10 +158,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
         """
         use_t = self.use_t or None if use_t is None else use_t
         covariance, names, use_t = self.model._covariance_for(cov_type, cov_kwds, ssc, use_t)
-        other = copy(self)
-        other._cache = {}
-        for name in ("_overall", "_report_parts", "bse", "tvalues", "pvalues"):
-            other.__dict__.pop(name, None)
+        other = self._without_covariance()
         assert self._inference is not None
         other._inference = replace(
             self._inference, covariance=covariance, cluster_names=names, ssc=ssc, use_t=bool(use_t)
@@ -327,23 +254,6 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
 
         _ = self._estimate  # which raises where the data are gone
         return homogeneity_of(self.model, self.n_factors)
-
-    @cached_property
-    def minima(self) -> pd.DataFrame:
-        """Local-minimum audit: distinct minima of the least-squares objective, best first.
-
-        Columns: sum of squares, its excess over the best in percent, how many starts led there, and which; where there
-        are groups, also how many of the groupings tried did.
-        """
-        minima: tuple[LocalMinimum, ...] = self._minima
-        best = minima[0].ssr if minima else np.nan
-        rows = [(m.ssr, 100 * (m.ssr / best - 1), len(m.starts), ", ".join(m.starts)) for m in minima]
-        frame = pd.DataFrame(rows, columns=["ssr", "excess_percent", "n_starts", "starts"])
-        if any(m.n_groupings for m in minima):
-            frame.insert(2, "n_groupings", [m.n_groupings for m in minima])
-        return frame
-
-    _minima: tuple[LocalMinimum, ...] = ()
 
     # ---- pictures, prediction, printing, storage ----
 
@@ -452,17 +362,11 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
         >>> res.factors.shape
         (30, 2)
         """
-        for name in _KEPT:
-            getattr(self, name)
-        self.model.data.ynames  # noqa: B018 - repr and statsmodels' summary_col ask for it later
-        if self._recipe is None:
-            parts = PredictedParts.of(self._estimate)
-            self._recipe = (self.model.design.without_rows(), parts, self.model._kept)
-        super().remove_data()
-        for name in ("resid", "fittedvalues", "wresid"):
-            self.__dict__.pop(name, None)
+        self._remove_rows()
         self._inference = None
-        self.model._release()
+
+    def _new_recipe(self) -> tuple[PanelDesign, PredictedParts, list[int]]:
+        return self.model.design.without_rows(), PredictedParts.of(self._estimate), self.model._kept
 
     @property
     def default_model_infos(self) -> dict[str, Any]:
@@ -484,33 +388,6 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FitMeasures, 
     def bias_correction_words(self) -> str:
         """The bias correction, in words."""
         return _BIAS_WORDS[self.bias_correction]
-
-
-_KEPT = (
-    "_report_parts",
-    "_inputs",
-    "_ids",
-    "_data_facts",
-    "factors",
-    "loadings",
-    "entity_effects",
-    "time_effects",
-    "params_uncorrected",
-    "minima",
-    "ssr",
-    "llf",
-    "ess",
-    "centered_tss",
-    "uncentered_tss",
-    "within_tss",
-    "rsquared_within",
-    "factor_shares",
-    "_overall",
-    "HC0_se",
-    "HC1_se",
-    "eigenvals",
-    "condition_number",
-)
 
 
 class FactorResultsWrapper(RegressionResultsWrapper):

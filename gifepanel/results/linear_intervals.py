@@ -17,7 +17,7 @@ from gifepanel.projections.hat import hat_rows
 from gifepanel.results.linear_inputs import PartialledFit
 from gifepanel.results.linear_prediction import NewRows, new_rows, predict_rows
 
-__all__ = ["predict_with_intervals"]
+__all__ = ["FittedRegression", "predict_with_intervals"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 from statsmodels.regression.linear_model import RegressionResults, RegressionResultsWrapper
 
@@ -17,20 +15,16 @@ from gifepanel.page.source import called
 from gifepanel.plots.linear_models import LinearPlots
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
 from gifepanel.results.fwl import FwlCheck, fwl_check
-from gifepanel.results.linear_prediction import absorbed_effects, check_effects, linear_rows, new_rows, predict_linear
+from gifepanel.results.linear_measures import LinearMeasures, weighted_ssr
+from gifepanel.results.linear_predictions import LinearPredictions
 from gifepanel.results.linear_tests import LinearTests
-from gifepanel.results.measures import FitMeasures
-from gifepanel.results.new_data import labels_of, matrix_of, new_data, one_given
 from gifepanel.statsmodels_bridge.hypotheses import check_level
 from gifepanel.statsmodels_bridge.inherited import populate_wrapper
 
 if TYPE_CHECKING:
-    from statsmodels.regression._prediction import PredictionResults
-
     from gifepanel.panel.matrices import PanelDesign
     from gifepanel.results.linear_influence import PartialledInfluence
     from gifepanel.results.linear_inputs import CovarianceChoice, LinearModel, PartialledFit
-    from gifepanel.results.linear_prediction import NewRows
     from gifepanel.tables.compare_columns import ModelColumn
 
 __all__ = ["PartialledOLSResults", "partialled_results"]
@@ -67,7 +61,7 @@ _KEPT = (
 )
 
 
-class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
+class PartialledOLSResults(LinearTests, LinearPredictions, LinearMeasures, RegressionResults):
     """Results of :class:`gifepanel.PartialledOLS`.
 
     Coefficients, covariances and degrees of freedom are those of the regression with all dummies and controls in it.
@@ -99,7 +93,6 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
 
     report_title = "Partialled-Out Least Squares Results"
     _model_kind = "linear"
-    _recipe: tuple[PanelDesign, tuple[int, ...]] | None = None  # of new rows, once the data are gone
     _kept: ClassVar[tuple[str, ...]] = _KEPT
     n_factors = 0
 
@@ -123,7 +116,7 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
             model,
             fit.params,
             normalized_cov_params=covariance.root @ covariance.root.T,
-            scale=_ssr(fit.resid, model.design.weights) / model.df_resid,
+            scale=weighted_ssr(fit.resid, model.design.weights) / model.df_resid,
         )
         self._use_covariance(covariance, use_t)
 
@@ -131,9 +124,6 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         from gifepanel.tables.compare_columns import linear_column
 
         return linear_column(self, alpha)
-
-    def _new_rows(self, data: Any, effects: bool) -> NewRows:
-        return new_rows(self.model, self._fit, data, effects)
 
     def _use_covariance(self, covariance: LinearCovariance, use_t: bool | None) -> None:
         self._covariance = covariance
@@ -154,10 +144,6 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
     def _plain(self) -> bool:
         return self.degrees.total == 0 and self.model.design.weights is None and self.model.learner is None
 
-    @cached_property
-    def _without_nuisance(self) -> bool:
-        return self.degrees.total == 0 and self.model.design.controls is None
-
     @property
     def _n_summed(self) -> int:
         """Periods that a covariance sums over; kept by the degrees of freedom of its t statistics."""
@@ -173,63 +159,6 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
                 "res = model.fit()",
             )
         return fit
-
-    # ---- fit ----
-
-    @cached_property
-    def nobs(self) -> float:
-        """Number of observations."""
-        return float(self.model.design.nobs)
-
-    @cached_property
-    def resid(self) -> Array:
-        """Residuals of the full regression."""
-        return self._fit.resid
-
-    @cached_property
-    def fittedvalues(self) -> Array:
-        """The outcome less the residuals: regressors, controls and effects."""
-        resid = self._fit.resid
-        return self.model.design.endog - resid
-
-    @cached_property
-    def wresid(self) -> Array:
-        """Residuals times the root of the weights."""
-        weights = self.model.design.weights
-        return self._fit.resid if weights is None else self._fit.resid * np.sqrt(weights)
-
-    @cached_property
-    def ssr(self) -> float:
-        """(Weighted) sum of squared residuals."""
-        return _ssr(self._fit.resid, self.model.design.weights)
-
-    @cached_property
-    def centered_tss(self) -> float:
-        """(Weighted) sum of squares of the outcome about its mean."""
-        y, weights = self.model.design.endog, self.model.design.weights
-        return _ssr(y - np.average(y, weights=weights), weights)
-
-    @cached_property
-    def uncentered_tss(self) -> float:
-        """(Weighted) sum of squares of the outcome."""
-        return _ssr(self.model.design.endog, self.model.design.weights)
-
-    @cached_property
-    def within_tss(self) -> float:
-        """(Weighted) sum of squares of the outcome residualised on effects and controls."""
-        return _ssr(self._fit.y_tilde, self.model.design.weights)
-
-    @property
-    def _centered(self) -> bool:
-        """Whether a constant is in the span of effects, controls and regressors."""
-        return bool(self.k_constant)
-
-    @cached_property
-    def llf(self) -> float:
-        """Gaussian log-likelihood, the variance concentrated out."""
-        weights = self.model.design.weights
-        jacobian = 0.0 if weights is None else 0.5 * float(np.log(weights).sum())
-        return float(-0.5 * self.nobs * (np.log(2 * np.pi * self.ssr / self.nobs) + 1)) + jacobian
 
     # ---- inference with a degree of freedom for each coefficient ----
 
@@ -293,10 +222,7 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         """
         fit = self._fit
         choice = self.model._covariance_choice(cov_type, cov_kwds, ssc)
-        other = copy(self)
-        other._cache = {}
-        for name in ("_overall", "_report_parts", "bse", "tvalues", "pvalues"):
-            other.__dict__.pop(name, None)
+        other = self._without_covariance()
         other._choice, other._cluster_names = choice, choice.cluster_names
         other._use_covariance(choice(self.model, fit), self.use_t or None if use_t is None else use_t)
         given = {"cov_type": cov_type, "use_t": other.use_t, "ssc": ssc, **cov_kwds}
@@ -330,12 +256,6 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
     def eigenvals(self) -> Array:
         """Eigenvalues of x~'Wx~, decreasing: of the regressors residualised on effects and controls."""
         return np.asarray(1 / np.linalg.svd(self._covariance.root, compute_uv=False)[::-1] ** 2)
-
-    @property
-    def mse_total(self) -> float:
-        """Total sum of squares over its degrees of freedom."""
-        total = self.centered_tss if self._centered else self.uncentered_tss
-        return total / (self.nobs - self._centered)
 
     def get_influence(self) -> PartialledInfluence:
         """Influence measures of the full regression: leverages, studentised residuals, Cook's distance, dfbetas.
@@ -387,112 +307,7 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
 
         return outlier_test(self, method, alpha, labels=labels, order=order, cutoff=cutoff)
 
-    # ---- effects, prediction, pictures ----
-
-    def effects(self) -> dict[str, pd.Series]:
-        """The absorbed effects, by level: a Series for each.
-
-        Within a connected component of the effects only differences are identified; the effect with most levels carries
-        the mean, the others are as the solver found them.
-
-        Examples
-        --------
-        >>> import gifepanel as gife
-        >>> cigar = gife.datasets.load_cigar()
-        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
-        >>> res.effects()["year"].round(1).tail(2).to_dict()
-        {1991: -22.3, 1992: 0.0}
-        """
-        return absorbed_effects(self.model, self._fit)
-
-    def predict(self, data: Any = None, transform: bool = True, *, effects: bool = True, exog: Any = None) -> pd.Series:
-        """Predict the outcome, absorbed effects and controls included unless ``effects=False``.
-
-        Parameters
-        ----------
-        data : DataFrame, Series, mapping or array_like, optional
-            New rows (a Series is one; arrays hold the regressors in their order); by default the sample.
-        transform : bool
-            False: `data` holds the regressors with a coefficient themselves, (m, k), and the linear part is predicted.
-        effects : bool
-            Add absorbed effects and controls. Rows with a level out of the sample (singletons and rows with weights of
-            zero were dropped from it), or with levels whose sum the sample does not identify (they are in different
-            connected components), are NaN then, with a warning that counts them.
-        exog : optional
-            statsmodels' name of `data`.
-
-        Returns
-        -------
-        Series
-            On the index of `data`.
-
-        Examples
-        --------
-        >>> import gifepanel as gife
-        >>> cigar = gife.datasets.load_cigar()
-        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
-        >>> [round(float(res.predict(effects=on).iloc[0]), 1) for on in (True, False)]
-        [105.3, -32.0]
-        """
-        check_effects(effects)
-        if not transform:
-            given = one_given(data, exog)
-            return self._linear_part(matrix_of(given, self._names), effects, labels_of(given))
-        rows = new_data(data, exog, self._inputs, self._ids)
-        if self._recipe is None:
-            return predict_linear(self.model, self._fit, rows, effects)
-        if rows is None or (effects and not self._without_nuisance):
-            _ = self._fit  # which says that the data are gone
-        found = linear_rows(*self._recipe, rows)
-        return found.series(found.x @ np.asarray(self.params))
-
-    def _linear_part(self, x: Array, effects: bool, labels: pd.Index | None) -> pd.Series:
-        if effects and not self._without_nuisance:
-            raise SpecificationError(
-                "transform=False came with effects and controls in the model.",
-                "Regressors alone do not say which effects a row has.",
-                "res.predict(x, transform=False, effects=False)",
-            )
-        return pd.Series(x @ np.asarray(self.params), index=labels, name="predicted")
-
-    def get_prediction(
-        self, data: Any = None, *, effects: bool = True, weights: Any = None, exog: Any = None
-    ) -> PredictionResults:
-        """Predictions with standard errors and intervals, for the mean and for new observations.
-
-        The variances are those of the regression with all dummies and controls in it, which prediction counts among
-        what was estimated. Under clustered and time-series covariances, which say nothing of the effects' own
-        variation, they are available for the linear part (``effects=False``) alone.
-
-        Parameters
-        ----------
-        data : DataFrame, optional
-            New rows; by default the sample.
-        effects : bool
-            Add absorbed effects and controls. Without, there are no intervals for observations.
-        weights : array_like, optional
-            Of the new observations: their error variance is the residual variance over it.
-        exog : optional
-            statsmodels' name of `data`.
-
-        Returns
-        -------
-        statsmodels PredictionResults
-            ``predicted_mean``, ``se_mean``, ``conf_int(obs=False)``, ``summary_frame()``; NaN where effects are not
-            identified.
-
-        Examples
-        --------
-        >>> import gifepanel as gife
-        >>> cigar = gife.datasets.load_cigar()
-        >>> res = gife.PartialledOLS.from_formula("sales ~ price | state + year", cigar).fit()
-        >>> frame = res.get_prediction(cigar.head(2)).summary_frame()
-        >>> list(frame.columns)[:4]
-        ['mean', 'mean_se', 'mean_ci_lower', 'mean_ci_upper']
-        """
-        from gifepanel.results.linear_intervals import predict_with_intervals
-
-        return predict_with_intervals(self, new_data(data, exog, self._inputs, self._ids), effects, weights)
+    # ---- pictures ----
 
     @property
     def plot(self) -> LinearPlots:
@@ -537,16 +352,11 @@ class PartialledOLSResults(LinearTests, FitMeasures, RegressionResults):
         >>> round(float(res.params["price"]), 3)
         -0.823
         """
-        for name in self._kept:
-            getattr(self, name)
-        self.model.data.ynames  # noqa: B018 - statsmodels' summary_col asks for it later
-        if self._recipe is None:
-            self._recipe = (self.model.design.without_rows(), self._fit.kept)
-        super().remove_data()
-        for name in ("resid", "fittedvalues", "wresid"):
-            self.__dict__.pop(name, None)
+        self._remove_rows()
         self.model._fit = self._choice = None
-        self.model._release()
+
+    def _new_recipe(self) -> tuple[PanelDesign, tuple[int, ...]]:
+        return self.model.design.without_rows(), self._fit.kept
 
     @property
     def default_model_infos(self) -> dict[str, Any]:
@@ -580,10 +390,6 @@ class PartialledOLSResultsWrapper(RegressionResultsWrapper):
 
 
 populate_wrapper(PartialledOLSResultsWrapper, PartialledOLSResults)
-
-
-def _ssr(values: Array, weights: Array | None) -> float:
-    return float(values @ values) if weights is None else float((weights * values) @ values)
 
 
 def partialled_results(model: Any, fit: Any, choice: CovarianceChoice, *, use_t: bool | None) -> Any:

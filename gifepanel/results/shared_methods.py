@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
         _covariance: Any
         _cluster_names: tuple[str, ...]
 
+        _cache: dict[str, Any]
+
+        def remove_data(self) -> None: ...
         def cov_params(self, *args: Any, **kwargs: Any) -> Any: ...
         def t_test(self, *args: Any, **kwargs: Any) -> Any: ...
 
@@ -215,6 +219,34 @@ class ReportedResults(NeighbourMethods, JointTests, InheritedMethods, _Parent):
         for name in ("pvalues",) if gone else ("pvalues", "_report_parts"):  # what was computed under the other
             own.pop(name, None)
             own.get("_cache", {}).pop(name, None)
+
+    def _without_covariance(self) -> Self:
+        """A copy, for another covariance: what was computed under this one is not in it."""
+        other = copy(self)
+        other._cache = {}
+        for name in ("_overall", "_report_parts", "bse", "tvalues", "pvalues"):
+            other.__dict__.pop(name, None)
+        return other
+
+    # ---- without the data ----
+
+    _kept: ClassVar[tuple[str, ...]]  # computed before the data go
+    _recipe: Any = None  # of predictions, once the data are gone
+
+    def _new_recipe(self) -> Any:
+        raise NotImplementedError
+
+    def _remove_rows(self) -> None:
+        """Drop what has rows in it; what is kept, and the names that statsmodels' summary_col asks for, come first."""
+        for name in self._kept:
+            getattr(self, name)
+        self.model.data.ynames  # noqa: B018
+        if self._recipe is None:
+            self._recipe = self._new_recipe()
+        super().remove_data()
+        for name in ("resid", "fittedvalues", "wresid"):
+            self.__dict__.pop(name, None)
+        self.model._release()
 
     # ---- hypotheses ----
 
