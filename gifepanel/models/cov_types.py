@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from gifepanel.exceptions import SpecificationError
+from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.definite import PSD
 from gifepanel.models.checks import check_choice, check_flag, check_number
 
-__all__ = ["check_correction", "check_df_correction", "check_psd", "check_scale", "known_cov_type"]
+__all__ = [
+    "SAME_KINDS",
+    "check_correction",
+    "check_df_correction",
+    "check_psd",
+    "check_scale",
+    "known_cov_type",
+    "one_level",
+    "read_keywords",
+]
+
+# of factor models and of partialled-out least squares alike
+SAME_KINDS = {
+    "nonrobust": "nonrobust",
+    "iid": "nonrobust",
+    "fixed scale": "fixed scale",
+    "HC0": "HC0",
+    "HC1": "HC1",
+    "hetero": "HC1",
+    "robust": "HC1",
+}
 
 
 def known_cov_type(cov_type: Any, known: Iterable[str]) -> str:
@@ -55,3 +75,24 @@ def check_psd(value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):  # as in sandwich's fix= and fixest's vcov_fix=
         return "eigen" if value else "none"
     return "none" if value is None else check_choice("psd", value, PSD)
+
+
+def read_keywords(cov_kwds: Any) -> dict[str, Any]:
+    """A copy of `cov_kwds`, ``use_t`` aside."""
+    if cov_kwds is not None and not isinstance(cov_kwds, Mapping):
+        meant = repr(cov_kwds) if isinstance(cov_kwds, (str, list)) else '"firm"'
+        raise SpecificationError(
+            f"cov_kwds is {cov_kwds!r}." if isinstance(cov_kwds, (str, list)) else "cov_kwds is no dict.",
+            "It must be a dict.",
+            f'cov_kwds={{"groups": {meant}}}',
+        )
+    return {name: value for name, value in (cov_kwds or {}).items() if name != "use_t"}
+
+
+def one_level(name: str) -> DataError:
+    """The error of clusters that are one."""
+    return DataError(
+        f"The clusters{' ' if name else ''}{name} have one level.",
+        "Two or more are needed, and dozens to trust the result.",
+        'cov_type="HC1"',
+    )

@@ -16,10 +16,10 @@ from gifepanel.inference.clusters import cluster_ways, nested_dimensions
 from gifepanel.inference.linear_covariance import LinearCovariance
 from gifepanel.inference.orthogonal import OrthogonalEstimate, orthogonal_estimate
 from gifepanel.models.checks import check_choice, check_count, check_seed, near, reject_unknown
-from gifepanel.models.cov_types import check_psd
+from gifepanel.models.cov_types import check_psd, read_keywords
 from gifepanel.models.crossfit_options import CrossFitOptions
 from gifepanel.models.foreign import refuse_covariance_words
-from gifepanel.models.linear_inference import check_convention, read_clusters, read_keywords, row_codes
+from gifepanel.models.linear_inference import check_convention, read_clusters, row_codes
 from gifepanel.models.partialling import (
     AbsorptionOptions,
     check_converged,

@@ -51,10 +51,6 @@ class FactorLikelihood(WhitenedModel):
     def _residuals(self, what: str, params: Any) -> FactorEstimate:
         return estimate_at(self, self._fitted(what), np.asarray(params, dtype=np.float64))  # type: ignore[arg-type]
 
-    def predict(self, params: Any, exog: Any = None) -> Array:
-        """Linear part ``exog @ params``, effects left out; ``results.predict`` has them."""
-        return np.asarray(np.dot(self.exog if exog is None else exog, params))
-
     def _with_regressors(self, exog: Array) -> OLS:
         """Least squares on other regressors (n, m), factors, loadings and groups held at the estimate.
 

@@ -23,7 +23,16 @@ from gifepanel.models.checks import (
     near,
     warn_of_near_columns,
 )
-from gifepanel.models.cov_types import check_correction, check_df_correction, check_psd, check_scale, known_cov_type
+from gifepanel.models.cov_types import (
+    SAME_KINDS,
+    check_correction,
+    check_df_correction,
+    check_psd,
+    check_scale,
+    known_cov_type,
+    one_level,
+    read_keywords,
+)
 from gifepanel.models.estimation import estimate_at, polished
 from gifepanel.models.foreign import refuse_covariance_words
 from gifepanel.models.halves import check_halves_identify, estimate_on_halves
@@ -39,13 +48,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 _KINDS = {
-    "nonrobust": "nonrobust",
-    "iid": "nonrobust",
-    "fixed scale": "fixed scale",
-    "HC0": "HC0",
-    "HC1": "HC1",
-    "hetero": "HC1",
-    "robust": "HC1",
+    **SAME_KINDS,
     "HAC": "HAC",
     "hac-panel": "HAC",
     "nw-panel": "HAC",
@@ -175,13 +178,7 @@ def _check_own_ids(model: FactorData, keywords: Mapping[str, Any]) -> None:
 
 def _keywords(cov_type: str, kind: str, cov_kwds: Mapping[str, Any] | None) -> dict[str, Any]:
     """A copy of `cov_kwds` with known keys only, ``use_t`` aside."""
-    if cov_kwds is not None and not isinstance(cov_kwds, Mapping):
-        raise SpecificationError(
-            f"cov_kwds is {cov_kwds!r}.",
-            "It must be a dict.",
-            f'cov_kwds={{"groups": {cov_kwds!r}}}' if isinstance(cov_kwds, str) else 'cov_kwds={"groups": "column"}',
-        )
-    keywords = {name: value for name, value in (cov_kwds or {}).items() if name != "use_t"}
+    keywords = read_keywords(cov_kwds)
     known = _KEYWORDS[kind]
     unknown = {name: value for name, value in keywords.items() if name not in known}
     if unknown:
@@ -239,11 +236,7 @@ def _cluster_codes(model: FactorData, way: Any, name: str) -> IntArray:
                 "Fill or drop those rows.",
             )
     if codes.size and codes.min() == codes.max():
-        raise DataError(
-            f"The clusters ({name}) have one level.",
-            "Two or more are needed, and dozens to trust the result.",
-            'cov_type="HC1"',
-        )
+        raise one_level(name)
     cube: IntArray = np.asarray(codes, dtype=np.int64)[index.order].reshape(index.n_entities, index.n_times)
     return cube
 

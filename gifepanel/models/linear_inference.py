@@ -16,7 +16,15 @@ from gifepanel.inference.clusters import cluster_ways, nested_dimensions
 from gifepanel.inference.linear_covariance import LinearCovariance, linear_covariance
 from gifepanel.inference.linear_sample import full_leverage, nuisance_in_root_weights
 from gifepanel.models.checks import check_choice, check_count, reject_unknown
-from gifepanel.models.cov_types import check_df_correction, check_psd, check_scale, known_cov_type
+from gifepanel.models.cov_types import (
+    SAME_KINDS,
+    check_df_correction,
+    check_psd,
+    check_scale,
+    known_cov_type,
+    one_level,
+    read_keywords,
+)
 from gifepanel.models.foreign import refuse_covariance_words
 from gifepanel.models.read_data import LinearData
 from gifepanel.panel.frames import read_as, read_frame, split_reading
@@ -31,7 +39,6 @@ __all__ = [
     "LinearChoice",
     "check_convention",
     "read_clusters",
-    "read_keywords",
     "read_linear_covariance",
     "row_codes",
 ]
@@ -40,13 +47,7 @@ FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 KINDS = {
-    "nonrobust": "nonrobust",
-    "iid": "nonrobust",
-    "fixed scale": "fixed scale",
-    "HC0": "HC0",
-    "HC1": "HC1",
-    "hetero": "HC1",
-    "robust": "HC1",
+    **SAME_KINDS,
     "HC2": "HC2",
     "HC3": "HC3",
     "cluster": "cluster",
@@ -193,18 +194,6 @@ def check_convention(ssc: Any) -> str:
     return check_choice("ssc", ssc, ("fixest", "stata", "statsmodels", "none"))
 
 
-def read_keywords(cov_kwds: Any) -> dict[str, Any]:
-    """A copy of `cov_kwds`, ``use_t`` aside."""
-    if cov_kwds is not None and not isinstance(cov_kwds, Mapping):
-        meant = repr(cov_kwds) if isinstance(cov_kwds, (str, list)) else '"firm"'
-        raise SpecificationError(
-            f"cov_kwds is {cov_kwds!r}." if isinstance(cov_kwds, (str, list)) else "cov_kwds is no dict.",
-            "It must be a dict.",
-            f'cov_kwds={{"groups": {meant}}}',
-        )
-    return {name: value for name, value in (cov_kwds or {}).items() if name != "use_t"}
-
-
 def read_clusters(model: LinearData, wanted: Any) -> tuple[tuple[IntArray, ...], tuple[str, ...]]:
     """Codes (n,) and name of every way of clustering; the entity where nothing is named."""
     if wanted is None:
@@ -219,7 +208,7 @@ def read_clusters(model: LinearData, wanted: Any) -> tuple[tuple[IntArray, ...],
     codes = tuple(row_codes(model, way, "clusters") for way in ways)
     for way, own in zip(ways, codes, strict=True):
         if own.size and own.max() == 0:
-            raise _one_level(way if isinstance(way, str) else "")
+            raise one_level(way if isinstance(way, str) else "")
     return codes, tuple(way if isinstance(way, str) else str(getattr(way, "name", None) or "groups") for way in ways)
 
 
@@ -238,7 +227,7 @@ def _entity_clusters(model: LinearData) -> tuple[IntArray, str]:
             raise _which_clusters(model)
         codes, name = np.asarray(index.entity_codes, dtype=np.int64), str(index.entity_name)
     if codes.size and codes.max() == codes.min():
-        raise _one_level(name)
+        raise one_level(name)
     return codes, name
 
 
@@ -252,14 +241,6 @@ def _which_clusters(model: LinearData) -> SpecificationError:
     names = sorted(sizes, key=lambda name: (-sizes[name], name))
     which = f"It could be {', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else f"It could be {names[0]}"
     return SpecificationError(found, f"{which}: name the column, or several.", f'cov_kwds={{"groups": "{names[0]}"}}')
-
-
-def _one_level(name: str) -> DataError:
-    return DataError(
-        f"The clusters {name} have one level.",
-        "Two or more are needed, and dozens to trust the result.",
-        'cov_type="HC1"',
-    )
 
 
 def _without_clusters(found: str) -> SpecificationError:

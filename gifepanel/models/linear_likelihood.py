@@ -74,10 +74,6 @@ class PartialledLikelihood(WhitenedModel):
         n, ssr, slope = len(resid), self._ssr(resid), weighted.T @ resid
         return np.asarray(-n / ssr * gram + 2 * n / ssr**2 * np.outer(slope, slope))
 
-    def predict(self, params: Any, exog: Any = None) -> Array:
-        """Linear part ``exog @ params``, effects and controls left out; ``results.predict`` has them."""
-        return np.asarray(np.dot(self.exog if exog is None else exog, params))
-
     def _with_regressors(self, exog: Array) -> Any:
         """This model with other regressors (n, m) on the same rows; effects, controls and weights stay."""
         other = copy.copy(self)

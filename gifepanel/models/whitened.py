@@ -10,9 +10,10 @@ __all__ = ["WhitenedModel"]
 
 
 class WhitenedModel:
-    """Mixed in before statsmodels' OLS: the pseudoinverse that its ``fit`` would leave behind."""
+    """Mixed in before statsmodels' OLS: the linear part, and the pseudoinverse that its ``fit`` would leave behind."""
 
     if TYPE_CHECKING:
+        exog: Any
         wexog: Any
 
         @property
@@ -26,3 +27,7 @@ class WhitenedModel:
     @pinv_wexog.setter
     def pinv_wexog(self, value: Any) -> None:
         """Not kept: statsmodels sets it to None in `__init__`."""
+
+    def predict(self, params: Any, exog: Any = None) -> Any:
+        """Linear part ``exog @ params``, effects, controls and factors left out; ``results.predict`` has them."""
+        return np.asarray(np.dot(self.exog if exog is None else exog, params))

@@ -243,4 +243,6 @@ def test_a_good_call_is_silent() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model({"outcome": Ridge(), "x1": make_pipeline(StandardScaler(), Ridge())}, weights="w").fit(n_repeats=2)
-    assert crossfitted.CrossFitOptions().unseen == "raise"
+    usual = crossfitted.CrossFitOptions()
+    written = PartialledOLS.fit.__kwdefaults__
+    assert {name: getattr(usual, name) for name in usual.names()} == {name: written[name] for name in usual.names()}
