@@ -68,7 +68,7 @@ def covariance_words(res: Any) -> str:
         "driscoll-kraay": f"Driscoll-Kraay, {found.kernel}, {found.maxlags} lags",
         "cluster": f"clustered by {ways}",
     }
-    return kinds[res.cov_type]
+    return kinds.get(res.cov_type, res.cov_type)  # "fixed scale" says it all
 
 
 def _diagnostics(res: Any) -> Table | None:

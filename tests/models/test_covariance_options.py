@@ -102,3 +102,12 @@ def test_lags(panel: pd.DataFrame) -> None:
     np.testing.assert_allclose(zero.bse, model(panel).fit(cov_type="HC1").bse, rtol=1e-12)
     bartlett = model(panel).fit(cov_type="HAC", cov_kwds={"maxlags": 3, "kernel": "bartlett"})
     assert "HAC, bartlett, 3 lags" in str(bartlett.summary())
+
+
+def test_an_error_variance_that_is_given(panel: pd.DataFrame) -> None:
+    """Statsmodels' "fixed scale": the scale over that of the fit times the plain covariance, and a report says so."""
+    plain = model(panel).fit()
+    fixed = model(panel).fit(cov_type="fixed scale", cov_kwds={"scale": 3.0})
+    np.testing.assert_allclose(fixed.cov_params(), plain.cov_params() * 3.0 / plain.scale, rtol=1e-12)
+    assert fixed.scale == 3.0
+    assert "fixed scale" in str(fixed.summary())
