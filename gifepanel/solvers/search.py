@@ -32,10 +32,11 @@ _HELD = 5
 # a move that costs more than this share of the entity's sum of squares is not tried
 _DEAR = 0.5
 # shares of the entities that shakes move, and of how many of the best groupings one is drawn to start from
-_SHAKEN, _POOL = (0.08, 0.3), 6
+_SHAKEN, _POOL = (0.05, 0.15, 0.3), 6
 _SAME, _NEAR, _NEAREST = 1e-9, 1e-5, 3
-# floating-point operations between improvements, and bounds on the swaps and shakes that they pay for
-_WORK, _FEWEST, _MOST = 9e5, 6, 90
+# swaps and shakes between improvements: one where a pass over the panel takes so many operations, four at half of them,
+# since small panels have more minima and cost less; and bounds
+_WORK, _FEWEST, _MOST = 2.3e5, 6, 120
 _ROUNDS_AT_MOST = 6
 # so many groupings are all tried
 _ALL = 301
@@ -100,9 +101,8 @@ class _Search:
         groups, theta = start.groups.astype(np.int64), start.theta.copy()
         factors, effect = start.factors.copy(), start.effect.copy()
         moments = (data.y, data.xt, data.xx, data.xy, data.yy)
-        cutoff = np.inf
+        cutoff = np.inf if best is None or exact else best.ssr
         if held:
-            cutoff = np.inf if best is None else best.ssr
             state = (self.slots, groups, theta, factors, effect)
             alternate(*moments, *state, data.time_effects, False, _HELD, _TOL, np.inf)
         rounds, tol = (_EXACT_ROUNDS, _EXACT_TOL) if exact else (_ROUNDS, _TOL)
@@ -280,7 +280,8 @@ def search_groupings(
             Grouping(start.groups, np.zeros(int(slots.max()) + 1), other, start.components.time_effect, np.inf, 0)
         )
     r = other.shape[1]
-    number = patience * int(np.clip(_WORK / (n * t * (p * max(r, 1) + 4 * max(r, 1) + p)), _FEWEST, _MOST))
+    work = n * t * (p * max(r, 2) + 4 * max(r, 2) + p)
+    number = patience * int(np.clip((_WORK / work) ** 2, _FEWEST, _MOST))
     if n <= _ALL and n_partitions(n, len(slots)) <= _ALL:
         search.every(other)
     for _ in range(_ROUNDS_AT_MOST):
