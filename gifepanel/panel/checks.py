@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gifepanel.exceptions import DataError, FormulaError, SpecificationError
-from gifepanel.panel.repairs import prepared
+from gifepanel.panel.repairs import prepared, where_defined
 from gifepanel.panel.text import first_of, show
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def finite_problems(
             DataError(
                 f"missing values in {_counted(frame, found)}",
                 'missing="raise" wants every row complete',
-                f'missing="drop", or data = data.dropna(subset={list(found)})',
+                f'data = data.dropna(subset={list(found)})  # or missing="drop"',
             )
         )
     return found, problems
@@ -199,10 +199,27 @@ def term_not_finite(frame: PanelFrame, term: str, values: npt.NDArray[np.float64
         return FormulaError(
             found,
             "functions of pandas know neither entities nor periods, and cross from one entity to the next",
-            "L(x), F(x) or D(x), or make the column first: data.groupby(level=0)[name].rolling(3).mean()",
+            _in_panel_functions(term),
         )
     return FormulaError(
         found,
         "terms have to be finite: this is the log of zero or of a negative number, a division by zero, or the like",
-        "leave those rows out, data = data[data[name] > 0], or use another form, such as log(1 + x)",
+        where_defined(term, frame.names, where.tolist(), frame.source)
+        + "  # or another form of the term, such as log(1 + x)",
     )
+
+
+def _in_panel_functions(term: str) -> str:
+    """What to write for ``x.shift(2)`` and the like."""
+    found = re.search(r"(\w+)\.(shift|diff|rolling|pct_change)\((?:periods=)?(-?\d*)\)", term)
+    name, kind, number = found.groups() if found else ("x", "", "")
+    periods = int(number) if number not in ("", "-") else 1
+    moved = "F" if periods < 0 else "L"
+    written = name if periods == 0 else f"{moved}({name})" if abs(periods) == 1 else f"{moved}({name}, {abs(periods)})"
+    if kind == "shift":
+        return written
+    if kind == "diff":
+        return f"I({name} - {written})"
+    if kind == "pct_change":
+        return f"I({name} / {written} - 1)"
+    return f"L({name}), F({name}) or D({name}), or a column made within entities before"

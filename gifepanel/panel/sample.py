@@ -142,7 +142,10 @@ def _empty(n_rows: int, missing: Mapping[str, int], lagged: Mapping[str, int], u
     """Error for a sample without rows, with what took them."""
     parts = [f"{name!r} is missing in {count}" for name, count in missing.items()]
     parts += [f"{term} in {count}" for term, count in lagged.items()]
-    fix = "leave out the variable with the most missing values"
+    most = max(missing, key=lambda name: missing[name], default=None)
+    fix = (
+        f"leave out {most!r}, which takes the most rows" if most else "leave out the variable that takes the most rows"
+    )
     if lagged:
         fix = (
             f"use fewer lags; one period is one {unit} here"

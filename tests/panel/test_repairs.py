@@ -360,3 +360,27 @@ def test_all_problems_of_frames(data):
         InteractiveFE(data.set_index(["firm", "year"])["y"].replace(data["y"][3], np.inf),
                       data.set_index(["firm", "year"])[["x"]], n_factors=1)  # fmt: skip
     assert "endog = endog.replace" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize(
+    ("formula", "fix"),
+    [
+        ("y ~ log(p)", "data = data.query('p > 0')"),
+        ("log(`my p`) ~ x", "data = data.query('`my p` > 0')"),
+        ("y ~ L(log(p)) + x", "data = data.query('p > 0')"),
+        ("y ~ log(L(p)) + x", "data = data.query('p > 0')"),
+        ("y ~ I(x / (p * `my p`))", "data = data.query('p * `my p` != 0')"),
+        ("y ~ I(p**-1)", "data = data.query('p != 0')"),
+        ("y ~ log(log(p + 1.5))", "data = data[~np.isin(np.arange(len(data)), [3, 20])]"),
+        ("y ~ np.exp(1000 * (p == 0) + x)", "data = data[~np.isin(np.arange(len(data)), [3, 20])]"),
+    ],
+)
+def test_terms_that_are_not_finite(data, formula, fix):
+    zeros = data.assign(p=data["p"].where(~data.index.isin([3, 20]), 0.0)).assign(**{"my p": lambda frame: frame["p"]})
+    if "log(log" in formula:
+        zeros["p"] = zeros["p"].where(zeros["p"] > 0, -0.6)
+    for frame in (zeros, pl.from_pandas(zeros), zeros.set_index(["firm", "year"])):
+        own = {} if isinstance(frame, pd.DataFrame) and frame.index.nlevels == 2 else {"entity": "firm", "time": "year"}
+        left, error = repaired(frame, lambda d, own=own: PartialledOLS.from_formula(formula, d, **own))
+        assert fix in str(error.fix)
+        assert len(left) == N * T - 2
