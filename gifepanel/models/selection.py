@@ -48,7 +48,8 @@ def select(
     Parameters
     ----------
     model : str or model
-        A formula, with `data`; or a :class:`GroupedIFE` or :class:`InteractiveFE`, whose own numbers are not used.
+        A formula, with `data`; or a :class:`gifepanel.GroupedIFE` or a :class:`gifepanel.InteractiveFE`, whose own
+        numbers are not used.
     data : DataFrame, optional
         With a two-level index (entity, time), or flat with `entity` and `time`; anything narwhals reads.
     n_groups, n_factors : int, iterable of int or "auto"
