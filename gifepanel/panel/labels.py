@@ -53,7 +53,9 @@ def refuse_cells(values: Any, name: str) -> None:
         return
     single = all(isinstance(cell, (list, tuple, np.ndarray)) and len(cell) == 1 for cell in values if cell is not None)
     key = next(iter(values[row]), "") if isinstance(values[row], dict) else None
-    code = ".str[0]" if key is None else f".map(lambda cell: cell[{key!r}])"
+    single = single or all(isinstance(cell, set) and len(cell) == 1 for cell in values if cell is not None)
+    first = ".map(lambda cell: next(iter(cell)))" if isinstance(values[row], set) else ".str[0]"
+    code = first if key is None else f".map(lambda cell: cell[{key!r}])"
     raise DataError(
         f"the cells of {name!r} hold {_kind(values[row])}s, such as {show(values[row])} in row {row}",
         "a variable has one value in each row",

@@ -148,7 +148,8 @@ def _empty(n_rows: int, missing: Mapping[str, int], lagged: Mapping[str, int], u
     )
     if lagged:
         fix = (
-            f"use fewer lags; one period is one {unit} here"
+            f"use fewer lags; one period is one {unit} here: number times that are further apart, "
+            'data[time].rank(method="dense")'
             if unit not in ("1", "rank")
             else ("use fewer lags; times that are 5 apart need L(x, 5)")
         )

@@ -255,6 +255,7 @@ def test_cells_with_several_values(data):
     for frame, words in (
         (data.assign(firm=[[v] for v in data["firm"]]), "cells of 'firm' hold lists"),
         (data.assign(x=[[v] for v in data["x"]]), "cells of 'x' hold lists"),
+        (data.assign(x=[{v} for v in data["x"]]), "cells of 'x' hold sets"),
         (pl.from_pandas(data).with_columns(pl.concat_list("firm").alias("firm")), "cells of 'firm' hold lists"),
         (pl.from_pandas(data).with_columns(pl.struct("firm").alias("firm")), "cells of 'firm' hold records"),
         (pl.from_pandas(data).with_columns(pl.struct("x").alias("x")), "cells of 'x' hold records"),
