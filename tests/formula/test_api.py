@@ -133,7 +133,9 @@ def test_groups_belong_to_the_model_with_groups(flat: pd.DataFrame) -> None:
         gfa.ife("y ~ x", flat, common=["x"], n_factors=1, **ids)
 
 
-@pytest.mark.parametrize("counts", [np.array([1, 2]), (n for n in (1, 2)), {1, 2}, range(1, 3)], ids=repr)
+@pytest.mark.parametrize(
+    "counts", [np.array([1, 2]), (n for n in (1, 2)), {1, 2}, range(1, 3)], ids=["array", "generator", "set", "range"]
+)
 def test_any_iterable_of_numbers(flat: pd.DataFrame, counts: Any) -> None:
     """Comparing an array of candidates with 0 was an error of NumPy's."""
     built = gfa.ife("y ~ x", flat, n_factors=counts, entity="firm", time="year")
