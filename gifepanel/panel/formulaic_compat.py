@@ -10,12 +10,11 @@ they are.
 from __future__ import annotations
 
 import copy
-import functools
 import itertools
 import keyword
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,17 +28,16 @@ from formulaic.materializers.types import FactorValues
 from formulaic.model_matrix import ModelMatrices
 from formulaic.parser.algos.tokenize import tokenize
 from formulaic.parser.types import Token
-from formulaic.transforms import TRANSFORMS
 from interface_meta import override
 
 from gifepanel.exceptions import FormulaError, GifepanelError
 from gifepanel.panel.coding import AbsorbedBlock, absorbs
 from gifepanel.panel.expressions import PRIVATE, private_calls
-from gifepanel.panel.formulaic_categories import NoSuchLevel, category, names_reference, usual_reference
+from gifepanel.panel.formulaic_categories import NoSuchLevel, names_reference, usual_reference
+from gifepanel.panel.formulaic_functions import SAFE_TRANSFORMS
 from gifepanel.panel.formulaic_operators import strict_parser
 
 __all__ = [
-    "STANDARD_NAMES",
     "Encoded",
     "Evaluation",
     "FactorInfo",
@@ -338,7 +336,7 @@ class Evaluation:
     def __init__(self, formula: Any, columns: Mapping[str, pd.Series], n_rows: int, context: Mapping[str, Any]) -> None:
         data = pd.DataFrame(dict(columns), index=pd.RangeIndex(n_rows), copy=False)
         words = {PRIVATE.format(name): column for name, column in data.items() if keyword.iskeyword(str(name))}
-        self._materializer = _PanelMaterializer(data, context={**_SAFE_TRANSFORMS, **context, **words})
+        self._materializer = _PanelMaterializer(data, context={**SAFE_TRANSFORMS, **context, **words})
         if isinstance(formula, ModelSpec):
             formula = replace(
                 formula,
@@ -489,60 +487,3 @@ def column_factors(spec: ModelSpec) -> tuple[tuple[FactorInfo, ...], ...]:
         info = tuple(FactorInfo(factor.expr, factor.eval_method.value) for factor in row.term.factors)
         factors += [info] * len(row.columns)
     return tuple(factors)
-
-
-# --- functions that formulas know ---------------------------------------------------------------------------
-
-
-def _skipping_missing(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Train a stateful transform on the rows that have a value; the others stay NaN."""
-
-    @functools.wraps(function)
-    def wrapper(data: Any, *args: Any, **kwargs: Any) -> Any:
-        bare = data.__wrapped__ if isinstance(data, FactorValues) else data
-        array = np.asarray(bare) if not isinstance(bare, Mapping) else np.zeros(0)
-        if array.ndim != 1 or array.dtype.kind != "f" or not np.isnan(array).any():
-            return function(data, *args, **kwargs)
-        present = ~np.isnan(array)
-        if not present.any():
-            return array
-        return _spread(function(array[present], *args, **kwargs), present)
-
-    return wrapper
-
-
-def _spread(values: Any, present: BoolArray) -> Any:
-    if isinstance(values, FactorValues):
-        return FactorValues(_spread(values.__wrapped__, present), metadata=values.__formulaic_metadata__)
-    if isinstance(values, Mapping):
-        return {
-            key: value if isinstance(key, str) and key.startswith("__") else _spread(value, present)
-            for key, value in values.items()
-        }
-    array = np.asarray(values, dtype=np.float64)
-    out = np.full((present.size, *array.shape[1:]), np.nan)
-    out[present] = array
-    return out
-
-
-_SAFE_TRANSFORMS: dict[str, Any] = {
-    name: _skipping_missing(function)
-    for name, function in TRANSFORMS.items()
-    if getattr(function, "__is_stateful_transform__", False) and name not in ("C", "Q", "hashed")
-}
-_SAFE_TRANSFORMS |= {"C": category, PRIVATE.format("C"): category, PRIVATE.format("I"): TRANSFORMS["I"]}
-_SAFE_TRANSFORMS |= {
-    "exp10": functools.partial(np.power, 10.0),  # formulaic's is the tenth power
-    "sqrt": np.sqrt,
-    "log1p": np.log1p,
-    "expm1": np.expm1,
-    "sin": np.sin,
-    "cos": np.cos,
-    "floor": np.floor,
-    "ceil": np.ceil,
-    "sign": np.sign,
-    "pd": pd,
-}
-
-STANDARD_NAMES = frozenset(TRANSFORMS) | frozenset(_SAFE_TRANSFORMS)
-"""Names every formula knows without the caller's help."""

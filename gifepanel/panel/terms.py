@@ -194,7 +194,7 @@ def _resolved(
     """
     import builtins
 
-    from gifepanel.panel.formulaic_compat import STANDARD_NAMES
+    from gifepanel.panel.formulaic_functions import STANDARD_NAMES
 
     restricted = isinstance(context, OnlyKnown)
     if restricted:
