@@ -278,12 +278,19 @@ def test_truth_values_in_products_count_as_zero_and_one(data: pd.DataFrame) -> N
     assert abs(both.ssr - patsy.ssr) < 1e-8 * patsy.ssr < abs(res.ssr - patsy.ssr)
 
 
-@pytest.mark.parametrize("formula", ["z + z:flag", "z*flag", "z + flag", "flag + z:flag + z", "z:C(flag)"])
+@pytest.mark.parametrize(
+    "formula",
+    [
+        *("z + z:flag", "z*flag", "z + flag", "flag + z:flag + z", "z:C(flag)"),
+        *("C(year):C(flag)", "z + C(year):C(flag)", "0 + C(flag):C(f2)", "C(year) + C(year):flag", "C(flag):C(f2)"),
+    ],
+)
 def test_products_beside_the_rest_are_the_same_model(data: pd.DataFrame, formula: str) -> None:
-    own = data.assign(flag=data.x > 0, z=data.dose + data.age)
+    own = data.assign(flag=data.x > 0, z=data.dose + data.age, f2=data.age > data.age.median())
     res = gife.PartialledOLS.from_formula(f"y ~ {formula}", own).fit()
     other = smf.ols(f"y ~ {formula}", own).fit()
     np.testing.assert_allclose(res.ssr, other.ssr, rtol=1e-9)
+    np.testing.assert_allclose(res.fittedvalues, other.fittedvalues, rtol=1e-7, atol=1e-7)
 
 
 @pytest.mark.parametrize(
