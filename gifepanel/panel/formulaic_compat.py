@@ -208,7 +208,7 @@ class _PanelMaterializer(PandasMaterializer):
 
     def _note_product(self, term: Any, factors: Sequence[Any], spanned: set[Any]) -> None:
         numbers = [factor for factor in factors if factor.metadata.kind.value == "numerical"]
-        for factor in numbers if len(numbers) > 1 else ():
+        for factor in numbers if len(factors) > 1 else ():
             if getattr(factor.values.__wrapped__, "dtype", None) != np.bool_:
                 continue
             rest = self._get_scoped_terms_spanned_by_evaled_factors([other for other in factors if other is not factor])

@@ -299,7 +299,10 @@ def test_products_beside_the_rest_are_the_same_model(data: pd.DataFrame, formula
         ("z:flag | id", True),
         ("dose:flag | id", False),
         ("C(year):flag | id + year", False),
-        ("C(year):flag | id", False),  # the columns bear the names of the cells
+        ("C(year):flag | id", True),
+        ("C(year) + C(year):flag | id", False),
+        ("group:flag", True),
+        ("group + group:flag", False),
         ("flag:other", True),
         ("flag*other", False),
         ("z:{x > 0}", True),
