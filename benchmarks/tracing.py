@@ -69,7 +69,7 @@ STAGES: Mapping[str, str] = {
     f"{_S}.grouped:_audited": "audit",
     f"{_S}.grouped:fit_grouped": "rest of the solver",
     "gifepanel.panel.design:design_from_formula": "formula and index",
-    "gifepanel.panel.design:design_from_arrays": "reading arrays",
+    "gifepanel.panel.cubes:design_from_arrays": "reading arrays",
     "gifepanel.models.checks:usable_columns": "checks of regressors",
     "gifepanel.models.base:FactorModel._set_up": "model set-up",
     "gifepanel.models.base:FactorModel._initialise": "statsmodels and frames",

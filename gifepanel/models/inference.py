@@ -236,7 +236,7 @@ def _cluster_codes(model: FactorData, way: Any, name: str) -> IntArray:
                 "Fill or drop those rows.",
             )
     if codes.size and codes.min() == codes.max():
-        raise one_level(name)
+        raise one_level(f"({name})")
     cube: IntArray = np.asarray(codes, dtype=np.int64)[index.order].reshape(index.n_entities, index.n_times)
     return cube
 

@@ -13,6 +13,7 @@ import pytest
 
 import gifepanel.formula.api as gfa
 from gifepanel import GroupedIFE, InteractiveFE
+from gifepanel.datasets import simulate
 from gifepanel.exceptions import CollinearityWarning, ConvergenceWarning, SpecificationWarning
 
 COUNTS = {"n_groups": 2, "n_factors": 1}
@@ -125,3 +126,16 @@ def test_indefinite_covariance(panel: pd.DataFrame) -> None:
     _, found = caught_in(call)
     assert [w.category for w in found] == [SpecificationWarning] and points_here(found[0], call)
     assert "not positive semidefinite" in str(found[0].message)
+
+
+def test_groups_from_few_periods_are_told() -> None:
+    panel = simulate("S", n_entities=30, n_times=9, random_state=0)
+    model = GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=1)
+    with pytest.warns(SpecificationWarning, match="found from 9 periods of each entity") as said:
+        model.fit()
+    assert said[0].filename == __file__
+    longer = simulate("S", n_entities=30, n_times=10, random_state=0).data
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        GroupedIFE.from_formula("y ~ 0 + x1 + x2", longer, n_groups=3, n_factors=1).fit()
+        GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=1, n_factors=1).fit()
