@@ -108,17 +108,7 @@ def finite_problems(
     found |= missing_here
     problems: list[DataError] = []
     if infinite:
-        names = [name for name in infinite if name in frame.names] or list(infinite)
-        finite = "; ".join(f'data["{n}"] = data["{n}"].replace([np.inf, -np.inf], np.nan)' for n in names)
-        if missing == "raise":
-            finite += f"; data = data.dropna(subset={names})"
-        problems.append(
-            DataError(
-                f"infinite values in {_counted(frame, infinite)}",
-                "values have to be finite",
-                prepared(frame.source) + finite,
-            )
-        )
+        problems.append(_infinite(frame, infinite, missing))
     empty = [name for name, rows in found.items() if rows.all()]
     if empty and not new:
         problems.append(
@@ -137,6 +127,18 @@ def finite_problems(
             )
         )
     return found, problems
+
+
+def _infinite(frame: PanelFrame, rows: Mapping[str, BoolArray], missing: str) -> DataError:
+    names = [name for name in rows if name in frame.names] or list(rows)
+    finite = "; ".join(f'data["{n}"] = data["{n}"].replace([np.inf, -np.inf], np.nan)' for n in names)
+    if missing == "raise":
+        finite += f"; data = data.dropna(subset={names})"
+    return DataError(
+        f"infinite values in {_counted(frame, rows)}",
+        "values have to be finite",
+        prepared(frame.source) + finite,
+    )
 
 
 def _missing_and_infinite(columns: Mapping[str, pd.Series]) -> tuple[dict[str, BoolArray], dict[str, BoolArray]]:

@@ -60,19 +60,8 @@ def design_from_arrays(
     check_missing_option(missing)
     outcome, regressors = _cubes(y, x)
     n_entities, n_times, p = regressors.shape
-    names = tuple(exog_names) if exog_names is not None else tuple(f"x{j + 1}" for j in range(p))
-    if len(names) != p or len(set(names)) != p:
-        raise DataError(f"exog_names has {len(names)} names", f"{p} different ones are needed", None)
-    wrong = next(filter(reserved, (endog_name, *names)), None)
-    if wrong is not None:
-        raise DataError(f"exog_names has {wrong!r}", "a name that is no number and not Intercept is needed", None)
-    labels = [
-        pd.Index(given) if given is not None else pd.RangeIndex(size)
-        for given, size in ((entities, n_entities), (times, n_times))
-    ]
-    for label, size, what in zip(labels, (n_entities, n_times), ("entities", "times"), strict=True):
-        if len(label) != size or not label.is_unique:
-            raise DataError(f"{what} has {len(label)} labels", f"{size} different ones are needed", None)
+    names = _names(endog_name, exog_names, p)
+    labels = (_labels(entities, n_entities, "entities"), _labels(times, n_times, "times"))
     rows = pd.MultiIndex.from_product(labels, names=["entity", "time"])
     data = pd.DataFrame(regressors.reshape(-1, p), index=rows, columns=list(names), copy=False)
     frame = read_frame(data, entity="entity", time="time")
@@ -92,6 +81,23 @@ def design_from_arrays(
         weights={},
         common=common_columns(common, names),
     )
+
+
+def _names(endog_name: str, exog_names: Sequence[str] | None, p: int) -> tuple[str, ...]:
+    names = tuple(exog_names) if exog_names is not None else tuple(f"x{j + 1}" for j in range(p))
+    if len(names) != p or len(set(names)) != p:
+        raise DataError(f"exog_names has {len(names)} names", f"{p} different ones are needed", None)
+    wrong = next(filter(reserved, (endog_name, *names)), None)
+    if wrong is not None:
+        raise DataError(f"exog_names has {wrong!r}", "a name that is no number and not Intercept is needed", None)
+    return names
+
+
+def _labels(given: Iterable[Any] | None, size: int, what: str) -> pd.Index:
+    labels = pd.Index(given) if given is not None else pd.RangeIndex(size)
+    if len(labels) != size or not labels.is_unique:
+        raise DataError(f"{what} has {len(labels)} labels", f"{size} different ones are needed", None)
+    return labels
 
 
 def _cubes(y: npt.ArrayLike, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:

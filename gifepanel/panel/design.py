@@ -138,7 +138,7 @@ def _designed(
     names = tuple(exog.names[j] for j in kept)
     spec = _spec(formula, names, terms, encoded, frame, ids, kept, controls)
     endog, endog_name = _outcome(encoded.endog, terms, frame)
-    design = PanelDesign.of_sample(
+    return PanelDesign.of_sample(
         sample,
         frame,
         endog=endog,
@@ -159,7 +159,6 @@ def _designed(
         terms=tuple(":".join(factor.text for factor in exog.factors[j]) for j in kept),
         references=tuple(exog.references[j] for j in kept),
     )
-    return design if sample.kept.all() else design.take(sample.kept)
 
 
 def _spec(

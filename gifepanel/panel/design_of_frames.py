@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -67,9 +68,8 @@ def design_from_frames(
     DataError, FormulaError, SpecificationError
     """
     check_missing_option(missing)
-    if isinstance(exog, pd.Series):
-        exog = exog.to_frame(exog.name if exog.name is not None else "x1")
-    frame = read_frame(exog, entity=entity, time=time, require_ids=panel or entity is not None or time is not None)
+    needed = panel or entity is not None or time is not None
+    frame = read_frame(_framed(exog), entity=entity, time=time, require_ids=needed)
     effects = _effects(absorbed, frame)
     weighting = read_weights(weights, frame)
     ids = ids_by_name(entity, time)
@@ -77,29 +77,33 @@ def design_from_frames(
     outcome, endog_name = _read_endog(endog, frame)
     columns = {name: frame.column(name) for name in names}
     slopes = {name: frame.column(name) for effect in effects for name in effect.slopes}
-    used = {endog_name: outcome, **columns, **slopes, **weighting}
-    terms = Terms(None, {}, {}, None, effects, names, {})
-    try:
+    used, terms = {endog_name: outcome, **columns, **slopes, **weighting}, Terms(None, {}, {}, None, effects, names, {})
+    with _lines_for_both(endog_name, frame.source):
         found, index = missing_variables(terms, frame, used, tuple(used), Requested(missing, panel, panel))
-    except DataError as error:
-        several = [_of_frames(problem, endog_name, frame.source) for problem in error.problems]
-        raise (DataError.of(several) if several else _of_frames(error, endog_name, frame.source)) from None
     sample = choose_rows(frame, effects, found, index=index, weights=weighting, singletons=singletons == "drop")
-    rows = sample.complete
-    design = PanelDesign.of_sample(
+    return PanelDesign.of_sample(
         sample,
         frame,
-        endog=numeric_matrix({endog_name: outcome}, [endog_name])[rows, 0],
-        exog=np.ascontiguousarray(numeric_matrix(columns, names)[rows]) if columns else np.empty((int(rows.sum()), 0)),
+        endog=numeric_matrix({endog_name: outcome}, [endog_name])[sample.complete, 0],
+        exog=_on_rows(columns, names, sample.complete),
         endog_name=endog_name,
         exog_names=names,
         effects=effects,
-        slopes={name: slope_values(values)[rows] for name, values in slopes.items()},
+        slopes={name: slope_values(values)[sample.complete] for name, values in slopes.items()},
         weights=weighting,
         common=common_columns(common, names),
         spec=DesignSpec(None, names, names, *ids, frame.entity_name, frame.time_name, effects),
     )
-    return design if sample.kept.all() else design.take(sample.kept)
+
+
+def _on_rows(columns: dict[str, pd.Series], names: tuple[str, ...], rows: Any) -> Any:
+    """Regressors (n, p) on the rows (n_rows,)."""
+    return np.ascontiguousarray(numeric_matrix(columns, names)[rows]) if columns else np.empty((int(rows.sum()), 0))
+
+
+def _framed(exog: Any) -> Any:
+    """A Series as a frame of one column."""
+    return exog.to_frame("x1" if exog.name is None else exog.name) if isinstance(exog, pd.Series) else exog
 
 
 def _effects(absorbed: str | Sequence[str], frame: PanelFrame) -> tuple[AbsorbedEffect, ...]:
@@ -122,6 +126,16 @@ def _regressors(
     for name in filter(reserved, names):
         refuse_reserved(name, frame.data, "exog")
     return names
+
+
+@contextmanager
+def _lines_for_both(endog_name: str, source: str) -> Iterator[None]:
+    """Fixes of errors raised inside act on ``endog`` and ``exog`` alike."""
+    try:
+        yield
+    except DataError as error:
+        several = [_of_frames(problem, endog_name, source) for problem in error.problems]
+        raise (DataError.of(several) if several else _of_frames(error, endog_name, source)) from None
 
 
 def _of_frames(error: DataError, endog_name: str, source: str) -> DataError:

@@ -210,13 +210,7 @@ class PanelIndex:
         entity, time = (replace(own, codes=own.codes.astype(np.int64, copy=False)) for own in (entity, time))
         entity_codes, entities = sort_codes(entity)
         used = np.bincount(time.codes, minlength=len(time.labels)) > 0
-        if time.ordered:
-            grid = TimeGrid(np.arange(used.size), np.arange(used.size), "category")
-        else:
-            labels = time.labels
-            grid = order_times(labels if used.all() else labels[used], time_name, source)
-            if not used.all():
-                grid = replace(grid, order=np.flatnonzero(used)[grid.order])
+        grid = _grid(time, used, time_name, source)
         periods = grid.periods[used[grid.order]]
         time_codes, times, _ = _relabel(time, grid.order, used)
         order, duplicates = _row_order(entity_codes, time_codes, len(times))
@@ -389,6 +383,14 @@ class PanelIndex:
         """Raise a DataError that says which entities lack which periods, unless the panel is balanced."""
         if not self.is_balanced:
             raise unbalanced_error(self)
+
+
+def _grid(time: Codes, used: BoolArray, name: str, source: str) -> TimeGrid:
+    """Order and distances of the times that occur."""
+    if time.ordered:
+        return TimeGrid(np.arange(used.size), np.arange(used.size), "category")
+    grid = order_times(time.labels if used.all() else time.labels[used], name, source)
+    return grid if used.all() else replace(grid, order=np.flatnonzero(used)[grid.order])
 
 
 def _row_order(entity_codes: IntArray, time_codes: IntArray, n_times: int) -> tuple[IntArray, bool]:

@@ -123,9 +123,9 @@ class PanelDesign:
         slopes: dict[str, FloatArray],
         **matrices: Any,
     ) -> PanelDesign:
-        """The design of the complete rows of a sample: `matrices` on them, and who, when and why they are."""
+        """The design of a sample from `matrices` on its complete rows: who and when they are, and why others went."""
         rows = sample.complete
-        return cls(
+        design = cls(
             panel=sample.index,
             row_index=frame.row_index if rows.all() else frame.row_index[rows],
             esample=rows,
@@ -143,6 +143,7 @@ class PanelDesign:
             weights_name=next(iter(weights), None),
             **matrices,
         )
+        return design if sample.kept.all() else design.take(sample.kept)
 
     @property
     def nobs(self) -> int:
