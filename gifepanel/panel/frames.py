@@ -78,7 +78,8 @@ class PanelFrame:
             return self.time
         if name not in self._codes:
             self._check_name(name)
-            self._codes[name] = code_labels(self._raw(name), name)
+            with _lines_for(self.data):
+                self._codes[name] = code_labels(self._raw(name), name)
         return self._codes[name]
 
     def panel_index(self, *, allow_duplicates: bool = False) -> PanelIndex:

@@ -263,6 +263,10 @@ def test_cells_with_several_values(data):
         got, error = repaired(frame, lag)
         assert words in error.found
         assert got["firm"].nunique() == N and len(got) == N * T
+    absorbed = lambda d: PartialledOLS.from_formula("y ~ x | firm", d)  # noqa: E731
+    for of_polars in (pl.concat_list("firm"), pl.struct("firm")):
+        got, _ = repaired(pl.from_pandas(data).with_columns(of_polars.alias("firm")), absorbed)
+        assert got["firm"].nunique() == N and len(got) == N * T
     with pytest.raises(DataError, match="cells of 'y' hold lists"):
         PartialledOLS.from_formula("y ~ x", data.assign(y=[[v] for v in data["y"]]))
 
