@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from gifepanel.exceptions import SpecificationError
 from gifepanel.panel.allowed import OnlyKnown
 
 __all__ = ["capture_context"]
@@ -31,5 +32,12 @@ def capture_context(context: int | Mapping[str, Any] | None, depth: int = 1) -> 
         return OnlyKnown()
     if isinstance(context, Mapping):
         return context
-    frame = sys._getframe(context + depth + 1)
+    try:
+        frame = sys._getframe(context + depth + 1)
+    except (TypeError, ValueError):
+        raise SpecificationError(
+            f"context is {context!r}",
+            "it is how many frames above the caller names are looked up, a mapping of names, or None",
+            "context=0",
+        ) from None
     return {**frame.f_globals, **frame.f_locals}

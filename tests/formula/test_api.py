@@ -202,3 +202,11 @@ def test_classes_of_the_user_keep_their_kind(flat: pd.DataFrame) -> None:
     by_formula = Mine.from_formula("y ~ 0 + x", flat, n_groups=2, n_factors=1, entity="firm", time="year")
     assert type(by_formula) is Mine and by_formula._call.function == "Mine.from_formula"
     np.testing.assert_array_equal(by_formula.exog, Mine(data=flat).exog)
+
+
+@pytest.mark.parametrize("context", ["numpy", 10_000, 1.5, [1]])
+def test_a_context_that_is_none(flat: pd.DataFrame, context: Any) -> None:
+    for build in (gfa.gife, gfa.pols):
+        counts = {"n_groups": 2, "n_factors": 1} if build == gfa.gife else {}
+        with pytest.raises(SpecificationError, match="how many frames above the caller"):
+            build("y ~ x", flat, entity="firm", time="year", context=context, **counts)
