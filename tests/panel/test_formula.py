@@ -38,6 +38,7 @@ PLAIN = [
 
 
 @pytest.mark.parametrize("formula", PLAIN)
+@pytest.mark.filterwarnings("ignore:region.flag is a product:gifepanel.exceptions.SpecificationWarning")
 def test_plain_terms_are_formulaics(indexed, formula):
     design = design_from_formula(formula, indexed)
     left, right = formulaic.Formula(formula).get_model_matrix(indexed.reset_index())

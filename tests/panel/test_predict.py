@@ -29,6 +29,7 @@ FORMULAS = [
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
+@pytest.mark.filterwarnings("ignore:region.flag is a product:gifepanel.exceptions.SpecificationWarning")
 def test_the_same_data_give_the_same_matrix(indexed, formula):
     design = design_from_formula(formula, indexed)
     new = design.spec.exog_for(indexed)
@@ -41,6 +42,7 @@ def test_the_same_data_give_the_same_matrix(indexed, formula):
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
+@pytest.mark.filterwarnings("ignore:region.flag is a product:gifepanel.exceptions.SpecificationWarning")
 def test_part_of_the_data_gives_part_of_the_matrix(indexed, formula):
     design = design_from_formula(formula, indexed)
     part = indexed.loc[["f5", "f2"]].copy()
