@@ -104,7 +104,7 @@ def design_from_formula(
     check_missing_option(missing)
     names = capture_context(context)
     parts = read_formula(formula, partial)
-    frame = read_frame(data, entity=entity, time=time, require_ids=panel or entity is not None or time is not None)
+    frame = read_frame(data, entity=entity, time=time, require_ids=panel)
     terms = read_terms(parts, frame, names, ids=panel)
     evaluated = evaluate(terms, frame, read_weights(weights, frame), Requested(missing, panel, balanced))
     sample = choose_rows(

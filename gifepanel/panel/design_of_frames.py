@@ -16,9 +16,9 @@ from gifepanel.panel.evaluate import Requested, missing_variables
 from gifepanel.panel.frames import PanelFrame, ids_by_name, plain_column, read_frame, split_reading
 from gifepanel.panel.matrices import PanelDesign, common_columns, slope_values
 from gifepanel.panel.names import refuse_reserved, reserved, unknown_names
+from gifepanel.panel.problems import text_problems
 from gifepanel.panel.sample import choose_rows
 from gifepanel.panel.spec import DesignSpec, numeric_matrix
-from gifepanel.panel.terms import Terms
 from gifepanel.panel.text import literal
 from gifepanel.panel.weights import read_weights
 
@@ -68,8 +68,7 @@ def design_from_frames(
     DataError, FormulaError, SpecificationError
     """
     check_missing_option(missing)
-    needed = panel or entity is not None or time is not None
-    frame = read_frame(_framed(exog), entity=entity, time=time, require_ids=needed)
+    frame = read_frame(_framed(exog), entity=entity, time=time, require_ids=panel)
     effects = _effects(absorbed, frame)
     weighting = read_weights(weights, frame)
     ids = ids_by_name(entity, time)
@@ -77,9 +76,10 @@ def design_from_frames(
     outcome, endog_name = _read_endog(endog, frame)
     columns = {name: frame.column(name) for name in names}
     slopes = {name: frame.column(name) for effect in effects for name in effect.slopes}
-    used, terms = {endog_name: outcome, **columns, **slopes, **weighting}, Terms(None, {}, {}, None, effects, names, {})
+    used = {endog_name: outcome, **columns, **slopes, **weighting}
     with _lines_for_both(endog_name, frame.source):
-        found, index = missing_variables(terms, frame, used, tuple(used), Requested(missing, panel, panel))
+        text = text_problems(frame, used, {}, {}, tuple(used))
+        found, index = missing_variables(frame, used, text, effects, Requested(missing, panel, panel))
     sample = choose_rows(frame, effects, found, index=index, weights=weighting, singletons=singletons == "drop")
     return PanelDesign.of_sample(
         sample,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gifepanel.exceptions import FormulaError
+from gifepanel.exceptions import DataError, FormulaError
+from gifepanel.panel.absorbed import AbsorbedEffect
 from gifepanel.panel.checks import check_finite, missing_in, term_not_finite
 from gifepanel.panel.expressions import PRIVATE, Expression, missing_rows, uses_panel
 from gifepanel.panel.frames import PanelFrame
@@ -89,7 +90,8 @@ def evaluate(terms: Terms, frame: PanelFrame, weights: dict[str, pd.Series], req
     columns = {name: frame.column(name) for name in terms.columns}
     slopes = {name: frame.column(name) for effect in terms.effects for name in effect.slopes}
     used = {**columns, **slopes, **weights}
-    missing, index = missing_variables(terms, frame, used, tuple(slopes), requested)
+    text = text_problems(frame, used, terms.left, terms.right, tuple(slopes))
+    missing, index = missing_variables(frame, used, text, terms.effects, requested, lags=terms.uses_lags)
     functions = PanelFunctions(lambda: _required(index))
     values, incomplete = _values(terms, frame, columns, missing, functions)
     lagged = tuple(text for text in incomplete if uses_panel(terms.expressions[text]))
@@ -120,18 +122,27 @@ def evaluate_anew(terms: Terms, frame: PanelFrame, missing: str) -> Evaluated:
 
 
 def missing_variables(
-    terms: Terms, frame: PanelFrame, used: dict[str, pd.Series], numeric: tuple[str, ...], requested: Requested
+    frame: PanelFrame,
+    used: Mapping[str, pd.Series],
+    text: Mapping[str, DataError],
+    effects: Sequence[AbsorbedEffect],
+    requested: Requested,
+    *,
+    lags: bool = False,
 ) -> tuple[dict[str, BoolArray], PanelIndex | None]:
-    """Rows in which a variable is missing, and who and when the rows are, if nothing is wrong with the data."""
-    ids = {name: frame.codes(name) for effect in terms.effects for name in effect.factors}
+    """Rows in which a variable is missing, and who and when the rows are, if nothing is wrong with the data.
+
+    `text` are the columns `used` that hold text in place of numbers, `lags` whether distances in time count.
+    """
+    ids = {name: frame.codes(name) for effect in effects for name in effect.factors}
     return refuse_problems(
         frame,
         used,
-        text_problems(frame, used, terms.left, terms.right, numeric),
+        text,
         missing=requested.missing,
         roles={name: coded.codes < 0 for name, coded in ids.items() if not coded.complete},
-        ids=requested.ids or terms.uses_lags,
-        lags=terms.uses_lags,
+        ids=requested.ids or lags,
+        lags=lags,
         balanced=requested.balanced,
     )
 
@@ -156,31 +167,31 @@ def _values(
     incomplete: dict[str, BoolArray] = {}
     for text, value in values.values().items():
         for column in value.columns.values():
-            bad = missing_in(column) if value.kind == "categorical" else ~np.isfinite(_numeric(text, column))
+            array = None if value.kind == "categorical" else _numeric(text, column)
+            bad = missing_in(column) if array is None else ~np.isfinite(array)
             if np.ndim(bad) == 0 or not bad.any():
                 continue
-            if value.kind != "categorical":
-                _check_finite_where_columns_are(text, column, bad, terms, frame, missing, functions)
+            if array is not None:
+                _check_finite_where_columns_are(text, array, terms, frame, missing, functions)
             incomplete[text] = bad | incomplete[text] if text in incomplete else bad
     return values, incomplete
 
 
 def _check_finite_where_columns_are(
     text: str,
-    column: Any,
-    bad: BoolArray,
+    array: FloatArray,
     terms: Terms,
     frame: PanelFrame,
     missing: Mapping[str, BoolArray],
     functions: PanelFunctions,
 ) -> None:
     """Refuse infinities, and NaN in rows where neither a column is missing nor a lag looks out of the panel."""
-    array, expression = _numeric(text, column), terms.expressions[text]
+    expression = terms.expressions[text]
     if np.isinf(array).any():
         raise term_not_finite(frame, text, array, np.isinf(array))
-    allowed = missing_rows(expression, missing, functions, frame.n_rows)
-    if (bad & ~allowed).any() and not _may_be_missing(expression, terms.context):
-        raise term_not_finite(frame, text, array, bad & ~allowed)
+    unexplained = np.isnan(array) & ~missing_rows(expression, missing, functions, frame.n_rows)
+    if unexplained.any() and not _may_be_missing(expression, terms.context):
+        raise term_not_finite(frame, text, array, unexplained)
 
 
 def _may_be_missing(expression: Expression, context: Mapping[str, Any]) -> bool:

@@ -127,7 +127,6 @@ class DesignSpec:
         unknown = [name for name in self.columns if name not in frame.names]
         if unknown:
             raise unknown_names(unknown, frame.names, where="the model")
-        terms = Terms(self.model_spec, {}, self.expressions(), None, self.absorbed, self.columns, self.context)
         if self.model_spec is None:
             columns = {name: frame.column(name) for name in self.columns}
             found = check_finite(frame, columns, missing=missing, new=True) if frame.n_rows else {}
@@ -135,6 +134,7 @@ class DesignSpec:
             exog = numeric_matrix(columns, self.exog_names)[keep]
             controls = np.empty((len(exog), 0))
         else:
+            terms = Terms(self.model_spec, {}, self.expressions(), None, self.absorbed, self.columns, self.context)
             evaluated = evaluate_anew(terms, frame, missing)
             keep = complete_rows(evaluated.missing, evaluated.incomplete, frame.n_rows)
             matrix = evaluated.values.encode(keep).exog.values
