@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from gifepanel.inference.cluster_adjusted import Contrasts
-from gifepanel.inference.linear_covariance import LinearCovariance
-from gifepanel.inference.orthogonal import OrthogonalEstimate
-from gifepanel.projections.base import Certificate
-from gifepanel.projections.composite import EffectsAndControls
-from gifepanel.projections.crossfit import CrossFit
-from gifepanel.projections.system import Effect
-from gifepanel.projections.triangle import Triangle
-
 if TYPE_CHECKING:
+    from gifepanel.inference.cluster_adjusted import Contrasts
+    from gifepanel.inference.linear_covariance import LinearCovariance
+    from gifepanel.inference.orthogonal import OrthogonalEstimate
     from gifepanel.panel.matrices import PanelDesign
+    from gifepanel.projections.base import Certificate
+    from gifepanel.projections.composite import EffectsAndControls
+    from gifepanel.projections.crossfit import CrossFit
+    from gifepanel.projections.system import Effect
+    from gifepanel.projections.triangle import Triangle
 
 __all__ = ["CovarianceChoice", "CrossFittedFit", "LinearModel", "PartialledFit"]
 
