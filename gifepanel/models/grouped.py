@@ -32,6 +32,7 @@ from gifepanel.parallel import Progress
 from gifepanel.results.grouped import coefficient_names, grouped_results
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedFit, GroupedOptions, fit_grouped
+from gifepanel.tables.factor_summary import few_periods_for_groups
 
 if TYPE_CHECKING:
     from gifepanel.results.grouped import GroupedIFEResults
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["GroupedIFE"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-
-
-FEW_PERIODS = 10
 
 
 class GroupedIFE(FactorModel):
@@ -369,7 +367,7 @@ def _warn(results: GroupedIFEResults, grouped: GroupedFit, max_iter: int) -> Non
         warn_not_converged("Least squares with factors, groups given,", "Try other n_factors or n_groups.")
     if results.classify == "refined" and not done.settled:
         warn_not_converged("The refinement of the groups", 'classify="nearest"')
-    if results.n_groups > 1 and results.n_times < FEW_PERIODS:
+    if few_periods_for_groups(results):
         warnings.warn(
             SpecificationWarning(
                 f"The groups were found from {results.n_times} periods of each entity.",

@@ -10,7 +10,9 @@ from gifepanel.tables.blocks import Notes, Pairs, Table
 from gifepanel.tables.coefficients import counted, number, probability
 from gifepanel.tables.summary import ReportParts, joined, notes_on_few, notes_on_variances
 
-__all__ = ["factor_report_parts", "notes_on_edges"]
+__all__ = ["factor_report_parts", "few_periods_for_groups", "notes_on_edges"]
+
+_FEW_PERIODS = 10
 
 
 def factor_report_parts(res: Any) -> ReportParts:
@@ -107,10 +109,10 @@ def _notes(res: Any) -> list[str]:
     if res.selection is not None:
         notes.append(_note_on_selection(res.selection))
         notes += notes_on_edges(res.selection)
-    if res.n_times < 10 and getattr(res, "n_groups", 1) > 1:
+    if few_periods_for_groups(res):
         notes.append(
-            f"Groups are found from {res.n_times} periods of each entity: with fewer than 10, many entities may be in "
-            "another group than their own, and standard errors take the groups as known (see .membership)."
+            f"Groups are found from {res.n_times} periods of each entity: with fewer than {_FEW_PERIODS}, many "
+            "entities may be in another group than their own, and standard errors take the groups as known (see .membership)."
         )
     notes += res._group_notes()
     notes += _notes_on_inference(res)
@@ -148,6 +150,11 @@ def _note_on_selection(selection: Any) -> str:
         span = f"{selection.groups.index[0]} to {selection.groups.index[-1]}"
         chosen.append(f"the number of groups ({span}) by an information criterion")
     return f"Chosen from the data: {joined(chosen)} (see .selection); inference takes it as given."
+
+
+def few_periods_for_groups(res: Any) -> bool:
+    """Whether groups are found from so few periods that many entities are in another than their own."""
+    return bool(res.n_groups > 1 and res.n_times < _FEW_PERIODS)
 
 
 def notes_on_edges(selection: Any) -> list[str]:
