@@ -112,7 +112,8 @@ def _notes(res: Any) -> list[str]:
     if few_periods_for_groups(res):
         notes.append(
             f"Groups are found from {res.n_times} periods of each entity: with fewer than {_FEW_PERIODS}, many "
-            "entities may be in another group than their own, and standard errors take the groups as known (see .membership)."
+            "entities may be in another group than their own, and standard errors take the groups as known (see "
+            ".membership)."
         )
     notes += res._group_notes()
     notes += _notes_on_inference(res)
