@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from gifepanel.kernels.product import product_weights, profile_derivatives, smooth_minimum, solve_units
 from tests.kernels.problems import Units, units
 
-SEEDS = 3 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 12  # interpreted, a few show that it is the same code
+SEEDS = 4 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 12  # interpreted, a few show that it is the same code
 
 
 def value(b, v, h, kappa, alpha):
@@ -87,7 +87,7 @@ def test_every_unit_is_stationary(p, groups):
             else:
                 others = np.delete(np.linalg.norm(alpha - alpha[at[i]], axis=1), at[i])
                 assert np.linalg.norm(v - h @ beta[i]) <= kappa * others.prod() * (1 + 1e-9)
-    assert 0 < fused < 180 or SEEDS < 12
+    assert 0 < fused < 15 * SEEDS
 
 
 def test_one_centre_agrees_with_the_convex_step():
