@@ -68,9 +68,24 @@ class FactorEstimate:
         return int(self.factors.shape[1])
 
     @property
+    def observed(self) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+        """Cells (N, T) that are observed; None where all are."""
+        return None
+
+    @property
+    def nobs(self) -> int:
+        """Number of observed cells."""
+        return int(self.y.size)
+
+    @property
+    def wresid(self) -> Array:
+        """Residuals times the roots of the weights (N, T)."""
+        return self.resid
+
+    @property
     def ssr(self) -> float:
-        """Sum of squared residuals."""
-        return float(np.vdot(self.resid, self.resid))
+        """Sum of squared residuals, weighted where rows are."""
+        return float(np.vdot(self.wresid, self.wresid))
 
     @cached_property
     def df(self) -> DegreesOfFreedom:
@@ -132,6 +147,10 @@ class FactorEstimate:
         """M_Lambda y M_F (N, T)."""
         return project(self.y, self.space)
 
+    def project(self, cube: Array) -> Array:
+        """A panel (N, T) or (N, T, k) off factors, loadings and effects."""
+        return project(cube, self.space)
+
     @cached_property
     def triangle(self) -> Triangle:
         """Of z~ as columns (NT, q).
@@ -147,4 +166,4 @@ class FactorEstimate:
     @property
     def bread(self) -> Array:
         """W = z~'z~ / NT (q, q)."""
-        return self.triangle.gram / self.y.size
+        return self.triangle.gram / self.nobs

@@ -96,7 +96,7 @@ class CovarianceChoice:
     def __call__(self, estimate: FactorEstimate, names: Sequence[str]) -> CovarianceResult:
         out = factor_covariance(
             estimate.z_projected,
-            estimate.resid,
+            estimate.wresid,
             df_resid=estimate.df.residual,
             kind="nonrobust" if self.scale is not None else self.kind,  # type: ignore[arg-type]
             maxlags=self.maxlags,
@@ -237,7 +237,8 @@ def _cluster_codes(model: FactorData, way: Any, name: str) -> IntArray:
             )
     if codes.size and codes.min() == codes.max():
         raise one_level(f"({name})")
-    cube: IntArray = np.asarray(codes, dtype=np.int64)[index.order].reshape(index.n_entities, index.n_times)
+    cube: IntArray = np.zeros((index.n_entities, index.n_times), dtype=np.int64)
+    cube[index.entity_codes, index.time_codes] = codes
     return cube
 
 
@@ -251,7 +252,8 @@ def _labels(model: FactorData, way: Any) -> Any:
     values = np.asarray(way)
     shape = (design.index.n_entities, design.index.n_times)
     if design.index.source == "cubes" and values.shape in (shape, shape[:1]):
-        return np.broadcast_to(values if values.ndim == 2 else values[:, None], shape).ravel()
+        cells = np.broadcast_to(values if values.ndim == 2 else values[:, None], shape)
+        return cells[design.index.entity_codes, design.index.time_codes]
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if values.shape == (design.esample.size,):
         return values[design.esample]

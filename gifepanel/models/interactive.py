@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from gifepanel.models.base import FactorModel
+from gifepanel.models.cell_fits import fit_one_group_on_cells
 from gifepanel.models.checks import (
     check_count,
     check_counts_fit,
@@ -242,24 +243,29 @@ class InteractiveFE(FactorModel):
         rng = np.random.default_rng(check_seed(random_state))
 
         # estimate
-        data = prepare(
-            self._y,
-            self._x,
-            entity_effects=self.entity_effects,
-            time_effects=self.time_effects,
-            standardize=True,
-        )
-        slopes, fit = fit_one_group(data, self.n_factors, n_starts, rng, tol=tol, max_iter=max_iter)
-        scale = slope_scale(data.scale, slopes)
-        estimate = estimate_from_fit(self, fit, slopes, scale)
+        if self._on_cells:
+            model, estimate, fit, scale = fit_one_group_on_cells(self, n_starts, rng, tol=tol, max_iter=max_iter)
+            if model is not self:  # entities were set aside
+                covariance = read_covariance(model, cov_type, cov_kwds, ssc, use_t)
+        else:
+            data = prepare(
+                self._y,
+                self._x,
+                entity_effects=self.entity_effects,
+                time_effects=self.time_effects,
+                standardize=True,
+            )
+            slopes, fit = fit_one_group(data, self.n_factors, n_starts, rng, tol=tol, max_iter=max_iter)
+            scale = slope_scale(data.scale, slopes)
+            model, estimate = self, estimate_from_fit(self, fit, slopes, scale)
 
         # inference
-        inference = infer(self, estimate, self._names, bias, covariance)
+        inference = infer(model, estimate, model._names, bias, covariance)
 
         # results
         if not fit.converged:
             warn_not_converged("Least squares with factors", f"max_iter={10 * max_iter}")
-        results = interactive_results(self, inference, fit, scale=scale)
+        results = interactive_results(model, inference, fit, scale=scale)
         results._results._fit_call = called("fit", arguments, InteractiveFE.fit.__kwdefaults__)
         return results
 

@@ -354,23 +354,29 @@ class PanelIndex:
         -------
         (N, T) or (N, T, p) float64, C-ordered
 
-        Raises
-        ------
-        DataError
-            The panel is not balanced; the message names entities with their missing periods and how to
-            balance.
         """
-        self.require_balance()
         array = np.asarray(values, dtype=np.float64)
         shape = (self.n_entities, self.n_times, *array.shape[1:])
-        return np.ascontiguousarray(array[self.order].reshape(shape))
+        if self.is_balanced:
+            return np.ascontiguousarray(array[self.order].reshape(shape))
+        out = np.zeros(shape)
+        out[self.entity_codes, self.time_codes] = array
+        return out
 
     def from_cube(self, cube: npt.ArrayLike) -> FloatArray:
         """Bring a cube (N, T) or (N, T, p) back to rows (n,) or (n, p) in the caller's order."""
-        self.require_balance()
         array = np.asarray(cube, dtype=np.float64)
+        if not self.is_balanced:
+            return np.ascontiguousarray(array[self.entity_codes, self.time_codes])
         out = np.empty((self.nobs, *array.shape[2:]))
         out[self.order] = array.reshape(out.shape)
+        return out
+
+    @cached_property
+    def observed(self) -> BoolArray:
+        """Which entity has which time (N, T)."""
+        out = np.zeros((self.n_entities, self.n_times), dtype=bool)
+        out[self.entity_codes, self.time_codes] = True
         return out
 
     def missing_times(self, entity: int) -> pd.Index:

@@ -12,7 +12,6 @@ import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.panel.absorbed import AbsorbedEffect
-from gifepanel.panel.balance import unbalanced_error
 from gifepanel.panel.effect_codes import EffectCodes, effect_labels
 from gifepanel.panel.frames import PanelFrame, read_frame
 from gifepanel.panel.index import Codes, PanelIndex, sort_codes
@@ -242,18 +241,7 @@ class PanelDesign:
         return out
 
     def cubes(self) -> tuple[FloatArray, FloatArray]:
-        """Outcome (N, T) and regressors (N, T, p).
-
-        Raises
-        ------
-        DataError
-            The panel is unbalanced.
-        """
-        if not self.index.is_balanced and self.n_dropped:
-            lost = ", ".join(f"{name} in {count}" for name, count in self.dropped_by.items())
-            note = f"{self.n_dropped} rows were dropped for missing values or lags ({lost})"
-            columns = [name for name in self.dropped_by if name not in self.lagged_terms]
-            raise unbalanced_error(self.index, note=note, incomplete=columns, before=self.index_before_lags)
+        """Outcome (N, T) and regressors (N, T, p), zero where nothing is observed."""
         return self.index.to_cube(self.endog), self.index.to_cube(self.exog)
 
     def codes_of(self, data: Any, name: str, where: str = "the option") -> tuple[IntArray, pd.Index]:

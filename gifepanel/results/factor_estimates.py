@@ -53,8 +53,8 @@ class FactorEstimates(FitMeasures):
 
     @cached_property
     def nobs(self) -> float:
-        """Number of observations n = NT."""
-        return float(self.n_entities * self.n_times)
+        """Number of observations n."""
+        return float(self._estimate.nobs)
 
     @cached_property
     def params_uncorrected(self) -> pd.Series:

@@ -1,0 +1,83 @@
+"""Fits on observed cells: entities without a minimum are set aside, and the model that is left is fitted."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gifepanel.exceptions import SpecificationWarning, caller_level
+from gifepanel.inference.cell_estimate import CellEstimate
+from gifepanel.models.cell_estimation import cell_estimate, cells_of_model
+from gifepanel.panel.text import first_of
+from gifepanel.solvers.cell_interactive import CellMinimum, fit_cells_multistart, runaway_units
+from gifepanel.solvers.interactive import SlopeMap
+
+if TYPE_CHECKING:
+    from gifepanel.models.base import FactorModel
+
+__all__ = ["CellOutcome", "fit_one_group_on_cells", "without_runaways"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+_SET_ASIDE = 5
+
+
+class CellOutcome:
+    """What results ask of a fit: whether and how it converged, and the minima found."""
+
+    def __init__(self, found: CellMinimum) -> None:
+        self.converged, self.n_iter = found.fit.converged, found.fit.n_iter
+        self.minima, self.lower = found.minima, found.lower
+
+
+def fit_one_group_on_cells(
+    model: FactorModel, n_starts: int, rng: np.random.Generator, *, tol: float, max_iter: int
+) -> tuple[FactorModel, CellEstimate, Any, Array]:
+    """Least squares with one slope vector.
+
+    Returns
+    -------
+    model : FactorModel
+        Without the entities that were set aside.
+    estimate : CellEstimate
+    fit : CellOutcome
+    scale : ndarray, shape (q,)
+        Of the slopes of `fit`.
+    """
+    for _ in range(_SET_ASIDE):
+        cells = cells_of_model(model, standardize=True)
+        slopes = SlopeMap(np.zeros(cells.shape[0], dtype=np.int64), np.arange(cells.n_regressors)[None])
+        found = fit_cells_multistart(
+            cells, slopes, model.n_factors, n_starts, rng, tol=max(tol, 1e-9), max_iter=min(max_iter, 100)
+        )
+        smaller = without_runaways(model, runaway_units(found.fit))
+        if smaller is None:
+            break
+        model = smaller
+    estimate = cell_estimate(model, cells, slopes, found.fit, cells.scale)
+    return model, estimate, CellOutcome(found), cells.scale
+
+
+def without_runaways(model: FactorModel, runaway: np.ndarray[Any, np.dtype[np.bool_]]) -> FactorModel | None:
+    """The model without entities whose loadings grow without bound, said in a warning; None where there are none."""
+    if not runaway.any() or runaway.mean() > 0.2:
+        return None
+    index = model.design.index
+    names = tuple(index.entities[runaway])
+    counts = index.counts[runaway]
+    warnings.warn(
+        SpecificationWarning(
+            f"{len(names)} {'entity was' if len(names) == 1 else 'entities were'} set aside: {first_of(names)} "
+            f"({first_of(counts)} periods).",
+            "Least squares has no minimum with them: their loadings grow without bound, since so few periods are "
+            f"fitted ever better by {model.n_factors} factors.",
+            f"n_factors={max(0, model.n_factors - 1)}",
+        ),
+        stacklevel=caller_level(),
+    )
+    smaller = copy.copy(model)
+    smaller._take_core(model.n_factors, (*model._pruned.set_aside, *names), warn=False)
+    smaller._initialise(smaller._own_exog())
+    return smaller
