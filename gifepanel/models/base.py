@@ -33,12 +33,13 @@ from gifepanel.models.known_parts import KnownParts, known_parts
 from gifepanel.models.pruning import Pruned, largest_with_core, pruned_design
 from gifepanel.models.reading import positions, read_design
 from gifepanel.page.source import called
+from gifepanel.panel.balance import completeness
 from gifepanel.panel.design import design_from_formula
 from gifepanel.panel.matrices import PanelDesign
 from gifepanel.parallel import Progress
 from gifepanel.projections.base import column_norms
 from gifepanel.projections.triangle import constant_column
-from gifepanel.results.inputs import Sample
+from gifepanel.results.inputs import Pruned, Sample
 from gifepanel.results.selection import Selection
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedOptions
@@ -356,6 +357,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     def sample(self) -> Sample:
         """Names and counts that a report needs, without the data."""
         design = self.design
+        cells, pruned = completeness(design.index), getattr(self, "_pruned", Pruned())
         return Sample(
             design.endog_name,
             design.absorbed,
@@ -367,6 +369,13 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             self.dropped,
             design.n_dropped,
             dict(design.dropped_by),
+            cells.n_observed,
+            cells.n_cells,
+            cells.shortest,
+            cells.longest,
+            pruned.entities,
+            pruned.times,
+            pruned.n_rows,
         )
 
     def __getstate__(self) -> dict[str, Any]:

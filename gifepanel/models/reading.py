@@ -12,7 +12,7 @@ import pandas as pd
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.models.checks import near
 from gifepanel.panel.absorbed import parse_absorbed
-from gifepanel.panel.cubes import design_from_arrays
+from gifepanel.panel.cubes import design_from_arrays, float_array
 from gifepanel.panel.design_of_frames import design_from_frames
 from gifepanel.panel.effect_codes import EffectCodes
 from gifepanel.panel.matrices import PanelDesign
@@ -79,7 +79,7 @@ def read_design(
 
 def _numbers(name: str, values: Any) -> Array:
     try:
-        return np.asarray(values, dtype=np.float64)
+        return float_array(values)
     except (TypeError, ValueError):
         raise DataError(
             f"{name} is a {type(values).__name__} that doesn't hold numbers in a regular shape.",

@@ -17,7 +17,7 @@ from gifepanel.panel.matrices import PanelDesign, common_columns
 from gifepanel.panel.names import reserved
 from gifepanel.panel.sample import choose_rows
 
-__all__ = ["design_from_arrays"]
+__all__ = ["design_from_arrays", "float_array"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -46,7 +46,7 @@ def design_from_arrays(
         Labels; 0, 1, ... by default.  Rows stay in the order of the arrays, whatever the order of the labels.
     common : str or sequence of str
     missing : {"drop", "raise"}
-        Cells with NaN are dropped, which leaves the panel unbalanced.
+        Cells in which something is missing, NaN or masked, are holes; or they are refused.
 
     Returns
     -------
@@ -80,7 +80,17 @@ def design_from_arrays(
         slopes={},
         weights={},
         common=common_columns(common, names),
+        axes=labels,
     )
+
+
+def float_array(values: Any) -> FloatArray:
+    """Values as float64, NaN where they are masked or missing."""
+    if np.ma.isMaskedArray(values):
+        return np.asarray(values.astype(np.float64).filled(np.nan))
+    if isinstance(values, (pd.DataFrame, pd.Series)):
+        return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    return np.asarray(values, dtype=np.float64)
 
 
 def _names(endog_name: str, exog_names: Sequence[str] | None, p: int) -> tuple[str, ...]:
@@ -102,8 +112,8 @@ def _labels(given: Iterable[Any] | None, size: int, what: str) -> pd.Index:
 
 def _cubes(y: npt.ArrayLike, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     try:
-        outcome = np.array(y, dtype=np.float64, order="C")
-        regressors = np.array(x, dtype=np.float64, order="C")
+        outcome = np.array(float_array(y), order="C")
+        regressors = np.array(float_array(x), order="C")
     except (TypeError, ValueError) as error:
         raise DataError(f"the arrays are not numbers: {error}", "y (N, T) and x (N, T, p) are needed", None) from None
     if regressors.ndim == 2 and outcome.ndim == 2:

@@ -53,8 +53,8 @@ class FactorEstimates(FitMeasures):
 
     @cached_property
     def nobs(self) -> float:
-        """Number of observations n."""
-        return float(self._estimate.nobs)
+        """Number of observations: cells of the panel that are observed."""
+        return float(self.sample.n_observed)
 
     @cached_property
     def params_uncorrected(self) -> pd.Series:
@@ -88,9 +88,20 @@ class FactorEstimates(FitMeasures):
     @cached_property
     def factor_shares(self) -> pd.Series:
         """Share of the variance of y less slopes and additive effects that each factor takes up."""
-        lengths = (self._estimate.loadings**2).sum(axis=0) * self._estimate.shape[1]
-        total = lengths.sum() + self._estimate.ssr
+        estimate, observed = self._estimate, self._observed
+        if observed is None:
+            lengths = (estimate.loadings**2).sum(axis=0) * estimate.shape[1]
+        else:  # of observed cells, where factors are not orthogonal: what they explain together, in these proportions
+            lengths = np.einsum("ir,it,tr->r", estimate.loadings**2, observed, estimate.factors**2)
+            together = (estimate.loadings @ estimate.factors.T)[observed]
+            lengths *= (together @ together) / (lengths.sum() or 1.0)
+        total = lengths.sum() + estimate.ssr
         return pd.Series(lengths / total, index=self._factor_names)
+
+    @property
+    def _observed(self) -> Any:
+        """Which cells are observed, (N, T) bool; None where all are."""
+        return self.model.design.index.observed
 
     @cached_property
     def entity_effects(self) -> pd.Series:

@@ -198,7 +198,7 @@ class GroupedIFEResults(FactorResults):
         rows = np.arange(len(own))
         columns: dict[str, Any] = {"group": own + 1}
         for k in range(self.n_groups):
-            columns[f"distance_{k + 1}"] = np.sqrt(np.maximum(ssr[:, k], 0.0) / self.n_times)
+            columns[f"distance_{k + 1}"] = np.sqrt(np.maximum(ssr[:, k], 0.0) / self.model.design.index.counts)
         if self.n_groups > 1:
             variance = float(ssr[rows, own].sum() / self.df_resid)
             worse = excess(ssr, own, variance)

@@ -26,6 +26,8 @@ class FitMeasures:
         def n_factors(self) -> int: ...
         @property
         def nobs(self) -> float: ...
+        @property
+        def _observed(self) -> Any: ...
 
         df_resid: float
         k_constant: int
@@ -41,7 +43,8 @@ class FitMeasures:
     @cached_property
     def centered_tss(self) -> float:
         """Sum of squares of the outcome about its mean."""
-        return float(((self._estimate.y - self._estimate.y.mean()) ** 2).sum())
+        y = self._estimate.y if self._observed is None else self._estimate.y[self._observed]
+        return float(((y - y.mean()) ** 2).sum())
 
     @cached_property
     def uncentered_tss(self) -> float:

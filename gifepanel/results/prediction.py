@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 
 from gifepanel.exceptions import DataError
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.panel.cubes import float_array
 from gifepanel.results.new_data import matrix_of
 
 if TYPE_CHECKING:
@@ -93,13 +94,33 @@ def predict(
 
 
 def _array_rows(design: PanelDesign, data: Array) -> tuple[Any, PanelIndex | None, pd.Index, Any]:
-    """The same of arrays: (N, T, p) in the order of the sample's entities and periods, or rows (m, p) without ids."""
-    index = design.index
-    if data.ndim == 3 and data.shape == (index.n_entities, index.n_times, len(design.exog_names)):
-        labels = index.frame_index()
-        return index.from_cube(data), index, labels, np.ones(len(labels), dtype=bool)
+    """The same of arrays: (N, T, p), of every cell whether it is observed or not, or rows (m, p) without ids.
+
+    The order of cells is that of the arrays the model was made from, or of the sample's entities and periods.
+    """
+    index, p = design.index, len(design.exog_names)
+    cube = data[:, :, None] if data.ndim == 2 and p == 1 != data.shape[1] else data
+    for axes in (design.axes, (index.entities, index.times)):
+        if axes is not None and cube.shape == (len(axes[0]), len(axes[1]), p):
+            return _cells(index, float_array(cube), axes, as_rows=design.axes is None and index.is_balanced)
     rows = matrix_of(data, design.exog_names)
     return rows, None, pd.RangeIndex(len(rows)), np.ones(len(rows), dtype=bool)
+
+
+def _cells(
+    index: PanelIndex, cube: Array, axes: tuple[pd.Index, pd.Index], *, as_rows: bool
+) -> tuple[Any, PanelIndex | None, pd.Index, Any]:
+    """Rows of a cube whose axes have these labels; those that are not in the sample can't be predicted."""
+    if as_rows:
+        labels = index.frame_index()
+        return index.from_cube(cube), index, labels, np.ones(len(labels), dtype=bool)
+    n, t = cube.shape[:2]
+    entity = np.repeat(index.entities.get_indexer(axes[0]).astype(np.int64), t)
+    time = np.tile(index.times.get_indexer(axes[1]).astype(np.int64), n)
+    keep = (entity >= 0) & (time >= 0)
+    cells = replace(index, entity_codes=entity[keep], time_codes=time[keep], order=np.arange(int(keep.sum())))
+    labels = pd.MultiIndex.from_product(axes, names=[index.entity_name, index.time_name])
+    return cube.reshape(n * t, -1)[keep], cells, labels, keep
 
 
 def _rows(design: PanelDesign, data: Any) -> tuple[Any, PanelIndex | None, pd.Index, Any]:
@@ -122,7 +143,9 @@ def _labelled(values: Any, data: Any, keep: Any, rows: pd.Index) -> pd.Series:
         return pd.Series(values, index=rows, name="predicted")
     out = np.full(len(keep), np.nan)
     out[keep] = values
-    labels = data.index if isinstance(data, pd.DataFrame) else (rows if keep.all() else pd.RangeIndex(len(keep)))
+    labels = (
+        data.index if isinstance(data, pd.DataFrame) else rows if len(rows) == len(keep) else pd.RangeIndex(len(keep))
+    )
     return pd.Series(out, index=labels, name="predicted")
 
 
