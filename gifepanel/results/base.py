@@ -27,6 +27,7 @@ from gifepanel.results.selection import Selection
 from gifepanel.results.shared_methods import ReportedResults
 from gifepanel.statsmodels_bridge.inherited import populate_wrapper
 from gifepanel.statsmodels_bridge.refused import RefusedMethods
+from gifepanel.tables.factor_summary import observed_share
 
 if TYPE_CHECKING:
     from gifepanel.panel.matrices import PanelDesign
@@ -376,6 +377,8 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimat
             "Entities": lambda res: f"{res.n_entities}",
             "Periods": lambda res: f"{res.n_times}",
         }
+        if self.sample.has_holes:
+            infos["Cells observed"] = lambda res: observed_share(res.sample)
         if self.n_groups > 1:
             infos["Groups"] = lambda res: f"{res.n_groups}"
         infos["Factors"] = lambda res: f"{res.n_factors}"

@@ -10,7 +10,14 @@ from gifepanel.tables.blocks import Notes, Pairs, Table
 from gifepanel.tables.coefficients import counted, number, probability
 from gifepanel.tables.summary import ReportParts, joined, notes_on_few, notes_on_variances
 
-__all__ = ["factor_report_parts", "few_periods_for_groups", "notes_on_edges"]
+__all__ = [
+    "factor_report_parts",
+    "few_periods_for_groups",
+    "notes_on_edges",
+    "observed_share",
+    "periods_of_each",
+    "pruned_words",
+]
 
 _FEW_PERIODS = 10
 
@@ -38,6 +45,7 @@ def _information(res: Any) -> Pairs:
         ("Observations", f"{int(res.nobs)}"),
         (f"Entities ({sample.entity_name})", f"{res.n_entities}"),
         (f"Periods ({sample.time_name})", f"{res.n_times}"),
+        *([("Cells observed", observed_share(sample)), ("Periods by entity", periods_of_each(res))] * sample.has_holes),
         ("Df residuals", f"{int(res.df_resid)}"),
         ("R-squared", f"{res.rsquared:.4f}"),
         ("R-squared within", f"{res.rsquared_within:.4f}"),
@@ -56,6 +64,17 @@ def _chosen_from(selection: Any, what: str) -> str:
         return ""
     rule = f", by {selection.rule.upper()}" if what == "factors" and selection is not None else ""
     return f" (of {table.index[0]} to {table.index[-1]}{rule})"
+
+
+def observed_share(sample: Any) -> str:
+    """ "71.4%" of the cells."""
+    return f"{100 * sample.n_observed / sample.n_cells:.1f}%"
+
+
+def periods_of_each(res: Any) -> str:
+    """ "30", or "8 to 30" where entities differ."""
+    shortest, longest = res.sample.shortest[1], res.sample.longest[1]
+    return f"{longest}" if shortest == longest else f"{shortest} to {longest}"
 
 
 def covariance_words(res: Any) -> str:
@@ -111,8 +130,8 @@ def _notes(res: Any) -> list[str]:
         notes += notes_on_edges(res.selection)
     if few_periods_for_groups(res):
         notes.append(
-            f"Groups are found from {res.n_times} periods of each entity: with fewer than {_FEW_PERIODS}, many "
-            "entities may be in another group than their own, and standard errors take the groups as known (see "
+            f"Groups are found from {periods_of_each(res)} periods of each entity: with fewer than {_FEW_PERIODS}, "
+            "many entities may be in another group than their own, and standard errors take the groups as known (see "
             ".membership)."
         )
     notes += res._group_notes()
@@ -155,7 +174,7 @@ def _note_on_selection(selection: Any) -> str:
 
 def few_periods_for_groups(res: Any) -> bool:
     """Whether groups are found from so few periods that many entities are in another than their own."""
-    return bool(res.n_groups > 1 and res.n_times < _FEW_PERIODS)
+    return bool(res.n_groups > 1 and res.nobs < _FEW_PERIODS * res.n_entities)
 
 
 def notes_on_edges(selection: Any) -> list[str]:
@@ -193,4 +212,50 @@ def _notes_on_sample(res: Any) -> list[str]:
     if sample.n_incomplete:
         lost = ", ".join(f"{name} in {count}" for name, count in sample.incomplete.items())
         notes.append(f"{counted(sample.n_incomplete, 'row')} left out for missing values or lags: {lost}.")
+    if sample.has_holes:
+        notes.append(_note_on_holes(sample))
+    if sample.n_pruned:
+        rows = f"{sample.n_pruned} row{'s' * (sample.n_pruned > 1)}"
+        notes.append(
+            "Left out, since factors and effects fit them exactly whatever the slopes are: "
+            f"{pruned_words(sample)}, {rows}."
+        )
     return notes
+
+
+def _note_on_holes(sample: Any) -> str:
+    """How many cells are observed, and who has the fewest and the most."""
+    note = (
+        f"{sample.n_observed} of {sample.n_cells} cells are observed ({observed_share(sample)} of {sample.n_entities} "
+        f"entities x {sample.n_times} periods); "
+    )
+    (shortest, fewest), (longest, most) = sample.shortest, sample.longest
+    if fewest == most:
+        return f"{note}every entity has {most} periods."
+    return (
+        f"{note}the shortest entity, {_label(shortest)}, has {_periods(fewest)}, the longest, "
+        f"{_label(longest)}, {most}."
+    )
+
+
+def _periods(n: int) -> str:
+    return f"{n} period" if n == 1 else f"{n} periods"
+
+
+def pruned_words(sample: Any, limit: int = 5) -> str:
+    """Entities and periods that were left out: how many, and the first of them by name."""
+    parts = []
+    for labels, one, several in (
+        (sample.pruned_entities, "entity", "entities"),
+        (sample.pruned_times, "period", "periods"),
+    ):
+        if labels:
+            more = f" and {len(labels) - limit} more" if len(labels) > limit else ""
+            named = ", ".join(_label(label) for label in labels[:limit])
+            parts.append(f"{len(labels)} {one if len(labels) == 1 else several} ({named}{more})")
+    return joined(parts)
+
+
+def _label(label: Any) -> str:
+    """A label, dates without a time of day."""
+    return str(label).removesuffix(" 00:00:00")
