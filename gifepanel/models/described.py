@@ -73,10 +73,10 @@ class DescribedFactorModel(DescribedModel):
         index = model.design.index
         factors, groups = getattr(model, "_candidates", None) or (model.n_factors, model.n_groups)
         panel = f"{index.n_entities} entities ({index.entity_name}) x {index.n_times} periods ({index.time_name})"
-        if not index.is_balanced:
-            panel += f", {100 * index.nobs / (index.n_entities * index.n_times):.1f}% of the cells observed"
+        share = 100 * index.nobs / (index.n_entities * index.n_times)
         facts = [
             ("Panel", panel),
+            *([] if index.is_balanced else [("Cells observed", f"{share:.1f}%")]),
             ("Absorbed", ", ".join(model.design.absorbed) or "none"),
             ("Factors", _count_words(factors)),
         ]
