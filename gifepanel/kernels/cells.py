@@ -22,6 +22,7 @@ __all__ = [
     "off_units",
     "truncated_cg",
     "unit_moments",
+    "unit_scores",
 ]
 
 
@@ -294,6 +295,16 @@ def unit_moments(data, state, a):
                     s -= qx[c, j] * qx[c, k]
                 a[i, j, k] = s
                 a[i, k, j] = s
+
+
+@jit
+def unit_scores(data, e, xe, ee):
+    """X_i'e_i (N, p) and e_i'e_i (N,) of every entity."""
+    for i in range(data.ptr.shape[0] - 1):
+        lo, hi = data.ptr[i], data.ptr[i + 1]
+        ee[i] = _dot(e[lo:hi], e[lo:hi])
+        for j in range(data.x.shape[0]):
+            xe[i, j] = _dot(data.x[j, lo:hi], e[lo:hi])
 
 
 @jit

@@ -30,7 +30,7 @@ from gifepanel.models.described import DescribedFactorModel
 from gifepanel.models.factor_likelihood import FactorLikelihood
 from gifepanel.models.foreign import refuse_model_words
 from gifepanel.models.known_parts import KnownParts, known_parts
-from gifepanel.models.pruning import Pruned, largest_with_core, pruned_design
+from gifepanel.models.pruning import largest_with_core, pruned_design
 from gifepanel.models.reading import positions, read_design
 from gifepanel.page.source import called
 from gifepanel.panel.balance import completeness

@@ -14,7 +14,15 @@ from gifepanel.solvers.cell_descent import CellFit, descend_cells, gauged, state
 from gifepanel.solvers.cells import Cells, cells_of
 from gifepanel.solvers.interactive import SlopeMap
 
-__all__ = ["additive_space", "cell_estimate", "cells_of_model", "estimate_at_slopes", "observed_cells", "signs"]
+__all__ = [
+    "additive_space",
+    "cell_estimate",
+    "cells_of_model",
+    "estimate_at_slopes",
+    "observed_cells",
+    "signs",
+    "slope_scale",
+]
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 _TOL = 1e-12
@@ -102,6 +110,13 @@ def signs(loadings: Array) -> Array:
     total = loadings.sum(axis=0)
     level = np.abs(total) > 1e-8 * np.abs(loadings).sum(axis=0)
     return np.where(np.where(level, total, (loadings**3).sum(axis=0)) < 0, -1.0, 1.0)
+
+
+def slope_scale(scale: Array, slopes: SlopeMap) -> Array:
+    """The standardisation of every free parameter: theta of the data is theta of the solver over it."""
+    out = np.empty(slopes.size)
+    out[slopes.slots] = scale
+    return out
 
 
 def estimate_at_slopes(model: CellFactorData, estimate: CellEstimate, params: Array) -> CellEstimate:

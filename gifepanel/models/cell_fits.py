@@ -10,15 +10,17 @@ import numpy as np
 
 from gifepanel.exceptions import SpecificationWarning, caller_level
 from gifepanel.inference.cell_estimate import CellEstimate
-from gifepanel.models.cell_estimation import cell_estimate, cells_of_model
+from gifepanel.models.cell_estimation import cell_estimate, cells_of_model, slope_scale
 from gifepanel.panel.text import first_of
 from gifepanel.solvers.cell_interactive import CellMinimum, fit_cells_multistart, runaway_units
+from gifepanel.solvers.grouped_cells import GroupedCellFit, fit_grouped_cells
 from gifepanel.solvers.interactive import SlopeMap
+from gifepanel.solvers.penalized import GroupedOptions
 
 if TYPE_CHECKING:
     from gifepanel.models.base import FactorModel
 
-__all__ = ["CellOutcome", "fit_one_group_on_cells", "without_runaways"]
+__all__ = ["CellOutcome", "fit_grouped_on_cells", "fit_one_group_on_cells", "without_runaways"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _SET_ASIDE = 5
@@ -58,6 +60,22 @@ def fit_one_group_on_cells(
         model = smaller
     estimate = cell_estimate(model, cells, slopes, found.fit, cells.scale)
     return model, estimate, CellOutcome(found), cells.scale
+
+
+def fit_grouped_on_cells(
+    model: FactorModel, options: GroupedOptions
+) -> tuple[FactorModel, CellEstimate, GroupedCellFit, Array]:
+    """The grouped model; returns as :func:`fit_one_group_on_cells`."""
+    for _ in range(_SET_ASIDE):
+        cells = cells_of_model(model, standardize=options.standardize)
+        grouped, scaled = fit_grouped_cells(cells, model.n_groups, model.n_factors, options)
+        done = grouped.classification
+        smaller = without_runaways(model, runaway_units(done.fit))
+        if smaller is None:
+            break
+        model = smaller
+    scale = slope_scale(grouped.scale, done.slopes)
+    return model, cell_estimate(model, scaled, done.slopes, done.fit, scale), grouped, scale
 
 
 def without_runaways(model: FactorModel, runaway: np.ndarray[Any, np.dtype[np.bool_]]) -> FactorModel | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.models.cell_estimation import estimate_at_slopes, signs
+from gifepanel.models.cell_estimation import estimate_at_slopes, signs, slope_scale
 from gifepanel.models.checks import warn_not_converged
 from gifepanel.models.read_data import FactorData
 from gifepanel.solvers.arrays import prepare
@@ -19,13 +19,6 @@ __all__ = ["estimate_at", "estimate_from_fit", "polished", "slope_scale"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _CLOSE = 1e-3  # share of a regressor's variation that others don't span
 _STEPS = 500
-
-
-def slope_scale(scale: Array, slopes: SlopeMap) -> Array:
-    """The standardisation of every free parameter: theta of the data is theta of the solver over it."""
-    out = np.empty(slopes.size)
-    out[slopes.slots] = scale
-    return out
 
 
 def estimate_from_fit(model: FactorData, fit: InteractiveFit, slopes: SlopeMap, scale: Array) -> FactorEstimate:

@@ -10,6 +10,7 @@ import numpy as np
 
 from gifepanel.exceptions import SpecificationError, SpecificationWarning
 from gifepanel.models.base import FactorModel
+from gifepanel.models.cell_fits import fit_grouped_on_cells
 from gifepanel.models.checks import (
     check_choice,
     check_count,
@@ -187,7 +188,8 @@ class GroupedIFE(FactorModel):
 
     def _check_counts(self) -> None:
         check_counts_fit(self.design, self.n_groups, self.n_factors, self.entity_effects, self.time_effects)
-        check_unit_periods(self.design, len(self._names), self.n_factors, self.entity_effects)
+        if not self._on_cells:
+            check_unit_periods(self.design, len(self._names), self.n_factors, self.entity_effects)
 
     @property
     def _n_slopes(self) -> int:
@@ -320,23 +322,28 @@ class GroupedIFE(FactorModel):
         )
 
         # estimate
-        data = prepare(
-            self._y,
-            self._x,
-            entity_effects=self.entity_effects,
-            time_effects=self.time_effects,
-            standardize=kappa is None,
-        )
-        grouped = fit_grouped(data, self.n_groups, self.n_factors, options)
-        slopes, fit = grouped.classification.slopes, grouped.classification.fit
-        scale = slope_scale(grouped.scale, slopes)
-        estimate = estimate_from_fit(self, fit, slopes, scale)
+        if self._on_cells:
+            model, estimate, grouped, scale = fit_grouped_on_cells(self, options)
+            if model is not self:  # entities were set aside
+                covariance = read_covariance(model, cov_type, cov_kwds, ssc, use_t)
+        else:
+            data = prepare(
+                self._y,
+                self._x,
+                entity_effects=self.entity_effects,
+                time_effects=self.time_effects,
+                standardize=kappa is None,
+            )
+            grouped = fit_grouped(data, self.n_groups, self.n_factors, options)
+            slopes, fit = grouped.classification.slopes, grouped.classification.fit
+            scale = slope_scale(grouped.scale, slopes)
+            model, estimate = self, estimate_from_fit(self, fit, slopes, scale)
 
         # inference
-        inference = infer(self, estimate, coefficient_names(self, slopes.slots), bias, covariance)
+        inference = infer(model, estimate, coefficient_names(model, estimate.slots), bias, covariance)
 
         # results
-        results = grouped_results(self, inference, grouped, scale=scale, classify=classify, metric=metric)
+        results = grouped_results(model, inference, grouped, scale=scale, classify=classify, metric=metric)
         results._results._fit_call = called("fit", arguments, GroupedIFE.fit.__kwdefaults__)
         _warn(results, grouped, max_iter)
         return results

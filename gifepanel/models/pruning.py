@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,31 +11,12 @@ import numpy as np
 from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning, caller_level
 from gifepanel.panel.matrices import PanelDesign
 from gifepanel.panel.text import first_of
+from gifepanel.results.inputs import Pruned
 from gifepanel.solvers.cells import core
 
-__all__ = ["Pruned", "largest_with_core", "pruned_design", "warn_of_pieces"]
+__all__ = ["largest_with_core", "pruned_design", "warn_of_pieces"]
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
-
-
-@dataclass(frozen=True)
-class Pruned:
-    """What was left out since it is fitted exactly, or since least squares has no minimum with it.
-
-    Attributes
-    ----------
-    entities, times : tuple
-        Labels of those with too few cells.
-    n_rows : int
-        Rows of these.
-    set_aside : tuple
-        Entities whose loadings would grow without bound.
-    """
-
-    entities: tuple[Any, ...] = ()
-    times: tuple[Any, ...] = ()
-    n_rows: int = 0
-    set_aside: tuple[Any, ...] = ()
 
 
 def pruned_design(
@@ -68,13 +49,10 @@ def pruned_design(
     if kept.all():
         return design, Pruned()
     rows = kept[index.entity_codes, index.time_codes]
-    gone = index.observed & ~kept
-    entities = gone.any(axis=1) & ~kept.any(axis=1)
-    if aside is not None:
-        entities &= ~aside
-    times = gone.any(axis=0) & ~kept.any(axis=0)
-    found = Pruned(tuple(index.entities[entities]), tuple(index.times[times]), int((~rows).sum()), set_aside)
-    return (design if rows.all() else design.take(rows)), found
+    smaller = design if rows.all() else design.take(rows)
+    left_out = Pruned.between(index, smaller.index)
+    entities = tuple(name for name in left_out.entities if name not in set(set_aside))
+    return smaller, replace(left_out, entities=entities, set_aside=set_aside)
 
 
 def largest_with_core(observed: BoolArray, n_known: int, n_period: int, limit: int, share: float = 0.0) -> int:

@@ -31,11 +31,14 @@ class Pruned:
         Labels.
     n_rows : int
         Rows, those of entities and periods that stay among them.
+    set_aside : tuple
+        Entities left out since their loadings would grow without bound.
     """
 
     entities: tuple[Any, ...] = ()
     times: tuple[Any, ...] = ()
     n_rows: int = 0
+    set_aside: tuple[Any, ...] = ()
 
     @classmethod
     def between(cls, before: PanelIndex, after: PanelIndex) -> Pruned:

@@ -60,6 +60,7 @@ def fit_cells_multistart(
     tol: float = 1e-9,
     max_iter: int = 100,
     first: Iterable[CellStart] = (),
+    polish: bool = True,
 ) -> CellMinimum:
     """The best minimum over named starts; converged descents come before those that are not.
 
@@ -75,6 +76,8 @@ def fit_cells_multistart(
     max_iter : int
     first : iterable of CellStart
         Starts of one's own, before the others.
+    polish : bool
+        Descend to the resolution of the gradient in the end.
     """
     found: list[tuple[CellFit, list[str]]] = []
     pooled = pooled_cells(cells, slopes)
@@ -85,7 +88,7 @@ def fit_cells_multistart(
     found.sort(key=lambda entry: (not entry[0].converged, entry[0].ssr))
     best = found[0][0]
     lowest = min(fit.ssr for fit, _ in found)
-    if best.converged and best.gradient > POLISHED:
+    if polish and best.converged and best.gradient > POLISHED:
         polished = descend_cells(cells, slopes, best.theta, best.factors, best.effects, tol=POLISHED, max_iter=5)
         if polished.gradient < best.gradient:
             best = CellFit(
