@@ -17,6 +17,7 @@ __all__ = ["FactorEstimate"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,17 @@ class FactorEstimate:
     def shape(self) -> tuple[int, int]:
         """(N, T)."""
         return self.y.shape[0], self.y.shape[1]
+
+    def with_holes(self, cube: Array) -> Array:
+        """A cube (N, T) or (N, T, q) with NaN in cells that are not observed."""
+        if self.observed is None:
+            return cube
+        seen = self.observed.reshape(self.observed.shape + (1,) * (cube.ndim - 2))
+        return np.asarray(np.where(seen, cube, np.nan))
+
+    def cells(self, cube: Array) -> Array:
+        """The observed cells of a cube (N, T) or (N, T, q), entity by entity: (n,) or (n, q)."""
+        return np.asarray(cube.reshape(-1, *cube.shape[2:]) if self.observed is None else cube[self.observed])
 
     @property
     def n_factors(self) -> int:

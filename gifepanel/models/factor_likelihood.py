@@ -46,7 +46,7 @@ class FactorLikelihood(WhitenedModel):
         """Gradient (q,) of :meth:`loglike`; what is concentrated out is at its optimum and has no part in it."""
         at = self._residuals("score", params)
         gradient = np.einsum("ntq,nt->q", at.z, at.resid)
-        return np.asarray(gradient / (at.ssr / at.y.size if scale is None else scale))
+        return np.asarray(gradient / (at.ssr / at.nobs if scale is None else scale))
 
     def _residuals(self, what: str, params: Any) -> FactorEstimate:
         return estimate_at(self, self._fitted(what), np.asarray(params, dtype=np.float64))  # type: ignore[arg-type]

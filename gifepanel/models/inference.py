@@ -106,6 +106,7 @@ class CovarianceChoice:
             psd=self.psd,
             names=names,
             triangle=estimate.triangle,
+            observed=estimate.observed,
         )
         if self.scale is not None:
             return out.at_scale(self.scale, scale=1.0)

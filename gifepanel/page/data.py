@@ -47,6 +47,9 @@ def data_facts(res: Any) -> DataFacts:
         balanced = int(res.nobs) == cells
         shape = "balanced" if balanced else f"unbalanced: {100 * res.nobs / cells:.1f}% of entities times periods"
         rows.append(("Panel", shape))
+        fewest, most = int(index.counts.min()), int(index.counts.max())
+        if fewest < most and not index.has_duplicates:
+            rows.append(("Periods of an entity", f"{fewest:,} to {most:,}"))
     return DataFacts(
         Pairs(tuple(rows), ()),
         Pairs(tuple(_variables(res, design)), ()),

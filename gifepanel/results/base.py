@@ -185,6 +185,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimat
             kind=kind,
             ssc=True,
             triangle=estimate.triangle,
+            observed=estimate.observed,
         ).cov
 
     @property
@@ -199,7 +200,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimat
             columns = ["statistic", "pvalue", "distribution", "null"]
             return pd.DataFrame(columns=columns, index=pd.Index([], name="test"))
         tests = residual_diagnostics(
-            estimate.resid,
+            estimate.with_holes(estimate.resid),
             factors=estimate.factors if estimate.n_factors else None,
             loadings=estimate.loadings if estimate.n_factors else None,
         )
