@@ -294,9 +294,9 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     def _fit_selected(self, arguments: dict[str, Any]) -> Any:
         """Choose the numbers that were left open, then fit with them; the choice is kept as ``selection``."""
         if isinstance(arguments["bias_correction"], str) and arguments["bias_correction"] == "jackknife":
-            from gifepanel.models.halves import check_halves_identify
+            from gifepanel.models.cell_halves import check_halves_of
 
-            check_halves_identify(self)  # whatever the numbers turn out to be
+            check_halves_of(self)  # whatever the numbers turn out to be
         workers = {name: arguments[name] for name in ("n_jobs", "progress")}
         selection = self.select(
             kappa_scale=arguments.get("kappa_scale", 1.0), random_state=arguments["random_state"], **workers

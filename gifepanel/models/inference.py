@@ -13,7 +13,7 @@ from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.bias import BiasResult, bias_terms
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.inference.halfpanel import half_panel_jackknife
+from gifepanel.models.cell_halves import check_halves_of, jackknifed
 from gifepanel.models.checks import (
     check_choice,
     check_count,
@@ -35,8 +35,7 @@ from gifepanel.models.cov_types import (
 )
 from gifepanel.models.estimation import estimate_at, polished
 from gifepanel.models.foreign import refuse_covariance_words
-from gifepanel.models.halves import check_halves_identify, estimate_on_halves
-from gifepanel.models.read_data import FactorData
+from gifepanel.models.read_data import CellFactorData, FactorData
 from gifepanel.panel.balance import warn_of_gaps
 from gifepanel.panel.frames import split_reading
 from gifepanel.results.inputs import Inference
@@ -286,7 +285,7 @@ class BiasChoice:
     m2: int | None
 
 
-def read_bias_correction(model: FactorData, requested: Any, n_slopes: int, m1: Any, m2: Any) -> BiasChoice:
+def read_bias_correction(model: CellFactorData, requested: Any, n_slopes: int, m1: Any, m2: Any) -> BiasChoice:
     """Check the options, before any estimation."""
     if requested is None:
         kind = "dynamic" if model._lags else "none"
@@ -301,7 +300,7 @@ def read_bias_correction(model: FactorData, requested: Any, n_slopes: int, m1: A
             warn_of_gaps(model.design.index, "Bias corrections")
     if kind == "jackknife":
         check_halves(t, model.n_factors, n_slopes, n, model.entity_effects, model.time_effects)
-        check_halves_identify(model)
+        check_halves_of(model)
     if kind == "dynamic" and not model._predetermined:
         raise SpecificationError(
             'bias_correction is "dynamic", and no regressor is predetermined.',
@@ -317,13 +316,13 @@ def read_bias_correction(model: FactorData, requested: Any, n_slopes: int, m1: A
 
 
 def correct_bias(
-    choice: BiasChoice, estimate: FactorEstimate, reestimate: Callable[[slice], Array]
+    choice: BiasChoice, estimate: FactorEstimate, jackknife: Callable[[], Array]
 ) -> tuple[Array, BiasResult | None]:
     """Corrected slopes (q,), and the analytic terms where they were used."""
     if choice.kind == "none":
         return estimate.theta, None
     if choice.kind == "jackknife":
-        return half_panel_jackknife(estimate.theta, estimate.shape[1], reestimate), None
+        return jackknife(), None
     n, t = estimate.shape
     terms = bias_terms(
         estimate.z_effects,
@@ -343,7 +342,7 @@ def correct_bias(
 
 
 def infer(
-    model: FactorData,
+    model: CellFactorData,
     estimate: FactorEstimate,
     names: Sequence[str],
     bias: BiasChoice,
@@ -370,7 +369,7 @@ def infer(
         warn_of_near_columns(estimate, names)
     estimate = polished(model, estimate)
     slopes = SlopeMap(estimate.groups, estimate.slots)
-    params, terms = correct_bias(bias, estimate, estimate_on_halves(model, slopes, estimate.theta, names))
+    params, terms = correct_bias(bias, estimate, lambda: jackknifed(model, slopes, estimate.theta, names))
     return Inference(
         estimate,
         estimate_at(model, estimate, params),

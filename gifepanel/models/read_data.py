@@ -48,6 +48,9 @@ class CellFactorData(FactorData, Protocol):
     _cell_weights: Array | None
     _parts: KnownParts
 
+    @property
+    def _on_cells(self) -> bool: ...
+
 
 class LinearData(LinearModel, Protocol):
     """Of partialled-out least squares: besides what results ask, who and when by the caller's frame and words."""

@@ -23,6 +23,8 @@ from gifepanel.plots.style import find_name, plain
 
 __all__ = ["FactorPlots", "partial_picture"]
 
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
 _ALL = ("coefficients", "unit_slopes", "membership", "factors", "loadings", "scree", "criteria", "path", "residuals",
         "fitted", "added_variable", "fwl")  # fmt: skip
 _OF_GROUPS = ("unit_slopes", "membership", "path")
@@ -272,7 +274,7 @@ class FactorPlots(CoefficientPlots):
             return draw_heat_map(estimate.with_holes(estimate.resid), res._entities, res._times, groups, ax, cmap)
         resid = estimate.cells(estimate.resid)
         fitted = estimate.cells(estimate.y) - resid
-        return draw_residual_scatter(fitted, resid, np.ones(fitted.size), res.sample.endog_name, ax)
+        return draw_residual_scatter(fitted, resid, _weights(estimate), res.sample.endog_name, ax)
 
     def fitted(self, entities: Any = None, *, ax: Any = None) -> Any:
         """Actual and fitted outcome over time, a panel for each entity; lines break where a period is not observed.
@@ -304,16 +306,34 @@ class FactorPlots(CoefficientPlots):
         return partial_picture(self._res, name)
 
 
+def _roots(estimate: Any) -> Array | None:
+    """Roots of the weights of observed cells (n,), which projected columns are times; None where all are one."""
+    roots = getattr(estimate, "root", None)
+    if roots is None:
+        return None
+    own = estimate.cells(roots)
+    return None if (own == 1).all() else own
+
+
+def _weights(estimate: Any) -> Array:
+    """Weights of observed cells (n,)."""
+    roots = _roots(estimate)
+    return np.ones(estimate.nobs) if roots is None else roots**2
+
+
 def partial_picture(res: Any, name: str) -> PartialPicture:
     """One regressor and the outcome, projected off factors, loadings and effects, residualised on the others."""
     position = find_name(name, res._names, "has no coefficient")
     estimate = res._estimate
-    z = estimate.cells(estimate.z_projected)
+    roots = _roots(estimate)
+    z, y = estimate.cells(estimate.z_projected), estimate.cells(estimate.y_projected)
+    if roots is not None:
+        z, y = z / roots[:, None], y / roots
     others = np.delete(z, position, axis=1)
-    columns = beyond(others, np.column_stack([z[:, position], estimate.cells(estimate.y_projected)]))
+    columns = beyond(others, np.column_stack([z[:, position], y]), roots)
     quantile = interval_quantile(res, res.df_resid_inference)
     slope, error = float(np.asarray(res.params)[position]), float(np.asarray(res.bse)[position])
-    part = PartialColumns(columns[:, 0], columns[:, 1], slope, error, quantile, np.ones(len(z)))
+    part = PartialColumns(columns[:, 0], columns[:, 1], slope, error, quantile, _weights(estimate))
     where = np.argwhere(estimate.slots == position)
     of_group = len(where) == 1 and estimate.slots.shape[0] > 1
     who, when = (estimate.cells(codes) for codes in np.indices(estimate.shape))

@@ -180,7 +180,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimat
         estimate = self.model._fitted("a covariance")
         return factor_covariance(
             estimate.z_projected,
-            estimate.resid,
+            estimate.wresid,
             df_resid=estimate.df.residual,
             kind=kind,
             ssc=True,
