@@ -29,7 +29,7 @@ class CellEstimate(FactorEstimate):
     ----------
     cell_mask : ndarray of bool, shape (N, T)
         Cells that are observed.
-    root : ndarray, shape (N, T)
+    roots : ndarray, shape (N, T)
         Roots of the weights, zero where nothing is observed.
     tangent : TangentSpace
         Of factors, loadings and effects.
@@ -42,7 +42,7 @@ class CellEstimate(FactorEstimate):
     """
 
     cell_mask: BoolArray
-    root: Array
+    roots: Array
     tangent: TangentSpace
     additive: TangentSpace
     other_effects: Array
@@ -60,7 +60,12 @@ class CellEstimate(FactorEstimate):
     @property
     def wresid(self) -> Array:
         """Residuals times the roots of the weights (N, T)."""
-        return self.resid * self.root
+        return self.resid * self.roots
+
+    @property
+    def root(self) -> Array:
+        """Roots of the weights (N, T), zero where nothing is observed."""
+        return self.roots
 
     @cached_property
     def df(self) -> DegreesOfFreedom:

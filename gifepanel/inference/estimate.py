@@ -85,6 +85,11 @@ class FactorEstimate:
         return None
 
     @property
+    def root(self) -> Array | None:
+        """Roots of the weights (N, T), zero where nothing is observed; None where all are one."""
+        return None
+
+    @property
     def nobs(self) -> int:
         """Number of observed cells."""
         return int(self.y.size)

@@ -61,6 +61,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     """
 
     _has_groups: ClassVar[bool] = False
+    _weights_by_entity = False
 
     # ---- what constructors do with what they were given -----------------------------------------------------------
 
@@ -95,8 +96,10 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             time=given["time"],
             absorb=given["absorb"],
             common=own.get("common") or (),
+            weights=_row_weights(given["weights"]),
             missing=given["missing"],
         )
+        self._weights_by_entity = is_by_entity(given["weights"])
         self._set_up(design, positions(design, given["predetermined"]), exog, **own)
         self._call = called(name, {**own, **given}, defaults, ("endog", "exog"))
 
@@ -122,9 +125,11 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             time=given["time"],
             common=own.get("common") or (),
             context=context,
+            weights=_row_weights(given["weights"]),
             missing=given["missing"],
         )
         model = cls.__new__(cls)
+        model._weights_by_entity = is_by_entity(given["weights"])
         model._set_up(design, positions(design, given["predetermined"]), data, **own)
         uses = design.spec.context if design.spec else ()
         model._call = called(name, {**own, **given}, defaults, (formula, "data"), uses)
@@ -181,7 +186,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     @property
     def _on_cells(self) -> bool:
         """Whether cells are missing or weighted, or more is known than additive effects: no principal components."""
-        return not (self._observed is None and self._cell_weights is None and self._parts.only_additive)
+        given = self._cell_weights is not None or self._weights_by_entity
+        return self._observed is not None or given or not self._parts.only_additive
 
     def _initialise(self, exog: pd.DataFrame) -> None:
         endog = pd.Series(self.design.endog, index=self.design.row_index, name=self.design.endog_name, copy=False)
@@ -432,6 +438,16 @@ def _refuse_text(kind: type[FactorModel], endog: Any, exog: Any, options: Mappin
 def _indexed(endog: Any, exog: Any) -> Any:
     """Whichever of the two says who and when."""
     return exog if hasattr(exog, "columns") else endog
+
+
+def is_by_entity(weights: Any) -> bool:
+    """Whether weights are to be estimated."""
+    return isinstance(weights, str) and weights == "entity"
+
+
+def _row_weights(weights: Any) -> Any:
+    """Weights of rows that are given."""
+    return None if is_by_entity(weights) else weights
 
 
 def _most(n_factors: Any) -> int:

@@ -10,9 +10,11 @@ import numpy as np
 
 from gifepanel.exceptions import SpecificationWarning, caller_level
 from gifepanel.inference.cell_estimate import CellEstimate
-from gifepanel.models.cell_estimation import cell_estimate, cells_of_model, slope_scale
+from gifepanel.models.cell_estimation import cell_estimate, cells_of_model, observed_cells, slope_scale
 from gifepanel.panel.text import first_of
+from gifepanel.solvers.cell_descent import CellFit
 from gifepanel.solvers.cell_interactive import CellMinimum, fit_cells_multistart, runaway_units
+from gifepanel.solvers.cells import Cells
 from gifepanel.solvers.grouped_cells import GroupedCellFit, fit_grouped_cells
 from gifepanel.solvers.interactive import SlopeMap
 from gifepanel.solvers.penalized import GroupedOptions
@@ -24,6 +26,7 @@ __all__ = ["CellOutcome", "fit_grouped_on_cells", "fit_one_group_on_cells", "wit
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _SET_ASIDE = 5
+_WEIGHINGS, _SETTLED, _LEAST_VARIANCE = 50, 1e-6, 1e-2
 
 
 class CellOutcome:
@@ -48,16 +51,17 @@ def fit_one_group_on_cells(
     scale : ndarray, shape (q,)
         Of the slopes of `fit`.
     """
-    for _ in range(_SET_ASIDE):
+    model = _weighing(model)
+    for _ in range(_SET_ASIDE + _WEIGHINGS * model._weights_by_entity):
         cells = cells_of_model(model, standardize=True)
         slopes = SlopeMap(np.zeros(cells.shape[0], dtype=np.int64), np.arange(cells.n_regressors)[None])
         found = fit_cells_multistart(
             cells, slopes, model.n_factors, n_starts, rng, tol=max(tol, 1e-9), max_iter=min(max_iter, 100)
         )
-        smaller = without_runaways(model, runaway_units(found.fit))
-        if smaller is None:
+        again = without_runaways(model, runaway_units(found.fit)) or weighed_anew(model, cells, found.fit)
+        if again is None:
             break
-        model = smaller
+        model = again
     estimate = cell_estimate(model, cells, slopes, found.fit, cells.scale)
     return model, estimate, CellOutcome(found), cells.scale
 
@@ -66,16 +70,52 @@ def fit_grouped_on_cells(
     model: FactorModel, options: GroupedOptions
 ) -> tuple[FactorModel, CellEstimate, GroupedCellFit, Array]:
     """The grouped model; returns as :func:`fit_one_group_on_cells`."""
-    for _ in range(_SET_ASIDE):
+    model = _weighing(model)
+    for _ in range(_SET_ASIDE + _WEIGHINGS * model._weights_by_entity):
         cells = cells_of_model(model, standardize=options.standardize)
         grouped, scaled = fit_grouped_cells(cells, model.n_groups, model.n_factors, options)
         done = grouped.classification
-        smaller = without_runaways(model, runaway_units(done.fit))
-        if smaller is None:
+        again = without_runaways(model, runaway_units(done.fit)) or weighed_anew(model, cells, done.fit)
+        if again is None:
             break
-        model = smaller
+        model = again
     scale = slope_scale(grouped.scale, done.slopes)
     return model, cell_estimate(model, scaled, done.slopes, done.fit, scale), grouped, scale
+
+
+def _weighing(model: FactorModel) -> FactorModel:
+    """A copy whose weights may change, where they are estimated; the model otherwise."""
+    if not model._weights_by_entity:
+        return model
+    own = copy.copy(model)
+    own._cell_weights = observed_cells(own).astype(float)
+    return own
+
+
+def weighed_anew(model: FactorModel, cells: Cells, fit: CellFit) -> FactorModel | None:
+    """The model with the inverse residual variances of its entities as weights; None once they no longer change.
+
+    A variance is the sum of squares of an entity over its periods less its own coefficients, at least a hundredth of
+    the median; weights have mean one over the cells.
+    """
+    if not model._weights_by_entity:
+        return None
+    resid = fit.state.e / cells.data.root
+    periods = np.diff(cells.data.ptr)
+    own = np.maximum(periods - fit.state.coef.shape[1], 1)
+    variance = np.bincount(cells.entity, resid**2, minlength=len(periods)) / own
+    variance = np.maximum(variance, _LEAST_VARIANCE * float(np.median(variance)))
+    weights = 1.0 / variance
+    weights /= float(weights @ periods) / cells.size
+    assert model._cell_weights is not None
+    observed = observed_cells(model)
+    new = np.where(observed, weights[:, None], 0.0)
+    change = float(np.abs(new - model._cell_weights).max() / weights.max())
+    if change <= _SETTLED:
+        return None
+    again = copy.copy(model)
+    again._cell_weights = new
+    return again
 
 
 def without_runaways(model: FactorModel, runaway: np.ndarray[Any, np.dtype[np.bool_]]) -> FactorModel | None:

@@ -53,6 +53,9 @@ class InteractiveFE(FactorModel):
         Additive effects: the entity, the time, or both.
     predetermined : str, int or sequence of them
         Regressors that react to past errors. Formulas find lags of the outcome by themselves.
+    weights : str or array_like, optional
+        Weights of observations, a column or one value per row: w counts as w copies. "entity": the inverses of the
+        residual variances of entities, estimated in turn with the rest.
     missing : {"drop", "raise"}
 
     References
@@ -81,11 +84,13 @@ class InteractiveFE(FactorModel):
         time: Any = None,
         absorb: str | Sequence[str] = (),
         predetermined: str | int | Sequence[str | int] = (),
+        weights: Any = None,
         missing: str = "drop",
         **unknown: Any,
     ) -> None:
         own = {"n_factors": n_factors}
-        given = {"entity": entity, "time": time, "absorb": absorb, "predetermined": predetermined, "missing": missing}
+        given = {"entity": entity, "time": time, "absorb": absorb, "predetermined": predetermined}
+        given |= {"weights": weights, "missing": missing}
         self._from_data(endog, exog, own, given, unknown, InteractiveFE.__init__.__kwdefaults__ or {})
 
     @classmethod
@@ -98,6 +103,7 @@ class InteractiveFE(FactorModel):
         entity: Any = None,
         time: Any = None,
         predetermined: str | Sequence[str] = (),
+        weights: Any = None,
         missing: str = "drop",
         context: int | Mapping[str, Any] | None = 0,
         **unknown: Any,
@@ -119,6 +125,9 @@ class InteractiveFE(FactorModel):
             Columns that say who and when.
         predetermined : str or sequence of str
             Regressors that react to past errors, besides lags of the outcome, which are found by themselves.
+        weights : str or array_like, optional
+            Weights of observations, a column or one value per row: w counts as w copies. "entity": the inverses of the
+            residual variances of entities, estimated in turn with the rest.
         missing : {"drop", "raise"}
             What to do with rows that hold NaN.
         context : int, mapping or None
@@ -145,7 +154,7 @@ class InteractiveFE(FactorModel):
         """
         names = capture_context(context)
         own = {"n_factors": n_factors}
-        given = {"entity": entity, "time": time, "predetermined": predetermined, "missing": missing}
+        given = {"entity": entity, "time": time, "predetermined": predetermined, "weights": weights, "missing": missing}
         defaults = InteractiveFE.from_formula.__kwdefaults__ or {}
         return cls._from_formula(formula, data, names, own, given, unknown, defaults)
 

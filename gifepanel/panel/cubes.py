@@ -16,6 +16,7 @@ from gifepanel.panel.frames import plain_column, read_frame
 from gifepanel.panel.matrices import PanelDesign, common_columns
 from gifepanel.panel.names import reserved
 from gifepanel.panel.sample import choose_rows
+from gifepanel.panel.weights import read_weights
 
 __all__ = ["design_from_arrays", "float_array"]
 
@@ -32,6 +33,7 @@ def design_from_arrays(
     times: Iterable[Any] | None = None,
     common: str | Sequence[str] = (),
     missing: str = "drop",
+    weights: Any = None,
 ) -> PanelDesign:
     """Build a design from cubes.
 
@@ -47,6 +49,7 @@ def design_from_arrays(
     common : str or sequence of str
     missing : {"drop", "raise"}
         Cells in which something is missing, NaN or masked, are holes; or they are refused.
+    weights : (N, T) or (N,) array_like, optional
 
     Returns
     -------
@@ -67,8 +70,9 @@ def design_from_arrays(
     frame = read_frame(data, entity="entity", time="time")
     columns = {name: plain_column(data[name], name) for name in names}
     columns = {endog_name: pd.Series(outcome.ravel()), **columns}
-    found = check_finite(frame, columns, missing=missing)
-    sample = choose_rows(frame, (), found, index=replace(frame.panel_index(), source="cubes"))
+    weighting = read_weights(_by_cell(weights, outcome.shape), frame)
+    found = check_finite(frame, {**columns, **weighting}, missing=missing)
+    sample = choose_rows(frame, (), found, index=replace(frame.panel_index(), source="cubes"), weights=weighting)
     return PanelDesign.of_sample(
         sample,
         frame,
@@ -78,10 +82,20 @@ def design_from_arrays(
         exog_names=names,
         effects=(),
         slopes={},
-        weights={},
+        weights=weighting,
         common=common_columns(common, names),
         axes=labels,
     )
+
+
+def _by_cell(weights: Any, shape: tuple[int, ...]) -> Any:
+    """Weights of cells (N, T), or of entities (N,), row by row; a name as it is."""
+    if weights is None or isinstance(weights, str):
+        return weights
+    values = float_array(weights)
+    if values.shape == shape[:1]:
+        values = np.broadcast_to(values[:, None], shape)
+    return values.ravel() if values.shape == shape else values
 
 
 def float_array(values: Any) -> FloatArray:
