@@ -16,6 +16,7 @@ from gifepanel.exceptions import SpecificationError, SpecificationWarning, calle
 from gifepanel.inference.dof import checked_residual, degrees_of_freedom
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.additive import Additive
+from gifepanel.models.cell_estimation import cells_of_model
 from gifepanel.models.checks import (
     check_choice,
     check_no_id_dummies,
@@ -245,7 +246,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         ----------
         n_factors, n_groups : int, iterable of int or "auto", optional
             Candidates; by default those of the model.
-        rule : {"ic2", "ic1", "er", "gr", "ed"}
+        rule : {"ic2", "ic1", "er", "gr", "ed", "cv"}
+            "cv": cross-validation over cells held out, blocks of three periods in five folds, with its standard error.
         kappa_scale : float
         random_state : int or Generator
         n_jobs : int, optional
@@ -265,15 +267,18 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         >>> choice.n_factors, choice.n_groups
         (2, 3)
         """
-        check_choice("rule", rule, ("ic2", "ic1", "er", "gr", "ed"))
+        check_choice("rule", rule, ("ic2", "ic1", "er", "gr", "ed", "cv"))
         open_model = copy.copy(self)
         own = self._candidates or (self.n_factors, self.n_groups)
         open_model._read_counts(own[0] if n_factors is None else n_factors, own[1] if n_groups is None else n_groups)
         open_model._check_counts()
         factors, groups = open_model._candidates or (open_model.n_factors, open_model.n_groups)
-        data = prepare(
-            self._y, self._x, entity_effects=self.entity_effects, time_effects=self.time_effects, standardize=True
-        )
+        data: Any
+        if open_model._on_cells or rule == "cv":
+            data = cells_of_model(open_model, standardize=True)
+        else:
+            effects = {"entity_effects": self.entity_effects, "time_effects": self.time_effects}
+            data = prepare(self._y, self._x, **effects, standardize=True)
         options = GroupedOptions(
             kappa_scale=check_number("kappa_scale", kappa_scale, 1.0),
             common=self._common,

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from gifepanel.solvers.arrays import Array, PanelArrays, unit_quadratics
 from gifepanel.solvers.canonical import Canonical, canonical
@@ -159,6 +158,8 @@ def _searched(
 
 def _labels_like(groups: IntArray, other: IntArray, n_groups: int) -> IntArray:
     """The label in `other` of every group, by the most units in common."""
+    from scipy.optimize import linear_sum_assignment  # twenty megabytes of modules come with it
+
     shared = np.zeros((n_groups, n_groups), dtype=np.int64)
     np.add.at(shared, (groups, other), 1)
     return np.asarray(linear_sum_assignment(shared, maximize=True)[1], dtype=np.int64)
