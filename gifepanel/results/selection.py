@@ -140,7 +140,7 @@ class Selection(Printed):
     def _content(self, fmt: str) -> tuple[str, list[Block]]:
         blocks: list[Block] = []
         if len(self.factors):
-            validated = ("CV", "(s.e.)") if "cv" in self.factors else ()
+            validated = ("CV", "s.e.") if "cv" in self.factors else ()
             header = ("Factors", "mean sq. resid.", "IC1", "IC2", *validated, "picked by")
             blocks.append(Table(header, (("", self._by_factors()),), True))
         if len(self.groups):
@@ -160,7 +160,7 @@ class Selection(Printed):
         for n, row in self.factors.iterrows():
             picked = [str(name).upper() for name, choice in self.rules.items() if choice == n]
             mark = " <- chosen" if n == self.n_factors else ""
-            validated = (number(row["cv"]), f"({number(row['cv_se'])})") if "cv" in row else ()
+            validated = (number(row["cv"], 6), number(row["cv_se"], 6)) if "cv" in row else ()
             criteria = (number(row["v"], 6), number(row["ic1"]), number(row["ic2"]), *validated)
             rows.append((str(n), *criteria, ", ".join(picked) + mark))
         return tuple(rows)
