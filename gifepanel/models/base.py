@@ -386,6 +386,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             cells.longest,
             pruned.entities,
             pruned.times,
+            pruned.set_aside,
             pruned.n_rows,
         )
 

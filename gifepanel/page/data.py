@@ -79,11 +79,11 @@ def _left_out(design: Any, model: Any) -> Facts:
 
 
 def _pruned(res: Any) -> Facts:
-    """What factors and effects fit exactly whatever the slopes are."""
+    """What says nothing about slopes."""
     sample = getattr(res, "sample", None)
     if not getattr(sample, "n_pruned", 0):
         return []
-    return [("Rows left out, fitted exactly", f"{sample.n_pruned:,}: {pruned_words(sample)}")]
+    return [("Rows left out, no part of the fit", f"{sample.n_pruned:,}: {pruned_words(sample)}")]
 
 
 def _span(label: str, name: Any, values: pd.Index) -> tuple[str, str]:

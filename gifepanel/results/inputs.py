@@ -74,8 +74,10 @@ class Sample:
         The first of the entities with the fewest periods, and of those with the most, and how many they have.
     pruned_entities, pruned_times : tuple
         Labels of entities and periods that are fitted exactly whatever the slopes are, and hence left out.
+    set_aside : tuple
+        Labels of entities left out since their loadings would grow without bound.
     n_pruned : int
-        Rows left out with them.
+        Rows of all of these.
     """
 
     endog_name: str
@@ -94,6 +96,7 @@ class Sample:
     longest: tuple[Any, int]
     pruned_entities: tuple[Any, ...] = ()
     pruned_times: tuple[Any, ...] = ()
+    set_aside: tuple[Any, ...] = ()
     n_pruned: int = 0
 
     @property

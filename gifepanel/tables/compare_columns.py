@@ -152,9 +152,7 @@ def factor_column(res: Any, alpha: float) -> ModelColumn:
         notes.append(f"The {number} of {joined(open_ones)} in {{name}} was chosen from the data.")
         notes[-1] = notes[-1].replace("was", "were") if number == "numbers" else notes[-1]
     if sample.n_pruned:
-        notes.append(
-            "{name} leaves out " + _braced(pruned_words(sample)) + ": they are fitted exactly whatever the slopes are."
-        )
+        notes.append("{name} leaves out " + _braced(pruned_words(sample)) + ".")
     if not res.converged:
         notes.append("{name} did not converge.")
     in_order = sorted(_estimates(res, alpha, terms), key=lambda e: sample.regressors.index(e.term))

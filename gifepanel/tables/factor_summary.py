@@ -215,11 +215,7 @@ def _notes_on_sample(res: Any) -> list[str]:
     if sample.has_holes:
         notes.append(_note_on_holes(sample))
     if sample.n_pruned:
-        rows = f"{sample.n_pruned} row{'s' * (sample.n_pruned > 1)}"
-        notes.append(
-            "Left out, since factors and effects fit them exactly whatever the slopes are: "
-            f"{pruned_words(sample)}, {rows}."
-        )
+        notes.append(f"Left out: {pruned_words(sample)}; {sample.n_pruned} row{'s' * (sample.n_pruned > 1)} in all.")
     return notes
 
 
@@ -242,18 +238,28 @@ def _periods(n: int) -> str:
     return f"{n} period" if n == 1 else f"{n} periods"
 
 
-def pruned_words(sample: Any, limit: int = 5) -> str:
-    """Entities and periods that were left out: how many, and the first of them by name."""
+def pruned_words(sample: Any) -> str:
+    """Entities and periods that were left out, by name, and why."""
+    exact = [
+        _some(sample.pruned_entities, "entity", "entities"),
+        _some(sample.pruned_times, "period", "periods"),
+    ]
+    aside = _some(sample.set_aside, "entity", "entities")
     parts = []
-    for labels, one, several in (
-        (sample.pruned_entities, "entity", "entities"),
-        (sample.pruned_times, "period", "periods"),
-    ):
-        if labels:
-            more = f" and {len(labels) - limit} more" if len(labels) > limit else ""
-            named = ", ".join(_label(label) for label in labels[:limit])
-            parts.append(f"{len(labels)} {one if len(labels) == 1 else several} ({named}{more})")
-    return joined(parts)
+    if any(exact):
+        found = joined([one for one in exact if one])
+        parts.append(f"{found}, which factors and effects fit exactly whatever the slopes are")
+    if aside:
+        parts.append(f"{aside}, whose loadings would grow without bound")
+    return "; ".join(parts)
+
+
+def _some(labels: tuple[Any, ...], one: str, several: str, limit: int = 5) -> str:
+    """ "7 entities (a, b, c, d, e and 2 more)", nothing of none."""
+    if not labels:
+        return ""
+    more = f" and {len(labels) - limit} more" if len(labels) > limit else ""
+    return f"{len(labels)} {one if len(labels) == 1 else several} ({', '.join(map(_label, labels[:limit]))}{more})"
 
 
 def _label(label: Any) -> str:
