@@ -37,8 +37,8 @@ class CellEstimate(FactorEstimate):
         Of effects and further known parts alone.
     other_effects : ndarray, shape (N, T)
         Known columns times their coefficients, but for the additive effects of entities and periods.
-    n_known : int
-        Coefficients of known columns and period columns: what `additive` takes.
+    entity_slopes, period_slopes : dict of str to ndarray
+        Their coefficients, (N,) and (T,), by name.
     """
 
     cell_mask: BoolArray
@@ -46,11 +46,18 @@ class CellEstimate(FactorEstimate):
     tangent: TangentSpace
     additive: TangentSpace
     other_effects: Array
+    entity_slopes: dict[str, Array]
+    period_slopes: dict[str, Array]
 
     @property
     def observed(self) -> BoolArray | None:
         """Cells (N, T) that are observed; None where all are."""
         return None if self.cell_mask.all() else self.cell_mask
+
+    @property
+    def known_slopes(self) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Coefficients of known variables by name: of each entity (N,), and of each period (T,)."""
+        return self.entity_slopes, self.period_slopes
 
     @property
     def nobs(self) -> int:

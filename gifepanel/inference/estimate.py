@@ -95,6 +95,11 @@ class FactorEstimate:
         return int(self.y.size)
 
     @property
+    def known_slopes(self) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Coefficients of known variables by name: of each entity (N,), and of each period (T,)."""
+        return {}, {}
+
+    @property
     def wresid(self) -> Array:
         """Residuals times the roots of the weights (N, T)."""
         return self.resid

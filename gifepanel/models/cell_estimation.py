@@ -102,6 +102,8 @@ def cell_estimate(model: CellFactorData, cells: Cells, slopes: SlopeMap, fit: Ce
         TangentSpace(cells.data, fit.state, gauge, free),
         additive_space(cells),
         other,
+        {name: known[:, j] for j, name in enumerate(parts.unit_names) if name != "1"},
+        {name: effects[j] for j, name in enumerate(parts.period_names) if name != "1"},
     )
 
 
