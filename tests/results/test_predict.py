@@ -11,7 +11,7 @@ import pytest
 
 from gifepanel import GroupedIFE, InteractiveFE
 from gifepanel.datasets import load_cigar, simulate
-from gifepanel.exceptions import DataError, FormulaError
+from gifepanel.exceptions import DataError, DataWarning, FormulaError
 from gifepanel.panel import design_from_arrays, design_from_formula
 from gifepanel.results.prediction import PredictedParts, predict
 
@@ -208,3 +208,49 @@ def test_one_regressor_as_a_matrix() -> None:
     res = InteractiveFE(y, x, n_factors=1, entity=list("fedcba")).fit()
     np.testing.assert_allclose(res.predict(x), res.fittedvalues, rtol=1e-10)
     np.testing.assert_allclose(res.predict(x[:, :, None]), res.fittedvalues, rtol=1e-10)
+
+
+@pytest.fixture(scope="module")
+def holed(panel: pd.DataFrame) -> pd.DataFrame:
+    """A panel with holes, a trend and a size; of entity 5 two periods."""
+    data = panel.assign(trend=panel.index.get_level_values("time") - 3.0)
+    data["size"] = np.sqrt(data.index.get_level_values("entity"))
+    seen = np.random.default_rng(8).random(len(data)) < 0.85
+    few = (data.index.get_level_values("entity") == 5) & (data.index.get_level_values("time") > 2)
+    return data[seen & ~few].sample(frac=1, random_state=0)
+
+
+def test_slopes_of_entities_and_periods(panel: pd.DataFrame, holed: pd.DataFrame) -> None:
+    complete = panel.assign(trend=panel.index.get_level_values("time") - 3.0, size=1.0)
+    for data, effects in ((holed.drop(index=5, level="entity"), "entity + entity[trend] + time[size]"),
+                          (complete, "entity[[trend]]")):  # fmt: skip
+        res = InteractiveFE.from_formula(f"y ~ 0 + x1 + x2 | {effects}", data, n_factors=1).fit()
+        np.testing.assert_allclose(res.predict(), res.fittedvalues, atol=1e-9)
+        np.testing.assert_allclose(res.predict(data), res.fittedvalues, atol=1e-9)
+        moved = res.predict(data.assign(trend=data["trend"] + 1)) - res.predict(data)
+        assert (moved.groupby("entity").std() < 1e-9).all()
+        assert (moved.abs() > 1e-3).any()
+        with pytest.raises(DataError, match="The new data lack 'trend'"):
+            res.predict(data.drop(columns="trend"))
+        with pytest.raises(DataError, match="slopes of trend"):
+            res.predict(np.zeros((res.n_entities, res.n_times, 2)))
+        linear = res.predict(data.drop(columns="trend"), effects=False)
+        np.testing.assert_allclose(linear, data[["x1", "x2"]] @ res.params, atol=1e-12)
+        whole = res.predict(data)
+        res.remove_data()
+        np.testing.assert_array_equal(res.predict(data), whole)
+
+
+def test_rows_of_what_was_left_out_have_no_prediction(holed: pd.DataFrame) -> None:
+    res = InteractiveFE.from_formula("y ~ 0 + x1 + x2 | entity", holed, n_factors=1).fit()
+    mine = holed.index.get_level_values("entity") == 5
+    assert (res.sample.pruned_entities, res.sample.n_pruned) == ((5,), int(mine.sum()))
+    with pytest.warns(
+        DataWarning, match=rf"{mine.sum()} of {len(holed)} rows have no prediction: their entity was left"
+    ):
+        found = res.predict(holed)
+    np.testing.assert_array_equal(found.isna(), mine)
+    np.testing.assert_allclose(found[~mine], res.fittedvalues, atol=1e-10)
+    assert res.predict(holed, effects=False).notna().all()
+    with pytest.raises(DataError, match="entities that are not in the sample: 99"):
+        res.predict(holed.rename(index={7: 99}, level="entity"))
