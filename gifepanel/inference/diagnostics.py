@@ -18,6 +18,7 @@ from gifepanel.inference.crosssection import (
 )
 from gifepanel.inference.residuals import Residuals, check_residuals, has_time_effects
 from gifepanel.inference.serial import born_breitung, can_be_paired, panel_durbin_watson, wooldridge_ar1
+from gifepanel.inference.space import FloatArray
 from gifepanel.inference.testresult import TestResult
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "residual_diagnostics",
     "residual_moments",
     "weighted_cd",
+    "weighted_diagnostics",
     "wooldridge_ar1",
 ]
 
@@ -146,24 +148,59 @@ def residual_diagnostics(
     r = check_residuals(resid)
     if (factors is None) != (loadings is None):
         raise DataError("Only one of factors and loadings was given.", "Both are needed.", "Pass factors and loadings.")
-    tests = [*residual_moments(r)]
-    if can_be_paired(r):
-        tests += [panel_durbin_watson(r, factors), born_breitung(r, 1, factors)]
-    if r.observed is None or can_be_correlated(r):
-        tests.append(_cross_section(r, loadings, random_state))
-    return tuple(tests)
-
-
-def _cross_section(
-    r: Residuals,
-    loadings: npt.ArrayLike | None,
-    random_state: int | np.random.Generator | None,
-) -> TestResult:
     n = r.e.shape[0]
     columns = [] if loadings is None else [np.asarray(loadings, dtype=np.float64).reshape(n, -1)]
     if has_time_effects(r):
         columns.append(np.ones((n, 1)))
     spanned = np.hstack(columns) if columns else np.empty((n, 0))
+    return _standard_set(r, factors, spanned, None, random_state)
+
+
+def weighted_diagnostics(
+    wresid: npt.ArrayLike,
+    root: FloatArray,
+    factors: npt.ArrayLike,
+    loadings: FloatArray,
+    *,
+    entity_effects: bool,
+    time_effects: bool,
+) -> tuple[TestResult, ...]:
+    """The same after a fit with weights, on residuals times the roots of the weights: these have one variance.
+
+    Parameters
+    ----------
+    wresid : array_like, shape (N, T)
+        NaN in cells that are not observed.
+    root : ndarray, shape (N, T)
+        Zero there. Loadings are multiplied by their mean in each entity: exact for weights that differ between
+        entities alone.
+    factors : array_like, shape (T, R)
+    loadings : ndarray, shape (N, R)
+    entity_effects, time_effects : bool
+    """
+    r = check_residuals(wresid)
+    size = root.sum(axis=1, keepdims=True) / r.by_entity[:, None]
+    spanned = np.hstack([loadings * size, size]) if time_effects else loadings * size
+    return _standard_set(r, factors, spanned, entity_effects, 0)
+
+
+def _standard_set(
+    r: Residuals,
+    factors: npt.ArrayLike | None,
+    spanned: FloatArray,
+    entity_effects: bool | None,
+    random_state: int | np.random.Generator | None,
+) -> tuple[TestResult, ...]:
+    tests = [*residual_moments(r)]
+    if can_be_paired(r):
+        options = {"entity_effects": entity_effects}
+        tests += [panel_durbin_watson(r, factors, **options), born_breitung(r, 1, factors, **options)]
+    if r.observed is None or can_be_correlated(r):
+        tests.append(_cross_section(r, spanned, random_state))
+    return tuple(tests)
+
+
+def _cross_section(r: Residuals, spanned: FloatArray, random_state: int | np.random.Generator | None) -> TestResult:
     if spanned.shape[1] == 0:
         return pesaran_cd(r)
     if cd_bias_factor(r, spanned) < _CD_STAR_FLOOR:

@@ -63,6 +63,12 @@ class FactorEstimate:
         """(N, T)."""
         return self.y.shape[0], self.y.shape[1]
 
+    @property
+    def weights(self) -> Array | None:
+        """Weights of the observed cells, entity by entity (n,); None where all are one."""
+        roots = None if self.root is None else self.cells(self.root)
+        return None if roots is None or (roots == 1).all() else roots**2
+
     def with_holes(self, cube: Array) -> Array:
         """A cube (N, T) or (N, T, q) with NaN in cells that are not observed."""
         if self.observed is None:

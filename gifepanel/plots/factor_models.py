@@ -306,26 +306,16 @@ class FactorPlots(CoefficientPlots):
         return partial_picture(self._res, name)
 
 
-def _roots(estimate: Any) -> Array | None:
-    """Roots of the weights of observed cells (n,), which projected columns are times; None where all are one."""
-    roots = getattr(estimate, "root", None)
-    if roots is None:
-        return None
-    own = estimate.cells(roots)
-    return None if (own == 1).all() else own
-
-
 def _weights(estimate: Any) -> Array:
     """Weights of observed cells (n,)."""
-    roots = _roots(estimate)
-    return np.ones(estimate.nobs) if roots is None else roots**2
+    return np.ones(estimate.nobs) if estimate.weights is None else np.asarray(estimate.weights)
 
 
 def partial_picture(res: Any, name: str) -> PartialPicture:
     """One regressor and the outcome, projected off factors, loadings and effects, residualised on the others."""
     position = find_name(name, res._names, "has no coefficient")
     estimate = res._estimate
-    roots = _roots(estimate)
+    roots = None if estimate.weights is None else np.sqrt(estimate.weights)  # by which what was projected is multiplied
     z, y = estimate.cells(estimate.z_projected), estimate.cells(estimate.y_projected)
     if roots is not None:
         z, y = z / roots[:, None], y / roots

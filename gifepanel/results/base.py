@@ -12,7 +12,7 @@ from statsmodels.regression.linear_model import RegressionResults, RegressionRes
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
-from gifepanel.inference.diagnostics import residual_diagnostics
+from gifepanel.inference.diagnostics import residual_diagnostics, weighted_diagnostics
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.testresult import TestResult
 from gifepanel.page.source import called
@@ -199,11 +199,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimat
         if self.n_entities < 2 or self.n_times < 3:  # too small for the tests
             columns = ["statistic", "pvalue", "distribution", "null"]
             return pd.DataFrame(columns=columns, index=pd.Index([], name="test"))
-        tests = residual_diagnostics(
-            estimate.with_holes(estimate.resid),
-            factors=estimate.factors if estimate.n_factors else None,
-            loadings=estimate.loadings if estimate.n_factors else None,
-        )
+        tests = _tests_on_residuals(estimate)
         if getattr(self._index, "packed", None) is not None:  # no dates, no distances: tests over time have no meaning
             tests = tuple(test for test in tests if test.name not in _OVER_TIME)
         rows = [(test.name, test.statistic, test.pvalue, test.distribution, test.null) for test in tests]
@@ -393,6 +389,24 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimat
     def bias_correction_words(self) -> str:
         """The bias correction, in words."""
         return _BIAS_WORDS[self.bias_correction]
+
+
+def _tests_on_residuals(estimate: FactorEstimate) -> tuple[TestResult, ...]:
+    """Of residuals times the roots of the weights, where rows have some."""
+    if estimate.root is not None and estimate.weights is not None:
+        return weighted_diagnostics(
+            estimate.with_holes(estimate.wresid),
+            estimate.root,
+            estimate.factors,
+            estimate.loadings,
+            entity_effects=estimate.entity_effects,
+            time_effects=estimate.time_effects,
+        )
+    return residual_diagnostics(
+        estimate.with_holes(estimate.resid),
+        factors=estimate.factors if estimate.n_factors else None,
+        loadings=estimate.loadings if estimate.n_factors else None,
+    )
 
 
 class FactorResultsWrapper(RegressionResultsWrapper):
