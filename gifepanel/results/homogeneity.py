@@ -11,7 +11,10 @@ from gifepanel.exceptions import SpecificationError
 from gifepanel.inference.homogeneity import ando_bai, pesaran_yamagata, unidentified_slopes
 from gifepanel.inference.testresult import TestResult
 from gifepanel.solvers.arrays import prepare, residuals
+from gifepanel.solvers.cell_interactive import fit_cells_multistart
+from gifepanel.solvers.cells import cells_of, core
 from gifepanel.solvers.heterogeneous import heterogeneous_slopes
+from gifepanel.solvers.interactive import SlopeMap
 
 __all__ = ["homogeneity_of"]
 
@@ -41,7 +44,7 @@ def homogeneity_of(model: Any, n_factors: int) -> TestResult:
     ------
     SpecificationError
         If no regressor varies over time, there are too few periods for slopes of each entity, or time effects, or fewer
-        than two entities identify their slopes; with factors, if the panel has holes.
+        than two entities identify their slopes; with weights, trends and other known parts.
     """
     if model.time_effects:
         raise SpecificationError(
@@ -49,13 +52,8 @@ def homogeneity_of(model: Any, n_factors: int) -> TestResult:
             "The test knows factors and entity effects; a time effect is a factor with loadings of one.",
             f"n_factors={n_factors + 1}, and no time effect in the formula",
         )
-    observed = getattr(model, "_observed", None)
-    if observed is not None and n_factors:
-        raise SpecificationError(
-            f"The panel has holes, and the model {n_factors} factors.",
-            "Slopes of each entity under factors are estimated for complete panels only.",
-            "res = model.select(n_groups=range(1, 4)), whose criterion weighs one group against more",
-        )
+    _refuse_weights_and_trends(model)
+    observed = model._observed
     y, x = model._y, model._x
     varies = np.ptp(x, axis=1) if observed is None else _range_of(x, observed)
     constant = varies.max(axis=0) == 0
@@ -75,7 +73,7 @@ def homogeneity_of(model: Any, n_factors: int) -> TestResult:
             "Drop regressors.",
         )
     if observed is not None:
-        return _with_holes(model, y, x, observed, np.flatnonzero(~constant))
+        return _with_holes(model, n_factors, effects, x, np.flatnonzero(~constant))
     kept, note = _identified(model, x, effects or not n_factors, np.flatnonzero(~constant))
     y, x = y[kept], x[kept]
     if not n_factors:
@@ -96,25 +94,63 @@ def _range_of(x: Array, observed: Array) -> Array:
     return np.asarray(np.where(seen, x, -np.inf).max(axis=1) - np.where(seen, x, np.inf).min(axis=1))
 
 
-def _with_holes(model: Any, y: Array, x: Array, observed: Array, positions: Array) -> TestResult:
-    """The test without factors, of the entities that have periods enough."""
-    p = x.shape[2]
-    long = observed.sum(axis=1) > p + 2
+def _refuse_weights_and_trends(model: Any) -> None:
+    """Slopes of each entity are estimated beside factors and entity effects alone, all cells alike."""
+    if model._cell_weights is not None:
+        raise SpecificationError("The model has weights.", "The test takes all cells alike.", "weights=None")
+    if not model._parts.only_additive:
+        raise SpecificationError(
+            f"The model absorbs {', '.join(model.design.absorbed)}.",
+            "The test knows factors and entity effects.",
+            f"y ~ x | {model.design.index.entity_name}",
+        )
+
+
+def _with_holes(model: Any, n_factors: int, effects: bool, x: Array, positions: Array) -> TestResult:
+    """The test of the entities that have periods enough, in a panel with holes."""
+    observed, p = model._observed, x.shape[2]
+    needed = p + 2 if not n_factors else p + n_factors + effects + 1
+    seen = core(observed, needed, n_factors)
+    long = seen.any(axis=1)
     if long.sum() < 2:
         raise SpecificationError(
-            f"{int((~long).sum())} of {len(long)} entities have {p + 2} periods or fewer for {p} slopes.",
-            "Slopes of each entity need more, in two entities at least.",
+            f"{int((~long).sum())} of {len(long)} entities have too few periods for {p} slopes of their own.",
+            f"They need more than {needed}, in two entities at least.",
             "Drop regressors.",
         )
-    centred = (x - x.sum(axis=1, keepdims=True) / observed.sum(axis=1)[:, None, None]) * observed[:, :, None]
-    kept, note = _identified(model, x[long], False, positions, centred[long], model.design.index.entities[long])
-    rows = np.flatnonzero(long)[kept]
+    seen = seen[long]
+    columns = np.where(seen[:, :, None], x[long], 0.0)
+    within = columns
+    if effects or not n_factors:
+        means = columns.sum(axis=1, keepdims=True) / seen.sum(axis=1)[:, None, None]
+        within = np.where(seen[:, :, None], columns - means, 0.0)
+    kept, note = _identified(model, columns, False, positions, within, model.design.index.entities[long])
+    rows, seen = np.flatnonzero(long)[kept], seen[kept]
     if not long.all():
-        short = f"{int((~long).sum())} entities with {p + 2} periods or fewer were left out."
-        note = f"{note} {short}" if note else short
-    seen = observed[rows]
-    test = pesaran_yamagata(np.where(seen, y[rows], np.nan), np.where(seen[:, :, None], x[rows], np.nan))
+        short = int((~long).sum())
+        words = "1 entity was" if short == 1 else f"{short} entities were"
+        note = " ".join([*[note] * bool(note), f"{words} left out with {needed} periods or fewer."])
+    times = seen.any(axis=0)
+    seen, y, x = seen[:, times], model._y[rows][:, times], x[rows][:, times]
+    y, x = np.where(seen, y, np.nan), np.where(seen[:, :, None], x, np.nan)
+    test = _under_factors(y, x, n_factors, effects) if n_factors else pesaran_yamagata(y, x)
     return replace(test, note=note)
+
+
+def _under_factors(y: Array, x: Array, n_factors: int, effects: bool) -> TestResult:
+    """Slopes of each entity beside factors, by the descent on cells: coefficients of entities are concentrated out."""
+    observed, (n, t, p) = ~np.isnan(y), x.shape
+    scale = np.sqrt(np.nanmean(x * x, axis=(0, 1)))
+    known = np.nan_to_num(x / scale)
+    if effects:
+        known = np.concatenate([observed[:, :, None].astype(np.float64), known], axis=2)
+    cells = cells_of(np.nan_to_num(y), np.empty((n, t, 0)), observed, known=known)
+    none = SlopeMap(np.zeros(n, dtype=np.int64), np.empty((1, 0), dtype=np.int64))
+    fit = fit_cells_multistart(cells, none, n_factors, 2, np.random.default_rng(0), tol=_TOL).fit
+    own = fit.state.coef[:, int(effects) : int(effects) + p] / scale
+    factors = np.column_stack([fit.factors.T, np.ones(t)]) if effects else fit.factors.T
+    resid = np.where(observed, cells.to_cube(fit.state.e), np.nan)
+    return ando_bai(x, own, resid, factors, fit.loadings)
 
 
 def _identified(
