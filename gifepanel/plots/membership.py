@@ -10,7 +10,7 @@ from scipy import stats
 
 from gifepanel.exceptions import SpecificationError
 from gifepanel.inference.membership import clear_margin
-from gifepanel.plots.axes import block_edges, dot_alone, frame_points, name_rows, time_axis
+from gifepanel.plots.axes import block_edges, dot_alone, frame_points, name_rows, time_axis, whole_calendar
 from gifepanel.plots.coefficients import group_names, percent
 from gifepanel.plots.style import (
     GREY,
@@ -220,6 +220,8 @@ def draw_outcomes(res: Any, outcome: str, ax: Any) -> Any:
         mean = np.full(len(seen), np.nan)
         mean[seen] = np.nanmean(members[:, seen], axis=0)
         one.plot(t, mean, color="black", linewidth=1.8, zorder=3)
+        if np.isnan(members).any():
+            whole_calendar(one, t)
         head(one, f"Group {k + 1} (n = {len(members)})")
         if k % 3 == 0 or ax is not None:
             one.set_ylabel(words + ("" if outcome == "raw" else ", residualised"))

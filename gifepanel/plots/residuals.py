@@ -9,7 +9,7 @@ import pandas as pd
 
 from gifepanel.exceptions import SpecificationError
 from gifepanel.plots.added_variable import local_means, scatter
-from gifepanel.plots.axes import block_edges, dot_alone, name_rows, spread, time_axis, time_labels
+from gifepanel.plots.axes import block_edges, dot_alone, name_rows, spread, time_axis, time_labels, whole_calendar
 from gifepanel.plots.style import (
     GREY,
     LINE,
@@ -195,6 +195,8 @@ def draw_fitted(
         dot_alone(one, t, actual[i] - resid[i], style(k).color, zorder=3)
         if not dots:
             dot_alone(one, t, actual[i], "0.6", zorder=2)
+        if np.isnan(actual[i]).any():
+            whole_calendar(one, t)
         suffix = f" (group {k + 1})" if several_groups else ""
         head(one, plain(entities[i], 24) + suffix)
     for position, one in enumerate(axes):
