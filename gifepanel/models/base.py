@@ -227,7 +227,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         if self._observed is None:
             return largest
         counts = (len(self._parts.unit_names), len(self._parts.period_names))
-        return max(0, largest_with_core(self._whole.index.observed, *counts, largest, _KEPT_BY_ALL))
+        return max(0, largest_with_core(self._whole.index.mask, *counts, largest, _KEPT_BY_ALL))
 
     def select(
         self,
@@ -461,7 +461,7 @@ def _most(n_factors: Any) -> int:
     if isinstance(n_factors, str) or n_factors is None:
         return 0
     given = list(n_factors) if isinstance(n_factors, Iterable) else [n_factors]
-    return max((int(r) for r in given if isinstance(r, numbers.Integral) and r > 0), default=0)
+    return max((int(r) for r in given if isinstance(r, numbers.Integral) and int(r) > 0), default=0)
 
 
 def _spans_ones(flat: Array) -> bool:

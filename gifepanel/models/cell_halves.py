@@ -50,7 +50,7 @@ def halves_on_cells(model: CellFactorData) -> list[tuple[BoolArray, BoolArray]]:
         while True:
             before = [half.sum() for half in halves]
             halves = [core(half, *taken) for half in halves]
-            both = halves[0].any(axis=1) & halves[1].any(axis=1)
+            both = np.asarray(halves[0].any(axis=1) & halves[1].any(axis=1))
             halves = [half & both[:, None] for half in halves]
             if before == [half.sum() for half in halves]:
                 break

@@ -129,7 +129,7 @@ def select_counts(
 def _over_factors(
     data: PanelArrays | Cells, numbers: list[int], n_jobs: int | None, progress: Progress
 ) -> FactorCriteria:
-    work = {"n_jobs": n_jobs, "progress": progress, "description": "factors"}
+    work: dict[str, Any] = {"n_jobs": n_jobs, "progress": progress, "description": "factors"}
     tasks = [(data, r) for r in numbers]
     if isinstance(data, Cells):
         return cell_criteria(data, numbers, run_tasks(slopes_by_entity, tasks, **work))

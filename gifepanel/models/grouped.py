@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from gifepanel.exceptions import SpecificationError, SpecificationWarning
+from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.base import FactorModel
 from gifepanel.models.cell_fits import fit_grouped_on_cells
 from gifepanel.models.checks import (
@@ -33,6 +34,7 @@ from gifepanel.parallel import Progress
 from gifepanel.results.grouped import coefficient_names, grouped_results
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedFit, GroupedOptions, fit_grouped
+from gifepanel.solvers.grouped_cells import GroupedCellFit
 from gifepanel.tables.factor_summary import few_periods_for_groups
 
 if TYPE_CHECKING:
@@ -331,6 +333,8 @@ class GroupedIFE(FactorModel):
         )
 
         # estimate
+        estimate: FactorEstimate
+        grouped: GroupedFit | GroupedCellFit
         if self._on_cells:
             model, estimate, grouped, scale = fit_grouped_on_cells(self, options)
             if model is not self:  # entities were set aside
@@ -343,10 +347,10 @@ class GroupedIFE(FactorModel):
                 time_effects=self.time_effects,
                 standardize=kappa is None,
             )
-            grouped = fit_grouped(data, self.n_groups, self.n_factors, options)
-            slopes, fit = grouped.classification.slopes, grouped.classification.fit
-            scale = slope_scale(grouped.scale, slopes)
-            model, estimate = self, estimate_from_fit(self, fit, slopes, scale)
+            complete = fit_grouped(data, self.n_groups, self.n_factors, options)
+            slopes, fit = complete.classification.slopes, complete.classification.fit
+            scale = slope_scale(complete.scale, slopes)
+            model, grouped, estimate = self, complete, estimate_from_fit(self, fit, slopes, scale)
 
         # inference
         inference = infer(model, estimate, coefficient_names(model, estimate.slots), bias, covariance)
@@ -374,7 +378,7 @@ class GroupedIFE(FactorModel):
         return centres
 
 
-def _warn(results: GroupedIFEResults, grouped: GroupedFit, max_iter: int) -> None:
+def _warn(results: GroupedIFEResults, grouped: GroupedFit | GroupedCellFit, max_iter: int) -> None:
     """What the user should know about how the fit went, each as one warning."""
     done = grouped.classification
     if not grouped.penalized.converged:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.base import FactorModel
 from gifepanel.models.cell_fits import fit_one_group_on_cells
 from gifepanel.models.checks import (
@@ -252,6 +253,7 @@ class InteractiveFE(FactorModel):
         rng = np.random.default_rng(check_seed(random_state))
 
         # estimate
+        estimate: FactorEstimate
         if self._on_cells:
             model, estimate, fit, scale = fit_one_group_on_cells(self, n_starts, rng, tol=tol, max_iter=max_iter)
             if model is not self:  # entities were set aside

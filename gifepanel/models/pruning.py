@@ -39,7 +39,7 @@ def pruned_design(
         If nothing is left; with the largest number of factors that leaves something.
     """
     index = design.index
-    observed = index.observed.copy()
+    observed = index.mask.copy()
     aside = np.isin(np.arange(index.n_entities), index.entities.get_indexer(list(set_aside))) if set_aside else None
     if aside is not None:
         observed[aside] = False
@@ -66,8 +66,8 @@ def largest_with_core(observed: BoolArray, n_known: int, n_period: int, limit: i
 
 def _nothing_left(design: PanelDesign, n_factors: int, n_known: int, n_period: int) -> DataError | SpecificationError:
     index = design.index
-    longest, fullest = int(index.counts.max()), int(index.observed.sum(axis=0).max())
-    largest = largest_with_core(index.observed, n_known, n_period, n_factors - 1)
+    longest, fullest = int(index.counts.max()), int(index.mask.sum(axis=0).max())
+    largest = largest_with_core(index.mask, n_known, n_period, n_factors - 1)
     found = (
         f"With {n_factors} factors and {n_known} known coefficients of each entity nothing is left to estimate slopes: "
         f"entities have at most {longest} periods, periods at most {fullest} entities."

@@ -81,7 +81,7 @@ def _left_out(design: Any, model: Any) -> Facts:
 def _pruned(res: Any) -> Facts:
     """What says nothing about slopes."""
     sample = getattr(res, "sample", None)
-    if not getattr(sample, "n_pruned", 0):
+    if sample is None or not getattr(sample, "n_pruned", 0):
         return []
     return [("Rows left out, no part of the fit", f"{sample.n_pruned:,}: {pruned_words(sample)}")]
 

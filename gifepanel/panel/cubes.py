@@ -101,7 +101,7 @@ def _by_cell(weights: Any, shape: tuple[int, ...]) -> Any:
 def float_array(values: Any) -> FloatArray:
     """Values as float64, NaN where they are masked or missing."""
     if np.ma.isMaskedArray(values):
-        return np.asarray(values.astype(np.float64).filled(np.nan))
+        return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
     if isinstance(values, (pd.DataFrame, pd.Series)):
         return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
     return np.asarray(values, dtype=np.float64)

@@ -351,6 +351,11 @@ class PanelIndex:
         """Which cells have a row, (N, T); None where all have."""
         if self.is_balanced:
             return None
+        return self.mask
+
+    @cached_property
+    def mask(self) -> BoolArray:
+        """Which cells have a row, (N, T)."""
         out = np.zeros((self.n_entities, self.n_times), dtype=bool)
         out[self.entity_codes, self.time_codes] = True
         return out

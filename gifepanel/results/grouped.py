@@ -14,6 +14,7 @@ from gifepanel.results.base import FactorResults, FactorResultsWrapper
 from gifepanel.results.inputs import Inference
 from gifepanel.results.interactive import rescaled
 from gifepanel.solvers.grouped import GroupedFit
+from gifepanel.solvers.grouped_cells import GroupedCellFit
 from gifepanel.tables.blocks import Table
 from gifepanel.tables.text_width import first_names
 
@@ -347,7 +348,7 @@ def coefficient_names(model: FittedFactorModel, slots: Any) -> list[str]:
 def grouped_results(
     model: FittedFactorModel,
     inference: Inference,
-    grouped: GroupedFit,
+    grouped: GroupedFit | GroupedCellFit,
     *,
     scale: Array,
     classify: str,
@@ -373,7 +374,7 @@ def grouped_results(
     return FactorResultsWrapper(results)
 
 
-def _penalized(model: FittedFactorModel, results: GroupedIFEResults, grouped: GroupedFit) -> Penalized:
+def _penalized(model: FittedFactorModel, results: GroupedIFEResults, grouped: GroupedFit | GroupedCellFit) -> Penalized:
     fit, scale = grouped.penalized, grouped.scale
     labels = pd.Index(results.group_labels, name="group")
     return Penalized(

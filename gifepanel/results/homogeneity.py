@@ -111,7 +111,7 @@ def _with_holes(model: Any, n_factors: int, effects: bool, x: Array, positions: 
     observed, p = model._observed, x.shape[2]
     needed = p + 2 if not n_factors else p + n_factors + effects + 1
     seen = core(observed, needed, n_factors)
-    long = seen.any(axis=1)
+    long = np.asarray(seen.any(axis=1))
     if long.sum() < 2:
         raise SpecificationError(
             f"{int((~long).sum())} of {len(long)} entities have too few periods for {p} slopes of their own.",

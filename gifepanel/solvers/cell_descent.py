@@ -138,7 +138,8 @@ def inverse_of(matrix: Array) -> Array:
         return matrix
     diagonal = np.sqrt(np.maximum(np.diag(matrix), 0.0))
     size = np.where(diagonal > 0, 1.0 / np.where(diagonal > 0, diagonal, 1.0), 0.0)
-    return np.linalg.pinv(matrix * size * size[:, None], rcond=1e-13, hermitian=True) * size * size[:, None]
+    inverse = np.linalg.pinv(matrix * size * size[:, None], rcond=1e-13, hermitian=True)
+    return np.asarray(inverse * size * size[:, None])
 
 
 class _Descent:

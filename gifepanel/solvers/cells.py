@@ -96,9 +96,10 @@ def cells_of(
     root = np.ones(entity.size) if weights is None else np.sqrt(weights[entity, time])
     known = np.empty((*shape, 0)) if known is None else known
     period = np.empty((*shape, 0)) if period is None else period
-    columns = [np.ascontiguousarray(cube[entity, time].T) * root for cube in (x, known, period)]
-    columns = [np.ascontiguousarray(own, dtype=np.float64) for own in columns]
-    data = CellData(ptr, time.astype(np.int64), y[entity, time] * root, *columns, root)
+    regressors, units, periods = (
+        np.ascontiguousarray(cube[entity, time].T * root, dtype=np.float64) for cube in (x, known, period)
+    )
+    data = CellData(ptr, time.astype(np.int64), y[entity, time] * root, regressors, units, periods, root)
     varies = _within(period, entity, time, 0)
     series = _time_series(known, observed)
     cells = Cells(data, entity.astype(np.int64), shape, series, varies, np.ones(x.shape[2]))
