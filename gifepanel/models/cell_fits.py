@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,11 @@ import numpy as np
 from gifepanel.exceptions import SpecificationWarning, caller_level
 from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.models.cell_estimation import cell_estimate, cells_of_model, observed_cells, slope_scale
+from gifepanel.models.pruning import warn_of_pieces
 from gifepanel.panel.text import first_of
 from gifepanel.solvers.cell_descent import CellFit
 from gifepanel.solvers.cell_interactive import CellMinimum, fit_cells_multistart, runaway_units
+from gifepanel.solvers.cell_starts import CellStart
 from gifepanel.solvers.cells import Cells
 from gifepanel.solvers.grouped_cells import GroupedCellFit, fit_grouped_cells
 from gifepanel.solvers.interactive import SlopeMap
@@ -26,7 +29,7 @@ __all__ = ["CellOutcome", "fit_grouped_on_cells", "fit_one_group_on_cells", "wit
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _SET_ASIDE = 5
-_WEIGHINGS, _SETTLED, _LEAST_VARIANCE = 50, 1e-6, 1e-2
+_WEIGHINGS, _SETTLED, _DRAWN = 200, 1e-7, 4.0
 
 
 class CellOutcome:
@@ -52,18 +55,27 @@ def fit_one_group_on_cells(
         Of the slopes of `fit`.
     """
     model = _weighing(model)
+    last: CellFit | None = None
+    warn_of_pieces(model)
     for _ in range(_SET_ASIDE + _WEIGHINGS * model._weights_by_entity):
         cells = cells_of_model(model, standardize=True)
         slopes = SlopeMap(np.zeros(cells.shape[0], dtype=np.int64), np.arange(cells.n_regressors)[None])
-        found = fit_cells_multistart(
-            cells, slopes, model.n_factors, n_starts, rng, tol=max(tol, 1e-9), max_iter=min(max_iter, 100)
-        )
-        again = without_runaways(model, runaway_units(found.fit)) or weighed_anew(model, cells, found.fit)
+        own = () if last is None else (_start_at(last, cells.scale),)
+        limits: dict[str, Any] = {"tol": max(tol, 1e-9), "max_iter": min(max_iter, 100)}
+        found = fit_cells_multistart(cells, slopes, model.n_factors, 0 if own else n_starts, rng, first=own, **limits)
+        smaller = without_runaways(model, runaway_units(found.fit))
+        again = smaller or weighed_anew(model, cells, found.fit)
         if again is None:
             break
+        last = None if smaller else replace(found.fit, theta=found.fit.theta / cells.scale)
         model = again
     estimate = cell_estimate(model, cells, slopes, found.fit, cells.scale)
     return model, estimate, CellOutcome(found), cells.scale
+
+
+def _start_at(fit: CellFit, scale: Array) -> CellStart:
+    """Where a fit under other weights ended."""
+    return CellStart("last weights", fit.theta * scale, fit.factors, fit.effects, 0)
 
 
 def fit_grouped_on_cells(
@@ -71,6 +83,7 @@ def fit_grouped_on_cells(
 ) -> tuple[FactorModel, CellEstimate, GroupedCellFit, Array]:
     """The grouped model; returns as :func:`fit_one_group_on_cells`."""
     model = _weighing(model)
+    warn_of_pieces(model)
     for _ in range(_SET_ASIDE + _WEIGHINGS * model._weights_by_entity):
         cells = cells_of_model(model, standardize=options.standardize)
         grouped, scaled = fit_grouped_cells(cells, model.n_groups, model.n_factors, options)
@@ -95,16 +108,17 @@ def _weighing(model: FactorModel) -> FactorModel:
 def weighed_anew(model: FactorModel, cells: Cells, fit: CellFit) -> FactorModel | None:
     """The model with the inverse residual variances of its entities as weights; None once they no longer change.
 
-    A variance is the sum of squares of an entity over its periods less its own coefficients, at least a hundredth of
-    the median; weights have mean one over the cells.
+    A variance is the sum of squares of an entity over its periods less its own coefficients, drawn to the pooled one
+    with the weight of four periods: otherwise a factor could follow one entity, whose variance would go to zero (the
+    likelihood has no maximum; Heywood 1931). Weights have mean one over the cells.
     """
     if not model._weights_by_entity:
         return None
     resid = fit.state.e / cells.data.root
     periods = np.diff(cells.data.ptr)
     own = np.maximum(periods - fit.state.coef.shape[1], 1)
-    variance = np.bincount(cells.entity, resid**2, minlength=len(periods)) / own
-    variance = np.maximum(variance, _LEAST_VARIANCE * float(np.median(variance)))
+    ssr = np.bincount(cells.entity, resid**2, minlength=len(periods))
+    variance = (ssr + _DRAWN * ssr.sum() / own.sum()) / (own + _DRAWN)
     weights = 1.0 / variance
     weights /= float(weights @ periods) / cells.size
     assert model._cell_weights is not None

@@ -7,8 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning, caller_level
+from gifepanel.models.read_data import CellFactorData
 from gifepanel.panel.matrices import PanelDesign
 from gifepanel.panel.text import first_of
 from gifepanel.results.inputs import Pruned
@@ -80,16 +83,21 @@ def _nothing_left(design: PanelDesign, n_factors: int, n_known: int, n_period: i
     return DataError(found, needed, "Absorb fewer effects, or take entities that are observed longer.")
 
 
-def warn_of_pieces(design: PanelDesign, n_pieces: int, labels: Any) -> None:
+def warn_of_pieces(model: CellFactorData) -> None:
     """Warn of a panel that falls into pieces which share neither entities nor periods."""
-    if n_pieces < 2:
+    index = model.design.index
+    if index.is_balanced or not (model.n_factors or model._parts.period_names):
         return
-    index = design.index
-    sizes = np.bincount(labels, minlength=n_pieces)
-    small = index.entities[labels == int(sizes.argmin())]
+    n, edges = index.n_entities, np.ones(index.nobs)
+    graph = coo_matrix((edges, (index.entity_codes, n + index.time_codes)), shape=(n + index.n_times,) * 2)
+    pieces, labels = connected_components(graph, directed=False)
+    if pieces < 2:
+        return
+    sizes = np.bincount(labels[:n], minlength=pieces)
+    small = index.entities[labels[:n] == int(sizes.argmin())]
     warnings.warn(
         SpecificationWarning(
-            f"The panel is in {n_pieces} pieces that share no period; the smallest has {len(small)} entities: "
+            f"The panel is in {pieces} pieces that share no period; the smallest has {len(small)} entities: "
             f"{first_of(small)}.",
             "Slopes are estimated from all of them; factors, loadings and time effects do not compare across pieces.",
             "Look at the entities of one piece alone to compare factors.",

@@ -70,6 +70,7 @@ def fit_cells_multistart(
     slopes : SlopeMap
     n_factors : int
     n_starts : int
+        Besides `first`; there may be none then.
     rng : Generator
     tol : float
         Of the certificate, see :func:`~gifepanel.solvers.cell_descent.descend_cells`.
@@ -80,8 +81,10 @@ def fit_cells_multistart(
         Descend to the resolution of the gradient in the end.
     """
     found: list[tuple[CellFit, list[str]]] = []
-    pooled = pooled_cells(cells, slopes)
-    for start in (*first, *cell_starts(cells, slopes, n_factors, n_starts, rng, pooled)):
+    others: Iterable[CellStart] = ()
+    if n_starts:
+        others = cell_starts(cells, slopes, n_factors, n_starts, rng, pooled_cells(cells, slopes))
+    for start in (*first, *others):
         best = min((fit for fit, _ in found if fit.converged), key=lambda fit: fit.ssr, default=None)
         steps = max_iter if not found else min(max_iter, _MAX_ITER)
         _record(found, fit_cells(cells, slopes, start, tol=tol, max_iter=steps, known=best), start.name)
