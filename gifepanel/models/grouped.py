@@ -35,7 +35,7 @@ from gifepanel.results.grouped import coefficient_names, grouped_results
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedFit, GroupedOptions, fit_grouped
 from gifepanel.solvers.grouped_cells import GroupedCellFit
-from gifepanel.tables.factor_summary import few_periods_for_groups
+from gifepanel.tables.factor_summary import few_periods_for_groups, periods_of_each
 
 if TYPE_CHECKING:
     from gifepanel.results.grouped import GroupedIFEResults
@@ -390,7 +390,7 @@ def _warn(results: GroupedIFEResults, grouped: GroupedFit | GroupedCellFit, max_
     if few_periods_for_groups(results):
         warnings.warn(
             SpecificationWarning(
-                f"The groups were found from {results.n_times} periods of each entity.",
+                f"The groups were found from {periods_of_each(results)} periods of each entity.",
                 "With fewer than 10 many entities are in another group than their own, and standard errors, which take "
                 "the groups as known, are too small: in simulations with 8 periods intervals of 95 % held the truth in "
                 "60 to 75 %.",
