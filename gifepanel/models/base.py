@@ -388,6 +388,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             pruned.times,
             pruned.set_aside,
             pruned.n_rows,
+            self._weights_words,
+            design.n_zero_weights,
         )
 
     def __getstate__(self) -> dict[str, Any]:

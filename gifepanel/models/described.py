@@ -68,6 +68,15 @@ class DescribedModel:
 class DescribedFactorModel(DescribedModel):
     """A model with factors, and groups where it has them."""
 
+    @property
+    def _weights_words(self) -> str:
+        """What weights are called, nothing where there are none."""
+        model: Any = self
+        if model._weights_by_entity:
+            return "inverse entity variance"
+        design = model.design
+        return "" if design.weights is None else str(design.weights_name or "given by row")
+
     def _facts(self) -> list[tuple[str, str]]:
         model: Any = self
         index = model.design.index
@@ -80,6 +89,8 @@ class DescribedFactorModel(DescribedModel):
             ("Absorbed", ", ".join(model.design.absorbed) or "none"),
             ("Factors", _count_words(factors)),
         ]
+        if model._weights_words:
+            facts.append(("Weights", model._weights_words))
         if model._has_groups:
             facts.append(("Groups", _count_words(groups)))
         if model._common:

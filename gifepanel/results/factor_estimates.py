@@ -88,20 +88,15 @@ class FactorEstimates(FitMeasures):
     @cached_property
     def factor_shares(self) -> pd.Series:
         """Share of the variance of y less slopes and additive effects that each factor takes up."""
-        estimate, observed = self._estimate, self._observed
-        if observed is None:
+        estimate, root = self._estimate, self._estimate.root
+        if root is None:
             lengths = (estimate.loadings**2).sum(axis=0) * estimate.shape[1]
-        else:  # of observed cells, where factors are not orthogonal: what they explain together, in these proportions
-            lengths = np.einsum("ir,it,tr->r", estimate.loadings**2, observed, estimate.factors**2)
-            together = (estimate.loadings @ estimate.factors.T)[observed]
-            lengths *= (together @ together) / (lengths.sum() or 1.0)
+        else:  # of weighted cells, where factors are not orthogonal: what they explain together, in these proportions
+            lengths = np.einsum("ir,it,tr->r", estimate.loadings**2, root**2, estimate.factors**2)
+            together = (estimate.loadings @ estimate.factors.T) * root
+            lengths *= np.vdot(together, together) / (lengths.sum() or 1.0)
         total = lengths.sum() + estimate.ssr
         return pd.Series(lengths / total, index=self._factor_names)
-
-    @property
-    def _observed(self) -> Any:
-        """Which cells are observed, (N, T) bool; None where all are."""
-        return self.model.design.index.observed
 
     @cached_property
     def entity_effects(self) -> pd.Series:

@@ -189,17 +189,18 @@ class GroupedIFEResults(FactorResults):
     def membership(self) -> pd.DataFrame:
         """Where each entity belongs, and how clearly, at the least-squares slopes.
 
-        Columns: ``group``; ``distance_k``, root mean squared residual under the slopes of group k at the common
-        factors, the entity's own effect and loadings re-estimated; ``runner_up``, the best of the other groups;
-        ``margin``, by how much its sum of squares is larger, in units of the error variance (a log-likelihood ratio
-        times two); ``confidence_set``, the groups that the entity can't be told from at 95 %
+        Columns: ``group``; ``distance_k``, root mean squared residual, weighted as the fit is, under the slopes of
+        group k at the common factors, the entity's own effect and loadings re-estimated; ``runner_up``, the best of the
+        other groups; ``margin``, by how much its sum of squares is larger, in units of the error variance (a
+        log-likelihood ratio times two); ``confidence_set``, the groups that the entity can't be told from at 95 %
         (:func:`gifepanel.inference.membership.confidence_sets`), nearest first.
         """
-        ssr, own = self._unit_ssr, self._estimate.groups
+        ssr, own, root = self._unit_ssr, self._estimate.groups, self._estimate.root
+        per_entity = self.n_times if root is None else (root**2).sum(axis=1)  # sums of weights, or of cells
         rows = np.arange(len(own))
         columns: dict[str, Any] = {"group": own + 1}
         for k in range(self.n_groups):
-            columns[f"distance_{k + 1}"] = np.sqrt(np.maximum(ssr[:, k], 0.0) / self.model.design.index.counts)
+            columns[f"distance_{k + 1}"] = np.sqrt(np.maximum(ssr[:, k], 0.0) / per_entity)
         if self.n_groups > 1:
             variance = float(ssr[rows, own].sum() / self.df_resid)
             worse = excess(ssr, own, variance)

@@ -78,6 +78,10 @@ class Sample:
         Labels of entities left out since their loadings would grow without bound.
     n_pruned : int
         Rows of all of these.
+    weights : str
+        What they are called; empty where there are none.
+    n_zero_weights : int
+        Rows left out since their weight is zero.
     """
 
     endog_name: str
@@ -98,6 +102,8 @@ class Sample:
     pruned_times: tuple[Any, ...] = ()
     set_aside: tuple[Any, ...] = ()
     n_pruned: int = 0
+    weights: str = ""
+    n_zero_weights: int = 0
 
     @property
     def has_holes(self) -> bool:

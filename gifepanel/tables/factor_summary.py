@@ -36,6 +36,7 @@ def _information(res: Any) -> Pairs:
         ("Method", res._method),
         ("Absorbed", ", ".join(sample.absorbed) or "none"),
         ("Factors", f"{res.n_factors}{_chosen_from(res.selection, 'factors')}"),
+        *([("Weights", sample.weights)] if sample.weights else []),
         *res._group_information(),
         ("Covariance", covariance_words(res)),
         ("Bias correction", res.bias_correction_words),
@@ -209,6 +210,8 @@ def _notes_on_sample(res: Any) -> list[str]:
     sample, notes = res.sample, []
     if sample.dropped:
         notes.append(f"Dropped, since effects or other regressors span them: {', '.join(sample.dropped)}.")
+    if sample.n_zero_weights:
+        notes.append(f"{counted(sample.n_zero_weights, 'row')} left out: weight zero.")
     if sample.n_incomplete:
         lost = ", ".join(f"{name} in {count}" for name, count in sample.incomplete.items())
         notes.append(f"{counted(sample.n_incomplete, 'row')} left out for missing values or lags: {lost}.")

@@ -38,17 +38,26 @@ def res(data: pd.DataFrame) -> Any:
     return InteractiveFE.from_formula("y ~ x1 + x2 | firm", data, n_factors=1, **IDS).fit()
 
 
-@pytest.mark.parametrize("effects", ["firm", "firm + year", "year"])
-def test_without_factors_it_is_partialled_out_least_squares(data: pd.DataFrame, effects: str) -> None:
-    formula = f"y ~ x1 + x2 | {effects}"
-    found = InteractiveFE.from_formula(formula, data, n_factors=0, **IDS).fit(cov_type="HC1")
-    known = PartialledOLS.from_formula(formula, data, **IDS).fit(cov_type="HC1")
+@pytest.mark.parametrize(
+    ("effects", "weights"),
+    [("firm", None), ("firm + year", None), ("year", None), ("firm", "w"), ("firm + year + firm[trend]", "v")],
+)
+def test_without_factors_it_is_partialled_out_least_squares(
+    data: pd.DataFrame, effects: str, weights: str | None
+) -> None:
+    numbers = np.arange(len(data)) % 4
+    formula, data = f"y ~ x1 + x2 | {effects}", data.assign(w=numbers, v=1.5 + numbers, trend=data["year"] - 2000.0)
+    found = InteractiveFE.from_formula(formula, data, n_factors=0, weights=weights, **IDS).fit(cov_type="HC1")
+    known = PartialledOLS.from_formula(formula, data, weights=weights, **IDS).fit(cov_type="HC1")
     for name in ("nobs", "df_resid", "centered_tss", "ssr", "rsquared", "rsquared_adj", "rsquared_within", "llf", "aic",
                  "bic", "mse_resid", "fvalue"):  # fmt: skip
         assert getattr(found, name) == pytest.approx(getattr(known, name), rel=1e-9), name
     for name in ("params", "bse", "resid", "fittedvalues"):
         pd.testing.assert_series_equal(getattr(found, name), getattr(known, name), rtol=1e-7, atol=1e-9)
     assert found.predict().index.equals(known.fittedvalues.index)
+    text = found.summary().as_text()
+    assert ("Weights:" in text) == (weights is not None)
+    assert found.sample.n_zero_weights == (0 if weights is None else known.model.n_zero_weights)
 
 
 def test_rows_are_the_observed_ones(data: pd.DataFrame, res: Any) -> None:
