@@ -193,7 +193,9 @@ class GroupedIFEResults(FactorResults):
         group k at the common factors, the entity's own effect and loadings re-estimated; ``runner_up``, the best of the
         other groups; ``margin``, by how much its sum of squares is larger, in units of the error variance (a
         log-likelihood ratio times two); ``confidence_set``, the groups that the entity can't be told from at 95 %
-        (:func:`gifepanel.inference.membership.confidence_sets`), nearest first.
+        (:func:`gifepanel.inference.membership.confidence_sets`), nearest first. In a panel with holes also
+        ``determined``: whether the entity has periods enough for slopes of its own, without which it says little of its
+        group.
         """
         ssr, own, root = self._unit_ssr, self._estimate.groups, self._estimate.root
         per_entity = self.n_times if root is None else (root**2).sum(axis=1)  # sums of weights, or of cells
@@ -213,7 +215,15 @@ class GroupedIFEResults(FactorResults):
             columns["confidence_set"] = [
                 tuple(int(k) + 1 for k in some if inside[k]) for some, inside in zip(order, sets, strict=True)
             ]
+            if self.sample.has_holes:
+                columns["determined"] = self.model.design.index.counts > self._own_coefficients
         return pd.DataFrame(columns, index=self._entities)
+
+    @property
+    def _own_coefficients(self) -> int:
+        """Number of coefficients of an entity with slopes of its own."""
+        slopes = len(self._regressors) - len(self._common)
+        return slopes + self.n_factors + len(self.model._parts.unit_names)
 
     @cached_property
     def unit_params(self) -> pd.DataFrame:
@@ -303,6 +313,7 @@ class GroupedIFEResults(FactorResults):
         return [
             text,
             self._note_on_margins(),
+            *self._notes_on_undetermined(),
             f'In tests, coefficients carry the number of their group: .f_test("{first}={second}").',
         ]
 
@@ -314,6 +325,17 @@ class GroupedIFEResults(FactorResults):
             return f"{known}; every entity is clearly nearest to its own (margins above {margin:.2f}, see .membership)."
         fit = "entity fits" if close == 1 else "entities fit"
         return f"{known}; {close} {fit} another group almost as well (margin below {margin:.2f}, see .membership)."
+
+    def _notes_on_undetermined(self) -> list[str]:
+        if not self.sample.has_holes or self.membership["determined"].all():
+            return []
+        short = self.membership.index[~self.membership["determined"]]
+        listed = ", ".join(map(str, short[:5])) + (f" and {len(short) - 5} more" if len(short) > 5 else "")
+        has, their = ("entity has", "its") if len(short) == 1 else ("entities have", "their")
+        return [
+            f"{len(short)} {has} {self._own_coefficients} periods or fewer, too few for slopes of {their} own: {their} "
+            f"group is undetermined ({listed}; see .membership)."
+        ]
 
     def remove_data(self) -> None:
         """Drop everything of the size of the sample; what the summary prints is computed first and kept.
