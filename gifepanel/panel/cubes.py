@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -71,7 +72,8 @@ def design_from_arrays(
     columns = {name: plain_column(data[name], name) for name in names}
     columns = {endog_name: pd.Series(outcome.ravel()), **columns}
     weighting = read_weights(_by_cell(weights, outcome.shape), frame)
-    found = check_finite(frame, {**columns, **weighting}, missing=missing)
+    with _lines_for_arrays():
+        found = check_finite(frame, {**columns, **weighting}, missing=missing)
     sample = choose_rows(frame, (), found, index=replace(frame.panel_index(), source="cubes"), weights=weighting)
     return PanelDesign.of_sample(
         sample,
@@ -86,6 +88,24 @@ def design_from_arrays(
         common=common_columns(common, names),
         axes=labels,
     )
+
+
+@contextmanager
+def _lines_for_arrays() -> Iterator[None]:
+    """Fixes of errors raised inside act on arrays, in which a hole is NaN."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError.of([_of_arrays(problem) for problem in error.problems or (error,)]) from None
+
+
+def _of_arrays(error: DataError) -> DataError:
+    fix = error.fix
+    if error.found.startswith("infinite"):
+        fix = "y, x = (np.where(np.isfinite(values), values, np.nan) for values in (y, x))  # holes"
+    elif error.found.startswith("missing"):
+        fix = 'missing="drop"'
+    return DataError(error.found, error.needed, fix)
 
 
 def _by_cell(weights: Any, shape: tuple[int, ...]) -> Any:

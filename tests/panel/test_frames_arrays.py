@@ -109,3 +109,32 @@ def test_a_masked_outcome_beside_a_frame():
     design = design_from_frames(np.ma.array(np.ones(6), mask=[0, 0, 1, 0, 0, 0]), exog)
     assert (design.nobs, design.dropped_by) == (5, {"y": 1})
     assert design.index.missing_times(0).tolist() == [3]
+
+
+def test_lines_for_arrays_run_on_arrays():
+    rng = np.random.default_rng(4)
+    y, x = rng.normal(size=(5, 6)), rng.normal(size=(5, 6, 2))
+    y[0, 1], x[2, 3, 1], x[4, 0, 0] = np.inf, -np.inf, np.nan
+    with pytest.raises(DataError, match="infinite values in 'y': 1 of 30") as caught:
+        design_from_arrays(y, x)
+    names = {"y": y, "x": x, "np": np}
+    exec(caught.value.fix, names)
+    design = design_from_arrays(names["y"], names["x"])
+    assert (design.nobs, design.dropped_by) == (27, {"y": 1, "x1": 1, "x2": 1})
+    with pytest.raises(DataError, match="missing values in 'y'") as caught:
+        design_from_arrays(names["y"], names["x"], missing="raise")
+    assert eval(
+        f"design_from_arrays(y, x, {caught.value.fix})", {"design_from_arrays": design_from_arrays, **names}
+    ).nobs
+    with pytest.raises(DataError) as caught:
+        design_from_arrays(y, x, missing="raise")
+    assert len(caught.value.problems) == 2
+
+
+def test_weights_of_cells_that_are_masked():
+    y, x = np.ones((2, 3)), np.arange(6.0).reshape(2, 3)
+    weights = np.ma.array([[1.0, 2.0, 0.0], [1.0, 2.0, 3.0]], mask=[[0, 0, 0], [0, 1, 0]])
+    for given in (weights, weights.filled(np.nan), weights.ravel()):
+        design = design_from_arrays(y, x, weights=given)
+        assert (design.nobs, design.n_zero_weights, design.dropped_by) == (4, 1, {"weights": 1})
+        assert design.weights.tolist() == [1, 2, 1, 3]
