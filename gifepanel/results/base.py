@@ -267,8 +267,9 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimat
         ----------
         data : DataFrame, Series, mapping or array_like, optional
             New rows with the columns of the formula and the ids (a Series is one row); by default the sample. Arrays
-            hold all regressors in their order: (N, T, p) for the entities and periods of the sample, or rows (m, p),
-            for which nothing that depends on entity or period can be predicted.
+            hold all regressors in their order: (N, T, p) for every entity and period, in the order of the arrays the
+            model was made from or of the sample, or rows (m, p), for which nothing that depends on entity or period can
+            be predicted.
         transform : bool
             False: `data` holds a column for each coefficient, (m, q), and the linear part is predicted.
         effects : bool
@@ -280,7 +281,8 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimat
         Returns
         -------
         Series
-            On the index of `data`; NaN where a regressor is missing.
+            On the index of `data`, cells that were not observed included; NaN where a regressor is missing, and for
+            entities and periods that were in the data but left out of the fit.
 
         Raises
         ------
