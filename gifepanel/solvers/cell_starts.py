@@ -115,6 +115,6 @@ def _spread(cells: Cells, slopes: SlopeMap, pooled: CellFit) -> Array:
     """S with S S' = (ssr / q) (Z'MZ)^-1, known columns taken out."""
     gram = slope_blocks(cells, slopes, pooled.state)
     values, vectors = np.linalg.eigh(gram)
-    keep = values > 1e-12 * values[-1]
+    keep = values > 1e-12 * values.max(initial=0.0)
     size = np.sqrt(pooled.ssr / max(slopes.size, 1))
     return np.asarray((vectors[:, keep] / np.sqrt(values[keep])) @ vectors[:, keep].T * size)

@@ -100,3 +100,9 @@ def test_without_the_data(cells: pd.DataFrame, data: pd.DataFrame, res: Any) -> 
     words = f"{int(res.nobs)} of {N * T} cells are observed"
     assert words in text
     assert words in again.report(plots=False)
+
+
+def test_homogeneity_is_tested_on_observed_cells(res: Any) -> None:
+    test = res.test_homogeneity()
+    assert np.isfinite(test.statistic)
+    assert 0 <= test.pvalue <= 1
