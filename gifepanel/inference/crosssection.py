@@ -174,7 +174,10 @@ def cd_bias_factor(resid: npt.ArrayLike | Residuals, loadings: npt.ArrayLike) ->
     """
     r = check_residuals(resid)
     _standardised(r)
-    left = _left_by_loadings(r, loadings)
+    return _over_periods(r, _left_by_loadings(r, loadings))
+
+
+def _over_periods(r: Residuals, left: FloatArray) -> float:
     if r.observed is None:
         return float(left[0])
     weights = r.by_time**2
@@ -213,7 +216,9 @@ def pesaran_xie_cd(resid: npt.ArrayLike | Residuals, loadings: npt.ArrayLike) ->
     r = check_residuals(resid)
     n, t = r.e.shape
     lam = np.asarray(loadings, dtype=np.float64).reshape(n, -1)
-    left = cd_bias_factor(r, lam)
+    _standardised(r)
+    by_time = _left_by_loadings(r, lam)
+    left = _over_periods(r, by_time)
     if left < 1e-8:
         raise SpecificationError(
             "The loadings span the inverse residual scales, so CD* is 0/0.",
@@ -224,7 +229,7 @@ def pesaran_xie_cd(resid: npt.ArrayLike | Residuals, loadings: npt.ArrayLike) ->
         star = (_cd_statistic(r) + sqrt(t / 2) * (1 - left)) / left
     else:
         counts = r.by_time
-        shift = float(counts @ (1 - _left_by_loadings(r, lam))) / sqrt(2 * float(counts @ counts))
+        shift = float(counts @ (1 - by_time)) / sqrt(2 * float(counts @ counts))
         star = (_by_cell(r) + shift) / left
     note = f"1 - theta = {left:.3f}" + (": small, prefer CDw." if left < 0.1 else ".")
     return TestResult("Pesaran-Xie CD*", star, _two_sided(star), None, "N(0,1)", _NULL, note)

@@ -237,6 +237,18 @@ def test_augment_has_the_rows_of_the_data(res: Any, rows: pd.DataFrame) -> None:
     assert (glance["nobs"], glance["n_entities"], glance["n_times"]) == (len(rows), 20, 8)
 
 
+def test_what_was_pruned_has_rows_without_a_fit(rows: pd.DataFrame) -> None:
+    firm, year = (rows.index.get_level_values(name) for name in ("firm", "year"))
+    data = rows[(firm != 11) | (year < 2003)]
+    own = InteractiveFE.from_formula("y ~ x1 + x2 | firm", data, n_factors=1).fit()
+    lost = (data.index.get_level_values("firm") == 11).sum()
+    assert own.sample.n_pruned == lost <= 2 and own.nobs == len(data) - lost
+    fitted = own.augment()[".fitted"]
+    assert (fitted.isna() == (data.index.get_level_values("firm") == 11)).all()
+    assert "fitted exactly" in own.report(plots=False) or "no part of the fit" in own.report(plots=False)
+    assert_allclose(own.to_statsmodels(dummies=True).bse[:2], own.bse, rtol=1e-8)
+
+
 def test_comparisons_by_other_packages(res: Any, rows: pd.DataFrame) -> None:
     own = gife.interop.linearmodels.wrap(res)
     assert own.nobs == len(rows)
