@@ -109,10 +109,9 @@ def _fits(cell: Cell, panel: gife.datasets.SimulatedPanel) -> Iterator[tuple[dic
     # arrays have no names that say which column is a lag of the outcome: the default of formulas is asked for
     default = "dynamic" if dynamic else "none"
     corrections = ("none", "dynamic", "analytic") if dynamic else ("none",)
-    bandwidth = {"m1": 2} if dynamic else {}
 
     def fitter(model: Any, **options: Any) -> Any:
-        return lambda cov_type: model.fit(cov_type=cov_type, **bandwidth, **options)
+        return lambda cov_type: model.fit(cov_type=cov_type, **options)
 
     for correction in corrections:
         label = {"fit": "refined", "correction": correction, "kappa_scale": 1.0}

@@ -263,16 +263,18 @@ class GroupedIFE(FactorModel):
             than three groups.
         polish : bool
             End the sweep of Su & Ju by exact descent on their criterion.
-        bias_correction : bool or {"dynamic", "analytic", "jackknife"}, optional
-            True ("analytic"): the three terms of Moon & Weidner (2017). "dynamic": the one of predetermined
-            regressors, the default where a lag of the outcome is among the regressors. "jackknife": half-panel
-            (Dhaene & Jochmans 2015).
+        bias_correction : bool or str, optional
+            "dynamic": the term of predetermined regressors, the default where a lag of the outcome is among the
+            regressors. True ("analytic"): all three terms of Moon & Weidner (2017). In both the first term has what
+            projected residuals hide of it given back; "moon-weidner-b1" and "moon-weidner" are the same as published.
+            "jackknife": half-panel (Dhaene & Jochmans 2015). False ("none"): no correction.
         ssc : bool
             Scale covariances by NT over the residual degrees of freedom.
         random_state : int or Generator
             Of K-means and of random starts.
         m1, m2 : int, optional
-            Bandwidths of the bias terms; by default ceil(T^(1/4)).
+            Bandwidths of the bias terms; by default ceil(2 T^(1/4)) lags in the first, ceil(T^(1/4)) in the published
+            form of it and in the third.
         tol, max_iter : float, int
             Of the descent.
         sweep_tol, max_sweeps : float, int

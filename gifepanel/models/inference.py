@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gifepanel.exceptions import DataError, SpecificationError
+from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning, caller_level
 from gifepanel.inference.bias import BiasResult, bias_terms
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.estimate import FactorEstimate
@@ -75,6 +76,7 @@ _NEEDS = {
     "cluster-jk": "It leaves out one cluster after the other, and each time has other factors.",
 }
 _REFUSED = {name.upper() for name in _NEEDS}
+_BIAS_KINDS = ("jackknife", "analytic", "dynamic", "moon-weidner", "moon-weidner-b1", "none")
 
 
 @dataclass(frozen=True)
@@ -272,17 +274,28 @@ class BiasChoice:
 
     Attributes
     ----------
-    kind : {"none", "dynamic", "analytic", "jackknife"}
-        "dynamic" is B1 alone, "analytic" all three terms.
-    predetermined : bool
-        Whether a regressor reacts to past errors, which turns B1 on.
+    kind : {"none", "dynamic", "analytic", "moon-weidner-b1", "moon-weidner", "jackknife"}
+        "dynamic" is B1 alone, "analytic" all three terms, both with the deconvolved B1; the names of Moon and Weidner
+        are the same with B1 as published.
+    predetermined : tuple of int
+        Regressors that react to past errors, which turn B1 on.
     m1, m2 : int or None
     """
 
     kind: str
-    predetermined: bool
+    predetermined: tuple[int, ...]
     m1: int | None
     m2: int | None
+
+    @property
+    def deconvolved(self) -> bool:
+        """Whether B1 gives back what the projection of residuals takes."""
+        return self.kind in ("dynamic", "analytic")
+
+    @property
+    def heteroskedastic(self) -> bool:
+        """Whether B2 and B3 are among the terms."""
+        return self.kind in ("analytic", "moon-weidner")
 
 
 def read_bias_correction(model: CellFactorData, requested: Any, n_slopes: int, m1: Any, m2: Any) -> BiasChoice:
@@ -292,38 +305,37 @@ def read_bias_correction(model: CellFactorData, requested: Any, n_slopes: int, m
     elif isinstance(requested, (bool, np.bool_)):
         kind = "analytic" if requested else "none"
     else:
-        kind = check_choice("bias_correction", requested, ("jackknife", "analytic", "dynamic", "none"))
+        kind = check_choice("bias_correction", requested, _BIAS_KINDS)
     n, t = model.n_entities, model.n_times
     if kind != "none":
         model.design.index.require_distances("Bias corrections")
-        if kind != "jackknife":
-            warn_of_gaps(model.design.index, "Bias corrections")
     if kind == "jackknife":
         check_halves(t, model.n_factors, n_slopes, n, model.entity_effects, model.time_effects)
         check_halves_of(model)
-    if kind == "dynamic" and not model._predetermined:
+    if kind in ("dynamic", "moon-weidner-b1") and not model._predetermined:
         raise SpecificationError(
-            'bias_correction is "dynamic", and no regressor is predetermined.',
+            f'bias_correction is "{kind}", and no regressor is predetermined.',
             "It corrects for regressors that react to past errors.",
             f'predetermined=["{model._names[0]}"]',
         )
     return BiasChoice(
         kind,
-        bool(model._predetermined),
+        model._predetermined,
         None if m1 is None else check_count("m1", m1, 1, t - 1),
         None if m2 is None else check_count("m2", m2, 0, t - 1),
     )
 
 
 def correct_bias(
-    choice: BiasChoice, estimate: FactorEstimate, jackknife: Callable[[], Array]
+    choice: BiasChoice, estimate: FactorEstimate, periods: IntArray, jackknife: Callable[[], Array]
 ) -> tuple[Array, BiasResult | None]:
-    """Corrected slopes (q,), and the analytic terms where they were used."""
+    """Corrected slopes (q,), and the analytic terms where they were used; lags are differences of `periods` (T,)."""
     if choice.kind == "none":
         return estimate.theta, None
     if choice.kind == "jackknife":
         return jackknife(), None
     n, t = estimate.shape
+    affected = np.unique(estimate.slots[:, list(choice.predetermined)])
     terms = bias_terms(
         estimate.z_effects,
         estimate.resid,
@@ -332,13 +344,34 @@ def correct_bias(
         estimate.bread,
         known_factors=np.ones((t, 1)) if estimate.entity_effects else None,
         known_loadings=np.ones((n, 1)) if estimate.time_effects else None,
-        predetermined=choice.predetermined,
-        heteroskedastic=choice.kind == "analytic",
+        predetermined=affected.tolist() if choice.deconvolved else affected.size > 0,
+        heteroskedastic=choice.heteroskedastic,
+        deconvolved=choice.deconvolved,
         m1=choice.m1,
         m2=choice.m2,
+        periods=periods,
         root=estimate.triangle.root,
     )
+    if affected.size and not terms.m1:
+        _warn_of_no_lags(t)
     return terms.corrected(estimate.theta), terms
+
+
+def lag_units(periods: IntArray) -> IntArray:
+    """Periods (T,) in units of the largest step that divides all their distances, from 0."""
+    steps = np.asarray(periods, dtype=np.int64) - periods[0]
+    return np.asarray(steps // max(1, int(np.gcd.reduce(steps))))
+
+
+def _warn_of_no_lags(n_times: int) -> None:
+    warnings.warn(
+        SpecificationWarning(
+            f"The bias of predetermined regressors was not corrected: {n_times} periods are too few for these factors.",
+            "Residuals say nothing of the covariance of errors with later regressors.",
+            'bias_correction="moon-weidner"',
+        ),
+        stacklevel=caller_level(),
+    )
 
 
 def infer(
@@ -369,7 +402,8 @@ def infer(
         warn_of_near_columns(estimate, names)
     estimate = polished(model, estimate)
     slopes = SlopeMap(estimate.groups, estimate.slots)
-    params, terms = correct_bias(bias, estimate, lambda: jackknifed(model, slopes, estimate.theta, names))
+    steps = lag_units(model.design.index.periods)
+    params, terms = correct_bias(bias, estimate, steps, lambda: jackknifed(model, slopes, estimate.theta, names))
     return Inference(
         estimate,
         estimate_at(model, estimate, params),

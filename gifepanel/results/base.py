@@ -43,6 +43,8 @@ _BIAS_WORDS = {
     "none": "none",
     "dynamic": "B1 (predetermined regressors)",
     "analytic": "B1, B2, B3 (Moon-Weidner)",
+    "moon-weidner-b1": "published B1 (Moon-Weidner)",
+    "moon-weidner": "published B1, B2, B3 (Moon-Weidner)",
     "jackknife": "half-panel jackknife",
 }
 

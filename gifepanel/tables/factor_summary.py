@@ -195,12 +195,15 @@ def notes_on_edges(selection: Any) -> list[str]:
 
 def _notes_on_inference(res: Any) -> list[str]:
     notes = []
-    if res.bias_correction == "dynamic":
-        why = "A lag of the outcome is among the regressors" if res.model._lags else "Regressors are predetermined"
-        asked = ", without being asked for; bias_correction=False leaves it in." if res.model._lags else "."
-        notes.append(f"{why}: their bias of order 1/T was corrected (B1 of Moon and Weidner 2017){asked}")
-    elif res.bias_correction != "none":
-        notes.append(f"Coefficients are corrected for bias: {res.bias_correction_words}.")
+    lag, correction = bool(res.model._lags), res.bias_correction
+    if correction in ("dynamic", "moon-weidner-b1"):
+        why = "A lag of the outcome is among the regressors" if lag else "Regressors are predetermined"
+        form = ", deconvolved" if correction == "dynamic" else ""
+        asked = ", without being asked for; bias_correction=False leaves it in." if lag and form else "."
+        notes.append(f"{why}: their bias of order 1/T was corrected (B1 of Moon and Weidner 2017{form}){asked}")
+    elif correction != "none":
+        form = ", B1 deconvolved" if correction == "analytic" and res.model._predetermined else ""
+        notes.append(f"Coefficients are corrected for bias: {res.bias_correction_words}{form}.")
     if not res.cov_kwds["ssc"]:
         notes.append("The covariance has no small-sample factor (ssc=False).")
     return notes + notes_on_variances(res) + notes_on_few(res, "use_t=True compares with t")

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gifepanel.kernels import joint, kmeans, passes, product, small
+from gifepanel.kernels import joint, kmeans, lags, passes, product, small
 from tests.kernels.problems import units
+from tests.kernels.test_lags import GROUPS, cells
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,9 +98,21 @@ def _product() -> dict[str, np.ndarray]:
     }
 
 
+def _lags() -> dict[str, np.ndarray]:
+    at = cells(8, 2)
+    ptr, t, s, basis, e = (at[name] for name in ("ptr", "t", "s", "basis", "e"))
+    c, pi, pairs = lags.attenuation(ptr, t, s, basis, GROUPS, 3, 4)
+    return {
+        "attenuation": np.concatenate([c.ravel(), pi.ravel(), pairs.ravel()]),
+        "lagged_sums": lags.lagged_sums(ptr, t, e, pi, GROUPS),
+        "projected_lagged_sums": lags.projected_lagged_sums(ptr, t, e, basis, 3),
+        "window_sums": lags.window_sums(ptr, t, e, at["h"], 2),
+    }
+
+
 def outputs() -> dict[str, np.ndarray]:
     """Something from every public kernel."""
-    return _small() | _passes() | _kmeans() | _joint() | _product()
+    return _small() | _passes() | _kmeans() | _joint() | _product() | _lags()
 
 
 def interpreted(*arguments: str) -> None:
@@ -115,7 +128,9 @@ def interpreted(*arguments: str) -> None:
 
 
 def test_every_public_kernel_is_covered():
-    assert {name for module in (joint, kmeans, passes, product, small) for name in module.__all__} == set(outputs())
+    assert {name for module in (joint, kmeans, lags, passes, product, small) for name in module.__all__} == set(
+        outputs()
+    )
 
 
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="interpreted already")
@@ -138,5 +153,5 @@ def test_same_numbers_interpreted(tmp_path):
 
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="interpreted already")
 def test_kernel_tests_hold_interpreted():
-    names = ("test_small", "test_passes", "test_kmeans", "test_joint", "test_product")
+    names = ("test_small", "test_passes", "test_kmeans", "test_joint", "test_product", "test_lags")
     interpreted("-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", *(f"tests/kernels/{n}.py" for n in names))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import gifepanel as gife
 from gifepanel import GroupedIFE, InteractiveFE
+from gifepanel.exceptions import SpecificationWarning
 
 DYNAMIC = "y ~ L(y) + x1 | entity"
 
@@ -65,6 +68,75 @@ def test_predetermined_regressors(panel: pd.DataFrame) -> None:
     assert InteractiveFE(y, x, n_factors=1, predetermined=[0]).fit().bias is None
     dynamic = InteractiveFE(y, x, n_factors=1, predetermined=[0]).fit(bias_correction="dynamic")
     assert "Regressors are predetermined" in " ".join(str(dynamic.summary()).split())
+
+
+def test_published_terms_stay_by_name(panel: pd.DataFrame) -> None:
+    """Another B1 with the other two as they are; default numbers of lags, and the words of summaries and tables."""
+    model = InteractiveFE.from_formula(DYNAMIC, panel, n_factors=1)
+    names = ("dynamic", "moon-weidner-b1", "analytic", "moon-weidner")
+    fits: dict[str, Any] = {name: model.fit(bias_correction=name) for name in names}
+    t = fits["dynamic"].n_times
+    assert [fits[name].bias.m1 for name in names] == [ceil(2 * t**0.25), ceil(t**0.25)] * 2
+    for first, both in (("dynamic", "analytic"), ("moon-weidner-b1", "moon-weidner")):
+        np.testing.assert_array_equal(fits[first].bias.b1, fits[both].bias.b1)
+        assert not fits[first].bias.b2.any() and fits[both].bias.b2.any() and fits[both].bias.b3.any()
+    np.testing.assert_array_equal(fits["analytic"].bias.b3, fits["moon-weidner"].bias.b3)
+    assert not np.allclose(fits["dynamic"].bias.b1, fits["moon-weidner-b1"].bias.b1, rtol=0.01)
+    np.testing.assert_array_equal(model.fit(bias_correction=True).params, fits["analytic"].params)
+    notes = {name: " ".join(str(fit.summary()).split()) for name, fit in fits.items()}
+    assert "(B1 of Moon and Weidner 2017, deconvolved), without being asked for" in notes["dynamic"]
+    assert "(B1 of Moon and Weidner 2017)." in notes["moon-weidner-b1"]
+    assert "B1, B2, B3 (Moon-Weidner), B1 deconvolved." in notes["analytic"]
+    assert "published B1, B2, B3 (Moon-Weidner)." in notes["moon-weidner"]
+    rows = gife.compare(*fits.values()).to_markdown()
+    assert "published B1 " in rows and "published B1, B2, B3" in rows
+
+
+def test_b1_is_that_of_the_formula(panel: pd.DataFrame) -> None:
+    """Groups with a common slope: gamma pooled by plain loops over the entities that share the slope."""
+    formula = "y ~ L(y) + x1 + x2 | entity"
+    model = GroupedIFE.from_formula(formula, panel, n_groups=2, n_factors=1, common=["L(y)"], predetermined=["x2"])
+    res, estimate = model.fit(), model.fit(bias_correction=False)._estimate
+    m = res.bias.m1
+    n, t = estimate.shape
+    f = np.column_stack([np.ones(t), estimate.factors])
+    p = f @ np.linalg.solve(f.T @ f, f.T)
+    off = np.eye(t) - p
+    lags = range(1, m + 1)
+    c = np.array([[np.trace(off @ np.eye(t, k=j), offset=lag) for j in lags] for lag in lags])
+    pi = np.array([np.trace(p, offset=lag) for lag in lags])
+    trace = np.zeros(res.params.size)
+    e = estimate.resid
+    for j, pools in ((0, [np.arange(n)]), (2, [np.flatnonzero(estimate.groups == k) for k in (0, 1)])):
+        for k, pool in enumerate(pools):
+            x = estimate.x[pool, :, j] - estimate.x[pool, :, j].mean(axis=1, keepdims=True)
+            s = np.array([(e[pool][:, :-lag] * x[:, lag:]).sum() for lag in lags])
+            gamma = np.linalg.solve(c * len(pool), s)
+            trace[estimate.slots[k, j]] = pi * len(pool) @ gamma
+    np.testing.assert_allclose(res.bias.b1, np.linalg.solve(estimate.bread, trace) / (n * t), rtol=1e-8)
+
+
+def test_lags_are_distances_in_time(panel: pd.DataFrame) -> None:
+    """A year that nobody has is a gap; years that are two apart everywhere are not."""
+    wide = panel.reset_index()
+    fits = []
+    for change in (lambda t: t, lambda t: 2 * t + 1, lambda t: t + 3 * (t > wide["time"].median())):
+        data = wide.assign(time=change(wide["time"])).set_index(["entity", "time"])
+        model = InteractiveFE.from_formula("y ~ x1 + x2 | entity", data, n_factors=1, predetermined=["x1"])
+        fits.append(model.fit(bias_correction="analytic"))
+    np.testing.assert_array_equal(fits[1].bias.total, fits[0].bias.total)
+    np.testing.assert_allclose(fits[2].params_uncorrected, fits[0].params_uncorrected, rtol=1e-9)
+    assert not np.allclose(fits[2].bias.b1, fits[0].bias.b1, rtol=1e-3)
+    assert not np.allclose(fits[2].bias.b3, fits[0].bias.b3, rtol=1e-3)
+
+
+def test_too_few_periods_for_a_covariance(panel: pd.DataFrame) -> None:
+    short = panel.groupby(level="entity").head(12)
+    model = InteractiveFE.from_formula("y ~ x1 | entity", short, n_factors=10, predetermined=["x1"])
+    with pytest.warns(SpecificationWarning, match="was not corrected: 12 periods") as said:
+        res = model.fit(bias_correction="dynamic")
+    assert res.bias.m1 == 0 and not res.bias.b1.any()
+    assert model.fit(bias_correction=str(said[0].message).split('"')[1]).bias.b1.any()
 
 
 def test_positions_follow_dropped_regressors(panel: pd.DataFrame) -> None:

@@ -103,7 +103,7 @@ def test_growth_rate_covariances(cigar: pd.DataFrame) -> None:
 def test_bias_terms(cigar: pd.DataFrame) -> None:
     """PanelIFE, whose terms estimate the bias; ours are what is added to the slopes, hence the sign."""
     model = InteractiveFE.from_formula(GROWTH, cigar, n_factors=2, predetermined=["D(log(real_price))"])
-    res = model.fit(bias_correction=True, m1=2, m2=2)
+    res = model.fit(bias_correction="moon-weidner", m1=2, m2=2)
     np.testing.assert_allclose(-res.bias.b1, [-0.0016234611455, 0.0006831938447], rtol=1e-5)
     np.testing.assert_allclose(-res.bias.b2, [0.002228577227, -0.001817543967], rtol=1e-5)
     np.testing.assert_allclose(-res.bias.b3, [0.005477355219, -0.001848071214], rtol=1e-5)

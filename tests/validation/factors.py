@@ -58,7 +58,7 @@ def growth_bias() -> Iterator[Number]:
         predetermined = InteractiveFE.from_formula(
             GROWTH, load_cigar(), n_factors=r, predetermined=["D(log(real_price))", "D(log(real_income))"]
         )
-        bias = predetermined.fit(bias_correction=True, m1=2, m2=2).bias
+        bias = predetermined.fit(bias_correction="moon-weidner", m1=2, m2=2).bias
         for name, theirs, ours in zip(("B1", "B2", "B3"), terms, (bias.b1, bias.b2, bias.b3), strict=True):
             yield from several([f"R = {r}, {name}, {x}" for x in SLOPES], theirs, -ours, tol=1e-10)
 
