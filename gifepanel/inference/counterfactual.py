@@ -1,0 +1,363 @@
+"""What cells would have been without treatment: weights of the observed cells, and the variance of averages.
+
+A fit to the observed cells S has the tangent space T = {a_i'b_t + l_i'f_t + z_it'tau} with b_t the known and estimated
+factors of period t and l_i the known and estimated loadings of entity i. A counterfactual average over cells outside of S,
+sum_c w_c yhat_c, moves to first order by sum_S v_it e_it, where v is the element of T over S with
+
+    v'T_S = w'T_outside:
+
+of all weights on S that reproduce w on the tangent space, those of the smallest norm (Gauss-Markov). Without factors the
+model is linear, v holds exactly, and this is the imputation estimator of Borusyak, Jaravel & Spiess (2024, Review of
+Economic Studies 91, 3253-3285, Theorem 1); with factors it is the delta method for that of Gobillon & Magnac (2016, Review
+of Economics and Statistics 98, 535-551) and Xu (2017, Political Analysis 25, 57-76).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from gifepanel.exceptions import SpecificationError
+
+__all__ = [
+    "CellWeights",
+    "FittedCells",
+    "OutsideCells",
+    "cell_variances",
+    "cell_weights",
+    "clustered_variances",
+    "noise_variances",
+    "plain_variances",
+    "weights_in_blocks",
+]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+_RANK = 1e-9
+_REACHED = 1e-6  # largest part of a functional that the observed cells may miss
+_ELEMENTS = 1 << 22
+
+
+@dataclass(frozen=True, eq=False)
+class FittedCells:
+    """What is needed of a least-squares fit to the observed cells of an N x T panel.
+
+    Attributes
+    ----------
+    observed : ndarray of bool, shape (N, T)
+    time_basis : ndarray, shape (T, r)
+        Known and estimated factors b_t.
+    unit_basis : ndarray, shape (N, s)
+        Known and estimated loadings l_i.
+    z, z_projected : ndarray, shape (N, T, q)
+        Regressors with a slope each, and their residuals on the tangent space without slopes; zero in holes.
+    resid : ndarray, shape (N, T)
+        Zero in holes.
+    df_resid : float
+    """
+
+    observed: BoolArray
+    time_basis: FloatArray
+    unit_basis: FloatArray
+    z: FloatArray
+    z_projected: FloatArray
+    resid: FloatArray
+    df_resid: float
+
+    @property
+    def nobs(self) -> int:
+        """Observed cells."""
+        return int(self.observed.sum())
+
+    @property
+    def sigma2(self) -> float:
+        """Residual variance."""
+        return float(np.vdot(self.resid, self.resid)) / self.df_resid
+
+    @cached_property
+    def spreads(self) -> FloatArray:
+        """C_i (N, r, r) with C_i C_i' the pseudo-inverse of the Gram matrix of b_t over the periods of entity i."""
+        gram = np.einsum("nt,tr,ts->nrs", self.observed.astype(float), self.time_basis, self.time_basis)
+        values, vectors = np.linalg.eigh(gram)
+        floor = _RANK * np.maximum(values[:, -1:], np.finfo(float).tiny) if values.shape[1] else values
+        root = np.where(values > floor, 1 / np.sqrt(np.where(values > floor, values, 1.0)), 0.0)
+        return np.asarray(vectors * root[:, None, :])
+
+    @cached_property
+    def entity_space(self) -> FloatArray:
+        """Orthonormal columns over the periods of each entity (N, T, r), zero in holes."""
+        out = np.einsum("tr,nrs->nts", self.time_basis, self.spreads)
+        return np.asarray(out * self.observed[:, :, None])
+
+    @cached_property
+    def period_inverse(self) -> FloatArray:
+        """Pseudo-inverse (Ts, Ts) of the normal equations of the periods, entities concentrated out."""
+        n_times, s = self.observed.shape[1], self.unit_basis.shape[1]
+        size = n_times * s
+        normal = np.zeros((size, size))
+        if not size:
+            return normal
+        blocks = np.einsum("nt,nr,ns->trs", self.observed.astype(float), self.unit_basis, self.unit_basis)
+        at = np.arange(n_times)
+        normal.reshape(n_times, s, n_times, s)[at, :, at, :] = blocks
+        for rows in _entity_blocks(len(self.observed), size * self.time_basis.shape[1]):
+            part = np.einsum("ntr,ns->nrts", self.entity_space[rows], self.unit_basis[rows]).reshape(-1, size)
+            normal -= part.T @ part
+        scale = np.sqrt(np.maximum(np.einsum("trr->tr", blocks).ravel(), np.finfo(float).tiny))
+        values, vectors = np.linalg.eigh(normal / scale[:, None] / scale)
+        kept = values > _RANK
+        half = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
+        return np.asarray(half @ half.T)
+
+    @cached_property
+    def slope_inverse(self) -> FloatArray:
+        """(z~'z~)^-1 (q, q)."""
+        z = self.z_projected.reshape(-1, self.z.shape[2])
+        return np.asarray(np.linalg.pinv(z.T @ z, hermitian=True)) if z.shape[1] else np.zeros((0, 0))
+
+    @cached_property
+    def squares(self) -> FloatArray:
+        """Squared residuals (N, T) over one less their leverage, which sum to n times the residual variance.
+
+        Leverages are those of entity and period by themselves, 1 - (1 - h_t(i)) (1 - h_i(t)): exact where the panel is
+        complete and there are no slopes.
+        """
+        own = np.einsum("ntr,ntr->nt", self.entity_space, self.entity_space)
+        gram = np.einsum("nt,nr,ns->trs", self.observed.astype(float), self.unit_basis, self.unit_basis)
+        inverse = np.linalg.pinv(gram, hermitian=True) if self.unit_basis.shape[1] else gram
+        other = np.einsum("nr,trs,ns->nt", self.unit_basis, inverse, self.unit_basis)
+        left = np.where(self.observed, np.clip((1 - own) * (1 - other), 1e-3, 1.0), 1.0)
+        out = self.resid**2 / left
+        total = float(out.sum())
+        return out * (self.sigma2 * self.nobs / total) if total else out
+
+
+@dataclass(frozen=True, eq=False)
+class OutsideCells:
+    """Cells that are not in the fit.
+
+    Attributes
+    ----------
+    entity, time : ndarray of int64, shape (m,)
+    z : ndarray, shape (m, q)
+        Their regressors.
+    """
+
+    entity: IntArray
+    time: IntArray
+    z: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class CellWeights:
+    """How k averages over outside cells hang on the observed ones.
+
+    Attributes
+    ----------
+    inside : ndarray, shape (k, N, T)
+        The weights v, zero in holes.
+    reached : ndarray of bool, shape (k,)
+        Whether the observed cells determine the average.
+    """
+
+    inside: FloatArray
+    reached: BoolArray
+
+
+def _entity_blocks(n: int, row_size: int) -> Iterator[slice]:
+    step = max(1, _ELEMENTS // max(1, row_size))
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
+
+
+def cell_weights(fit: FittedCells, cells: OutsideCells, combinations: npt.ArrayLike) -> CellWeights:
+    """The weights on observed cells of averages over cells that are not observed.
+
+    Parameters
+    ----------
+    fit : FittedCells
+    cells : OutsideCells
+    combinations : array_like, shape (k, m)
+        Weights w of the m cells in each of k averages.
+
+    Returns
+    -------
+    CellWeights
+    """
+    w = np.asarray(combinations, dtype=np.float64)
+    n, t = fit.observed.shape
+    of_entity = np.zeros((len(w), n, fit.time_basis.shape[1]))
+    of_time = np.zeros((len(w), t, fit.unit_basis.shape[1]))
+    for j, row in enumerate(w):
+        some = np.flatnonzero(row)
+        np.add.at(of_entity[j], cells.entity[some], row[some, None] * fit.time_basis[cells.time[some]])
+        np.add.at(of_time[j], cells.time[some], row[some, None] * fit.unit_basis[cells.entity[some]])
+    of_slopes = w @ cells.z
+    own = fit.entity_space
+    v = np.einsum("ntr,knr->knt", own, np.einsum("nsr,kns->knr", fit.spreads, of_entity))
+    left = of_time - np.einsum("knt,ns->kts", v, fit.unit_basis)
+    phi = (left.reshape(len(w), -1) @ fit.period_inverse).reshape(left.shape)
+    moved = np.einsum("ns,kts->knt", fit.unit_basis, phi) * fit.observed
+    v += moved - np.einsum("ntr,knr->knt", own, np.einsum("ntr,knt->knr", own, moved))
+    if of_slopes.shape[1]:
+        tau = (of_slopes - np.einsum("ntq,knt->kq", fit.z, v)) @ fit.slope_inverse
+        v += np.einsum("ntq,kq->knt", fit.z_projected, tau)
+    missed = np.zeros(len(w))
+    for basis, wanted, form in (
+        (fit.time_basis, of_entity, "knt,tr->knr"),
+        (fit.unit_basis, of_time, "knt,nr->ktr"),
+    ):
+        gap = np.abs(np.einsum(form, v, basis) - wanted).reshape(len(w), -1)
+        scale = np.abs(wanted).reshape(len(w), -1).max(axis=1, initial=np.finfo(float).tiny)
+        missed = np.maximum(missed, gap.max(axis=1, initial=0.0) / scale)
+    return CellWeights(v, missed <= _REACHED)
+
+
+def weights_in_blocks(fit: FittedCells, cells: OutsideCells) -> Iterator[tuple[slice, CellWeights]]:
+    """The weights of each cell by itself, some cells at a time."""
+    m = len(cells.entity)
+    for rows in _entity_blocks(m, fit.observed.size):
+        part = OutsideCells(cells.entity[rows], cells.time[rows], cells.z[rows])
+        yield rows, cell_weights(fit, part, np.eye(len(part.entity)))
+
+
+def noise_variances(fit: FittedCells, entities: IntArray, kind: str) -> FloatArray:
+    """Variance of the error in a further cell of each of the entities (m,).
+
+    That of all residuals for "nonrobust"; for other kinds that of the entity, where it has residuals to speak of.
+    """
+    if kind == "nonrobust":
+        return np.full(len(entities), fit.sigma2)
+    counts = fit.observed.sum(axis=1)
+    rich = counts > 2 * fit.time_basis.shape[1] + 1
+    own = np.where(rich, fit.squares.sum(axis=1) / np.maximum(counts, 1), fit.sigma2)
+    return np.asarray(own[entities])
+
+
+def cell_variances(fit: FittedCells, cells: OutsideCells, kind: str) -> tuple[FloatArray, BoolArray]:
+    """Variance (m,) of the fitted value of each outside cell, its own error not in it; and which cells are reached.
+
+    Parameters
+    ----------
+    fit : FittedCells
+    cells : OutsideCells
+    kind : {"nonrobust", "HC2", "cluster"}
+        With "cluster" as with "HC2": residuals of an entity sum to zero on what is extrapolated from it, so that they
+        can't be summed within the entity.
+    """
+    errors = np.where(fit.observed, fit.sigma2, 0.0) if kind == "nonrobust" else fit.squares
+    out, reached = np.empty(len(cells.entity)), np.empty(len(cells.entity), dtype=bool)
+    for rows, weights in weights_in_blocks(fit, cells):
+        out[rows] = np.einsum("knt,knt,nt->k", weights.inside, weights.inside, errors)
+        reached[rows] = weights.reached
+    return out, reached
+
+
+def plain_variances(
+    fit: FittedCells, cells: OutsideCells, combinations: FloatArray, weights: CellWeights, kind: str
+) -> FloatArray:
+    """Variance (k,) of average effects, errors independent over cells.
+
+    Estimation of the counterfactual, sum v^2 e^2, and the errors of the treated cells themselves, sum w^2 sigma^2: effects
+    are those of the cells that were treated, not of a population that they were drawn from.
+
+    Parameters
+    ----------
+    fit : FittedCells
+    cells : OutsideCells
+    combinations : ndarray, shape (k, m)
+    weights : CellWeights
+        Of the combinations.
+    kind : {"nonrobust", "HC2"}
+    """
+    errors = np.where(fit.observed, fit.sigma2, 0.0) if kind == "nonrobust" else fit.squares
+    inside = np.einsum("knt,knt,nt->k", weights.inside, weights.inside, errors)
+    return np.asarray(inside + combinations**2 @ noise_variances(fit, cells.entity, kind))
+
+
+def clustered_variances(
+    fit: FittedCells,
+    cells: OutsideCells,
+    combinations: FloatArray,
+    weights: CellWeights,
+    effects: FloatArray,
+    cohorts: IntArray,
+    events: IntArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Variance (k,) of average effects, errors of an entity dependent in any way; and degrees of freedom (k,).
+
+    The conservative variance of Borusyak, Jaravel & Spiess (2024, Theorem 3): squares of sums within entities of
+    v_it e_it, where the error of a treated cell is its effect less an average of effects. Averages are by cohort and
+    period; by event time where a cohort has one entity. Deviations are scaled by the leverage in their average, residuals
+    by n / df, and the sum by G / (G - 1). An entity whose cells have no other to be compared with adds its variance under
+    independent errors instead.
+
+    Parameters
+    ----------
+    fit : FittedCells
+    cells : OutsideCells
+    combinations : ndarray, shape (k, m)
+    weights : CellWeights
+    effects : ndarray, shape (m,)
+        Outcome less counterfactual.
+    cohorts, events : ndarray of int64, shape (m,)
+        First treated period of the entity, and periods since treatment.
+
+    Returns
+    -------
+    variances, df : ndarray, shape (k,)
+        The latter are the treated entities that are compared, less one; those of the residuals where there are none.
+    """
+    n = len(fit.observed)
+    inflate = np.sqrt(fit.nobs / fit.df_resid)
+    residuals = np.einsum("knt,nt->kn", weights.inside, fit.resid) * inflate
+    variances, df = np.empty(len(combinations)), np.empty(len(combinations))
+    by_period = _codes(cohorts, cells.time)
+    for j, w in enumerate(combinations):
+        used = np.flatnonzero(w)
+        deviations, compared = _deviations(effects[used], w[used], (by_period[used], events[used]))
+        entity = cells.entity[used]
+        treated = np.bincount(entity, weights=w[used] * deviations, minlength=n)
+        alone = np.zeros(n, dtype=bool)
+        alone[entity[~compared]] = True
+        sums = np.where(alone, 0.0, treated - residuals[j])
+        own = float((w[used] ** 2)[alone[entity]].sum()) + float((weights.inside[j][alone] ** 2).sum())
+        active = (sums != 0).sum()
+        variances[j] = float(sums @ sums) * active / max(active - 1, 1) + fit.sigma2 * own
+        compared_entities = np.setdiff1d(np.unique(entity), np.flatnonzero(alone)).size
+        df[j] = compared_entities - 1 if compared_entities > 1 else fit.df_resid
+    return variances, df
+
+
+def _codes(*columns: IntArray) -> IntArray:
+    """One code for each distinct row of the columns."""
+    return np.asarray(np.unique(np.column_stack(columns), axis=0, return_inverse=True)[1], dtype=np.int64).ravel()
+
+
+def _deviations(effects: FloatArray, w: FloatArray, levels: tuple[IntArray, ...]) -> tuple[FloatArray, BoolArray]:
+    """Effects less their average at the first level with another cell, scaled; and whether there was such a level."""
+    out, done = np.zeros(len(effects)), np.zeros(len(effects), dtype=bool)
+    for level in levels:
+        codes = np.unique(level, return_inverse=True)[1].ravel()
+        squares = np.bincount(codes, weights=w**2)
+        mean = np.bincount(codes, weights=w**2 * effects) / squares
+        leverage = w**2 / squares[codes]
+        here = ~done & (np.bincount(codes)[codes] > 1) & (leverage < 1)
+        out[here] = (effects - mean[codes])[here] / np.sqrt(1 - leverage[here])
+        done |= here
+    return out, done
+
+
+def check_kind(kind: str) -> str:
+    """One of the covariances, or an error that lists them."""
+    if kind not in ("cluster", "HC2", "nonrobust"):
+        raise SpecificationError(
+            f"cov_type is {kind!r}.", "Counterfactuals know 'cluster', 'HC2' and 'nonrobust'.", 'cov_type="cluster"'
+        )
+    return kind
