@@ -29,6 +29,7 @@ __all__ = [
     "OutsideCells",
     "cell_variances",
     "cell_weights",
+    "check_kind",
     "clustered_variances",
     "noise_variances",
     "plain_variances",
@@ -51,15 +52,18 @@ class FittedCells:
     Attributes
     ----------
     observed : ndarray of bool, shape (N, T)
-    time_basis : ndarray, shape (T, r)
-        Known and estimated factors b_t.
-    unit_basis : ndarray, shape (N, s)
-        Known and estimated loadings l_i.
+    time_basis : ndarray, shape (N, T, r)
+        Known and estimated factors b_it, which have a coefficient of each entity.
+    unit_basis : ndarray, shape (N, T, s)
+        Known and estimated loadings l_it, which have a coefficient of each period.
     z, z_projected : ndarray, shape (N, T, q)
-        Regressors with a slope each, and their residuals on the tangent space without slopes; zero in holes.
+        Regressors with a slope each, and their residuals on the tangent space without slopes.
     resid : ndarray, shape (N, T)
-        Zero in holes.
     df_resid : float
+
+    Notes
+    -----
+    All are zero in holes, and multiplied by the roots of the weights where cells have weights.
     """
 
     observed: BoolArray
@@ -83,7 +87,7 @@ class FittedCells:
     @cached_property
     def spreads(self) -> FloatArray:
         """C_i (N, r, r) with C_i C_i' the pseudo-inverse of the Gram matrix of b_t over the periods of entity i."""
-        gram = np.einsum("nt,tr,ts->nrs", self.observed.astype(float), self.time_basis, self.time_basis)
+        gram = np.einsum("ntr,nts->nrs", self.time_basis, self.time_basis)
         values, vectors = np.linalg.eigh(gram)
         floor = _RANK * np.maximum(values[:, -1:], np.finfo(float).tiny) if values.shape[1] else values
         root = np.where(values > floor, 1 / np.sqrt(np.where(values > floor, values, 1.0)), 0.0)
@@ -92,22 +96,21 @@ class FittedCells:
     @cached_property
     def entity_space(self) -> FloatArray:
         """Orthonormal columns over the periods of each entity (N, T, r), zero in holes."""
-        out = np.einsum("tr,nrs->nts", self.time_basis, self.spreads)
-        return np.asarray(out * self.observed[:, :, None])
+        return np.asarray(np.einsum("ntr,nrs->nts", self.time_basis, self.spreads))
 
     @cached_property
     def period_inverse(self) -> FloatArray:
         """Pseudo-inverse (Ts, Ts) of the normal equations of the periods, entities concentrated out."""
-        n_times, s = self.observed.shape[1], self.unit_basis.shape[1]
+        n_times, s = self.unit_basis.shape[1:]
         size = n_times * s
         normal = np.zeros((size, size))
         if not size:
             return normal
-        blocks = np.einsum("nt,nr,ns->trs", self.observed.astype(float), self.unit_basis, self.unit_basis)
+        blocks = np.einsum("ntr,nts->trs", self.unit_basis, self.unit_basis)
         at = np.arange(n_times)
         normal.reshape(n_times, s, n_times, s)[at, :, at, :] = blocks
-        for rows in _entity_blocks(len(self.observed), size * self.time_basis.shape[1]):
-            part = np.einsum("ntr,ns->nrts", self.entity_space[rows], self.unit_basis[rows]).reshape(-1, size)
+        for rows in _entity_blocks(len(self.observed), size * self.time_basis.shape[2]):
+            part = np.einsum("ntr,nts->nrts", self.entity_space[rows], self.unit_basis[rows]).reshape(-1, size)
             normal -= part.T @ part
         scale = np.sqrt(np.maximum(np.einsum("trr->tr", blocks).ravel(), np.finfo(float).tiny))
         values, vectors = np.linalg.eigh(normal / scale[:, None] / scale)
@@ -129,9 +132,9 @@ class FittedCells:
         complete and there are no slopes.
         """
         own = np.einsum("ntr,ntr->nt", self.entity_space, self.entity_space)
-        gram = np.einsum("nt,nr,ns->trs", self.observed.astype(float), self.unit_basis, self.unit_basis)
-        inverse = np.linalg.pinv(gram, hermitian=True) if self.unit_basis.shape[1] else gram
-        other = np.einsum("nr,trs,ns->nt", self.unit_basis, inverse, self.unit_basis)
+        gram = np.einsum("ntr,nts->trs", self.unit_basis, self.unit_basis)
+        inverse = np.linalg.pinv(gram, hermitian=True) if self.unit_basis.shape[2] else gram
+        other = np.einsum("ntr,trs,nts->nt", self.unit_basis, inverse, self.unit_basis)
         left = np.where(self.observed, np.clip((1 - own) * (1 - other), 1e-3, 1.0), 1.0)
         out = self.resid**2 / left
         total = float(out.sum())
@@ -145,13 +148,20 @@ class OutsideCells:
     Attributes
     ----------
     entity, time : ndarray of int64, shape (m,)
-    z : ndarray, shape (m, q)
-        Their regressors.
+    time_basis, unit_basis, z : ndarray, shapes (m, r), (m, s) and (m, q)
+        As of :class:`FittedCells`, weights of one.
     """
 
     entity: IntArray
     time: IntArray
+    time_basis: FloatArray
+    unit_basis: FloatArray
     z: FloatArray
+
+    def take(self, rows: slice | BoolArray) -> OutsideCells:
+        """Some of the cells."""
+        parts = (self.entity, self.time, self.time_basis, self.unit_basis, self.z)
+        return OutsideCells(*(part[rows] for part in parts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,26 +202,26 @@ def cell_weights(fit: FittedCells, cells: OutsideCells, combinations: npt.ArrayL
     """
     w = np.asarray(combinations, dtype=np.float64)
     n, t = fit.observed.shape
-    of_entity = np.zeros((len(w), n, fit.time_basis.shape[1]))
-    of_time = np.zeros((len(w), t, fit.unit_basis.shape[1]))
+    of_entity = np.zeros((len(w), n, fit.time_basis.shape[2]))
+    of_time = np.zeros((len(w), t, fit.unit_basis.shape[2]))
     for j, row in enumerate(w):
         some = np.flatnonzero(row)
-        np.add.at(of_entity[j], cells.entity[some], row[some, None] * fit.time_basis[cells.time[some]])
-        np.add.at(of_time[j], cells.time[some], row[some, None] * fit.unit_basis[cells.entity[some]])
+        np.add.at(of_entity[j], cells.entity[some], row[some, None] * cells.time_basis[some])
+        np.add.at(of_time[j], cells.time[some], row[some, None] * cells.unit_basis[some])
     of_slopes = w @ cells.z
     own = fit.entity_space
     v = np.einsum("ntr,knr->knt", own, np.einsum("nsr,kns->knr", fit.spreads, of_entity))
-    left = of_time - np.einsum("knt,ns->kts", v, fit.unit_basis)
+    left = of_time - np.einsum("knt,nts->kts", v, fit.unit_basis)
     phi = (left.reshape(len(w), -1) @ fit.period_inverse).reshape(left.shape)
-    moved = np.einsum("ns,kts->knt", fit.unit_basis, phi) * fit.observed
+    moved = np.einsum("nts,kts->knt", fit.unit_basis, phi)
     v += moved - np.einsum("ntr,knr->knt", own, np.einsum("ntr,knt->knr", own, moved))
     if of_slopes.shape[1]:
         tau = (of_slopes - np.einsum("ntq,knt->kq", fit.z, v)) @ fit.slope_inverse
         v += np.einsum("ntq,kq->knt", fit.z_projected, tau)
     missed = np.zeros(len(w))
     for basis, wanted, form in (
-        (fit.time_basis, of_entity, "knt,tr->knr"),
-        (fit.unit_basis, of_time, "knt,nr->ktr"),
+        (fit.time_basis, of_entity, "knt,ntr->knr"),
+        (fit.unit_basis, of_time, "knt,ntr->ktr"),
     ):
         gap = np.abs(np.einsum(form, v, basis) - wanted).reshape(len(w), -1)
         scale = np.abs(wanted).reshape(len(w), -1).max(axis=1, initial=np.finfo(float).tiny)
@@ -223,7 +233,7 @@ def weights_in_blocks(fit: FittedCells, cells: OutsideCells) -> Iterator[tuple[s
     """The weights of each cell by itself, some cells at a time."""
     m = len(cells.entity)
     for rows in _entity_blocks(m, fit.observed.size):
-        part = OutsideCells(cells.entity[rows], cells.time[rows], cells.z[rows])
+        part = cells.take(rows)
         yield rows, cell_weights(fit, part, np.eye(len(part.entity)))
 
 
@@ -235,7 +245,7 @@ def noise_variances(fit: FittedCells, entities: IntArray, kind: str) -> FloatArr
     if kind == "nonrobust":
         return np.full(len(entities), fit.sigma2)
     counts = fit.observed.sum(axis=1)
-    rich = counts > 2 * fit.time_basis.shape[1] + 1
+    rich = counts > 2 * fit.time_basis.shape[2] + 1
     own = np.where(rich, fit.squares.sum(axis=1) / np.maximum(counts, 1), fit.sigma2)
     return np.asarray(own[entities])
 

@@ -33,10 +33,13 @@ from gifepanel.models.foreign import refuse_model_words
 from gifepanel.models.known_parts import KnownParts, known_parts
 from gifepanel.models.pruning import largest_with_core, pruned_design
 from gifepanel.models.reading import positions, read_design
+from gifepanel.models.treated import read_treatment_for, warn_of_lost_cells
+from gifepanel.models.what_if import WhatIf
 from gifepanel.page.source import called
 from gifepanel.panel.balance import completeness
 from gifepanel.panel.design import design_from_formula
 from gifepanel.panel.matrices import PanelDesign
+from gifepanel.panel.treatment import Treatment
 from gifepanel.parallel import Progress
 from gifepanel.projections.base import column_norms
 from gifepanel.projections.triangle import constant_column
@@ -63,6 +66,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
 
     _has_groups: ClassVar[bool] = False
     _weights_by_entity = False
+    _treatment: Treatment | None = None
 
     # ---- what constructors do with what they were given -----------------------------------------------------------
 
@@ -131,7 +135,11 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         )
         model = cls.__new__(cls)
         model._weights_by_entity = is_by_entity(given["weights"])
+        if given.get("treated") is not None:
+            model._treatment = read_treatment_for(design, data, given, context)
+            design = model._treatment.untreated()
         model._set_up(design, positions(design, given["predetermined"]), data, **own)
+        warn_of_lost_cells(model)
         uses = design.spec.context if design.spec else ()
         model._call = called(name, {**own, **given}, defaults, (formula, "data"), uses)
         return model
@@ -194,7 +202,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         endog = pd.Series(self.design.endog, index=self.design.row_index, name=self.design.endog_name, copy=False)
         OLS.__init__(self, endog, exog, missing="none", hasconst=False)
         self._data_attr.extend(
-            ["_y", "_x", "_source", "_estimate", "design", "_whole", "_parts", "_observed", "_cell_weights"]
+            ["_y", "_x", "_source", "_estimate", "design", "_whole", "_parts", "_observed", "_cell_weights", "_treatment"]
         )
 
     def _release(self) -> None:
@@ -417,6 +425,10 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         choice = read_covariance(self, cov_type, cov_kwds, ssc, use_t, call="get_robustcov_results")
         estimate = self._fitted("get_robustcov_results")
         return choice(estimate, list(self.exog_names)), choice.group_names, choice.use_t
+
+    def _what_if(self) -> WhatIf:
+        """What counterfactuals ask of the model."""
+        return WhatIf(self)
 
     def _fitted(self, what: str) -> FactorEstimate:
         estimate = getattr(self, "_estimate", None)

@@ -124,6 +124,8 @@ class GroupedIFE(FactorModel):
         time: Any = None,
         predetermined: str | Sequence[str] = (),
         weights: Any = None,
+        treated: Any = None,
+        anticipation: int = 0,
         missing: str = "drop",
         context: int | Mapping[str, Any] | None = 0,
         **unknown: Any,
@@ -153,6 +155,11 @@ class GroupedIFE(FactorModel):
         weights : str or array_like, optional
             Weights of observations, a column or one value per row: w counts as w copies. "entity": the inverses of the
             residual variances of entities, estimated in turn with the rest.
+        treated : str or array_like, optional
+            Rows that are left out of the fit, for what they would have been (``res.counterfactual()``): a column of
+            zeros and ones, an expression such as ``"year >= start"``, or one value per row.
+        anticipation : int
+            Periods before treatment that are left out as well.
         missing : {"drop", "raise"}
             What to do with rows that hold NaN.
         context : int, mapping or None
@@ -180,6 +187,7 @@ class GroupedIFE(FactorModel):
         names = capture_context(context)
         own = {"n_groups": n_groups, "n_factors": n_factors, "common": common}
         given = {"entity": entity, "time": time, "predetermined": predetermined, "weights": weights, "missing": missing}
+        given |= {"treated": treated, "anticipation": anticipation}
         defaults = GroupedIFE.from_formula.__kwdefaults__ or {}
         return cls._from_formula(formula, data, names, own, given, unknown, defaults)
 

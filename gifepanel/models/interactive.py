@@ -105,6 +105,8 @@ class InteractiveFE(FactorModel):
         time: Any = None,
         predetermined: str | Sequence[str] = (),
         weights: Any = None,
+        treated: Any = None,
+        anticipation: int = 0,
         missing: str = "drop",
         context: int | Mapping[str, Any] | None = 0,
         **unknown: Any,
@@ -129,6 +131,11 @@ class InteractiveFE(FactorModel):
         weights : str or array_like, optional
             Weights of observations, a column or one value per row: w counts as w copies. "entity": the inverses of the
             residual variances of entities, estimated in turn with the rest.
+        treated : str or array_like, optional
+            Rows that are left out of the fit, for what they would have been (``res.counterfactual()``): a column of
+            zeros and ones, an expression such as ``"year >= start"``, or one value per row.
+        anticipation : int
+            Periods before treatment that are left out as well.
         missing : {"drop", "raise"}
             What to do with rows that hold NaN.
         context : int, mapping or None
@@ -156,6 +163,7 @@ class InteractiveFE(FactorModel):
         names = capture_context(context)
         own = {"n_factors": n_factors}
         given = {"entity": entity, "time": time, "predetermined": predetermined, "weights": weights, "missing": missing}
+        given |= {"treated": treated, "anticipation": anticipation}
         defaults = InteractiveFE.from_formula.__kwdefaults__ or {}
         return cls._from_formula(formula, data, names, own, given, unknown, defaults)
 

@@ -1,0 +1,109 @@
+"""What counterfactuals ask of a fitted model with factors: its fit on cells, cells outside of it, fits to other rows."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gifepanel.inference.cell_estimate import CellEstimate
+from gifepanel.inference.counterfactual import FittedCells, OutsideCells
+from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.models.known_parts import known_parts
+from gifepanel.panel.matrices import PanelDesign
+
+if TYPE_CHECKING:
+    from gifepanel.models.base import FactorModel
+
+__all__ = ["Outside", "WhatIf"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Outside:
+    """Rows of a design as cells beside those of a fit.
+
+    Attributes
+    ----------
+    cells : OutsideCells
+        Of the rows whose entity and period are in the fit.
+    entity_known, time_known : ndarray of bool, shape (m,)
+        Of all rows.
+    levels : ndarray
+        Fitted value of the cells; NaN where it hangs on known series, whose coefficients the weights give.
+    """
+
+    cells: OutsideCells
+    entity_known: BoolArray
+    time_known: BoolArray
+    levels: Array
+
+
+class WhatIf:
+    """A fitted model, as counterfactuals see it.
+
+    Parameters
+    ----------
+    model : FactorModel
+        That of the results.
+    """
+
+    def __init__(self, model: FactorModel) -> None:
+        self.model = model
+
+    def fitted_cells(self, estimate: FactorEstimate) -> FittedCells:
+        """The fit with the bases of its tangent space."""
+        n, t = estimate.shape
+        observed = np.ones((n, t), dtype=bool) if estimate.observed is None else estimate.observed
+        root = estimate.root if isinstance(estimate, CellEstimate) else observed.astype(np.float64)
+        parts, r = self.model._parts, estimate.n_factors
+        factors = np.broadcast_to(estimate.factors[None], (n, t, r))
+        loadings = np.broadcast_to(estimate.loadings[:, None], (n, t, r))
+        scale = root[:, :, None]
+        return FittedCells(
+            observed,
+            np.concatenate([parts.unit, factors], axis=2) * scale,
+            np.concatenate([parts.period, loadings], axis=2) * scale,
+            estimate.z * scale,
+            estimate.z_projected,
+            estimate.wresid,
+            float(estimate.df.residual),
+        )
+
+    def outside(self, estimate: FactorEstimate, design: PanelDesign, rows: IntArray) -> Outside:
+        """Some rows of a design that has the columns of the model's."""
+        model, index = self.model, design.index
+        own = model.design.index
+        entity = np.asarray(own.entities.get_indexer(index.entities), dtype=np.int64)[index.entity_codes[rows]]
+        time = np.asarray(own.times.get_indexer(index.times), dtype=np.int64)[index.time_codes[rows]]
+        known = (entity >= 0) & (time >= 0)
+        i, t, at = entity[known], time[known], rows[known]
+        x = design.exog[at][:, model._kept]
+        z = np.zeros((len(at), estimate.theta.size))
+        slots = estimate.slots[estimate.groups[i]]
+        np.put_along_axis(z, slots, x, axis=1)
+        parts = known_parts(design)
+        codes = index.entity_codes[at], index.time_codes[at]
+        cells = OutsideCells(
+            i,
+            t,
+            np.concatenate([parts.unit[codes], estimate.factors[t]], axis=1),
+            np.concatenate([parts.period[codes], estimate.loadings[i]], axis=1),
+            z,
+        )
+        levels = z @ estimate.theta + estimate.entity_effect[i] + estimate.time_effect[t]
+        levels += np.einsum("mr,mr->m", estimate.loadings[i], estimate.factors[t])
+        return Outside(cells, entity >= 0, time >= 0, levels if parts.only_additive else np.full(len(at), np.nan))
+
+    def refitted(self, design: PanelDesign, treatment: Any, arguments: dict[str, Any]) -> Any:
+        """Results of the same model on the rows of another design."""
+        model = copy.copy(self.model)
+        model._estimate, model._treatment, model._whole = None, treatment, design
+        model._take_core(model.n_factors, warn=False)
+        model._initialise(model._own_exog())
+        return model.fit(**arguments)
