@@ -1,15 +1,15 @@
 """What cells would have been without treatment: weights of the observed cells, and the variance of averages.
 
 A fit to the observed cells S has the tangent space T = {a_i'b_t + l_i'f_t + z_it'tau} with b_t the known and estimated
-factors of period t and l_i the known and estimated loadings of entity i. A counterfactual average over cells outside of S,
-sum_c w_c yhat_c, moves to first order by sum_S v_it e_it, where v is the element of T over S with
+factors of period t and l_i the known and estimated loadings of entity i. A counterfactual average over cells outside
+of S, sum_c w_c yhat_c, moves to first order by sum_S v_it e_it, where v is the element of T over S with
 
     v'T_S = w'T_outside:
 
-of all weights on S that reproduce w on the tangent space, those of the smallest norm (Gauss-Markov). Without factors the
-model is linear, v holds exactly, and this is the imputation estimator of Borusyak, Jaravel & Spiess (2024, Review of
-Economic Studies 91, 3253-3285, Theorem 1); with factors it is the delta method for that of Gobillon & Magnac (2016, Review
-of Economics and Statistics 98, 535-551) and Xu (2017, Political Analysis 25, 57-76).
+of all weights on S that reproduce w on the tangent space, those of the smallest norm (Gauss-Markov). Without factors
+the model is linear, v holds exactly, and this is the imputation estimator of Borusyak, Jaravel & Spiess (2024, Review
+of Economic Studies 91, 3253-3285, Theorem 1); with factors it is the delta method for that of Gobillon & Magnac (2016,
+Review of Economics and Statistics 98, 535-551) and Xu (2017, Political Analysis 25, 57-76).
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ __all__ = [
     "CellWeights",
     "FittedCells",
     "OutsideCells",
+    "SingleCells",
     "cell_variances",
     "cell_weights",
     "check_kind",
     "clustered_variances",
     "noise_variances",
     "plain_variances",
-    "weights_in_blocks",
+    "single_cells",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -98,9 +99,14 @@ class FittedCells:
         """Orthonormal columns over the periods of each entity (N, T, r), zero in holes."""
         return np.asarray(np.einsum("ntr,nrs->nts", self.time_basis, self.spreads))
 
+    def off_entities(self, cube: FloatArray) -> FloatArray:
+        """A cube (N, T, k) less what the coefficients of entities fit."""
+        own = self.entity_space
+        return np.asarray(cube - np.einsum("ntr,nrk->ntk", own, np.einsum("ntr,ntk->nrk", own, cube)))
+
     @cached_property
-    def period_inverse(self) -> FloatArray:
-        """Pseudo-inverse (Ts, Ts) of the normal equations of the periods, entities concentrated out."""
+    def period_normal(self) -> FloatArray:
+        """Normal equations (Ts, Ts) of the periods, entities concentrated out."""
         n_times, s = self.unit_basis.shape[1:]
         size = n_times * s
         normal = np.zeros((size, size))
@@ -109,11 +115,17 @@ class FittedCells:
         blocks = np.einsum("ntr,nts->trs", self.unit_basis, self.unit_basis)
         at = np.arange(n_times)
         normal.reshape(n_times, s, n_times, s)[at, :, at, :] = blocks
-        for rows in _entity_blocks(len(self.observed), size * self.time_basis.shape[2]):
+        for rows in _blocks(len(self.observed), size * self.time_basis.shape[2]):
             part = np.einsum("ntr,nts->nrts", self.entity_space[rows], self.unit_basis[rows]).reshape(-1, size)
             normal -= part.T @ part
-        scale = np.sqrt(np.maximum(np.einsum("trr->tr", blocks).ravel(), np.finfo(float).tiny))
-        values, vectors = np.linalg.eigh(normal / scale[:, None] / scale)
+        return normal
+
+    @cached_property
+    def period_inverse(self) -> FloatArray:
+        """Their pseudo-inverse (Ts, Ts)."""
+        diagonal = np.einsum("ntr,ntr->tr", self.unit_basis, self.unit_basis).ravel()
+        scale = np.sqrt(np.maximum(diagonal, np.finfo(float).tiny))
+        values, vectors = np.linalg.eigh(self.period_normal / scale[:, None] / scale)
         kept = values > _RANK
         half = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
         return np.asarray(half @ half.T)
@@ -121,8 +133,10 @@ class FittedCells:
     @cached_property
     def slope_inverse(self) -> FloatArray:
         """(z~'z~)^-1 (q, q)."""
+        if not self.z.shape[2]:
+            return np.zeros((0, 0))
         z = self.z_projected.reshape(-1, self.z.shape[2])
-        return np.asarray(np.linalg.pinv(z.T @ z, hermitian=True)) if z.shape[1] else np.zeros((0, 0))
+        return np.asarray(np.linalg.pinv(z.T @ z, hermitian=True))
 
     @cached_property
     def squares(self) -> FloatArray:
@@ -180,7 +194,7 @@ class CellWeights:
     reached: BoolArray
 
 
-def _entity_blocks(n: int, row_size: int) -> Iterator[slice]:
+def _blocks(n: int, row_size: int) -> Iterator[slice]:
     step = max(1, _ELEMENTS // max(1, row_size))
     for start in range(0, n, step):
         yield slice(start, min(start + step, n))
@@ -229,14 +243,6 @@ def cell_weights(fit: FittedCells, cells: OutsideCells, combinations: npt.ArrayL
     return CellWeights(v, missed <= _REACHED)
 
 
-def weights_in_blocks(fit: FittedCells, cells: OutsideCells) -> Iterator[tuple[slice, CellWeights]]:
-    """The weights of each cell by itself, some cells at a time."""
-    m = len(cells.entity)
-    for rows in _entity_blocks(m, fit.observed.size):
-        part = cells.take(rows)
-        yield rows, cell_weights(fit, part, np.eye(len(part.entity)))
-
-
 def noise_variances(fit: FittedCells, entities: IntArray, kind: str) -> FloatArray:
     """Variance of the error in a further cell of each of the entities (m,).
 
@@ -250,23 +256,72 @@ def noise_variances(fit: FittedCells, entities: IntArray, kind: str) -> FloatArr
     return np.asarray(own[entities])
 
 
-def cell_variances(fit: FittedCells, cells: OutsideCells, kind: str) -> tuple[FloatArray, BoolArray]:
-    """Variance (m,) of the fitted value of each outside cell, its own error not in it; and which cells are reached.
+@dataclass(frozen=True, eq=False)
+class SingleCells:
+    """Outside cells by themselves.
+
+    Attributes
+    ----------
+    own, common : ndarray, shape (m,)
+        Squared weights of observed cells: through the coefficients of the cell's own entity, and through those of
+        periods and slopes. Their sum is that of :func:`cell_weights` for the cell alone.
+    dot : ndarray, shape (m,)
+        Sum of weights times given values of the observed cells.
+    reached : ndarray of bool, shape (m,)
+    """
+
+    own: FloatArray
+    common: FloatArray
+    dot: FloatArray
+    reached: BoolArray
+
+
+def single_cells(fit: FittedCells, cells: OutsideCells, values: FloatArray) -> SingleCells:
+    """Weights of observed cells in each outside cell, in sums that need no N x T array for a cell.
 
     Parameters
     ----------
     fit : FittedCells
     cells : OutsideCells
-    kind : {"nonrobust", "HC2", "cluster"}
-        With "cluster" as with "HC2": residuals of an entity sum to zero on what is extrapolated from it, so that they
-        can't be summed within the entity.
+    values : ndarray, shape (N, T)
+        Of observed cells, for ``dot``; times the roots of the weights.
     """
-    errors = np.where(fit.observed, fit.sigma2, 0.0) if kind == "nonrobust" else fit.squares
-    out, reached = np.empty(len(cells.entity)), np.empty(len(cells.entity), dtype=bool)
-    for rows, weights in weights_in_blocks(fit, cells):
-        out[rows] = np.einsum("knt,knt,nt->k", weights.inside, weights.inside, errors)
-        reached[rows] = weights.reached
-    return out, reached
+    parts = [_single(fit, cells.take(rows), values) for rows in _blocks(len(cells.entity), fit.unit_basis[0].size)]
+    fields = ("own", "common", "dot", "reached")
+    return SingleCells(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+
+
+def _single(fit: FittedCells, cells: OutsideCells, values: FloatArray) -> SingleCells:
+    i, m = cells.entity, len(cells.entity)
+    a = np.einsum("mrs,mr->ms", fit.spreads[i], cells.time_basis)
+    g = np.einsum("mtr,mr->mt", fit.entity_space[i], a)
+    left = -fit.unit_basis[i] * g[:, :, None]
+    left[np.arange(m), cells.time] += cells.unit_basis
+    flat = left.reshape(m, -1)
+    phi = flat @ fit.period_inverse
+    columns = np.concatenate([fit.z, values[:, :, None]], axis=2)
+    through = np.einsum("ntq,nts->tsq", fit.off_entities(columns), fit.unit_basis).reshape(phi.shape[1], -1)
+    dots = np.einsum("mtq,mt->mq", columns[i], g) + phi @ through
+    tau = (cells.z - dots[:, :-1]) @ fit.slope_inverse
+    of_slopes = np.einsum("ntq,ntk->qk", fit.z_projected, columns)
+    back = np.einsum("mtr,mt->mr", fit.time_basis[i], g)
+    missed = np.abs(back - cells.time_basis).max(axis=1, initial=0.0)
+    scale = np.abs(cells.time_basis).max(axis=1, initial=np.finfo(float).tiny)
+    gap = np.abs(phi @ fit.period_normal - flat).max(axis=1, initial=0.0)
+    size = np.abs(flat).max(axis=1, initial=np.finfo(float).tiny)
+    common = (phi * flat).sum(axis=1) + np.einsum("mq,qk,mk->m", tau, of_slopes[:, :-1], tau)
+    reached = (missed <= _REACHED * scale) & (gap <= _REACHED * np.maximum(size, scale))
+    return SingleCells((a * a).sum(axis=1), common, dots[:, -1] + tau @ of_slopes[:, -1], reached)
+
+
+def cell_variances(fit: FittedCells, cells: OutsideCells, single: SingleCells, kind: str) -> FloatArray:
+    """Variance (m,) of the fitted value of each outside cell, its own error not in it.
+
+    With one variance of errors for "nonrobust"; for other kinds what the entity's own periods say has the variance of
+    the entity, and what factors, period effects and slopes say that of all.
+    """
+    own = noise_variances(fit, cells.entity, kind)
+    return single.own * own + single.common * fit.sigma2
 
 
 def plain_variances(
@@ -274,8 +329,8 @@ def plain_variances(
 ) -> FloatArray:
     """Variance (k,) of average effects, errors independent over cells.
 
-    Estimation of the counterfactual, sum v^2 e^2, and the errors of the treated cells themselves, sum w^2 sigma^2: effects
-    are those of the cells that were treated, not of a population that they were drawn from.
+    Estimation of the counterfactual, sum v^2 e^2, and the errors of the treated cells themselves, sum w^2 sigma^2:
+    effects are those of the cells that were treated, not of a population that they were drawn from.
 
     Parameters
     ----------
@@ -304,9 +359,9 @@ def clustered_variances(
 
     The conservative variance of Borusyak, Jaravel & Spiess (2024, Theorem 3): squares of sums within entities of
     v_it e_it, where the error of a treated cell is its effect less an average of effects. Averages are by cohort and
-    period; by event time where a cohort has one entity. Deviations are scaled by the leverage in their average, residuals
-    by n / df, and the sum by G / (G - 1). An entity whose cells have no other to be compared with adds its variance under
-    independent errors instead.
+    period; by event time where a cohort has one entity. Deviations are scaled by the leverage in their average,
+    residuals by n / df, and the sum by G / (G - 1). An entity whose cells have no other to be compared with adds its
+    variance under independent errors instead.
 
     Parameters
     ----------

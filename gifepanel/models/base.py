@@ -202,7 +202,18 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         endog = pd.Series(self.design.endog, index=self.design.row_index, name=self.design.endog_name, copy=False)
         OLS.__init__(self, endog, exog, missing="none", hasconst=False)
         self._data_attr.extend(
-            ["_y", "_x", "_source", "_estimate", "design", "_whole", "_parts", "_observed", "_cell_weights", "_treatment"]
+            [
+                "_y",
+                "_x",
+                "_source",
+                "_estimate",
+                "design",
+                "_whole",
+                "_parts",
+                "_observed",
+                "_cell_weights",
+                "_treatment",
+            ]
         )
 
     def _release(self) -> None:

@@ -1,4 +1,4 @@
-"""What counterfactuals ask of a fitted model with factors: its fit on cells, cells outside of it, fits to other rows."""
+"""What counterfactuals ask of a fitted model with factors: its fit on cells, cells beside it, fits to other rows."""
 
 from __future__ import annotations
 

@@ -113,7 +113,9 @@ def read_treatment(
     """
     frame = read_frame(data, entity=entity, time=time)
     name, values = _values(treated, frame, design, context)
-    return treatment_of(design, _truth(values, name, frame, isinstance(treated, str))[design.esample], name, anticipation)
+    return treatment_of(
+        design, _truth(values, name, frame, isinstance(treated, str))[design.esample], name, anticipation
+    )
 
 
 def treatment_of(design: PanelDesign, treated: BoolArray, name: str, anticipation: int) -> Treatment:

@@ -25,6 +25,7 @@ from gifepanel.results.new_data import labels_of, matrix_of, new_data, one_given
 from gifepanel.results.prediction import PredictedParts, predict
 from gifepanel.results.selection import Selection
 from gifepanel.results.shared_methods import ReportedResults
+from gifepanel.results.what_if import WhatIfMethods
 from gifepanel.statsmodels_bridge.inherited import populate_wrapper
 from gifepanel.statsmodels_bridge.refused import RefusedMethods
 from gifepanel.tables.factor_summary import observed_share
@@ -76,7 +77,7 @@ _KEPT = (
 )
 
 
-class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimates, RegressionResults):
+class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods, FactorEstimates, RegressionResults):
     """What the results of models with factors have in common.
 
     Everything of statsmodels' regression results is here, computed on the projected regression: coefficients, standard
