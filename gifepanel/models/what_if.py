@@ -13,6 +13,9 @@ from gifepanel.inference.counterfactual import FittedCells, OutsideCells
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.known_parts import known_parts
 from gifepanel.panel.matrices import PanelDesign
+from gifepanel.parallel import Progress, run_tasks, spawn_seeds
+from gifepanel.solvers.interactive import SlopeMap
+from gifepanel.solvers.resampled import OutsideData, PanelData, Solution, resampled_averages
 
 if TYPE_CHECKING:
     from gifepanel.models.base import FactorModel
@@ -99,6 +102,40 @@ class WhatIf:
         levels = z @ estimate.theta + estimate.entity_effect[i] + estimate.time_effect[t]
         levels += np.einsum("mr,mr->m", estimate.loadings[i], estimate.factors[t])
         return Outside(cells, entity >= 0, time >= 0, levels if parts.only_additive else np.full(len(at), np.nan))
+
+    def bootstrap(
+        self,
+        estimate: FactorEstimate,
+        design: PanelDesign,
+        rows: IntArray,
+        averages: Array,
+        n_draws: int,
+        *,
+        random_state: Any,
+        n_jobs: int | None,
+        progress: Progress,
+    ) -> tuple[Array, BoolArray]:
+        """Averages (b, k) over rows of a design in samples of entities, and which fits (b,) converged."""
+        model, parts = self.model, self.model._parts
+        outside = self.outside(estimate, design, rows)
+        cells, at = outside.cells, rows[outside.entity_known & outside.time_known]
+        observed = np.ones(estimate.y.shape, dtype=bool) if estimate.observed is None else estimate.observed
+        weights = np.ones(estimate.y.shape) if model._cell_weights is None else model._cell_weights
+        panel = PanelData(estimate.y, estimate.x, observed, parts.unit, parts.period, weights)
+        d, m = parts.unit.shape[2], parts.period.shape[2]
+        x = design.exog[at][:, model._kept]
+        known, period = cells.time_basis[:, :d], cells.unit_basis[:, :m]
+        data = OutsideData(cells.entity, cells.time, design.endog[at], x, known, period, averages)
+        effects = np.zeros((m, estimate.shape[1]))
+        if parts.time_effects:
+            effects[parts.period_names.index("1")] = estimate.time_effect
+        factors = np.ascontiguousarray(estimate.factors.T)
+        start = Solution(SlopeMap(estimate.groups, estimate.slots), estimate.theta, factors, effects)
+        tasks = [(seed, panel, data, start) for seed in spawn_seeds(random_state, n_draws)]
+        found = run_tasks(
+            resampled_averages, tasks, n_jobs=n_jobs, progress=progress, description="bootstrap of entities"
+        )
+        return np.array([values for values, _ in found]), np.array([done for _, done in found])
 
     def refitted(self, design: PanelDesign, treatment: Any, arguments: dict[str, Any]) -> Any:
         """Results of the same model on the rows of another design."""

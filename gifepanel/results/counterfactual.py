@@ -211,6 +211,32 @@ class Counterfactual(Printed):
         """
         return self._parts.pretrend.test(kind, leads, threshold)
 
+    def placebo(self, periods: int = 3) -> Counterfactual:
+        """Effects where there were none, a placebo in time.
+
+        The last periods before treatment (and before anticipation) are left out of the fit as well, the model is fitted
+        again, and the average "effect" in them is what :attr:`att` of the outcome is.
+
+        Parameters
+        ----------
+        periods : int
+            How many.
+
+        Returns
+        -------
+        Counterfactual
+
+        Raises
+        ------
+        SpecificationError
+            If no untreated periods are left.
+        """
+        from gifepanel.results.effects_on_treated import placebo_of
+
+        if isinstance(periods, bool) or int(periods) != periods or periods < 1:
+            raise SpecificationError(f"periods is {periods!r}.", "A positive whole number is needed.", "cf.placebo(3)")
+        return placebo_of(self, int(periods))
+
     def summary(self, alpha: float = 0.05) -> PanelSummary:
         """The printed report: averages overall, by event time and by cohort, with what was left out.
 
@@ -271,6 +297,8 @@ class CounterfactualParts:
     words: dict[str, Any]
     pretrend: Pretrend
     whole: pd.DataFrame
+    res: Any
+    placebo: int = 0
 
     def paths(self, entity: Any) -> pd.DataFrame:
         """Observed and counterfactual outcome of treated entities over all their rows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from gifepanel.results.pretrend import Pretrend
 if TYPE_CHECKING:
     from gifepanel.panel.treatment import Treatment
 
-__all__ = ["counterfactual_of"]
+__all__ = ["counterfactual_of", "placebo_of", "with_draws"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
@@ -54,7 +54,7 @@ def counterfactual_of(
     DataError
         If nothing can be said of any treated cell.
     """
-    kind = check_kind(cov_type)
+    estimate, kind = res._estimate, check_kind(cov_type)
     if average not in ("cells", "entities"):
         raise SpecificationError(f"average is {average!r}.", "It must be 'cells' or 'entities'.", 'average="cells"')
     treatment = res.model._treatment
@@ -64,7 +64,7 @@ def counterfactual_of(
             "They are named when the model is made, and left out of the fit.",
             f'{type(res.model).__name__}.from_formula(formula, data, treated="name of a column")',
         )
-    estimate, what_if = res._estimate, res.model._what_if()
+    what_if = res.model._what_if()
     rows = np.flatnonzero(treatment.left_out)
     outside = what_if.outside(estimate, treatment.design, rows)
     known = outside.entity_known & outside.time_known
@@ -83,19 +83,71 @@ def counterfactual_of(
     left_out = _lost(treatment, rows, known, outside, table)
     frame = _cell_frame(treatment, rows[known], table, res)
     whole = _whole(treatment, res, frame, np.unique(table.cells.entity[inside]), estimate)
+    by_group = _by_group(res, table, fit, kind, inside) if res.n_groups > 1 else None
     return Counterfactual(
         CounterfactualParts(
             frame,
             *parts,
-            _by_group(res, table, fit, kind, inside) if res.n_groups > 1 else None,
+            by_group,
             left_out,
             kind,
             type(res.model).__name__,
             _words(res, treatment, average),
             Pretrend(estimate, treatment, res.model.design, fit, kind),
             whole,
+            res,
         )
     )
+
+
+def with_draws(cf: Counterfactual, n_bootstrap: int, **how: Any) -> Counterfactual:
+    """The same with standard errors and intervals of a bootstrap of entities beside the analytic ones."""
+    parts, res = cf._parts, cf._parts.res
+    treatment = res.model._treatment
+    kinds = ("overall", "by_event", "by_cohort", "by_group")
+    given = {name: getattr(parts, name) for name in kinds if getattr(parts, name) is not None}
+    stacked = np.vstack([part.weights for part in given.values()])
+    rows = np.flatnonzero(treatment.left_out)
+    draws, converged = res.model._what_if().bootstrap(
+        res._estimate, treatment.design, rows, stacked, n_bootstrap, **how
+    )
+    if converged.sum() < 2:
+        raise SpecificationError(
+            f"{int(converged.sum())} of {n_bootstrap} fits to samples of entities converged.",
+            "A bootstrap needs more.",
+            "n_bootstrap=0",
+        )
+    at, own = 0, {}
+    for name, part in given.items():
+        own[name] = replace(part, draws=draws[converged, at : at + len(part.effect)])
+        at += len(part.effect)
+    return Counterfactual(replace(parts, **own))
+
+
+def placebo_of(cf: Counterfactual, periods: int) -> Counterfactual:
+    """Effects where there were none: the last periods before treatment are left out, and the model fitted again."""
+    res = cf._parts.res
+    treatment, kind = res.model._treatment, cf.cov_type
+    event = treatment.event_time
+    last = -treatment.anticipation - 1
+    some = (event <= last) & (event > last - periods)
+    if not some.any() or not ((event <= last - periods) & ~treatment.treated).any():
+        earliest = int(last - np.nanmin(event, initial=last))
+        raise SpecificationError(
+            f"{periods} placebo periods were asked, and treated entities have at most {earliest + 1} periods before "
+            "treatment.",
+            "Some untreated periods must be left to fit the model to.",
+            f"cf.placebo({max(earliest // 2, 1)})",
+        )
+    wider = treatment.with_anticipation(treatment.anticipation + periods)
+    again = res.model._what_if().refitted(wider.untreated(), wider, dict(res._fit_options))
+    found = counterfactual_of(
+        getattr(again, "_results", again),
+        cov_type=kind,
+        average=cf._parts.words["average"],
+        window=(last - periods + 1, last),
+    )
+    return Counterfactual(replace(found._parts, placebo=periods))
 
 
 @dataclass(frozen=True, eq=False)

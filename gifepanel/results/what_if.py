@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gifepanel.exceptions import SpecificationError
 
 if TYPE_CHECKING:
     from gifepanel.results.counterfactual import Counterfactual
 
 __all__ = ["WhatIfMethods"]
 
+Progress = bool | Callable[[int, int], None] | None
+
 
 class WhatIfMethods:
     """Mixed in before statsmodels' class."""
 
-    def counterfactual(self, *, cov_type: str = "cluster", average: str = "cells") -> Counterfactual:
+    _fit_options: ClassVar[dict[str, Any]] = {}
+
+    def counterfactual(
+        self,
+        *,
+        cov_type: str = "cluster",
+        average: str = "cells",
+        n_bootstrap: int = 0,
+        random_state: Any = 0,
+        n_jobs: int | None = None,
+        progress: Progress = None,
+    ) -> Counterfactual:
         """What treated rows would have been without treatment: effects by cell, averages, tests, pictures.
 
         The rows named by ``treated=`` were left out of the fit; the model says what they would have been, from its
@@ -31,6 +47,15 @@ class WhatIfMethods:
             "nonrobust": with one variance. Groups of slopes are taken as known.
         average : {"cells", "entities"}
             What the overall average gives equal weight.
+        n_bootstrap : int
+            Samples of entities, as many treated and as many others as there are, for standard errors and percentile
+            intervals beside the analytic ones. The model is fitted to each from the full-sample solution, groups of
+            slopes among it; bootstraps of groups repeat the bias that finding them has.
+        random_state : int or Generator
+            Of the samples.
+        n_jobs : int, optional
+            Workers of the bootstrap; results do not depend on it.
+        progress : bool or callable, optional
 
         Returns
         -------
@@ -43,6 +68,13 @@ class WhatIfMethods:
         DataError
             If nothing can be said of any treated cell.
         """
-        from gifepanel.results.effects_on_treated import counterfactual_of
+        from gifepanel.results.effects_on_treated import counterfactual_of, with_draws
 
-        return counterfactual_of(self, cov_type=cov_type, average=average)
+        if isinstance(n_bootstrap, bool) or int(n_bootstrap) != n_bootstrap or n_bootstrap < 0 or n_bootstrap == 1:
+            raise SpecificationError(
+                f"n_bootstrap is {n_bootstrap!r}.", "It is 0 or a number of samples, 2 at least.", "n_bootstrap=200"
+            )
+        cf = counterfactual_of(self, cov_type=cov_type, average=average)
+        if not n_bootstrap:
+            return cf
+        return with_draws(cf, int(n_bootstrap), random_state=random_state, n_jobs=n_jobs, progress=progress)
