@@ -12,7 +12,8 @@ from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.inference.counterfactual import FittedCells, OutsideCells
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.known_parts import known_parts
-from gifepanel.panel.matrices import PanelDesign
+from gifepanel.panel.index import PanelIndex
+from gifepanel.panel.matrices import PanelDesign, slope_values
 from gifepanel.parallel import Progress, run_tasks, spawn_seeds
 from gifepanel.solvers.interactive import SlopeMap
 from gifepanel.solvers.resampled import OutsideData, PanelData, Solution, resampled_averages
@@ -80,28 +81,53 @@ class WhatIf:
 
     def outside(self, estimate: FactorEstimate, design: PanelDesign, rows: IntArray) -> Outside:
         """Some rows of a design that has the columns of the model's."""
-        model, index = self.model, design.index
+        parts, index = known_parts(design), design.index
+        codes = index.entity_codes[rows], index.time_codes[rows]
+        return self._cells(estimate, index, design.exog, rows, parts.unit[codes], parts.period[codes])
+
+    def outside_rows(
+        self, estimate: FactorEstimate, index: PanelIndex, exog: Array, rows: IntArray, data: Any
+    ) -> Outside:
+        """Some rows of new data: regressors with the columns of the design, and who and when they are."""
+        parts = self.model._parts
+        known = [np.ones((len(rows), len(names))) for names in (parts.unit_names, parts.period_names)]
+        if not parts.only_additive:
+            spec = self.model.design.spec
+            assert spec is not None
+            kept = spec.exog_for(data).esample
+            frame = spec.read(data)
+            for columns, names in zip(known, (parts.unit_names, parts.period_names), strict=True):
+                for j, name in enumerate(names):
+                    if name != "1":
+                        columns[:, j] = slope_values(frame.column(name))[kept][rows]
+        return self._cells(estimate, index, exog, rows, *known)
+
+    def _cells(
+        self, estimate: FactorEstimate, index: PanelIndex, exog: Array, rows: IntArray, unit: Array, period: Array
+    ) -> Outside:
+        """Rows as cells; `unit` and `period` are the known columns of these rows."""
+        model = self.model
         own = model.design.index
         entity = np.asarray(own.entities.get_indexer(index.entities), dtype=np.int64)[index.entity_codes[rows]]
         time = np.asarray(own.times.get_indexer(index.times), dtype=np.int64)[index.time_codes[rows]]
         known = (entity >= 0) & (time >= 0)
         i, t, at = entity[known], time[known], rows[known]
-        x = design.exog[at][:, model._kept]
+        x = exog[at][:, model._kept]
         z = np.zeros((len(at), estimate.theta.size))
         slots = estimate.slots[estimate.groups[i]]
         np.put_along_axis(z, slots, x, axis=1)
-        parts = known_parts(design)
-        codes = index.entity_codes[at], index.time_codes[at]
         cells = OutsideCells(
             i,
             t,
-            np.concatenate([parts.unit[codes], estimate.factors[t]], axis=1),
-            np.concatenate([parts.period[codes], estimate.loadings[i]], axis=1),
+            np.concatenate([unit[known], estimate.factors[t]], axis=1),
+            np.concatenate([period[known], estimate.loadings[i]], axis=1),
             z,
         )
         levels = z @ estimate.theta + estimate.entity_effect[i] + estimate.time_effect[t]
         levels += np.einsum("mr,mr->m", estimate.loadings[i], estimate.factors[t])
-        return Outside(cells, entity >= 0, time >= 0, levels if parts.only_additive else np.full(len(at), np.nan))
+        return Outside(
+            cells, entity >= 0, time >= 0, levels if model._parts.only_additive else np.full(len(at), np.nan)
+        )
 
     def bootstrap(
         self,

@@ -166,7 +166,7 @@ class Counterfactual(Printed):
     @cached_property
     def leads(self) -> pd.DataFrame:
         """Effects that treatment would seem to have before it begins, by event time; see :meth:`test_pretrend`."""
-        return self._parts.pretrend.leads(None)
+        return self._parts.pretrend.leads(None, 0.05)
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """Intervals of all averages: overall ("ATT"), by event time and by cohort.
@@ -271,7 +271,9 @@ class Counterfactual(Printed):
         if kind not in ("event", "gap", "paths"):
             raise SpecificationError(f"kind is {kind!r}.", "It must be 'event', 'gap' or 'paths'.", 'cf.plot("event")')
         if kind == "event":
-            return draw_event_study(self.by_event_time, self.leads, alpha, ax)
+            return draw_event_study(
+                self._parts.by_event.frame(alpha), self._parts.pretrend.leads(None, alpha), alpha, ax
+            )
         frame = self._parts.paths(entity)
         return (draw_gaps if kind == "gap" else draw_paths)(frame, self._parts.words, ax)
 

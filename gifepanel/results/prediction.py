@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gifepanel.panel.index import PanelIndex
     from gifepanel.panel.matrices import PanelDesign
 
-__all__ = ["PredictedParts", "predict"]
+__all__ = ["PredictedParts", "predict", "rows_to_predict"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -70,7 +70,7 @@ def predict(
     left_out : pair of sequences
         Entities and periods that were in the data and not in the fit: their rows have no prediction.
     """
-    exog, index, rows, keep = _array_rows(design, data) if isinstance(data, np.ndarray) else _rows(design, data)
+    exog, index, rows, keep = rows_to_predict(design, data)
     x = exog[:, kept]
     grouped = estimate.slots.shape[0] > 1
     r, slopes = estimate.factors.shape[1], estimate.known_slopes
@@ -133,6 +133,11 @@ def _of_known_variables(
         columns = {name: frame.column(name).to_numpy(dtype=np.float64)[keep] for name in names}
     own = [coef[i] * columns[name] for name, coef in slopes[0].items()]
     return sum([*own, *(coef[t] * columns[name] for name, coef in slopes[1].items())])
+
+
+def rows_to_predict(design: PanelDesign, data: Any) -> tuple[Any, PanelIndex | None, pd.Index, Any]:
+    """Regressors, ids, labels and mask of the rows to predict for: of a frame, of arrays, of the sample."""
+    return _array_rows(design, data) if isinstance(data, np.ndarray) else _rows(design, data)
 
 
 def _array_rows(design: PanelDesign, data: Array) -> tuple[Any, PanelIndex | None, pd.Index, Any]:

@@ -44,9 +44,9 @@ class Pretrend:
     fit: FittedCells
     kind: str
 
-    def leads(self, n: int | None) -> pd.DataFrame:
+    def leads(self, n: int | None, alpha: float) -> pd.DataFrame:
         """A row for each event time before treatment; empty where there is no room."""
-        columns = ["effect", "se", "statistic", "pvalue", "n_cells"]
+        columns = ["effect", "se", "statistic", "pvalue", "lower", "upper", "n_cells"]
         index = pd.Index([], dtype=np.int64, name="event_time")
         try:
             found, events, counts = self._fitted(n)
@@ -57,7 +57,9 @@ class Pretrend:
         se = np.sqrt(np.diag(found.cov))
         statistic = found.effects / se
         pvalue = 2 * stats.t.sf(np.abs(statistic), found.df)
-        values = dict(zip(columns, (found.effects, se, statistic, pvalue, counts), strict=True))
+        reach = stats.t.ppf(1 - alpha / 2, found.df) * se
+        numbers = (found.effects, se, statistic, pvalue, found.effects - reach, found.effects + reach, counts)
+        values = dict(zip(columns, numbers, strict=True))
         return pd.DataFrame(values, index=pd.Index(events, name="event_time"))
 
     def _fitted(self, n: int | None) -> tuple[Leads, np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gifepanel.exceptions import SpecificationError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from gifepanel.results.counterfactual import Counterfactual
 
 __all__ = ["WhatIfMethods"]
@@ -78,3 +80,38 @@ class WhatIfMethods:
         if not n_bootstrap:
             return cf
         return with_draws(cf, int(n_bootstrap), random_state=random_state, n_jobs=n_jobs, progress=progress)
+
+    def impute(self, data: Any = None, *, alpha: float = 0.05, cov_type: str = "nonrobust") -> pd.DataFrame:
+        """Outcomes that were not observed, filled in, with prediction intervals.
+
+        Parameters
+        ----------
+        data : DataFrame or array_like, optional
+            Rows to be filled in, as of ``predict``; by default the rows of the frame the model was made from whose
+            outcome is missing and whose regressors are not. Entities and periods must be in the sample.
+        alpha : float
+            One less the level of the intervals.
+        cov_type : {"nonrobust", "HC2"}
+            One variance of errors, or one of each entity.
+
+        Returns
+        -------
+        DataFrame
+            By (entity, time): ``imputed``; ``se``, ``lower`` and ``upper`` for the outcome itself, its own error and
+            the estimation of slopes, factors, loadings and effects in them; ``se_mean``, ``lower_mean`` and
+            ``upper_mean`` for its expectation. NaN where observed cells do not determine it.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> gaps = cigar["sales"].mask(cigar.index.get_level_values("year") == 75)
+        >>> gaps[:600] = cigar["sales"][:600]
+        >>> res = gife.InteractiveFE.from_formula("gaps ~ 0 + price + ndi", cigar.assign(gaps=gaps), n_factors=2).fit()
+        >>> filled = res.impute()
+        >>> len(filled), bool((filled["se"] > filled["se_mean"]).all())
+        (26, True)
+        """
+        from gifepanel.results.imputation import imputed
+
+        return imputed(self, data, alpha, cov_type)

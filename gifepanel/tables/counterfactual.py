@@ -49,7 +49,8 @@ def counterfactual_report(cf: Any, alpha: float) -> tuple[str, list[Block]]:
         sections.append(("By group of slopes", _rows(parts.by_group.frame(alpha))))
     header = ("", "effect", "std err", "t", "P>|t|", f"[{alpha / 2:.3g}", f"{1 - alpha / 2:.3g}]", "cells")
     blocks: list[Block] = [Pairs(left, right), Table(header, tuple(sections)), Notes(tuple(_notes(cf, overall)))]
-    return "Effects on the Treated", blocks
+    title = f"Placebo: {counted_periods(parts.placebo)} before treatment" if parts.placebo else "Effects on the Treated"
+    return title, blocks
 
 
 def counted_periods(n: int) -> str:
@@ -85,9 +86,8 @@ def _notes(cf: Any, overall: pd.DataFrame) -> list[str]:
         notes.append(f"Treated cells in no average: {lost}.")
     if words["switches_off"]:
         off = words["switches_off"]
-        notes.append(
-            f"Treatment ends in {off} {'entity' if off == 1 else 'entities'}: rows after it are untreated and in the fit."
-        )
+        whom = "1 entity" if off == 1 else f"{off} entities"
+        notes.append(f"Treatment ends in {whom}: rows after it are untreated and in the fit.")
     if "se_bootstrap" in overall:
         se, low, high = overall[["se_bootstrap", "lower_bootstrap", "upper_bootstrap"]].iloc[0]
         draws = len(cf._parts.overall.draws)
