@@ -26,6 +26,15 @@ if _WORKER:
         shutil.copytree(_FIRST, _OWN)
     os.environ["NUMBA_CACHE_DIR"] = str(_OWN)
 
+# Each stays with one process, which takes it first: no process is left with a long file when the others are done.
+_LONGEST = ("test_docs_examples.py", "test_report.py", "test_notebooks.py", "test_scripts.py", "test_without_jit.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first."""
+    rank = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
 
 @pytest.fixture
 def cigar() -> pd.DataFrame:
