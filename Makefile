@@ -4,7 +4,7 @@ JOBS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
 # uv installs in a fraction of pip's time, but does not know an index that pip is told to use; where it fails, pip goes on
-INDEX := $(BIN)/python -m pip config list | grep -qE '[.](index-url|no-index|proxy|trusted-host)='
+INDEX := $(BIN)/python -m pip config list | grep -E '[.](index-url|no-index|proxy|trusted-host)=' >/dev/null
 UV := $(BIN)/uv pip install -q --python $(BIN)/python
 INSTALL = { ! { $(INDEX); } && $(PIP) uv && $(UV) -e ".[$(EXTRAS)]"; } || $(PIP) -e ".[$(EXTRAS)]"
 
