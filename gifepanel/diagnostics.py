@@ -1,7 +1,8 @@
 """Tests on the residuals of a panel model, as functions.
 
 Each takes residuals as an array (N, T), or as a pandas Series or one-column frame with a two-level index
-(entity, time), and returns a :class:`TestResult` (or several).
+(entity, time), and returns a :class:`TestResult` (or several). Cells that are not observed are NaN in an array; a
+Series may leave them out. No test takes a residual across such a hole, or for zero.
 
 Examples
 --------
@@ -46,7 +47,8 @@ __all__ = [
 def _to_panel(resid: Any, *, serial: bool = False, **aligned: Any) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
     """Array (N, T) from an array or an indexed Series; factors and loadings put into the same order.
 
-    For `serial` correlation the order of times counts: that of the calendar, not of the labels.
+    For `serial` correlation the order of times counts: that of the calendar, not of the labels. Rows that are not
+    there are NaN; entities without any residual are left out.
     """
     if not hasattr(resid, "index") or not hasattr(resid, "unstack"):
         return np.asarray(resid, dtype=np.float64), aligned
@@ -70,12 +72,24 @@ def _to_panel(resid: Any, *, serial: bool = False, **aligned: Any) -> tuple[npt.
             "Two are needed: entity and time.",
             "resid.index = pd.MultiIndex.from_arrays([entity, time])",
         )
+    wide, aligned = _with_residuals(wide, aligned)
     axes = {"factors": wide.columns, "loadings": wide.index}
     ordered = {
         name: value.reindex(axes[name]).to_numpy(dtype=float) if hasattr(value, "reindex") else value
         for name, value in aligned.items()
     }
     return wide.to_numpy(dtype=np.float64), ordered
+
+
+def _with_residuals(wide: Any, aligned: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Entities that have a residual, in the loadings too, where those are an array of as many rows."""
+    some = wide.notna().any(axis=1).to_numpy()
+    if some.all():
+        return wide, aligned
+    loadings = aligned.get("loadings")
+    if loadings is not None and not hasattr(loadings, "reindex") and len(loadings) == len(some):
+        aligned = aligned | {"loadings": np.asarray(loadings)[some]}
+    return wide[some], aligned
 
 
 def _by_time(wide: Any) -> Any:
@@ -108,7 +122,7 @@ def residual_diagnostics(
     Parameters
     ----------
     resid : array_like (N, T) or Series with index (entity, time)
-        Residuals.
+        Residuals, NaN in cells that are not observed.
     factors : array_like (T, R) or DataFrame indexed by time, optional
         Estimated factors.
     loadings : array_like (N, R) or DataFrame indexed by entity, optional
@@ -145,7 +159,7 @@ def residual_moments(resid: Any) -> tuple[TestResult, TestResult, TestResult, Te
     Parameters
     ----------
     resid : array_like (N, T), or Series with index (entity, time)
-        Residuals.
+        Residuals, NaN in cells that are not observed.
 
     Examples
     --------
@@ -164,7 +178,7 @@ def jarque_bera(resid: Any) -> TestResult:
     Parameters
     ----------
     resid : array_like (N, T), or Series with index (entity, time)
-        Residuals.
+        Residuals, NaN in cells that are not observed.
 
     Examples
     --------
@@ -183,7 +197,7 @@ def panel_durbin_watson(resid: Any, factors: Any = None, *, entity_effects: bool
     Parameters
     ----------
     resid : array_like (N, T), or Series with index (entity, time)
-        Residuals.
+        Residuals, NaN in cells that are not observed.
     factors : array_like (T, R) or DataFrame indexed by time, optional
         Estimated factors.
     entity_effects : bool, optional
@@ -208,7 +222,7 @@ def born_breitung(resid: Any, lags: int = 1, factors: Any = None, *, entity_effe
     Parameters
     ----------
     resid : array_like (N, T), or Series with index (entity, time)
-        Residuals.
+        Residuals, NaN in cells that are not observed.
     lags : int
         Serial correlation up to this order.
     factors : array_like (T, R) or DataFrame indexed by time, optional
@@ -234,7 +248,7 @@ def wooldridge_ar1(resid: Any) -> TestResult:
     Parameters
     ----------
     resid : array_like (N, T), or Series with index (entity, time)
-        Residuals.
+        Residuals, NaN in cells that are not observed.
 
     Examples
     --------
@@ -253,7 +267,7 @@ def pesaran_cd(resid: Any) -> TestResult:
     Parameters
     ----------
     resid : array_like (N, T), or Series with index (entity, time)
-        Residuals.
+        Residuals, NaN in cells that are not observed.
 
     Examples
     --------
@@ -272,7 +286,7 @@ def pesaran_xie_cd(resid: Any, loadings: Any) -> TestResult:
     Parameters
     ----------
     resid : array_like (N, T), or Series with index (entity, time)
-        Residuals.
+        Residuals, NaN in cells that are not observed.
     loadings : array_like (N, R) or DataFrame indexed by entity
         Of all parameters by period; with time effects, a column of ones among them.
 
@@ -301,7 +315,7 @@ def weighted_cd(
     Parameters
     ----------
     resid : array_like (N, T), or Series with index (entity, time)
-        Residuals.
+        Residuals, NaN in cells that are not observed.
     n_draws : int
         Draws of the weights.
     power_enhanced : bool

@@ -97,18 +97,19 @@ class GifepanelError(_Message):
 
 
 class DataError(GifepanelError, ValueError):
-    """The data cannot be used as they are: missing or infinite values, duplicates, an unreadable index, no balance.
+    """The data cannot be used as they are: missing or infinite values, duplicates, an unreadable index.
 
     Examples
     --------
     >>> import numpy as np
+    >>> import pandas as pd
     >>> import gifepanel as gife
     >>> cigar = gife.datasets.load_cigar()
     >>> try:
-    ...     gife.InteractiveFE.from_formula("sales ~ price", cigar.iloc[1:], n_factors=1)
+    ...     gife.InteractiveFE.from_formula("sales ~ price", pd.concat([cigar, cigar.iloc[:1]]), n_factors=1)
     ... except gife.exceptions.DataError as error:
     ...     print(error.fix)
-    data = data.groupby(level="state").filter(lambda rows: len(rows) == 30)  # keeps the 45 complete entities
+    data = data[~data.index.duplicated()]
 
     Several things that are wrong are one error with a list, and `fix` has a line for each:
 

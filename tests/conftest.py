@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,23 @@ DEMAND = "log(sales) ~ log(real_price) + log(real_income)"
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 # Two processes that write one cache at the same time can pair an index with the other's machine code: each
-# process of a parallel run has its own, which the next run finds again.
+# process of a parallel run has its own, which the next run finds again. It starts from what `make` compiled before.
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 if _WORKER:
     _ROOT = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parents[1] / ".pytest_cache" / "numba")
-    os.environ["NUMBA_CACHE_DIR"] = str(_ROOT / _WORKER)
+    _OWN, _FIRST = _ROOT / _WORKER, _ROOT / "first"
+    if _FIRST.is_dir() and not _OWN.exists():
+        shutil.copytree(_FIRST, _OWN)
+    os.environ["NUMBA_CACHE_DIR"] = str(_OWN)
+
+# Each stays with one process, which takes it first: no process is left with a long file when the others are done.
+_LONGEST = ("test_docs_examples.py", "test_report.py", "test_notebooks.py", "test_scripts.py", "test_without_jit.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first."""
+    rank = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 @pytest.fixture

@@ -2,9 +2,12 @@
 
 Notation: z~ = M_Lambda z M_F with rows z~_it of shape (q,), e the residuals,
 
-    W = (1/NT) sum_it z~_it z~_it'          ("bread")
-    Omega = (1/NT) (sum of score products)  ("meat")
-    cov = scale * W^-1 Omega W^-1 / (NT).
+    W = (1/n) sum_it z~_it z~_it'          ("bread")
+    Omega = (1/n) (sum of score products)  ("meat")
+    cov = scale * W^-1 Omega W^-1 / n,
+
+n the number of observed cells, NT where none is missing; cells that are not observed are zero in z~ and e, so sums
+over pairs of scores are over pairs that are both observed, and lags are distances in the calendar.
 
 Moon & Weidner (2017, Econometric Theory 33, 158-195, Definition 1 and Theorem 4.3) give W, the
 heteroskedastic and the homoskedastic Omega; the kinds below differ in which pairs of scores s_it = z~_it
@@ -42,8 +45,9 @@ _KINDS = ("nonrobust", "HC0", "HC1", "HAC", "cluster", "driscoll-kraay")
 class CovarianceResult(Sandwich):
     """The covariance of slopes estimated together with factors; see :class:`Sandwich` for what is common to all.
 
-    ``cov`` is ``scale * inv(bread) @ meat @ inv(bread) / (N * T)``, with the bread W = z~'z~ / (NT) and the meat Omega,
-    which is sigma^2 W for ``"nonrobust"`` with sigma^2 = e'e / (NT); ``triangle`` is that of z~ as columns.
+    ``cov`` is ``scale * inv(bread) @ meat @ inv(bread) / n``, n = NT less the cells that are not observed, with the
+    bread W = z~'z~ / n and the meat Omega, which is sigma^2 W for ``"nonrobust"`` with sigma^2 = e'e / n; ``triangle``
+    is that of z~ as columns.
 
     Attributes
     ----------
@@ -89,15 +93,17 @@ def factor_covariance(
     psd: str = "none",
     names: Sequence[str] | None = None,
     triangle: Triangle | None = None,
+    observed: npt.ArrayLike | None = None,
 ) -> CovarianceResult:
     """Covariance of least-squares slopes after factors and effects have been projected out.
 
     Parameters
     ----------
     z_proj : array_like, shape (N, T, q)
-        Regressors projected off loadings and factors, known and estimated (M_Lambda z M_F).
+        Regressors projected off loadings and factors, known and estimated (M_Lambda z M_F); zero in cells that are not
+        observed.
     resid : array_like, shape (N, T)
-        Residuals.
+        Residuals; zero in cells that are not observed.
     df_resid : int
         Residual degrees of freedom, see :func:`~gifepanel.inference.dof.residual_df`.
     kind : str
@@ -114,13 +120,13 @@ def factor_covariance(
         Moon & Weidner (2017, Definition 1), and ``"bartlett"`` for Driscoll-Kraay. The uniform kernel need
         not give a positive semidefinite matrix.
     groups : sequence of array_like, optional
-        One integer code array per way of clustering, each (N,) or (N, T). Default: entities. Several ways
-        combine by inclusion and exclusion (Cameron, Gelbach & Miller 2011).
+        One integer code array per way of clustering, each (N,) or (N, T), any code in cells that are not observed.
+        Default: entities. Several ways combine by inclusion and exclusion (Cameron, Gelbach & Miller 2011).
     ssc : bool
-        Small-sample factor NT / df_resid (never for HC0); for clusters times G / (G - 1), G being the
-        smallest number of clusters over the ways. Software differs here: statsmodels and Stata ``regress``
-        use (NT - 1) / df in place of NT / df; fixest and reghdfe, besides, don't count effects nested in a
-        cluster.
+        Small-sample factor n / df_resid (never for HC0), n = NT where no cell is missing; for clusters times
+        G / (G - 1), G being the smallest number of clusters over the ways. Software differs here: statsmodels and
+        Stata ``regress`` use (n - 1) / df in place of n / df; fixest and reghdfe, besides, don't count effects nested
+        in a cluster.
     psd : {"none", "eigen", "eigen-scaled"}
         Several ways, and the uniform kernel, may give negative eigenvalues. They are left as they are, and standard
         errors are NaN where a variance is negative; set to zero, as Cameron, Gelbach & Miller (2011) propose; or set
@@ -129,6 +135,8 @@ def factor_covariance(
         Of the slopes, for the warning.
     triangle : Triangle, optional
         Of z~ as columns (NT, q), where it is known.
+    observed : array_like of bool, shape (N, T), optional
+        The observed cells; all of them by default.
 
     Returns
     -------
@@ -149,17 +157,19 @@ def factor_covariance(
     z, e = _check_arrays(z_proj, resid)
     _check_options(kind, psd, df_resid, maxlags, kernel, groups, z.shape[1])
     n, t, q = z.shape
+    seen = None if observed is None else _check_observed(observed, z, e)
+    nobs = n * t if seen is None else int(seen.sum())
     triangle = checked_triangle(z.reshape(-1, q)) if triangle is None else triangle
     z = triangle.basis(z.reshape(-1, q)).reshape(n, t, q)
     lags = kernel_used = None
-    gross = 1e-6 * np.eye(q) * float(np.vdot(e, e)) / (n * t)
+    gross = 1e-6 * np.eye(q) * float(np.vdot(e, e)) / nobs
     if kind not in ("nonrobust", "HC0", "HC1"):
         gross = gross + _meat_hac(z, e, np.ones(1))
     n_groups: tuple[int, ...] = ()
     if kind == "nonrobust":
-        meat = np.eye(q) * float(np.vdot(e, e)) / (n * t)
+        meat = np.eye(q) * float(np.vdot(e, e)) / nobs
     elif kind == "cluster":
-        codes = _cluster_codes(groups, n, t)
+        codes = _cluster_codes(groups, n, t, seen)
         n_groups = tuple(int(c.max()) + 1 for c in codes)
         meat, added = _meat_cluster(z, e, codes)
         gross = gross + added
@@ -172,17 +182,17 @@ def factor_covariance(
         build = _meat_hac if kind == "HAC" else _meat_driscoll_kraay
         meat = build(z, e, weights)
         gross = gross + build(z, e, np.ones(1))
-    scale = _small_sample_factor(kind, n * t, df_resid, n_groups) if ssc else 1.0
+    scale = _small_sample_factor(kind, nobs, df_resid, n_groups) if ssc else 1.0
     cov = scale * triangle.root @ meat @ triangle.root.T
     cov = (cov + cov.T) / 2
     description = _describe(kind, n_groups, lags, kernel_used)
     gross = scale * triangle.root @ gross @ triangle.root.T
     treated = treat_indefinite(cov, gross, triangle.lengths, psd, description, names, len(n_groups), kernel_used)
     df = min(n_groups) - 1 if n_groups else (t - 1 if kind == "driscoll-kraay" else df_resid)
-    in_units = triangle.factor.T @ meat @ triangle.factor / (n * t)
+    in_units = triangle.factor.T @ meat @ triangle.factor / nobs
     return CovarianceResult(
         cov=treated.cov,
-        bread=triangle.gram / (n * t),
+        bread=triangle.gram / nobs,
         meat=in_units,
         scale=scale,
         kind=kind,
@@ -216,6 +226,24 @@ def _check_arrays(z_proj: npt.ArrayLike, resid: npt.ArrayLike) -> tuple[FloatArr
             "Drop or fill the cells with NaN or inf.",
         )
     return z, e
+
+
+def _check_observed(observed: npt.ArrayLike, z: FloatArray, e: FloatArray) -> npt.NDArray[np.bool_]:
+    """The mask, which must be zero's in regressors and residuals: sums over cells take them all."""
+    seen = np.asarray(observed, dtype=bool)
+    if seen.shape != e.shape:
+        raise DataError(
+            f"The mask of observed cells has shape {seen.shape}.",
+            f"It must be {e.shape}.",
+            "Pass one truth value a cell.",
+        )
+    if e[~seen].any() or z[~seen].any():
+        raise DataError(
+            "Regressors or residuals are not zero in cells that are not observed.",
+            "Such cells must not count.",
+            "z_proj[~observed] = 0; resid[~observed] = 0",
+        )
+    return seen
 
 
 def checked_triangle(columns: FloatArray, noise: FloatArray | None = None) -> Triangle:
@@ -273,8 +301,13 @@ def _check_options(
         )
 
 
-def _cluster_codes(groups: Sequence[npt.ArrayLike] | None, n: int, t: int) -> list[IntArray]:
-    """Codes 0..G-1 in each way, shape (N,) where constant within entities by construction, else (N, T)."""
+def _cluster_codes(
+    groups: Sequence[npt.ArrayLike] | None, n: int, t: int, observed: npt.NDArray[np.bool_] | None
+) -> list[IntArray]:
+    """Codes 0..G-1 in each way, shape (N,) where constant within entities by construction, else (N, T).
+
+    Clusters are those of observed cells; in others the code is 0, where nothing is added.
+    """
     if groups is None:
         return [np.arange(n, dtype=np.int64)]
     codes = []
@@ -286,7 +319,11 @@ def _cluster_codes(groups: Sequence[npt.ArrayLike] | None, n: int, t: int) -> li
                 f"Each way needs ({n},) or ({n}, {t}).",
                 "Pass groups as a list with one array per way.",
             )
-        inverse = np.unique(arr, return_inverse=True)[1].reshape(arr.shape).astype(np.int64)
+        if observed is not None and arr.ndim == 2:
+            inverse = np.zeros(arr.shape, dtype=np.int64)
+            inverse[observed] = np.unique(arr[observed], return_inverse=True)[1]
+        else:
+            inverse = np.unique(arr, return_inverse=True)[1].reshape(arr.shape).astype(np.int64)
         if inverse.max() == 0:
             raise SpecificationError(
                 f"Cluster variable number {way + 1} has one value only.",

@@ -10,18 +10,15 @@ from scipy.special import chdtrc, ndtr, stdtr
 
 from gifepanel.exceptions import DataError
 from gifepanel.inference.crosssection import (
+    can_be_correlated,
     cd_bias_factor,
-    check_residuals,
     pesaran_cd,
     pesaran_xie_cd,
     weighted_cd,
 )
-from gifepanel.inference.serial import (
-    born_breitung,
-    has_time_effects,
-    panel_durbin_watson,
-    wooldridge_ar1,
-)
+from gifepanel.inference.residuals import Residuals, check_residuals, has_time_effects
+from gifepanel.inference.serial import born_breitung, can_be_paired, panel_durbin_watson, wooldridge_ar1
+from gifepanel.inference.space import FloatArray
 from gifepanel.inference.testresult import TestResult
 
 __all__ = [
@@ -34,35 +31,37 @@ __all__ = [
     "residual_diagnostics",
     "residual_moments",
     "weighted_cd",
+    "weighted_diagnostics",
     "wooldridge_ar1",
 ]
 
 _CD_STAR_FLOOR = 0.1  # below it CD* over-rejects: 66 % at 0.01, 7-11 % at 0.07, 5-6 % from 0.1 on (100 x 50)
 
 
-def residual_moments(resid: npt.ArrayLike) -> tuple[TestResult, TestResult, TestResult, TestResult]:
+def residual_moments(resid: npt.ArrayLike | Residuals) -> tuple[TestResult, TestResult, TestResult, TestResult]:
     """Mean, skewness, kurtosis and the Jarque-Bera test of the pooled residuals.
 
     Parameters
     ----------
     resid : array_like, shape (N, T)
-        Residuals.
+        Residuals, NaN in cells that are not observed.
 
     Returns
     -------
     tuple of TestResult
         Mean (t test that it is 0), skewness (N(0, 6/n)), kurtosis (N(3, 24/n)), Jarque & Bera (1987,
-        International Statistical Review 55, 163-172), n = NT. Moments are about the mean and divided by n.
+        International Statistical Review 55, 163-172), n the number of observed cells. Moments are about the mean and
+        divided by n.
 
     Notes
     -----
     Estimated factors and effects mix the errors of a unit and of a period, which draws skewness and
     kurtosis of residuals towards the normal values when N or T is small.
     """
-    e = check_residuals(resid)
+    e = check_residuals(resid).cells
     n = e.size
     mean = float(e.mean())
-    centred = (e - mean).ravel()
+    centred = e - mean
     variance = float(centred @ centred) / n
     if variance <= 0:
         raise DataError("All residuals are equal.", "Moments need variation.", "Check the fit.")
@@ -90,7 +89,7 @@ def residual_moments(resid: npt.ArrayLike) -> tuple[TestResult, TestResult, Test
     )
 
 
-def jarque_bera(resid: npt.ArrayLike) -> TestResult:
+def jarque_bera(resid: npt.ArrayLike | Residuals) -> TestResult:
     """Jarque-Bera test of normality, ``n/6 (S^2 + (K-3)^2/4)``; see :func:`residual_moments`."""
     return residual_moments(resid)[3]
 
@@ -117,7 +116,7 @@ def _jarque_bera(skewness: float, kurtosis: float, n: int) -> TestResult:
 
 
 def residual_diagnostics(
-    resid: npt.ArrayLike,
+    resid: npt.ArrayLike | Residuals,
     factors: npt.ArrayLike | None = None,
     loadings: npt.ArrayLike | None = None,
     *,
@@ -128,8 +127,8 @@ def residual_diagnostics(
     Parameters
     ----------
     resid : array_like, shape (N, T)
-        Residuals after everything. Additive effects are recognised by residuals that sum to zero in each
-        entity or period.
+        Residuals after everything, NaN in cells that are not observed. Additive effects are recognised by
+        residuals that sum to zero in each entity or period.
     factors : array_like, shape (T, R), optional
         Estimated factors.
     loadings : array_like, shape (N, R), optional
@@ -142,31 +141,68 @@ def residual_diagnostics(
     tuple of TestResult
         The cross-section test is the one that is valid: CD (Pesaran 2015) without period-specific
         parameters; after factors or time effects CD* (Pesaran & Xie 2021), unless its factor 1 - theta is
-        below 0.1, where it over-rejects and CDw (Juodis & Reese 2022) takes its place.
+        below 0.1, where it over-rejects and CDw (Juodis & Reese 2022) takes its place. What holes leave no
+        room for is left out: tests of serial correlation where nobody has two periods in a row, of cross-section
+        dependence where no two entities share three periods.
     """
-    e = check_residuals(resid)
+    r = check_residuals(resid)
     if (factors is None) != (loadings is None):
         raise DataError("Only one of factors and loadings was given.", "Both are needed.", "Pass factors and loadings.")
-    return (
-        *residual_moments(e),
-        panel_durbin_watson(e, factors),
-        born_breitung(e, 1, factors),
-        _cross_section(e, loadings, random_state),
-    )
-
-
-def _cross_section(
-    e: npt.NDArray[np.float64],
-    loadings: npt.ArrayLike | None,
-    random_state: int | np.random.Generator | None,
-) -> TestResult:
-    n = e.shape[0]
+    n = r.e.shape[0]
     columns = [] if loadings is None else [np.asarray(loadings, dtype=np.float64).reshape(n, -1)]
-    if has_time_effects(e):
+    if has_time_effects(r):
         columns.append(np.ones((n, 1)))
     spanned = np.hstack(columns) if columns else np.empty((n, 0))
+    return _standard_set(r, factors, spanned, None, random_state)
+
+
+def weighted_diagnostics(
+    wresid: npt.ArrayLike,
+    root: FloatArray,
+    factors: npt.ArrayLike,
+    loadings: FloatArray,
+    *,
+    entity_effects: bool,
+    time_effects: bool,
+) -> tuple[TestResult, ...]:
+    """The same after a fit with weights, on residuals times the roots of the weights: these have one variance.
+
+    Parameters
+    ----------
+    wresid : array_like, shape (N, T)
+        NaN in cells that are not observed.
+    root : ndarray, shape (N, T)
+        Zero there. Loadings are multiplied by their mean in each entity: exact for weights that differ between
+        entities alone.
+    factors : array_like, shape (T, R)
+    loadings : ndarray, shape (N, R)
+    entity_effects, time_effects : bool
+    """
+    r = check_residuals(wresid)
+    size = root.sum(axis=1, keepdims=True) / r.by_entity[:, None]
+    spanned = np.hstack([loadings * size, size]) if time_effects else loadings * size
+    return _standard_set(r, factors, spanned, entity_effects, 0)
+
+
+def _standard_set(
+    r: Residuals,
+    factors: npt.ArrayLike | None,
+    spanned: FloatArray,
+    entity_effects: bool | None,
+    random_state: int | np.random.Generator | None,
+) -> tuple[TestResult, ...]:
+    tests = [*residual_moments(r)]
+    if can_be_paired(r):
+        options = {"entity_effects": entity_effects}
+        tests += [panel_durbin_watson(r, factors, **options), born_breitung(r, 1, factors, **options)]
+    if r.observed is None or can_be_correlated(r):
+        tests.append(_cross_section(r, spanned, random_state))
+    return tuple(tests)
+
+
+def _cross_section(r: Residuals, spanned: FloatArray, random_state: int | np.random.Generator | None) -> TestResult:
     if spanned.shape[1] == 0:
-        return pesaran_cd(e)
-    if cd_bias_factor(e, spanned) < _CD_STAR_FLOOR:
-        return weighted_cd(e, random_state=random_state)
-    return pesaran_xie_cd(e, spanned)
+        return pesaran_cd(r)
+    if cd_bias_factor(r, spanned) < _CD_STAR_FLOOR:
+        return weighted_cd(r, random_state=random_state)
+    return pesaran_xie_cd(r, spanned)

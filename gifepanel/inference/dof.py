@@ -20,7 +20,7 @@ from typing import Literal, TypedDict, Unpack
 
 from gifepanel.exceptions import SpecificationError
 
-__all__ = ["DegreesOfFreedom", "DofConvention", "degrees_of_freedom", "residual_df"]
+__all__ = ["DegreesOfFreedom", "DofConvention", "checked_residual", "degrees_of_freedom", "residual_df"]
 
 DofConvention = Literal["rank", "parameters", "effects", "none"]
 
@@ -133,9 +133,21 @@ def degrees_of_freedom(
             "Leave it out for 'rank'.",
         )
     n_effects, factor_params = counted[convention]
-    nobs = n_units * n_periods
-    residual = nobs - n_slopes - n_effects - factor_params
-    counts = DegreesOfFreedom(nobs, n_slopes, n_effects, factor_params, residual, convention)
+    return checked_residual(n_units * n_periods, n_slopes, n_effects, factor_params, convention)
+
+
+def checked_residual(
+    nobs: int, n_slopes: int, n_effects: int, n_factor_parameters: int, convention: DofConvention = "rank"
+) -> DegreesOfFreedom:
+    """What is left for residuals, which must be something.
+
+    Raises
+    ------
+    SpecificationError
+        If nothing is left.
+    """
+    residual = nobs - n_slopes - n_effects - n_factor_parameters
+    counts = DegreesOfFreedom(nobs, n_slopes, n_effects, n_factor_parameters, residual, convention)
     if residual <= 0:
         raise SpecificationError(
             f"No residual degrees of freedom are left: {counts}.",

@@ -17,6 +17,7 @@ __all__ = ["FactorEstimate"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,56 @@ class FactorEstimate:
         return self.y.shape[0], self.y.shape[1]
 
     @property
+    def weights(self) -> Array | None:
+        """Weights of the observed cells, entity by entity (n,); None where all are one."""
+        roots = None if self.root is None else self.cells(self.root)
+        return None if roots is None or (roots == 1).all() else roots**2
+
+    def with_holes(self, cube: Array) -> Array:
+        """A cube (N, T) or (N, T, q) with NaN in cells that are not observed."""
+        if self.observed is None:
+            return cube
+        seen = self.observed.reshape(self.observed.shape + (1,) * (cube.ndim - 2))
+        return np.asarray(np.where(seen, cube, np.nan))
+
+    def cells(self, cube: Array) -> Array:
+        """The observed cells of a cube (N, T) or (N, T, q), entity by entity: (n,) or (n, q)."""
+        return np.asarray(cube.reshape(-1, *cube.shape[2:]) if self.observed is None else cube[self.observed])
+
+    @property
     def n_factors(self) -> int:
         """R."""
         return int(self.factors.shape[1])
 
     @property
+    def observed(self) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+        """Cells (N, T) that are observed; None where all are."""
+        return None
+
+    @property
+    def root(self) -> Array | None:
+        """Roots of the weights (N, T), zero where nothing is observed; None where all are one."""
+        return None
+
+    @property
+    def nobs(self) -> int:
+        """Number of observed cells."""
+        return int(self.y.size)
+
+    @property
+    def known_slopes(self) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Coefficients of known variables by name: of each entity (N,), and of each period (T,)."""
+        return {}, {}
+
+    @property
+    def wresid(self) -> Array:
+        """Residuals times the roots of the weights (N, T)."""
+        return self.resid
+
+    @property
     def ssr(self) -> float:
-        """Sum of squared residuals."""
-        return float(np.vdot(self.resid, self.resid))
+        """Sum of squared residuals, weighted where rows are."""
+        return float(np.vdot(self.wresid, self.wresid))
 
     @cached_property
     def df(self) -> DegreesOfFreedom:
@@ -132,6 +175,10 @@ class FactorEstimate:
         """M_Lambda y M_F (N, T)."""
         return project(self.y, self.space)
 
+    def project(self, cube: Array) -> Array:
+        """A panel (N, T) or (N, T, k) off factors, loadings and effects."""
+        return project(cube, self.space)
+
     @cached_property
     def triangle(self) -> Triangle:
         """Of z~ as columns (NT, q).
@@ -147,4 +194,4 @@ class FactorEstimate:
     @property
     def bread(self) -> Array:
         """W = z~'z~ / NT (q, q)."""
-        return self.triangle.gram / self.y.size
+        return self.triangle.gram / self.nobs

@@ -100,7 +100,10 @@ def _residualised(res: Any) -> tuple[pd.DataFrame, Array | None]:
     """Outcome and regressors without effects, controls and factors, on the caller's index; weights."""
     if res._model_kind == "factors":
         estimate, index = _least_squares(res), res.model.design.index
-        y, x, weights = index.from_cube(estimate.y_projected), index.from_cube(estimate.z_projected), None
+        y, x = index.from_cube(estimate.y_projected), index.from_cube(estimate.z_projected)
+        weights = res.model.design.weights
+        if weights is not None:  # what was projected is multiplied by their roots
+            y, x = y / np.sqrt(weights), x / np.sqrt(weights)[:, None]
     else:
         fit = res._fit
         y, x, weights = fit.y_tilde, fit.x_tilde, res.model.design.weights
@@ -160,14 +163,16 @@ def nuisance_columns(res: Any, max_columns: int = 2000) -> Nuisance:
     if res._model_kind == "factors":
         estimate = _least_squares(res)
         n, t = estimate.shape
-        count = (n + t) * estimate.n_factors + n * estimate.entity_effects + t * estimate.time_effects
+        units, periods = _known(res)
+        count = (n + t) * estimate.n_factors + n * (estimate.entity_effects + len(units))
+        count += t * (estimate.time_effects + len(periods))
     else:
         _ = res._fit  # says what to do where the data are gone
         count = sum(effect.n_levels for effect in res.model.effects) + len(design.control_names)
     _check_size(int(count), design.nobs, max_columns)
     if res._model_kind == "factors":
         columns, names = factor_nuisance(res)
-        weights = None
+        weights = design.weights
     else:
         effects = res.model.effects
         codes, values = [np.asarray(effect.codes) for effect in effects], [effect.values for effect in effects]
@@ -225,8 +230,18 @@ def _label(level: Any) -> str:
     return "^".join(map(str, level)) if isinstance(level, tuple) else str(level)
 
 
+def _known(res: Any) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Known columns (n,) with a coefficient of each entity, and of each period, besides additive effects."""
+    parts, index = res.model._parts, res.model.design.index
+    sides = ((parts.unit_names, parts.unit), (parts.period_names, parts.period))
+    units, periods = (
+        {name: index.from_cube(cube[:, :, j]) for j, name in enumerate(names) if name != "1"} for names, cube in sides
+    )
+    return units, periods
+
+
 def factor_nuisance(res: Any) -> tuple[Array, list[str]]:
-    """Dummies, dummies of entities times factors, and dummies of periods times loadings, (n, P).
+    """Dummies, dummies times known columns, those of entities times factors, of periods times loadings, (n, P).
 
     They span the directions in which effects, factors and loadings can move the fit, so what they leave of the
     regressors is what inference is based on (Moon & Weidner 2017).
@@ -249,6 +264,11 @@ def factor_nuisance(res: Any) -> tuple[Array, list[str]]:
         add(who, index.entities, index.entity_name, 1.0, "", 1)
     if estimate.time_effects:
         add(when, index.times, index.time_name, 1.0, "", 1)
+    units, periods = _known(res)
+    for name, values in units.items():
+        add(who, index.entities, index.entity_name, values, f":{name}")
+    for name, values in periods.items():
+        add(when, index.times, index.time_name, values, f":{name}")
     for r in range(estimate.n_factors):
         add(who, index.entities, index.entity_name, estimate.factors[when, r], f":factor{r + 1}")
         add(when, index.times, index.time_name, estimate.loadings[who, r], f":loading{r + 1}")

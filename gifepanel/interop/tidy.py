@@ -134,9 +134,10 @@ def augment(res: Any, *, native: str | None = None) -> Any:
     -------
     DataFrame
         The columns of the data and ``.fitted``, ``.resid``, ``.linear`` (regressors times coefficients), ``.effects``
-        (additive effects, and controls), ``.common`` (factors times loadings) and ``.group``; missing in rows that
-        were not used. ``.fitted`` is the sum of the three parts. A model made from arrays, or read from a file, no
-        longer has the data: then the outcome and the regressors of the sample stand for them.
+        (additive effects, trends and other known parts, and controls), ``.common`` (factors times loadings) and
+        ``.group``; missing in rows that were not used. ``.fitted`` is the sum of the three parts. A model made from
+        arrays, or read from a file, no longer has the data: then the outcome and the regressors of the sample stand for
+        them.
 
     Raises
     ------
@@ -170,7 +171,9 @@ def augment(res: Any, *, native: str | None = None) -> Any:
 def _factor_parts(res: Any) -> dict[str, Any]:
     """Parts of the fit on the rows of the sample (n,)."""
     estimate, index = res._estimate, res.model.design.index
+    further = getattr(estimate, "other_effects", None)  # trends, observed factors, known loadings
     additive = estimate.entity_effect[:, None] + estimate.time_effect
+    additive = additive if further is None else additive + further
     common = estimate.loadings @ estimate.factors.T
     linear = estimate.y - estimate.resid - additive - common
     parts: dict[str, Any] = {
@@ -178,7 +181,7 @@ def _factor_parts(res: Any) -> dict[str, Any]:
         ".resid": index.from_cube(estimate.resid),
         ".linear": index.from_cube(linear),
     }
-    if estimate.entity_effects or estimate.time_effects:
+    if res.sample.absorbed:
         parts[".effects"] = index.from_cube(additive)
     if estimate.n_factors:
         parts[".common"] = index.from_cube(common)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import numbers
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -12,11 +13,11 @@ import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
 from gifepanel.exceptions import SpecificationError, SpecificationWarning, caller_level
-from gifepanel.inference.dof import degrees_of_freedom
+from gifepanel.inference.dof import checked_residual, degrees_of_freedom
 from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.inference.space import project
+from gifepanel.models.additive import Additive
+from gifepanel.models.cell_estimation import cells_of_model
 from gifepanel.models.checks import (
-    absorbed_effects,
     check_choice,
     check_no_id_dummies,
     check_number,
@@ -29,14 +30,20 @@ from gifepanel.models.counts import Count, candidates, select_counts
 from gifepanel.models.described import DescribedFactorModel
 from gifepanel.models.factor_likelihood import FactorLikelihood
 from gifepanel.models.foreign import refuse_model_words
+from gifepanel.models.known_parts import KnownParts, known_parts
+from gifepanel.models.pruning import largest_with_core, pruned_design
 from gifepanel.models.reading import positions, read_design
+from gifepanel.models.treated import read_treatment_for, warn_of_lost_cells
+from gifepanel.models.what_if import WhatIf
 from gifepanel.page.source import called
+from gifepanel.panel.balance import completeness
 from gifepanel.panel.design import design_from_formula
 from gifepanel.panel.matrices import PanelDesign
+from gifepanel.panel.treatment import Treatment
 from gifepanel.parallel import Progress
 from gifepanel.projections.base import column_norms
 from gifepanel.projections.triangle import constant_column
-from gifepanel.results.inputs import Sample
+from gifepanel.results.inputs import Pruned, Sample
 from gifepanel.results.selection import Selection
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedOptions
@@ -46,6 +53,7 @@ from gifepanel.tables.factor_summary import notes_on_edges
 __all__ = ["FactorModel"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+_KEPT_BY_ALL = 0.75  # of the cells, by the largest number of factors that "auto" tries
 
 
 class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
@@ -57,6 +65,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     """
 
     _has_groups: ClassVar[bool] = False
+    _weights_by_entity = False
+    _treatment: Treatment | None = None
 
     # ---- what constructors do with what they were given -----------------------------------------------------------
 
@@ -91,8 +101,10 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             time=given["time"],
             absorb=given["absorb"],
             common=own.get("common") or (),
+            weights=_row_weights(given["weights"]),
             missing=given["missing"],
         )
+        self._weights_by_entity = is_by_entity(given["weights"])
         self._set_up(design, positions(design, given["predetermined"]), exog, **own)
         self._call = called(name, {**own, **given}, defaults, ("endog", "exog"))
 
@@ -118,11 +130,16 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             time=given["time"],
             common=own.get("common") or (),
             context=context,
+            weights=_row_weights(given["weights"]),
             missing=given["missing"],
-            balanced=True,
         )
         model = cls.__new__(cls)
+        model._weights_by_entity = is_by_entity(given["weights"])
+        if given.get("treated") is not None:
+            model._treatment = read_treatment_for(design, data, given, context)
+            design = model._treatment.untreated()
         model._set_up(design, positions(design, given["predetermined"]), data, **own)
+        warn_of_lost_cells(model)
         uses = design.spec.context if design.spec else ()
         model._call = called(name, {**own, **given}, defaults, (formula, "data"), uses)
         return model
@@ -133,31 +150,71 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         n_factors = options.get("n_factors")
         if isinstance(n_factors, Iterable) or n_factors != 0:
             check_no_id_dummies(design)
-        y, x = design.cubes()
-        self.entity_effects, self.time_effects = absorbed_effects(design)
-        check_outcome(design, y, self.entity_effects, self.time_effects)
-        kept = usable_columns(design, x, self.entity_effects, self.time_effects)
-        names = design.exog_names
-        self.design = design
         self.formula = design.formula
-        self.dropped = tuple(name for j, name in enumerate(names) if j not in kept)
-        self._kept = kept
         self._source = source if hasattr(source, "columns") or isinstance(source, Mapping) else None
-        self._y = y
+        self._estimate: FactorEstimate | None = None
+        self._whole, self._reacting = design, predetermined
+        self._take_core(_most(n_factors))
+        self._read_options(**options)
+        self._initialise(self._own_exog())
+
+    def _take_core(self, n_factors: int, set_aside: tuple[Any, ...] = (), *, warn: bool = True) -> None:
+        """Take in the cells that say something about slopes beside so many factors."""
+        design = self._whole
+        parts = known_parts(design)
+        self._pruned, self._pruned_at = Pruned(), n_factors
+        if set_aside or not design.index.is_balanced:
+            counts = (len(parts.unit_names), len(parts.period_names))
+            design, self._pruned = pruned_design(design, n_factors, *counts, set_aside)
+            parts = known_parts(design)
+        self._take(design, parts, warn)
+
+    def _take(self, design: PanelDesign, parts: KnownParts, warn: bool) -> None:
+        y, x = design.cubes()
+        self.design, self._parts = design, parts
+        self.entity_effects, self.time_effects = parts.entity_effects, parts.time_effects
+        self._observed = None if design.index.is_balanced else design.index.observed
+        self._cell_weights = None if design.weights is None else design.index.to_cube(design.weights)
+        self._y, self._x = y, x
+        self._kept = list(range(x.shape[2]))
+        effects = Additive.of(self)
+        check_outcome(design, effects, y)
+        self._kept = usable_columns(design, x, effects, warn=warn)
+        names, kept = design.exog_names, self._kept
+        self.dropped = tuple(name for j, name in enumerate(names) if j not in kept)
         self._x = np.ascontiguousarray(x[:, :, kept])
         self._names = [names[j] for j in kept]
         self._lags = tuple(kept.index(j) for j in design.lags_of_endog if j in kept)
-        self._predetermined = tuple(sorted({*self._lags, *(kept.index(j) for j in predetermined if j in kept)}))
+        self._predetermined = tuple(sorted({*self._lags, *(kept.index(j) for j in self._reacting if j in kept)}))
         self._common = tuple(kept.index(j) for j in design.common if j in kept)
-        self._estimate: FactorEstimate | None = None
-        self._read_options(**options)
-        exog = pd.DataFrame(design.exog[:, kept], index=design.row_index, columns=self._names, copy=False)
-        self._initialise(exog)
+
+    def _own_exog(self) -> pd.DataFrame:
+        columns = self.design.exog[:, self._kept]
+        return pd.DataFrame(columns, index=self.design.row_index, columns=self._names, copy=False)
+
+    @property
+    def _on_cells(self) -> bool:
+        """Whether cells are missing or weighted, or more is known than additive effects: no principal components."""
+        given = self._cell_weights is not None or self._weights_by_entity
+        return self._observed is not None or given or not self._parts.only_additive
 
     def _initialise(self, exog: pd.DataFrame) -> None:
         endog = pd.Series(self.design.endog, index=self.design.row_index, name=self.design.endog_name, copy=False)
         OLS.__init__(self, endog, exog, missing="none", hasconst=False)
-        self._data_attr.extend(["_y", "_x", "_source", "_estimate", "design"])
+        self._data_attr.extend(
+            [
+                "_y",
+                "_x",
+                "_source",
+                "_estimate",
+                "design",
+                "_whole",
+                "_parts",
+                "_observed",
+                "_cell_weights",
+                "_treatment",
+            ]
+        )
 
     def _release(self) -> None:
         """Let go of what has rows in it, besides what statsmodels knows of."""
@@ -178,12 +235,18 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         self._candidates = None if isinstance(factors, int) and isinstance(groups, int) else (factors, groups)
         self.n_factors = factors if isinstance(factors, int) else max(factors)
         self.n_groups = groups if isinstance(groups, int) else max(groups)
+        if self._observed is not None and self.n_factors != self._pruned_at:
+            self._take_core(self.n_factors, warn=False)
         return self._candidates is None
 
     def _largest_n_factors(self) -> int:
         """The largest R for which every entity identifies its own slopes, with a few periods to spare."""
         n, t = self.n_entities - self.time_effects, self.n_times - self.entity_effects
-        return max(0, min(n - 2, t - len(self._names) - 3))
+        largest = max(0, min(n - 2, t - len(self._names) - 3))
+        if self._observed is None:
+            return largest
+        counts = (len(self._parts.unit_names), len(self._parts.period_names))
+        return max(0, largest_with_core(self._whole.index.mask, *counts, largest, _KEPT_BY_ALL))
 
     def select(
         self,
@@ -202,7 +265,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         ----------
         n_factors, n_groups : int, iterable of int or "auto", optional
             Candidates; by default those of the model.
-        rule : {"ic2", "ic1", "er", "gr", "ed"}
+        rule : {"ic2", "ic1", "er", "gr", "ed", "cv"}
+            "cv": cross-validation over cells held out, blocks of three periods in five folds, with its standard error.
         kappa_scale : float
         random_state : int or Generator
         n_jobs : int, optional
@@ -222,15 +286,18 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         >>> choice.n_factors, choice.n_groups
         (2, 3)
         """
-        check_choice("rule", rule, ("ic2", "ic1", "er", "gr", "ed"))
+        check_choice("rule", rule, ("ic2", "ic1", "er", "gr", "ed", "cv"))
         open_model = copy.copy(self)
         own = self._candidates or (self.n_factors, self.n_groups)
         open_model._read_counts(own[0] if n_factors is None else n_factors, own[1] if n_groups is None else n_groups)
         open_model._check_counts()
         factors, groups = open_model._candidates or (open_model.n_factors, open_model.n_groups)
-        data = prepare(
-            self._y, self._x, entity_effects=self.entity_effects, time_effects=self.time_effects, standardize=True
-        )
+        data: Any
+        if open_model._on_cells or rule == "cv":
+            data = cells_of_model(open_model, standardize=True)
+        else:
+            effects = {"entity_effects": self.entity_effects, "time_effects": self.time_effects}
+            data = prepare(self._y, self._x, **effects, standardize=True)
         options = GroupedOptions(
             kappa_scale=check_number("kappa_scale", kappa_scale, 1.0),
             common=self._common,
@@ -257,9 +324,9 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     def _fit_selected(self, arguments: dict[str, Any]) -> Any:
         """Choose the numbers that were left open, then fit with them; the choice is kept as ``selection``."""
         if isinstance(arguments["bias_correction"], str) and arguments["bias_correction"] == "jackknife":
-            from gifepanel.models.halves import check_halves_identify
+            from gifepanel.models.cell_halves import check_halves_of
 
-            check_halves_identify(self)  # whatever the numbers turn out to be
+            check_halves_of(self)  # whatever the numbers turn out to be
         workers = {name: arguments[name] for name in ("n_jobs", "progress")}
         selection = self.select(
             kappa_scale=arguments.get("kappa_scale", 1.0), random_state=arguments["random_state"], **workers
@@ -268,6 +335,9 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         chosen = copy.copy(self)
         chosen._candidates = None
         chosen.n_factors, chosen.n_groups = selection.n_factors, selection.n_groups
+        if chosen._observed is not None:
+            chosen._take_core(chosen.n_factors, warn=False)
+            chosen._initialise(chosen._own_exog())
         chosen._check_counts()
         results = chosen.fit(**arguments)
         results._results.selection = selection
@@ -276,6 +346,13 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     def _check_degrees_of_freedom(self, n_slopes: int) -> None:
         """Something must be left for the residuals."""
         n, t, effects = self.n_entities, self.n_times, (self.entity_effects, self.time_effects)
+        if self._on_cells:
+            rows, cols = (len(names) for names in (self._parts.unit_names, self._parts.period_names))
+            effects_taken = n * rows + t * cols - rows * cols
+            taken = n * (rows + self.n_factors) + t * (cols + self.n_factors)
+            taken -= (rows + self.n_factors) * (cols + self.n_factors)
+            checked_residual(self.design.nobs, n_slopes, effects_taken, taken - effects_taken)
+            return
         degrees_of_freedom(n, t, n_slopes, self.n_factors, entity_effects=effects[0], time_effects=effects[1])
 
     @property
@@ -297,11 +374,12 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         columns = self.design.index.from_cube(estimate.z)
         exog = pd.DataFrame(columns, index=self.design.row_index, columns=list(names), copy=False)
         fitted._initialise(exog)
-        fitted.k_constant = int(self.entity_effects or self.time_effects or _spans_ones(self._x))
+        rows = self.design.index.from_cube(self._x)
+        fitted.k_constant = int(self.entity_effects or self.time_effects or _spans_ones(rows))
         fitted.rank = len(names)
         fitted.df_model = float(estimate.df.model - fitted.k_constant)
         fitted.df_resid = float(estimate.df.residual)
-        constants = np.flatnonzero((self._x == self._x[0, 0]).all(axis=(0, 1)))
+        constants = np.flatnonzero((rows == rows[0]).all(axis=0))
         fitted._constants = frozenset(estimate.slots[:, constants].ravel().tolist())
         return fitted
 
@@ -309,6 +387,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     def sample(self) -> Sample:
         """Names and counts that a report needs, without the data."""
         design = self.design
+        cells, pruned = completeness(design.index), getattr(self, "_pruned", Pruned())
         return Sample(
             design.endog_name,
             design.absorbed,
@@ -320,6 +399,16 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             self.dropped,
             design.n_dropped,
             dict(design.dropped_by),
+            cells.n_observed,
+            cells.n_cells,
+            cells.shortest,
+            cells.longest,
+            pruned.entities,
+            pruned.times,
+            pruned.set_aside,
+            pruned.n_rows,
+            self._weights_words,
+            design.n_zero_weights,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -338,7 +427,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         index = self.design.index
         if values is self.exog:
             return index.from_cube(estimate.z_projected)
-        return index.from_cube(project(index.to_cube(values), estimate.space))
+        return index.from_cube(estimate.project(index.to_cube(values)))
 
     def _covariance_for(self, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: bool, use_t: bool | None) -> Any:
         """Another covariance of the same estimate, for results."""
@@ -347,6 +436,10 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         choice = read_covariance(self, cov_type, cov_kwds, ssc, use_t, call="get_robustcov_results")
         estimate = self._fitted("get_robustcov_results")
         return choice(estimate, list(self.exog_names)), choice.group_names, choice.use_t
+
+    def _what_if(self) -> WhatIf:
+        """What counterfactuals ask of the model."""
+        return WhatIf(self)
 
     def _fitted(self, what: str) -> FactorEstimate:
         estimate = getattr(self, "_estimate", None)
@@ -378,9 +471,27 @@ def _indexed(endog: Any, exog: Any) -> Any:
     return exog if hasattr(exog, "columns") else endog
 
 
-def _spans_ones(x: Array) -> bool:
-    """Whether a combination of the regressors is constant over the sample."""
-    flat, ones = x.reshape(-1, x.shape[2]), np.ones(x.shape[0] * x.shape[1])
+def is_by_entity(weights: Any) -> bool:
+    """Whether weights are to be estimated."""
+    return isinstance(weights, str) and weights == "entity"
+
+
+def _row_weights(weights: Any) -> Any:
+    """Weights of rows that are given."""
+    return None if is_by_entity(weights) else weights
+
+
+def _most(n_factors: Any) -> int:
+    """The largest number of factors asked for; 0 while it is open."""
+    if isinstance(n_factors, str) or n_factors is None:
+        return 0
+    given = list(n_factors) if isinstance(n_factors, Iterable) else [n_factors]
+    return max((int(r) for r in given if isinstance(r, numbers.Integral) and int(r) > 0), default=0)
+
+
+def _spans_ones(flat: Array) -> bool:
+    """Whether a combination of the regressors (n, p) is constant over the sample."""
+    ones = np.ones(len(flat))
     if constant_column(flat) >= 0:
         return True
     length = column_norms(flat)

@@ -13,7 +13,7 @@ import numpy as np
 
 from gifepanel.exceptions import CollinearityWarning, ConvergenceWarning, DataError, FormulaError, SpecificationError
 from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.inference.space import factor_space, project
+from gifepanel.models.additive import Additive
 from gifepanel.panel.brackets import split_top
 from gifepanel.panel.grammar import split_formula
 from gifepanel.panel.matrices import PanelDesign
@@ -22,7 +22,6 @@ from gifepanel.projections.triangle import orthogonal_triangle, spanned_by
 from gifepanel.spellings.formulas import quoted
 
 __all__ = [
-    "absorbed_effects",
     "check_choice",
     "check_count",
     "check_counts_fit",
@@ -141,26 +140,6 @@ def check_seed(value: Any) -> Any:
 # ---- the specification against the data
 
 
-def absorbed_effects(design: PanelDesign) -> tuple[bool, bool]:
-    """Whether entity and time effects are absorbed; other effects are refused."""
-    names = {design.index.entity_name: "entity", design.index.time_name: "time"}
-    found = set()
-    for effect in design.absorbed_effects:
-        if effect.slopes or len(effect.factors) != 1 or effect.factors[0] not in names:
-            instead = (
-                "groups and factors are there for slopes" if effect.slopes else "other effects enter as regressors"
-            )
-            other = "" if effect.slopes or set(effect.factors) & set(names) else f" + C({effect.factors[0]})"
-            raise FormulaError(
-                f"The model absorbs {effect.name!r}.",
-                f"Models with factors absorb the entity ({design.index.entity_name!r}) and the time "
-                f"({design.index.time_name!r}); {instead}.",
-                f"y ~ x{other} | {design.index.entity_name}",
-            )
-        found.add(names[effect.factors[0]])
-    return "entity" in found, "time" in found
-
-
 def check_counts_fit(
     design: PanelDesign, n_groups: int, n_factors: int, entity_effects: bool, time_effects: bool
 ) -> None:
@@ -214,30 +193,28 @@ def check_unit_periods(design: PanelDesign, n_regressors: int, n_factors: int, e
     )
 
 
-def usable_columns(design: PanelDesign, cube: Array, entity_effects: bool, time_effects: bool) -> list[int]:
+def usable_columns(design: PanelDesign, cube: Array, effects: Additive, *, warn: bool = True) -> list[int]:
     """Columns left after those that effects absorb or that others span; the rest are named in a warning.
 
     Parameters
     ----------
     design : PanelDesign
     cube : ndarray, shape (N, T, p)
-    entity_effects, time_effects : bool
+    effects : Additive
+    warn : bool
     """
     n, t, p = cube.shape
-    space = factor_space(n, t, entity_effects=entity_effects, time_effects=time_effects)
-    flat = project(cube, space).reshape(n * t, p)
+    flat = effects.taken_out(cube).reshape(n * t, p)
     before = np.linalg.norm(cube.reshape(n * t, p), axis=0)
     after = np.linalg.norm(flat, axis=0)
     absorbed = [j for j in range(p) if after[j] <= _RELATIVE * before[j]]
-    effects = " and ".join(
-        name for name, on in ((design.index.entity_name, entity_effects), (design.index.time_name, time_effects)) if on
-    )
     names = design.exog_names
-    why = {j: f"absorbed by the effects of {effects}" if before[j] > 0 else "zero throughout" for j in absorbed}
+    why = {j: f"absorbed by the effects of {effects.words}" if before[j] > 0 else "zero throughout" for j in absorbed}
     left = references_last(design, [j for j in range(p) if j not in absorbed])
     spanned = spanned_by(flat[:, left] / after[left], _RELATIVE) if left else {}
     why |= {left[k]: why_spanned(design, left[k], [left[i] for i in others]) for k, others in spanned.items()}
-    warn_dropped(design, why)
+    if warn:
+        warn_dropped(design, why)
     kept = [j for j in range(p) if j not in why]
     if not kept:
         raise DataError(
@@ -248,16 +225,16 @@ def usable_columns(design: PanelDesign, cube: Array, entity_effects: bool, time_
     return kept
 
 
-def check_outcome(design: PanelDesign, y: Array, entity_effects: bool, time_effects: bool) -> None:
+def check_outcome(design: PanelDesign, effects: Additive, y: Array) -> None:
     """The outcome (N, T) must vary, also once additive effects are taken out."""
-    space = factor_space(*y.shape, entity_effects=entity_effects, time_effects=time_effects)
-    left = np.linalg.norm(project(y, space) if entity_effects or time_effects else y - y.mean())
+    rows = design.endog
+    left = np.linalg.norm(effects.taken_out(y) if effects.any else rows - rows.mean())
     if left <= _RELATIVE * np.linalg.norm(y):
-        effects = " within the absorbed effects" if design.absorbed and np.ptp(y) > 0 else ""
+        within = " within the absorbed effects" if design.absorbed and np.ptp(rows) > 0 else ""
         raise DataError(
-            f"The outcome {design.endog_name} doesn't vary{effects}.",
+            f"The outcome {design.endog_name} doesn't vary{within}.",
             "There is nothing to explain.",
-            "Check how it was made, or absorb fewer effects." if effects else "Check how it was made.",
+            "Check how it was made, or absorb fewer effects." if within else "Check how it was made.",
         )
 
 

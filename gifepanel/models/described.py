@@ -68,16 +68,29 @@ class DescribedModel:
 class DescribedFactorModel(DescribedModel):
     """A model with factors, and groups where it has them."""
 
+    @property
+    def _weights_words(self) -> str:
+        """What weights are called, nothing where there are none."""
+        model: Any = self
+        if model._weights_by_entity:
+            return "inverse entity variance"
+        design = model.design
+        return "" if design.weights is None else str(design.weights_name or "given by row")
+
     def _facts(self) -> list[tuple[str, str]]:
         model: Any = self
         index = model.design.index
         factors, groups = getattr(model, "_candidates", None) or (model.n_factors, model.n_groups)
         panel = f"{index.n_entities} entities ({index.entity_name}) x {index.n_times} periods ({index.time_name})"
+        share = 100 * index.nobs / (index.n_entities * index.n_times)
         facts = [
             ("Panel", panel),
+            *([] if index.is_balanced else [("Cells observed", f"{share:.1f}%")]),
             ("Absorbed", ", ".join(model.design.absorbed) or "none"),
             ("Factors", _count_words(factors)),
         ]
+        if model._weights_words:
+            facts.append(("Weights", model._weights_words))
         if model._has_groups:
             facts.append(("Groups", _count_words(groups)))
         if model._common:

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.models.cell_estimation import estimate_at_slopes, signs, slope_scale
 from gifepanel.models.checks import warn_not_converged
 from gifepanel.models.read_data import FactorData
 from gifepanel.solvers.arrays import prepare
@@ -19,19 +21,12 @@ _CLOSE = 1e-3  # share of a regressor's variation that others don't span
 _STEPS = 500
 
 
-def slope_scale(scale: Array, slopes: SlopeMap) -> Array:
-    """The standardisation of every free parameter: theta of the data is theta of the solver over it."""
-    out = np.empty(slopes.size)
-    out[slopes.slots] = scale
-    return out
-
-
 def estimate_from_fit(model: FactorData, fit: InteractiveFit, slopes: SlopeMap, scale: Array) -> FactorEstimate:
     """Back to the units of the data, with signs of the factors fixed and entity effects recovered."""
     theta = fit.theta / scale
     factors, loadings = fit.components.factors, fit.components.loadings
-    signs = _signs(loadings)
-    factors, loadings = factors * signs, loadings * signs
+    sign = signs(loadings)
+    factors, loadings = factors * sign, loadings * sign
     entity_effect = np.zeros(model.n_entities)
     if model.entity_effects:
         beta = theta[slopes.slots][slopes.groups]
@@ -52,17 +47,12 @@ def estimate_from_fit(model: FactorData, fit: InteractiveFit, slopes: SlopeMap, 
     )
 
 
-def _signs(loadings: Array) -> Array:
-    """A factor's sign is free: the loadings' sum is positive, or that of their cubes where time effects make it 0."""
-    total = loadings.sum(axis=0)
-    level = np.abs(total) > 1e-8 * np.abs(loadings).sum(axis=0)
-    return np.where(np.where(level, total, (loadings**3).sum(axis=0)) < 0, -1.0, 1.0)
-
-
 def estimate_at(model: FactorData, estimate: FactorEstimate, params: Array) -> FactorEstimate:
     """The estimate with factors, loadings, effects and residuals taken at the slopes `params` (q,)."""
     if params is estimate.theta:
         return estimate
+    if isinstance(estimate, CellEstimate):
+        return estimate_at_slopes(model, estimate, params)  # type: ignore[arg-type]
     data = prepare(model._y, model._x, entity_effects=model.entity_effects, time_effects=model.time_effects)
     slopes = SlopeMap(estimate.groups, estimate.slots)
     fit = fit_interactive(data, slopes, estimate.n_factors, params, max_iter=0)
@@ -80,7 +70,7 @@ def polished(model: FactorData, estimate: FactorEstimate) -> FactorEstimate:
     tol = max(1e-11, 1e-15 / close)
     for _ in range(_STEPS):
         q = estimate.triangle.basis(estimate.z_projected.reshape(-1, estimate.theta.size))
-        turned = q.T @ estimate.resid.ravel()
+        turned = q.T @ estimate.wresid.ravel()
         if np.linalg.norm(turned) <= tol * np.sqrt(estimate.ssr):
             return estimate
         estimate = estimate_at(model, estimate, estimate.theta + estimate.triangle.root @ turned)

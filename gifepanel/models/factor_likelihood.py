@@ -37,16 +37,19 @@ class FactorLikelihood(WhitenedModel):
 
     def loglike(self, params: Any, scale: Any = None) -> float:
         """Gaussian log-likelihood at `params`; factors, loadings, effects and variance are concentrated out."""
-        ssr, n = self._residuals("loglike", params).ssr, self.design.endog.size
+        at = self._residuals("loglike", params)
+        ssr, n = at.ssr, at.nobs
+        jacobian = 0.0 if at.weights is None else 0.5 * float(np.log(at.weights).sum())
         if scale is not None:
-            return float(-0.5 * n * np.log(2 * np.pi * scale) - 0.5 * ssr / scale)
-        return float(-0.5 * n * (np.log(2 * np.pi * ssr / n) + 1))
+            return float(-0.5 * n * np.log(2 * np.pi * scale) - 0.5 * ssr / scale) + jacobian
+        return float(-0.5 * n * (np.log(2 * np.pi * ssr / n) + 1)) + jacobian
 
     def score(self, params: Any, scale: Any = None) -> Array:
         """Gradient (q,) of :meth:`loglike`; what is concentrated out is at its optimum and has no part in it."""
         at = self._residuals("score", params)
-        gradient = np.einsum("ntq,nt->q", at.z, at.resid)
-        return np.asarray(gradient / (at.ssr / at.y.size if scale is None else scale))
+        z, resid = at.cells(at.z), at.cells(at.resid)
+        gradient = z.T @ (resid if at.weights is None else resid * at.weights)
+        return np.asarray(gradient / (at.ssr / at.nobs if scale is None else scale))
 
     def _residuals(self, what: str, params: Any) -> FactorEstimate:
         return estimate_at(self, self._fitted(what), np.asarray(params, dtype=np.float64))  # type: ignore[arg-type]

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from gifepanel.exceptions import SpecificationError, SpecificationWarning
+from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.base import FactorModel
+from gifepanel.models.cell_fits import fit_grouped_on_cells
 from gifepanel.models.checks import (
     check_choice,
     check_count,
@@ -32,7 +34,8 @@ from gifepanel.parallel import Progress
 from gifepanel.results.grouped import coefficient_names, grouped_results
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedFit, GroupedOptions, fit_grouped
-from gifepanel.tables.factor_summary import few_periods_for_groups
+from gifepanel.solvers.grouped_cells import GroupedCellFit
+from gifepanel.tables.factor_summary import few_periods_for_groups, periods_of_each
 
 if TYPE_CHECKING:
     from gifepanel.results.grouped import GroupedIFEResults
@@ -66,6 +69,9 @@ class GroupedIFE(FactorModel):
         Additive effects: the entity, the time, or both.
     predetermined : str, int or sequence of them
         Regressors that react to past errors. Formulas find lags of the outcome by themselves.
+    weights : str or array_like, optional
+        Weights of observations, a column or one value per row: w counts as w copies. "entity": the inverses of the
+        residual variances of entities, estimated in turn with the rest.
     missing : {"drop", "raise"}
 
     References
@@ -96,11 +102,13 @@ class GroupedIFE(FactorModel):
         time: Any = None,
         absorb: str | Sequence[str] = (),
         predetermined: str | int | Sequence[str | int] = (),
+        weights: Any = None,
         missing: str = "drop",
         **unknown: Any,
     ) -> None:
         own = {"n_groups": n_groups, "n_factors": n_factors, "common": common}
-        given = {"entity": entity, "time": time, "absorb": absorb, "predetermined": predetermined, "missing": missing}
+        given = {"entity": entity, "time": time, "absorb": absorb, "predetermined": predetermined}
+        given |= {"weights": weights, "missing": missing}
         self._from_data(endog, exog, own, given, unknown, GroupedIFE.__init__.__kwdefaults__ or {})
 
     @classmethod
@@ -115,6 +123,9 @@ class GroupedIFE(FactorModel):
         entity: Any = None,
         time: Any = None,
         predetermined: str | Sequence[str] = (),
+        weights: Any = None,
+        treated: Any = None,
+        anticipation: int = 0,
         missing: str = "drop",
         context: int | Mapping[str, Any] | None = 0,
         **unknown: Any,
@@ -141,6 +152,14 @@ class GroupedIFE(FactorModel):
             Columns that say who and when.
         predetermined : str or sequence of str
             Regressors that react to past errors, besides lags of the outcome, which are found by themselves.
+        weights : str or array_like, optional
+            Weights of observations, a column or one value per row: w counts as w copies. "entity": the inverses of the
+            residual variances of entities, estimated in turn with the rest.
+        treated : str or array_like, optional
+            Rows that are left out of the fit, for what they would have been (``res.counterfactual()``): a column of
+            zeros and ones, an expression such as ``"year >= start"``, or one value per row.
+        anticipation : int
+            Periods before treatment that are left out as well.
         missing : {"drop", "raise"}
             What to do with rows that hold NaN.
         context : int, mapping or None
@@ -167,7 +186,8 @@ class GroupedIFE(FactorModel):
         """
         names = capture_context(context)
         own = {"n_groups": n_groups, "n_factors": n_factors, "common": common}
-        given = {"entity": entity, "time": time, "predetermined": predetermined, "missing": missing}
+        given = {"entity": entity, "time": time, "predetermined": predetermined, "weights": weights, "missing": missing}
+        given |= {"treated": treated, "anticipation": anticipation}
         defaults = GroupedIFE.from_formula.__kwdefaults__ or {}
         return cls._from_formula(formula, data, names, own, given, unknown, defaults)
 
@@ -187,7 +207,8 @@ class GroupedIFE(FactorModel):
 
     def _check_counts(self) -> None:
         check_counts_fit(self.design, self.n_groups, self.n_factors, self.entity_effects, self.time_effects)
-        check_unit_periods(self.design, len(self._names), self.n_factors, self.entity_effects)
+        if not self._on_cells:
+            check_unit_periods(self.design, len(self._names), self.n_factors, self.entity_effects)
 
     @property
     def _n_slopes(self) -> int:
@@ -322,23 +343,30 @@ class GroupedIFE(FactorModel):
         )
 
         # estimate
-        data = prepare(
-            self._y,
-            self._x,
-            entity_effects=self.entity_effects,
-            time_effects=self.time_effects,
-            standardize=kappa is None,
-        )
-        grouped = fit_grouped(data, self.n_groups, self.n_factors, options)
-        slopes, fit = grouped.classification.slopes, grouped.classification.fit
-        scale = slope_scale(grouped.scale, slopes)
-        estimate = estimate_from_fit(self, fit, slopes, scale)
+        estimate: FactorEstimate
+        grouped: GroupedFit | GroupedCellFit
+        if self._on_cells:
+            model, estimate, grouped, scale = fit_grouped_on_cells(self, options)
+            if model is not self:  # entities were set aside
+                covariance = read_covariance(model, cov_type, cov_kwds, ssc, use_t)
+        else:
+            data = prepare(
+                self._y,
+                self._x,
+                entity_effects=self.entity_effects,
+                time_effects=self.time_effects,
+                standardize=kappa is None,
+            )
+            complete = fit_grouped(data, self.n_groups, self.n_factors, options)
+            slopes, fit = complete.classification.slopes, complete.classification.fit
+            scale = slope_scale(complete.scale, slopes)
+            model, grouped, estimate = self, complete, estimate_from_fit(self, fit, slopes, scale)
 
         # inference
-        inference = infer(self, estimate, coefficient_names(self, slopes.slots), bias, covariance)
+        inference = infer(model, estimate, coefficient_names(model, estimate.slots), bias, covariance)
 
         # results
-        results = grouped_results(self, inference, grouped, scale=scale, classify=classify, metric=metric)
+        results = grouped_results(model, inference, grouped, scale=scale, classify=classify, metric=metric)
         results._results._fit_call = called("fit", arguments, GroupedIFE.fit.__kwdefaults__)
         _warn(results, grouped, max_iter)
         return results
@@ -360,7 +388,7 @@ class GroupedIFE(FactorModel):
         return centres
 
 
-def _warn(results: GroupedIFEResults, grouped: GroupedFit, max_iter: int) -> None:
+def _warn(results: GroupedIFEResults, grouped: GroupedFit | GroupedCellFit, max_iter: int) -> None:
     """What the user should know about how the fit went, each as one warning."""
     done = grouped.classification
     if not grouped.penalized.converged:
@@ -372,7 +400,7 @@ def _warn(results: GroupedIFEResults, grouped: GroupedFit, max_iter: int) -> Non
     if few_periods_for_groups(results):
         warnings.warn(
             SpecificationWarning(
-                f"The groups were found from {results.n_times} periods of each entity.",
+                f"The groups were found from {periods_of_each(results)} periods of each entity.",
                 "With fewer than 10 many entities are in another group than their own, and standard errors, which take "
                 "the groups as known, are too small: in simulations with 8 periods intervals of 95 % held the truth in "
                 "60 to 75 %.",

@@ -17,7 +17,7 @@ from gifepanel.projections.triangle import spanned_by
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interactive
 
-__all__ = ["check_halves_identify", "estimate_on_halves"]
+__all__ = ["by_slope", "check_columns", "check_halves_identify", "estimate_on_halves"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -36,7 +36,7 @@ def check_halves_identify(model: FactorData) -> None:
         for periods in (first, second):
             cube = model._x[:, periods]
             space = factor_space(*cube.shape[:2], entity_effects=model.entity_effects, time_effects=model.time_effects)
-            _check_columns(model, cube, project(cube, space), model._names, periods, False)
+            check_columns(model, cube, project(cube, space), model._names, periods, False)
 
 
 def estimate_on_halves(
@@ -59,14 +59,14 @@ def estimate_on_halves(
         data = prepare(y, x, entity_effects=model.entity_effects, time_effects=model.time_effects, standardize=True)
         scale = slope_scale(data.scale, slopes)
         fit = fit_interactive(data, slopes, model.n_factors, theta * scale)
-        z = _by_slope(x, slopes)
-        _check_columns(model, z, _projected(model, z, fit), names, periods, model.n_factors > 0)
+        z = by_slope(x, slopes)
+        check_columns(model, z, _projected(model, z, fit), names, periods, model.n_factors > 0)
         return np.asarray(fit.theta / scale)
 
     return estimate
 
 
-def _by_slope(x: Array, slopes: SlopeMap) -> Array:
+def by_slope(x: Array, slopes: SlopeMap) -> Array:
     """Regressors (N, T, q): a column for each slope, zero outside of its group."""
     z = np.zeros((*x.shape[:2], slopes.size))
     for j in range(x.shape[2]):
@@ -86,7 +86,7 @@ def _projected(model: FactorData, z: Array, fit: InteractiveFit) -> Array:
     return project(z, space)
 
 
-def _check_columns(
+def check_columns(
     model: FactorData, before: Array, after: Array, names: Sequence[str], periods: slice, factors: bool
 ) -> None:
     """Columns (N, T, q) before and after projection: none may vanish, nor be spanned by the others."""

@@ -14,7 +14,7 @@ from gifepanel.exceptions import DataError, SpecificationError, SpecificationWar
 from gifepanel.inference.bias import BiasResult, bias_terms
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.inference.halfpanel import half_panel_jackknife
+from gifepanel.models.cell_halves import check_halves_of, jackknifed
 from gifepanel.models.checks import (
     check_choice,
     check_count,
@@ -36,8 +36,7 @@ from gifepanel.models.cov_types import (
 )
 from gifepanel.models.estimation import estimate_at, polished
 from gifepanel.models.foreign import refuse_covariance_words
-from gifepanel.models.halves import check_halves_identify, estimate_on_halves
-from gifepanel.models.read_data import FactorData
+from gifepanel.models.read_data import CellFactorData, FactorData
 from gifepanel.panel.balance import warn_of_gaps
 from gifepanel.panel.frames import split_reading
 from gifepanel.results.inputs import Inference
@@ -98,7 +97,7 @@ class CovarianceChoice:
     def __call__(self, estimate: FactorEstimate, names: Sequence[str]) -> CovarianceResult:
         out = factor_covariance(
             estimate.z_projected,
-            estimate.resid,
+            estimate.wresid,
             df_resid=estimate.df.residual,
             kind="nonrobust" if self.scale is not None else self.kind,  # type: ignore[arg-type]
             maxlags=self.maxlags,
@@ -108,6 +107,7 @@ class CovarianceChoice:
             psd=self.psd,
             names=names,
             triangle=estimate.triangle,
+            observed=estimate.observed,
         )
         if self.scale is not None:
             return out.at_scale(self.scale, scale=1.0)
@@ -239,7 +239,8 @@ def _cluster_codes(model: FactorData, way: Any, name: str) -> IntArray:
             )
     if codes.size and codes.min() == codes.max():
         raise one_level(f"({name})")
-    cube: IntArray = np.asarray(codes, dtype=np.int64)[index.order].reshape(index.n_entities, index.n_times)
+    cube: IntArray = np.zeros((index.n_entities, index.n_times), dtype=np.int64)
+    cube[index.entity_codes, index.time_codes] = codes
     return cube
 
 
@@ -253,7 +254,8 @@ def _labels(model: FactorData, way: Any) -> Any:
     values = np.asarray(way)
     shape = (design.index.n_entities, design.index.n_times)
     if design.index.source == "cubes" and values.shape in (shape, shape[:1]):
-        return np.broadcast_to(values if values.ndim == 2 else values[:, None], shape).ravel()
+        cells = np.broadcast_to(values if values.ndim == 2 else values[:, None], shape)
+        return cells[design.index.entity_codes, design.index.time_codes]
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if values.shape == (design.esample.size,):
         return values[design.esample]
@@ -289,6 +291,15 @@ class BiasChoice:
     def deconvolved(self) -> bool:
         """Whether B1 gives back what the projection of residuals takes."""
         return self.kind in ("dynamic", "analytic")
+<<<<<<< HEAD
+
+    @property
+    def heteroskedastic(self) -> bool:
+        """Whether B2 and B3 are among the terms."""
+        return self.kind in ("analytic", "moon-weidner")
+
+=======
+>>>>>>> main
 
     @property
     def heteroskedastic(self) -> bool:
@@ -296,7 +307,7 @@ class BiasChoice:
         return self.kind in ("analytic", "moon-weidner")
 
 
-def read_bias_correction(model: FactorData, requested: Any, n_slopes: int, m1: Any, m2: Any) -> BiasChoice:
+def read_bias_correction(model: CellFactorData, requested: Any, n_slopes: int, m1: Any, m2: Any) -> BiasChoice:
     """Check the options, before any estimation."""
     if requested is None:
         kind = "dynamic" if model._lags else "none"
@@ -309,7 +320,11 @@ def read_bias_correction(model: FactorData, requested: Any, n_slopes: int, m1: A
         model.design.index.require_distances("Bias corrections")
     if kind == "jackknife":
         check_halves(t, model.n_factors, n_slopes, n, model.entity_effects, model.time_effects)
+<<<<<<< HEAD
         check_halves_identify(model)
+=======
+        check_halves_of(model)
+>>>>>>> main
     if kind in ("dynamic", "moon-weidner-b1") and not model._predetermined:
         raise SpecificationError(
             f'bias_correction is "{kind}", and no regressor is predetermined.',
@@ -325,13 +340,17 @@ def read_bias_correction(model: FactorData, requested: Any, n_slopes: int, m1: A
 
 
 def correct_bias(
+<<<<<<< HEAD
     choice: BiasChoice, estimate: FactorEstimate, periods: IntArray, reestimate: Callable[[slice], Array]
+=======
+    choice: BiasChoice, estimate: FactorEstimate, periods: IntArray, jackknife: Callable[[], Array]
+>>>>>>> main
 ) -> tuple[Array, BiasResult | None]:
     """Corrected slopes (q,), and the analytic terms where they were used; lags are differences of `periods` (T,)."""
     if choice.kind == "none":
         return estimate.theta, None
     if choice.kind == "jackknife":
-        return half_panel_jackknife(estimate.theta, estimate.shape[1], reestimate), None
+        return jackknife(), None
     n, t = estimate.shape
     affected = np.unique(estimate.slots[:, list(choice.predetermined)])
     terms = bias_terms(
@@ -373,7 +392,7 @@ def _warn_of_no_lags(n_times: int) -> None:
 
 
 def infer(
-    model: FactorData,
+    model: CellFactorData,
     estimate: FactorEstimate,
     names: Sequence[str],
     bias: BiasChoice,
@@ -400,8 +419,13 @@ def infer(
         warn_of_near_columns(estimate, names)
     estimate = polished(model, estimate)
     slopes = SlopeMap(estimate.groups, estimate.slots)
+<<<<<<< HEAD
     halves = estimate_on_halves(model, slopes, estimate.theta, names)
     params, terms = correct_bias(bias, estimate, lag_units(model.design.index.periods), halves)
+=======
+    steps = lag_units(model.design.index.periods)
+    params, terms = correct_bias(bias, estimate, steps, lambda: jackknifed(model, slopes, estimate.theta, names))
+>>>>>>> main
     return Inference(
         estimate,
         estimate_at(model, estimate, params),

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.base import FactorModel
+from gifepanel.models.cell_fits import fit_one_group_on_cells
 from gifepanel.models.checks import (
     check_count,
     check_counts_fit,
@@ -52,6 +54,9 @@ class InteractiveFE(FactorModel):
         Additive effects: the entity, the time, or both.
     predetermined : str, int or sequence of them
         Regressors that react to past errors. Formulas find lags of the outcome by themselves.
+    weights : str or array_like, optional
+        Weights of observations, a column or one value per row: w counts as w copies. "entity": the inverses of the
+        residual variances of entities, estimated in turn with the rest.
     missing : {"drop", "raise"}
 
     References
@@ -80,11 +85,13 @@ class InteractiveFE(FactorModel):
         time: Any = None,
         absorb: str | Sequence[str] = (),
         predetermined: str | int | Sequence[str | int] = (),
+        weights: Any = None,
         missing: str = "drop",
         **unknown: Any,
     ) -> None:
         own = {"n_factors": n_factors}
-        given = {"entity": entity, "time": time, "absorb": absorb, "predetermined": predetermined, "missing": missing}
+        given = {"entity": entity, "time": time, "absorb": absorb, "predetermined": predetermined}
+        given |= {"weights": weights, "missing": missing}
         self._from_data(endog, exog, own, given, unknown, InteractiveFE.__init__.__kwdefaults__ or {})
 
     @classmethod
@@ -97,6 +104,9 @@ class InteractiveFE(FactorModel):
         entity: Any = None,
         time: Any = None,
         predetermined: str | Sequence[str] = (),
+        weights: Any = None,
+        treated: Any = None,
+        anticipation: int = 0,
         missing: str = "drop",
         context: int | Mapping[str, Any] | None = 0,
         **unknown: Any,
@@ -118,6 +128,14 @@ class InteractiveFE(FactorModel):
             Columns that say who and when.
         predetermined : str or sequence of str
             Regressors that react to past errors, besides lags of the outcome, which are found by themselves.
+        weights : str or array_like, optional
+            Weights of observations, a column or one value per row: w counts as w copies. "entity": the inverses of the
+            residual variances of entities, estimated in turn with the rest.
+        treated : str or array_like, optional
+            Rows that are left out of the fit, for what they would have been (``res.counterfactual()``): a column of
+            zeros and ones, an expression such as ``"year >= start"``, or one value per row.
+        anticipation : int
+            Periods before treatment that are left out as well.
         missing : {"drop", "raise"}
             What to do with rows that hold NaN.
         context : int, mapping or None
@@ -144,7 +162,8 @@ class InteractiveFE(FactorModel):
         """
         names = capture_context(context)
         own = {"n_factors": n_factors}
-        given = {"entity": entity, "time": time, "predetermined": predetermined, "missing": missing}
+        given = {"entity": entity, "time": time, "predetermined": predetermined, "weights": weights, "missing": missing}
+        given |= {"treated": treated, "anticipation": anticipation}
         defaults = InteractiveFE.from_formula.__kwdefaults__ or {}
         return cls._from_formula(formula, data, names, own, given, unknown, defaults)
 
@@ -244,24 +263,30 @@ class InteractiveFE(FactorModel):
         rng = np.random.default_rng(check_seed(random_state))
 
         # estimate
-        data = prepare(
-            self._y,
-            self._x,
-            entity_effects=self.entity_effects,
-            time_effects=self.time_effects,
-            standardize=True,
-        )
-        slopes, fit = fit_one_group(data, self.n_factors, n_starts, rng, tol=tol, max_iter=max_iter)
-        scale = slope_scale(data.scale, slopes)
-        estimate = estimate_from_fit(self, fit, slopes, scale)
+        estimate: FactorEstimate
+        if self._on_cells:
+            model, estimate, fit, scale = fit_one_group_on_cells(self, n_starts, rng, tol=tol, max_iter=max_iter)
+            if model is not self:  # entities were set aside
+                covariance = read_covariance(model, cov_type, cov_kwds, ssc, use_t)
+        else:
+            data = prepare(
+                self._y,
+                self._x,
+                entity_effects=self.entity_effects,
+                time_effects=self.time_effects,
+                standardize=True,
+            )
+            slopes, fit = fit_one_group(data, self.n_factors, n_starts, rng, tol=tol, max_iter=max_iter)
+            scale = slope_scale(data.scale, slopes)
+            model, estimate = self, estimate_from_fit(self, fit, slopes, scale)
 
         # inference
-        inference = infer(self, estimate, self._names, bias, covariance)
+        inference = infer(model, estimate, model._names, bias, covariance)
 
         # results
         if not fit.converged:
             warn_not_converged("Least squares with factors", f"max_iter={10 * max_iter}")
-        results = interactive_results(self, inference, fit, scale=scale)
+        results = interactive_results(model, inference, fit, scale=scale)
         results._results._fit_call = called("fit", arguments, InteractiveFE.fit.__kwdefaults__)
         return results
 

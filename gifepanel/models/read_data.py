@@ -6,11 +6,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from gifepanel.models.known_parts import KnownParts
 from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.matrices import PanelDesign
 from gifepanel.results.linear_inputs import LinearModel
 
-__all__ = ["FactorData", "LinearData"]
+__all__ = ["CellFactorData", "FactorData", "LinearData"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -38,6 +39,17 @@ class FactorData(Protocol):
     def n_entities(self) -> int: ...
     @property
     def n_times(self) -> int: ...
+
+
+class CellFactorData(FactorData, Protocol):
+    """Besides, which cells (N, T) are observed (None: all), their weights (None: one), and what is known of effects."""
+
+    _observed: np.ndarray[Any, np.dtype[np.bool_]] | None
+    _cell_weights: Array | None
+    _parts: KnownParts
+
+    @property
+    def _on_cells(self) -> bool: ...
 
 
 class LinearData(LinearModel, Protocol):

@@ -12,7 +12,7 @@ import pandas as pd
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.models.checks import near
 from gifepanel.panel.absorbed import parse_absorbed
-from gifepanel.panel.cubes import design_from_arrays
+from gifepanel.panel.cubes import design_from_arrays, float_array
 from gifepanel.panel.design_of_frames import design_from_frames
 from gifepanel.panel.effect_codes import EffectCodes
 from gifepanel.panel.matrices import PanelDesign
@@ -32,6 +32,7 @@ def read_design(
     absorb: str | Sequence[str],
     common: str | Sequence[str],
     missing: str,
+    weights: Any = None,
 ) -> PanelDesign:
     """The design of arrays (N, T) and (N, T, p), or of an outcome and a frame with a row per observation.
 
@@ -40,7 +41,7 @@ def read_design(
     endog, exog : array_like or DataFrame
     model : str
         Name of the model, for messages.
-    entity, time, absorb, common, missing
+    entity, time, absorb, common, missing, weights
         As the model was given them.
 
     Raises
@@ -59,13 +60,19 @@ def read_design(
             entity = endog.index if entity is None else entity
             time = endog.columns if time is None else time
         design = design_from_arrays(
-            _numbers("endog", endog), regressors, entities=entity, times=time, common=common, missing=missing
+            _numbers("endog", endog),
+            regressors,
+            entities=entity,
+            times=time,
+            common=common,
+            missing=missing,
+            weights=weights,
         )
         return _with_effects(design, absorb)
     if isinstance(regressors, np.ndarray):
         regressors = _as_frame(regressors, endog, entity, time, model)
     design = design_from_frames(
-        endog, regressors, entity=entity, time=time, absorbed=absorb, common=common, missing=missing
+        endog, regressors, entity=entity, time=time, absorbed=absorb, common=common, missing=missing, weights=weights
     )
     if design.endog_name in design.exog_names:
         others = [name for name in design.exog_names if name != design.endog_name]
@@ -79,7 +86,7 @@ def read_design(
 
 def _numbers(name: str, values: Any) -> Array:
     try:
-        return np.asarray(values, dtype=np.float64)
+        return float_array(values)
     except (TypeError, ValueError):
         raise DataError(
             f"{name} is a {type(values).__name__} that doesn't hold numbers in a regular shape.",

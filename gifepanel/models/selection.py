@@ -63,7 +63,7 @@ def select(
         Regressors that react to past errors, for the model; the choice does not depend on them.
     missing : {"drop", "raise"}
         What to do with rows that hold NaN.
-    rule : {"ic2", "ic1", "er", "gr", "ed"}
+    rule : {"ic2", "ic1", "er", "gr", "ed", "cv"}
         What chooses the number of factors; all are reported.
     kappa_scale : float
         Of the fits by number of groups.

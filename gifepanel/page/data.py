@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.tables.blocks import Pairs, Table
+from gifepanel.tables.factor_summary import pruned_words
 
 __all__ = ["DataFacts", "data_facts", "described_columns"]
 
@@ -38,7 +39,7 @@ def data_facts(res: Any) -> DataFacts:
     """Shape of the data, rows used and left out, variables and what became of them."""
     design, model, index = res.model.design, res.model, _index(res.model)
     rows: Facts = [("Rows in the data", f"{design.esample.size:,}"), ("Rows used", f"{int(res.nobs):,}")]
-    rows += _left_out(design, model)
+    rows += _left_out(design, model) + _pruned(res)
     if index is not None:
         rows.append(_span("Entities", index.entity_name, index.entities))
         rows.append(_span("Periods", index.time_name, index.times))
@@ -46,6 +47,9 @@ def data_facts(res: Any) -> DataFacts:
         balanced = int(res.nobs) == cells
         shape = "balanced" if balanced else f"unbalanced: {100 * res.nobs / cells:.1f}% of entities times periods"
         rows.append(("Panel", shape))
+        fewest, most = int(index.counts.min()), int(index.counts.max())
+        if fewest < most and not index.has_duplicates:
+            rows.append(("Periods of an entity", f"{fewest:,} to {most:,}"))
     return DataFacts(
         Pairs(tuple(rows), ()),
         Pairs(tuple(_variables(res, design)), ()),
@@ -72,6 +76,14 @@ def _left_out(design: Any, model: Any) -> Facts:
     if getattr(model, "n_zero_weights", 0):
         out.append(("Rows left out, weight zero", f"{model.n_zero_weights:,}"))
     return out
+
+
+def _pruned(res: Any) -> Facts:
+    """What says nothing about slopes."""
+    sample = getattr(res, "sample", None)
+    if sample is None or not getattr(sample, "n_pruned", 0):
+        return []
+    return [("Rows left out, no part of the fit", f"{sample.n_pruned:,}: {pruned_words(sample)}")]
 
 
 def _span(label: str, name: Any, values: pd.Index) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Checks of the data before any work starts: infinities, missing values, balance."""
+"""Checks of the data before any work starts: infinities, missing values."""
 
 from __future__ import annotations
 

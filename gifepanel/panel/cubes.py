@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +17,9 @@ from gifepanel.panel.frames import plain_column, read_frame
 from gifepanel.panel.matrices import PanelDesign, common_columns
 from gifepanel.panel.names import reserved
 from gifepanel.panel.sample import choose_rows
+from gifepanel.panel.weights import read_weights
 
-__all__ = ["design_from_arrays"]
+__all__ = ["design_from_arrays", "float_array"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -32,6 +34,7 @@ def design_from_arrays(
     times: Iterable[Any] | None = None,
     common: str | Sequence[str] = (),
     missing: str = "drop",
+    weights: Any = None,
 ) -> PanelDesign:
     """Build a design from cubes.
 
@@ -46,7 +49,8 @@ def design_from_arrays(
         Labels; 0, 1, ... by default.  Rows stay in the order of the arrays, whatever the order of the labels.
     common : str or sequence of str
     missing : {"drop", "raise"}
-        Cells with NaN are dropped, which leaves the panel unbalanced.
+        Cells in which something is missing, NaN or masked, are holes; or they are refused.
+    weights : (N, T) or (N,) array_like, optional
 
     Returns
     -------
@@ -67,8 +71,10 @@ def design_from_arrays(
     frame = read_frame(data, entity="entity", time="time")
     columns = {name: plain_column(data[name], name) for name in names}
     columns = {endog_name: pd.Series(outcome.ravel()), **columns}
-    found = check_finite(frame, columns, missing=missing)
-    sample = choose_rows(frame, (), found, index=replace(frame.panel_index(), source="cubes"))
+    weighting = read_weights(_by_cell(weights, outcome.shape), frame)
+    with _lines_for_arrays():
+        found = check_finite(frame, {**columns, **weighting}, missing=missing)
+    sample = choose_rows(frame, (), found, index=replace(frame.panel_index(), source="cubes"), weights=weighting)
     return PanelDesign.of_sample(
         sample,
         frame,
@@ -78,9 +84,47 @@ def design_from_arrays(
         exog_names=names,
         effects=(),
         slopes={},
-        weights={},
+        weights=weighting,
         common=common_columns(common, names),
+        axes=labels,
     )
+
+
+@contextmanager
+def _lines_for_arrays() -> Iterator[None]:
+    """Fixes of errors raised inside act on arrays, in which a hole is NaN."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError.of([_of_arrays(problem) for problem in error.problems or (error,)]) from None
+
+
+def _of_arrays(error: DataError) -> DataError:
+    fix = error.fix
+    if error.found.startswith("infinite"):
+        fix = "y, x = (np.where(np.isfinite(values), values, np.nan) for values in (y, x))  # holes"
+    elif error.found.startswith("missing"):
+        fix = 'missing="drop"'
+    return DataError(error.found, error.needed, fix)
+
+
+def _by_cell(weights: Any, shape: tuple[int, ...]) -> Any:
+    """Weights of cells (N, T), or of entities (N,), row by row; a name as it is."""
+    if weights is None or isinstance(weights, str):
+        return weights
+    values = float_array(weights)
+    if values.shape == shape[:1]:
+        values = np.broadcast_to(values[:, None], shape)
+    return values.ravel() if values.shape == shape else values
+
+
+def float_array(values: Any) -> FloatArray:
+    """Values as float64, NaN where they are masked or missing."""
+    if np.ma.isMaskedArray(values):
+        return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
+    if isinstance(values, (pd.DataFrame, pd.Series)):
+        return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    return np.asarray(values, dtype=np.float64)
 
 
 def _names(endog_name: str, exog_names: Sequence[str] | None, p: int) -> tuple[str, ...]:
@@ -102,8 +146,8 @@ def _labels(given: Iterable[Any] | None, size: int, what: str) -> pd.Index:
 
 def _cubes(y: npt.ArrayLike, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     try:
-        outcome = np.array(y, dtype=np.float64, order="C")
-        regressors = np.array(x, dtype=np.float64, order="C")
+        outcome = np.array(float_array(y), order="C")
+        regressors = np.array(float_array(x), order="C")
     except (TypeError, ValueError) as error:
         raise DataError(f"the arrays are not numbers: {error}", "y (N, T) and x (N, T, p) are needed", None) from None
     if regressors.ndim == 2 and outcome.ndim == 2:

@@ -53,7 +53,6 @@ def design_from_formula(
     partial: str = "",
     weights: Any = None,
     panel: bool = True,
-    balanced: bool = False,
     singletons: str = "keep",
 ) -> PanelDesign:
     """Build a design from a formula.
@@ -85,8 +84,6 @@ def design_from_formula(
     panel : bool
         Whether every row needs an entity and a time. Without, ids are read only where a lag asks for them, and
         ``PanelDesign.index`` is None otherwise.
-    balanced : bool
-        Whether cubes will be needed, so that what is missing belongs to an error of the data.
     singletons : {"keep", "drop"}
         Whether rows alone in a level of an absorbed effect stay; rows with weight zero go where they do.
 
@@ -106,7 +103,7 @@ def design_from_formula(
     parts = read_formula(formula, partial)
     frame = read_frame(data, entity=entity, time=time, require_ids=panel)
     terms = read_terms(parts, frame, names, ids=panel)
-    evaluated = evaluate(terms, frame, read_weights(weights, frame), Requested(missing, panel, balanced))
+    evaluated = evaluate(terms, frame, read_weights(weights, frame), Requested(missing, panel))
     sample = choose_rows(
         frame,
         terms.effects,

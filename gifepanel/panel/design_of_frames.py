@@ -12,6 +12,7 @@ import pandas as pd
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.panel.absorbed import AbsorbedEffect, parse_absorbed
 from gifepanel.panel.checks import check_missing_option
+from gifepanel.panel.cubes import float_array
 from gifepanel.panel.evaluate import Requested, missing_variables
 from gifepanel.panel.frames import PanelFrame, ids_by_name, plain_column, read_frame, split_reading
 from gifepanel.panel.matrices import PanelDesign, common_columns, slope_values
@@ -79,7 +80,7 @@ def design_from_frames(
     used = {endog_name: outcome, **columns, **slopes, **weighting}
     with _lines_for_both(endog_name, frame.source):
         text = text_problems(frame, used, {}, {}, tuple(used))
-        found, index = missing_variables(frame, used, text, effects, Requested(missing, panel, panel))
+        found, index = missing_variables(frame, used, text, effects, Requested(missing, panel))
     sample = choose_rows(frame, effects, found, index=index, weights=weighting, singletons=singletons == "drop")
     return PanelDesign.of_sample(
         sample,
@@ -161,7 +162,7 @@ def _read_endog(endog: Any, frame: PanelFrame) -> tuple[pd.Series, str]:
     elif hasattr(endog, "to_numpy"):
         series = pd.Series(endog.to_numpy(), name=getattr(endog, "name", None))
     else:
-        series = pd.Series(np.asarray(endog).squeeze())
+        series = pd.Series((float_array(endog) if np.ma.isMaskedArray(endog) else np.asarray(endog)).squeeze())
     if len(series) != frame.n_rows:
         raise DataError(
             f"endog has {len(series)} rows, exog {frame.n_rows}",

@@ -40,13 +40,10 @@ class Requested:
     missing : {"drop", "raise"}
     ids : bool
         Every row needs an entity and a time.
-    balanced : bool
-        Every entity needs every period, so that what is missing belongs to an error of the data.
     """
 
     missing: str = "drop"
     ids: bool = True
-    balanced: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +140,6 @@ def missing_variables(
         roles={name: coded.codes < 0 for name, coded in ids.items() if not coded.complete},
         ids=requested.ids or lags,
         lags=lags,
-        balanced=requested.balanced,
     )
 
 

@@ -1,4 +1,4 @@
-"""Entity × time codes, order, gaps and balance of a panel."""
+"""Entity × time codes, order, gaps and holes of a panel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from gifepanel.exceptions import DataError
-from gifepanel.panel.balance import unbalanced_error
 from gifepanel.panel.labels import factorized, native_labels
 from gifepanel.panel.packed import PackedDates
 from gifepanel.panel.repairs import prepared, with_column, without_rows
@@ -342,8 +341,27 @@ class PanelIndex:
 
     # --- cubes ----------------------------------------------------------------------------------------------
 
+    @property
+    def cells(self) -> IntArray:
+        """Position of each row among the N times T cells, entity by entity, (n,)."""
+        return self.entity_codes * self.n_times + self.time_codes
+
+    @cached_property
+    def observed(self) -> BoolArray | None:
+        """Which cells have a row, (N, T); None where all have."""
+        if self.is_balanced:
+            return None
+        return self.mask
+
+    @cached_property
+    def mask(self) -> BoolArray:
+        """Which cells have a row, (N, T)."""
+        out = np.zeros((self.n_entities, self.n_times), dtype=bool)
+        out[self.entity_codes, self.time_codes] = True
+        return out
+
     def to_cube(self, values: npt.ArrayLike) -> FloatArray:
-        """Reshape rows into a cube.
+        """Lay rows out as a cube, zeros in the cells without a row.
 
         Parameters
         ----------
@@ -357,21 +375,26 @@ class PanelIndex:
         Raises
         ------
         DataError
-            The panel is not balanced; the message names entities with their missing periods and how to
-            balance.
+            An (entity, time) pair occurs twice.
         """
-        self.require_balance()
+        self._require_pairs()
         array = np.asarray(values, dtype=np.float64)
         shape = (self.n_entities, self.n_times, *array.shape[1:])
-        return np.ascontiguousarray(array[self.order].reshape(shape))
+        if self.is_balanced:
+            return np.ascontiguousarray(array[self.order].reshape(shape))
+        out = np.zeros((self.n_entities * self.n_times, *array.shape[1:]))
+        out[self.cells] = array
+        return out.reshape(shape)
 
     def from_cube(self, cube: npt.ArrayLike) -> FloatArray:
-        """Bring a cube (N, T) or (N, T, p) back to rows (n,) or (n, p) in the caller's order."""
-        self.require_balance()
+        """Bring the observed cells of a cube (N, T) or (N, T, p) back to rows (n,) or (n, p) in the caller's order."""
+        self._require_pairs()
         array = np.asarray(cube, dtype=np.float64)
-        out = np.empty((self.nobs, *array.shape[2:]))
-        out[self.order] = array.reshape(out.shape)
-        return out
+        if self.is_balanced:
+            out = np.empty((self.nobs, *array.shape[2:]))
+            out[self.order] = array.reshape(out.shape)
+            return out
+        return np.ascontiguousarray(array[self.entity_codes, self.time_codes])
 
     def missing_times(self, entity: int) -> pd.Index:
         """Times that the entity with this code does not have."""
@@ -379,10 +402,10 @@ class PanelIndex:
         have[self.time_codes[self.entity_codes == entity]] = True
         return self.times[~have]
 
-    def require_balance(self) -> None:
-        """Raise a DataError that says which entities lack which periods, unless the panel is balanced."""
-        if not self.is_balanced:
-            raise unbalanced_error(self)
+    def _require_pairs(self) -> None:
+        """A cell holds one row."""
+        if self.has_duplicates:
+            raise _duplicate_error(self)
 
 
 def _grid(time: Codes, used: BoolArray, name: str, source: str) -> TimeGrid:

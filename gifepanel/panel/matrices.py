@@ -12,7 +12,6 @@ import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.panel.absorbed import AbsorbedEffect
-from gifepanel.panel.balance import unbalanced_error
 from gifepanel.panel.effect_codes import EffectCodes, effect_labels
 from gifepanel.panel.frames import PanelFrame, read_frame
 from gifepanel.panel.index import Codes, PanelIndex, sort_codes
@@ -67,8 +66,6 @@ class PanelDesign:
         Rows in which each variable or lagged term was missing.
     lagged_terms : tuple of str
         The terms among ``dropped_by`` that lost rows to lags.
-    index_before_lags : PanelIndex or None
-        Of the rows without missing values before lags took some; None without lags.
     controls : (n, k) float64 or None
         Columns of the terms to be partialled out, the intercept among them.
     control_names : tuple of str
@@ -79,6 +76,8 @@ class PanelDesign:
     references : tuple of int
         Of how many categories of its term each column of ``exog`` is the reference: where columns are collinear, these
         go first.
+    axes : (pandas.Index, pandas.Index) or None
+        Labels of the arrays the design was made from, in their order; None for frames.
     n_singletons, n_zero_weights : int
         Rows that were complete and left out, since each was alone in a level of an effect, or had weight zero.
     """
@@ -102,13 +101,13 @@ class PanelDesign:
     n_dropped: int = 0
     dropped_by: dict[str, int] = field(default_factory=dict)
     lagged_terms: tuple[str, ...] = ()
-    index_before_lags: PanelIndex | None = None
     controls: FloatArray | None = None
     control_names: tuple[str, ...] = ()
     weights: FloatArray | None = None
     weights_name: str | None = None
     terms: tuple[str, ...] = ()
     references: tuple[int, ...] = ()
+    axes: tuple[pd.Index, pd.Index] | None = None
     n_singletons: int = 0
     n_zero_weights: int = 0
 
@@ -136,7 +135,6 @@ class PanelDesign:
             n_dropped=sample.n_dropped,
             dropped_by=sample.dropped_by,
             lagged_terms=tuple(sample.lagged),
-            index_before_lags=sample.before_lags,
             n_singletons=sample.n_singletons,
             n_zero_weights=sample.n_zero_weights,
             weights=next((slope_values(values)[rows] for values in weights.values()), None),
@@ -157,8 +155,18 @@ class PanelDesign:
             raise DataError("the rows have no entity and time", "both are needed", 'entity="firm", time="year"')
         return self.panel
 
-    def take(self, rows: BoolArray) -> PanelDesign:
-        """The design of some of the rows (n,), levels of absorbed effects that lost all theirs left out and noted."""
+    def take(self, rows: BoolArray, why: str = "dropped with singletons") -> PanelDesign:
+        """The design of some of its rows, entities, periods and levels of effects that lost all theirs left out.
+
+        Parameters
+        ----------
+        rows : (n,) bool
+            Which rows stay. What was missing before them is counted as it was.
+        why : str
+            Why levels that had rows of positive weight went, for messages.
+        """
+        if rows.all():
+            return self
         esample = self.esample.copy()
         esample[np.flatnonzero(esample)[~rows]] = False
         return replace(
@@ -169,22 +177,23 @@ class PanelDesign:
             row_index=self.row_index[rows],
             esample=esample,
             absorbed_codes={name: coded.take(rows) for name, coded in self.absorbed_codes.items()},
-            lost_levels=self._lost(rows),
+            lost_levels=self._lost(rows, why),
             absorbed_slopes={name: values[rows] for name, values in self.absorbed_slopes.items()},
             controls=None if self.controls is None else np.ascontiguousarray(self.controls[rows]),
             weights=None if self.weights is None else self.weights[rows],
         )
 
-    def _lost(self, rows: BoolArray) -> dict[str, dict[str, pd.Index]]:
-        """Levels without a row among some rows (n,): for their weights, or as singletons."""
+    def _lost(self, rows: BoolArray, why: str) -> dict[str, dict[str, pd.Index]]:
+        """Levels without a row among some rows (n,), for their weights or for `why`, beside those lost before."""
         weighted = np.ones(self.nobs, dtype=bool) if self.weights is None else self.weights > 0
         lost = {}
         for name, coded in self.absorbed_codes.items():
             gone, weightless = ~coded.occupied(rows), ~coded.occupied(weighted)
-            lost[name] = {
-                "had weights of zero": coded.levels[gone & weightless],
-                "dropped with singletons": coded.levels[gone & ~weightless],
-            }
+            lost[name] = dict(self.lost_levels.get(name, {}))
+            for reason, levels in (("had weights of zero", gone & weightless), (why, gone & ~weightless)):
+                before = lost[name].get(reason)
+                own = coded.levels[levels]
+                lost[name][reason] = own if before is None else before.append(own)
         return lost
 
     def positions_of(self, frame: PanelFrame, rows: BoolArray) -> dict[str, IntArray]:
@@ -219,7 +228,6 @@ class PanelDesign:
             absorbed_slopes={},
             lost_levels={},
             spec=None if self.spec is None else self.spec.without_rows(self.esample.size),
-            index_before_lags=None,
             controls=None,
             weights=None,
         )
@@ -242,18 +250,7 @@ class PanelDesign:
         return out
 
     def cubes(self) -> tuple[FloatArray, FloatArray]:
-        """Outcome (N, T) and regressors (N, T, p).
-
-        Raises
-        ------
-        DataError
-            The panel is unbalanced.
-        """
-        if not self.index.is_balanced and self.n_dropped:
-            lost = ", ".join(f"{name} in {count}" for name, count in self.dropped_by.items())
-            note = f"{self.n_dropped} rows were dropped for missing values or lags ({lost})"
-            columns = [name for name in self.dropped_by if name not in self.lagged_terms]
-            raise unbalanced_error(self.index, note=note, incomplete=columns, before=self.index_before_lags)
+        """Outcome (N, T) and regressors (N, T, p), zeros in the cells that have no row (see ``index.observed``)."""
         return self.index.to_cube(self.endog), self.index.to_cube(self.exog)
 
     def codes_of(self, data: Any, name: str, where: str = "the option") -> tuple[IntArray, pd.Index]:

@@ -11,11 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from gifepanel.exceptions import DataError
-from gifepanel.panel.balance import unbalanced_error
 from gifepanel.panel.checks import finite_problems, row_names
 from gifepanel.panel.expressions import Expression
 from gifepanel.panel.frames import PanelFrame
-from gifepanel.panel.index import Codes, PanelIndex, blank_rows, id_problems
+from gifepanel.panel.index import PanelIndex, id_problems
 from gifepanel.panel.numbers import is_text, read_text_numbers, repair_of_text
 from gifepanel.panel.repairs import prepared
 
@@ -36,7 +35,6 @@ def refuse_problems(
     roles: Mapping[str, BoolArray],
     ids: bool,
     lags: bool = False,
-    balanced: bool = False,
 ) -> tuple[dict[str, BoolArray], PanelIndex | None]:
     """Rows in which a variable is missing, and who and when the rows are, if nothing is wrong.
 
@@ -54,8 +52,6 @@ def refuse_problems(
         Whether each row needs an entity and a time.
     lags : bool
         Whether distances in time count.
-    balanced : bool
-        Whether each entity needs each period, told only beside other problems: the cubes tell it otherwise.
 
     Raises
     ------
@@ -70,45 +66,9 @@ def refuse_problems(
         )
     found, more = finite_problems(frame, columns, missing=missing, roles=roles)
     problems = [*problems, *text.values(), *more]
-    if problems and balanced and ids:
-        cells: dict[str, BoolArray] = {}
-        for name in text:
-            rows = pd.Series(columns[name]).astype(str).isin(read_text_numbers(columns[name]).strange)
-            cells |= {name: rows.to_numpy()} if rows.any() else {}
-        problems += _imbalance(frame, columns, {**found, **cells}, lags)
     if problems:
         raise DataError.of(problems, once=prepared("foreign"))
     return found, index
-
-
-def _imbalance(
-    frame: PanelFrame, columns: Mapping[str, pd.Series], found: Mapping[str, BoolArray], lags: bool
-) -> list[DataError]:
-    """What the repaired rows would lack: each entity needs each period."""
-    assert frame.entity is not None and frame.time is not None
-    entity, time = frame.entity, frame.time
-    keep = ~(blank_rows(entity) | blank_rows(time))
-    incomplete = list(found)
-    for name, values in columns.items():
-        infinite = np.isinf(values.to_numpy()) if values.dtype.kind == "f" else np.zeros(0, dtype=bool)
-        if infinite.any():
-            keep &= ~infinite
-            incomplete += [name] if name not in incomplete else []
-    for rows in found.values():
-        keep &= ~rows
-    keep &= ~pd.DataFrame({"entity": entity.codes, "time": time.codes}).duplicated().to_numpy()
-    if not keep.any():
-        return []
-    own = (Codes(one.codes[keep], one.labels, one.ordered) for one in (entity, time))
-    try:
-        index = PanelIndex.from_codes(
-            *own, entity_name=frame.entity_name, time_name=frame.time_name, source=frame.source
-        )
-    except DataError:
-        return []
-    if index.is_balanced:
-        return []
-    return [unbalanced_error(index, incomplete=incomplete, before=index if lags else None)]
 
 
 def text_problems(

@@ -37,8 +37,6 @@ class Sample:
     n_singletons, n_zero_weights : int
     index : PanelIndex or None
         Who and when the complete rows are.
-    before_lags : PanelIndex or None
-        Who and when the rows without missing values were before lags took some; None where that makes no difference.
     codes : dict of str to EffectCodes
         Levels of absorbed effects on the complete rows.
     """
@@ -50,7 +48,6 @@ class Sample:
     n_singletons: int
     n_zero_weights: int
     index: PanelIndex | None
-    before_lags: PanelIndex | None
     codes: dict[str, EffectCodes]
 
     @property
@@ -121,10 +118,7 @@ def choose_rows(
     n_singletons = _drop_singletons(plain, kept) if singletons else 0
     if not kept.any():
         raise _no_row_left(kept.size, codes, n_singletons, n_zero)
-    before = None
-    if index is not None and own is not None and not own.is_balanced and by_lags:
-        before = index.subset(complete_rows(missing, {}, frame.n_rows))
-    return Sample(complete, kept, counts, by_lags, n_singletons, n_zero, own, before, codes)
+    return Sample(complete, kept, counts, by_lags, n_singletons, n_zero, own, codes)
 
 
 def _drop_singletons(codes: Sequence[EffectCodes], kept: BoolArray) -> int:

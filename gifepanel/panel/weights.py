@@ -29,7 +29,8 @@ def read_weights(weights: Any, frame: PanelFrame) -> dict[str, pd.Series]:
             raise SpecificationError(error.found, error.needed, fix)
         name, column = weights, frame.column(weights)
     else:
-        values = np.asarray(weights)
+        masked = np.ma.isMaskedArray(weights)
+        values = weights.astype(np.float64).filled(np.nan) if masked else np.asarray(weights)
         if values.shape != (frame.n_rows,):
             raise DataError(
                 f"weights has shape {values.shape} for {frame.n_rows} rows",

@@ -10,7 +10,17 @@ import pandas as pd
 
 from gifepanel.plots.style import GREY, axes_room, plain, points_of, text_width
 
-__all__ = ["block_edges", "frame_points", "name_points", "name_rows", "spread", "time_axis", "time_labels"]
+__all__ = [
+    "block_edges",
+    "dot_alone",
+    "frame_points",
+    "name_points",
+    "name_rows",
+    "spread",
+    "time_axis",
+    "time_labels",
+    "whole_calendar",
+]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -61,6 +71,20 @@ def block_edges(labels: IntArray) -> tuple[list[int], IntArray]:
     """Labels of consecutive blocks, and where they start and end."""
     starts = np.flatnonzero(np.diff(labels, prepend=labels[0] - 1))
     return [int(labels[start]) for start in starts], np.append(starts, len(labels))
+
+
+def dot_alone(ax: Any, t: Array, values: Array, color: Any, zorder: float = 2) -> None:
+    """Dots where a value stands between two that are missing: a line has nothing to draw there."""
+    padded = np.concatenate([[False], np.isfinite(values), [False]])
+    alone = padded[1:-1] & ~padded[:-2] & ~padded[2:]
+    if alone.any():
+        ax.plot(t[alone], values[alone], color=color, linestyle="none", marker="o", markersize=1.8, zorder=zorder)
+
+
+def whole_calendar(ax: Any, t: Array) -> None:
+    """Limits around all periods, those in which nothing is observed among them."""
+    margin = 0.05 * np.ptp(t)
+    ax.set_xlim(t.min() - margin, t.max() + margin)
 
 
 def name_rows(ax: Any, names: Any) -> None:

@@ -23,6 +23,8 @@ from gifepanel.plots.style import find_name, plain
 
 __all__ = ["FactorPlots", "partial_picture"]
 
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
 _ALL = ("coefficients", "unit_slopes", "membership", "factors", "loadings", "scree", "criteria", "path", "residuals",
         "fitted", "added_variable", "fwl")  # fmt: skip
 _OF_GROUPS = ("unit_slopes", "membership", "path")
@@ -247,6 +249,8 @@ class FactorPlots(CoefficientPlots):
     def residuals(self, by: str = "panel", *, cmap: Any = None, ax: Any = None) -> Any:
         """Residuals as a picture of the panel, entities sorted by group; or against fitted values.
 
+        Cells that are not observed are hatched.
+
         Parameters
         ----------
         by : {"panel", "fitted"}
@@ -264,15 +268,16 @@ class FactorPlots(CoefficientPlots):
         'year'
         """
         res = self._res
-        resid = res._estimate.resid
+        estimate = res._estimate
         if check_by(by, ("panel", "fitted"), "residuals") == "panel":
-            groups = res._estimate.groups + 1 if res.n_groups > 1 else None
-            return draw_heat_map(resid, res._entities, res._times, groups, ax, cmap)
-        fitted = (res._estimate.y - resid).ravel()
-        return draw_residual_scatter(fitted, resid.ravel(), np.ones(fitted.size), res.sample.endog_name, ax)
+            groups = estimate.groups + 1 if res.n_groups > 1 else None
+            return draw_heat_map(estimate.with_holes(estimate.resid), res._entities, res._times, groups, ax, cmap)
+        resid = estimate.cells(estimate.resid)
+        fitted = estimate.cells(estimate.y) - resid
+        return draw_residual_scatter(fitted, resid, _weights(estimate), res.sample.endog_name, ax)
 
     def fitted(self, entities: Any = None, *, ax: Any = None) -> Any:
-        """Actual and fitted outcome over time, a panel for each entity.
+        """Actual and fitted outcome over time, a panel for each entity; lines break where a period is not observed.
 
         Parameters
         ----------
@@ -293,36 +298,44 @@ class FactorPlots(CoefficientPlots):
         """
         estimate, res = self._res._estimate, self._res
         groups = estimate.groups + 1
-        rows = chosen_entities(entities, res._entities, estimate.resid, groups)
-        return draw_fitted(
-            estimate.y, estimate.resid, res._entities, res._times, groups, rows, res.sample.endog_name, ax
-        )
+        outcome, resid = estimate.with_holes(estimate.y), estimate.with_holes(estimate.resid)
+        rows = chosen_entities(entities, res._entities, resid, groups)
+        return draw_fitted(outcome, resid, res._entities, res._times, groups, rows, res.sample.endog_name, ax)
 
     def _partial_picture(self, name: str) -> PartialPicture:
         return partial_picture(self._res, name)
+
+
+def _weights(estimate: Any) -> Array:
+    """Weights of observed cells (n,)."""
+    return np.ones(estimate.nobs) if estimate.weights is None else np.asarray(estimate.weights)
 
 
 def partial_picture(res: Any, name: str) -> PartialPicture:
     """One regressor and the outcome, projected off factors, loadings and effects, residualised on the others."""
     position = find_name(name, res._names, "has no coefficient")
     estimate = res._estimate
-    z = estimate.z_projected.reshape(-1, estimate.theta.size)
+    roots = None if estimate.weights is None else np.sqrt(estimate.weights)  # by which what was projected is multiplied
+    z, y = estimate.cells(estimate.z_projected), estimate.cells(estimate.y_projected)
+    if roots is not None:
+        z, y = z / roots[:, None], y / roots
     others = np.delete(z, position, axis=1)
-    columns = beyond(others, np.column_stack([z[:, position], estimate.y_projected.ravel()]))
+    columns = beyond(others, np.column_stack([z[:, position], y]), roots)
     quantile = interval_quantile(res, res.df_resid_inference)
     slope, error = float(np.asarray(res.params)[position]), float(np.asarray(res.bse)[position])
-    part = PartialColumns(columns[:, 0], columns[:, 1], slope, error, quantile, np.ones(len(z)))
+    part = PartialColumns(columns[:, 0], columns[:, 1], slope, error, quantile, _weights(estimate))
     where = np.argwhere(estimate.slots == position)
     of_group = len(where) == 1 and estimate.slots.shape[0] > 1
-    members = np.repeat(estimate.groups == where[0, 0], estimate.shape[1]) if of_group else None
-    entities, times, n_times = res._entities, time_labels(res._times), estimate.shape[1]
+    who, when = (estimate.cells(codes) for codes in np.indices(estimate.shape))
+    members = estimate.groups[who] == where[0, 0] if of_group else None
+    entities, times = res._entities, time_labels(res._times)
     return PartialPicture(
         part,
-        estimate.x[:, :, where[0, 1]].ravel(),
-        estimate.y.ravel(),
+        estimate.cells(estimate.x[:, :, where[0, 1]]),
+        estimate.cells(estimate.y),
         name,
         res.sample.endog_name,
-        lambda row: f"{plain(entities[row // n_times], 20)} {times[row % n_times]}",
+        lambda row: f"{plain(entities[who[row]], 20)} {times[when[row]]}",
         members,
         "" if res.bias_correction == "none" else "slope corrected for bias",
     )

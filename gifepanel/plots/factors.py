@@ -125,7 +125,11 @@ def _blocks(ax: Any, groups: Any, n: int) -> None:
 
 
 def draw_scree(res: Any, n: Any, ax: Any) -> Any:
-    """Principal components of what slopes and additive effects leave; see :meth:`FactorPlots.scree`."""
+    """Principal components of what slopes and additive effects leave; see :meth:`FactorPlots.scree`.
+
+    Cells that are not observed hold what the factors say of them, as at the end of an EM algorithm, so that the first
+    components are the factors there too.
+    """
     estimate = res._estimate
     before = estimate.loadings @ estimate.factors.T + estimate.resid
     lengths = np.linalg.svd(before, compute_uv=False) ** 2
@@ -156,7 +160,8 @@ def draw_scree(res: Any, n: Any, ax: Any) -> Any:
     ax.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
     ax.set_xlabel("principal component")
     ax.set_ylabel("share of variance (%)")
-    head(ax, "Outcome less slopes and additive effects", handles)
+    filled = "" if estimate.observed is None else ", holes by the factors"
+    head(ax, f"Outcome less slopes and additive effects{filled}", handles)
     return ax
 
 

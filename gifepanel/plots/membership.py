@@ -10,7 +10,7 @@ from scipy import stats
 
 from gifepanel.exceptions import SpecificationError
 from gifepanel.inference.membership import clear_margin
-from gifepanel.plots.axes import block_edges, frame_points, name_rows, time_axis
+from gifepanel.plots.axes import block_edges, dot_alone, frame_points, name_rows, time_axis, whole_calendar
 from gifepanel.plots.coefficients import group_names, percent
 from gifepanel.plots.style import (
     GREY,
@@ -196,23 +196,32 @@ def _frame_margins(ax: Any, margin: Array, groups: IntArray, names: pd.Index, fe
 
 
 def draw_outcomes(res: Any, outcome: str, ax: Any) -> Any:
-    """The outcome of every entity over time, a panel for each group; see :meth:`FactorPlots.membership`."""
+    """The outcome of every entity over time, a panel for each group; see :meth:`FactorPlots.membership`.
+
+    Lines break where an entity is not observed; means and bands are those of the entities that are.
+    """
     estimate, words = res._estimate, plain(res.sample.endog_name)
     if outcome not in ("raw", "residualised"):
         raise SpecificationError(f"outcome is {outcome!r}.", "It must be 'raw' or 'residualised'.", 'outcome="raw"')
-    values = estimate.y if outcome == "raw" else estimate.y_projected
+    values = estimate.with_holes(estimate.y if outcome == "raw" else estimate.y_projected)
     axes = several(ax, res.n_groups, size=(3.0, 2.9), **({"sharey": True} if ax is None else {}))
     bands = max(res.group_sizes) > _MANY_LINES
     for k, one in enumerate(axes):
         members = values[estimate.groups == k]
         t = time_axis(one, res._times)
+        seen = np.isfinite(members).any(axis=0)  # periods in which somebody of the group is observed
         if bands:
             for low, alpha in ((0.05, 0.3), (0.25, 0.5)):
-                ends = np.quantile(members, [low, 1 - low], axis=0)
+                ends = np.full((2, len(seen)), np.nan)
+                ends[:, seen] = np.nanquantile(members[:, seen], [low, 1 - low], axis=0)
                 one.fill_between(t, *ends, color=style(k).color, alpha=alpha, linewidth=0, zorder=1)
         else:
             _lines(one, t, members, style(k).color)
-        one.plot(t, members.mean(axis=0), color="black", linewidth=1.8, zorder=3)
+        mean = np.full(len(seen), np.nan)
+        mean[seen] = np.nanmean(members[:, seen], axis=0)
+        one.plot(t, mean, color="black", linewidth=1.8, zorder=3)
+        if np.isnan(members).any():
+            whole_calendar(one, t)
         head(one, f"Group {k + 1} (n = {len(members)})")
         if k % 3 == 0 or ax is not None:
             one.set_ylabel(words + ("" if outcome == "raw" else ", residualised"))
@@ -229,6 +238,8 @@ def _lines(ax: Any, t: Array, values: Array, color: str) -> None:
     paths = np.stack([np.broadcast_to(t, values.shape), values], axis=-1)
     ax.add_collection(LineCollection(list(paths), colors=color, linewidths=0.8, alpha=0.65, zorder=2))
     ax.autoscale_view()
+    for row in values[~np.isfinite(values).all(axis=1)]:
+        dot_alone(ax, t, row, color)
 
 
 def _outcome_handles(bands: bool) -> list[Any]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from gifepanel.exceptions import SpecificationError
 from gifepanel.plots.added_variable import local_means, scatter
-from gifepanel.plots.axes import block_edges, name_rows, spread, time_axis, time_labels
+from gifepanel.plots.axes import block_edges, dot_alone, name_rows, spread, time_axis, time_labels, whole_calendar
 from gifepanel.plots.style import (
     GREY,
     LINE,
@@ -49,7 +49,7 @@ def check_by(by: str, choices: tuple[str, ...], method: str) -> str:
 def draw_heat_map(
     resid: Array, entities: pd.Index, times: pd.Index, groups: IntArray | None, ax: Any, cmap: Any = None
 ) -> Any:
-    """Residuals (N, T) as colours centred at 0, entities sorted by group; cells without an observation are white.
+    """Residuals (N, T) as colours centred at 0, entities sorted by group; missing cells are hatched.
 
     The scale ends where one residual in two hundred is beyond.
     """
@@ -61,10 +61,10 @@ def draw_heat_map(
     from matplotlib.colors import LinearSegmentedColormap
 
     if cmap is None:
-        cmap = LinearSegmentedColormap.from_list("gifepanel", _DIVERGING).with_extremes(bad="white")
+        cmap = LinearSegmentedColormap.from_list("gifepanel", _DIVERGING)
     magnitude = np.abs(resid[np.isfinite(resid)])
     top = float(np.quantile(magnitude, 0.995)) or float(magnitude.max()) or 1.0
-    image = ax.imshow(np.ma.masked_invalid(resid[order]), aspect="auto", cmap=cmap, vmin=-top, vmax=top)
+    image = ax.imshow(np.ma.masked_invalid(resid[order]), aspect="auto", cmap=_see_through(cmap), vmin=-top, vmax=top)
     labels = time_labels(times)
     shown = spread(labels, 0.75 * axes_room(ax)[0])
     ax.set_xticks(shown, [labels[s] for s in shown])
@@ -74,8 +74,28 @@ def draw_heat_map(
     bar.ax.tick_params(labelsize="small", color="0.35", length=3)
     bar.outline.set_linewidth(0.5)
     bar.set_label("residual (units of the outcome)", fontsize="small")
-    head(ax, "Residuals by entity over time")
+    head(ax, "Residuals by entity over time", _hatch_holes(ax, int(resid.size - magnitude.size), resid.size))
     return ax
+
+
+def _see_through(cmap: Any) -> Any:
+    """The colours, with none in cells without a value: what is behind them shows."""
+    from matplotlib import colormaps
+
+    return colormaps.get_cmap(cmap).with_extremes(bad=(1.0, 1.0, 1.0, 0.0))
+
+
+_HOLE: dict[str, Any] = {"facecolor": "white", "edgecolor": "0.72", "hatch": "//////", "linewidth": 0.0}
+
+
+def _hatch_holes(ax: Any, holes: int, cells: int) -> list[Any]:
+    """Hatch what is behind the cells, and its entry in the legend; nothing where every cell is observed."""
+    from matplotlib.patches import Patch
+
+    if not holes:
+        return []
+    ax.patch.set(**_HOLE)
+    return [Patch(**_HOLE, label=f"not observed: {holes:,} of {cells:,} cells")]
 
 
 def _rows(ax: Any, entities: pd.Index, groups: IntArray | None, few: bool) -> None:
@@ -158,7 +178,7 @@ def draw_fitted(
     actual: Array, resid: Array, entities: pd.Index, times: pd.Index, groups: IntArray, rows: list[int], endog: str,
     ax: Any,
 ) -> Any:  # fmt: skip
-    """Actual and fitted outcome over time, a panel for each entity."""
+    """Actual and fitted outcome over time, a panel for each entity; lines break at missing values."""
     from matplotlib.lines import Line2D
 
     several_groups = len(np.unique(groups)) > 1
@@ -172,6 +192,11 @@ def draw_fitted(
         k = int(groups[i]) - 1
         one.plot(t, actual[i], label="actual", zorder=2, **look)
         one.plot(t, actual[i] - resid[i], color=style(k).color, linewidth=1.5, label="fitted", zorder=3)
+        dot_alone(one, t, actual[i] - resid[i], style(k).color, zorder=3)
+        if not dots:
+            dot_alone(one, t, actual[i], "0.6", zorder=2)
+        if np.isnan(actual[i]).any():
+            whole_calendar(one, t)
         suffix = f" (group {k + 1})" if several_groups else ""
         head(one, plain(entities[i], 24) + suffix)
     for position, one in enumerate(axes):

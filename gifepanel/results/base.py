@@ -12,7 +12,7 @@ from statsmodels.regression.linear_model import RegressionResults, RegressionRes
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
-from gifepanel.inference.diagnostics import residual_diagnostics
+from gifepanel.inference.diagnostics import residual_diagnostics, weighted_diagnostics
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.testresult import TestResult
 from gifepanel.page.source import called
@@ -25,8 +25,10 @@ from gifepanel.results.new_data import labels_of, matrix_of, new_data, one_given
 from gifepanel.results.prediction import PredictedParts, predict
 from gifepanel.results.selection import Selection
 from gifepanel.results.shared_methods import ReportedResults
+from gifepanel.results.what_if import WhatIfMethods
 from gifepanel.statsmodels_bridge.inherited import populate_wrapper
 from gifepanel.statsmodels_bridge.refused import RefusedMethods
+from gifepanel.tables.factor_summary import observed_share
 
 if TYPE_CHECKING:
     from gifepanel.panel.matrices import PanelDesign
@@ -75,7 +77,7 @@ _KEPT = (
 )
 
 
-class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimates, RegressionResults):
+class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods, FactorEstimates, RegressionResults):
     """What the results of models with factors have in common.
 
     Everything of statsmodels' regression results is here, computed on the projected regression: coefficients, standard
@@ -181,11 +183,12 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimat
         estimate = self.model._fitted("a covariance")
         return factor_covariance(
             estimate.z_projected,
-            estimate.resid,
+            estimate.wresid,
             df_resid=estimate.df.residual,
             kind=kind,
             ssc=True,
             triangle=estimate.triangle,
+            observed=estimate.observed,
         ).cov
 
     @property
@@ -199,11 +202,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimat
         if self.n_entities < 2 or self.n_times < 3:  # too small for the tests
             columns = ["statistic", "pvalue", "distribution", "null"]
             return pd.DataFrame(columns=columns, index=pd.Index([], name="test"))
-        tests = residual_diagnostics(
-            estimate.resid,
-            factors=estimate.factors if estimate.n_factors else None,
-            loadings=estimate.loadings if estimate.n_factors else None,
-        )
+        tests = _tests_on_residuals(estimate)
         if getattr(self._index, "packed", None) is not None:  # no dates, no distances: tests over time have no meaning
             tests = tuple(test for test in tests if test.name not in _OVER_TIME)
         rows = [(test.name, test.statistic, test.pvalue, test.distribution, test.null) for test in tests]
@@ -271,8 +270,9 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimat
         ----------
         data : DataFrame, Series, mapping or array_like, optional
             New rows with the columns of the formula and the ids (a Series is one row); by default the sample. Arrays
-            hold all regressors in their order: (N, T, p) for the entities and periods of the sample, or rows (m, p),
-            for which nothing that depends on entity or period can be predicted.
+            hold all regressors in their order: (N, T, p) for every entity and period, in the order of the arrays the
+            model was made from or of the sample, or rows (m, p), for which nothing that depends on entity or period can
+            be predicted.
         transform : bool
             False: `data` holds a column for each coefficient, (m, q), and the linear part is predicted.
         effects : bool
@@ -284,7 +284,8 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimat
         Returns
         -------
         Series
-            On the index of `data`; NaN where a regressor is missing.
+            On the index of `data`, cells that were not observed included; NaN where a regressor is missing, and for
+            entities and periods that were in the data but left out of the fit.
 
         Raises
         ------
@@ -305,9 +306,10 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimat
             return self._linear_part(matrix_of(given, self._names), effects, labels_of(given))
         if not (isinstance(given, np.ndarray) and given.ndim in (2, 3)):
             given = new_data(given, None, self._inputs, self._ids)
+        left_out = ((*self.sample.pruned_entities, *self.sample.set_aside), self.sample.pruned_times)
         if self._recipe is not None and given is not None:
-            return predict(*self._recipe, given, effects)
-        return predict(self.model.design, self._estimate, self.model._kept, given, effects)
+            return predict(*self._recipe, given, effects, left_out)
+        return predict(self.model.design, self._estimate, self.model._kept, given, effects, left_out)
 
     def _linear_part(self, x: Any, effects: bool, labels: pd.Index | None) -> pd.Series:
         if effects and (self.n_factors or self.sample.absorbed):
@@ -378,6 +380,8 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimat
             "Entities": lambda res: f"{res.n_entities}",
             "Periods": lambda res: f"{res.n_times}",
         }
+        if self.sample.has_holes:
+            infos["Cells observed"] = lambda res: observed_share(res.sample)
         if self.n_groups > 1:
             infos["Groups"] = lambda res: f"{res.n_groups}"
         infos["Factors"] = lambda res: f"{res.n_factors}"
@@ -390,6 +394,24 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, FactorEstimat
     def bias_correction_words(self) -> str:
         """The bias correction, in words."""
         return _BIAS_WORDS[self.bias_correction]
+
+
+def _tests_on_residuals(estimate: FactorEstimate) -> tuple[TestResult, ...]:
+    """Of residuals times the roots of the weights, where rows have some."""
+    if estimate.root is not None and estimate.weights is not None:
+        return weighted_diagnostics(
+            estimate.with_holes(estimate.wresid),
+            estimate.root,
+            estimate.factors,
+            estimate.loadings,
+            entity_effects=estimate.entity_effects,
+            time_effects=estimate.time_effects,
+        )
+    return residual_diagnostics(
+        estimate.with_holes(estimate.resid),
+        factors=estimate.factors if estimate.n_factors else None,
+        loadings=estimate.loadings if estimate.n_factors else None,
+    )
 
 
 class FactorResultsWrapper(RegressionResultsWrapper):

@@ -53,8 +53,8 @@ class FactorEstimates(FitMeasures):
 
     @cached_property
     def nobs(self) -> float:
-        """Number of observations n = NT."""
-        return float(self.n_entities * self.n_times)
+        """Number of observations: cells of the panel that are observed."""
+        return float(self.sample.n_observed)
 
     @cached_property
     def params_uncorrected(self) -> pd.Series:
@@ -88,8 +88,14 @@ class FactorEstimates(FitMeasures):
     @cached_property
     def factor_shares(self) -> pd.Series:
         """Share of the variance of y less slopes and additive effects that each factor takes up."""
-        lengths = (self._estimate.loadings**2).sum(axis=0) * self._estimate.shape[1]
-        total = lengths.sum() + self._estimate.ssr
+        estimate, root = self._estimate, self._estimate.root
+        if root is None:
+            lengths = (estimate.loadings**2).sum(axis=0) * estimate.shape[1]
+        else:  # of weighted cells, where factors are not orthogonal: what they explain together, in these proportions
+            lengths = np.einsum("ir,it,tr->r", estimate.loadings**2, root**2, estimate.factors**2)
+            together = (estimate.loadings @ estimate.factors.T) * root
+            lengths *= np.vdot(together, together) / (lengths.sum() or 1.0)
+        total = lengths.sum() + estimate.ssr
         return pd.Series(lengths / total, index=self._factor_names)
 
     @cached_property

@@ -14,6 +14,7 @@ from gifepanel.results.base import FactorResults, FactorResultsWrapper
 from gifepanel.results.inputs import Inference
 from gifepanel.results.interactive import rescaled
 from gifepanel.solvers.grouped import GroupedFit
+from gifepanel.solvers.grouped_cells import GroupedCellFit
 from gifepanel.tables.blocks import Table
 from gifepanel.tables.text_width import first_names
 
@@ -188,17 +189,20 @@ class GroupedIFEResults(FactorResults):
     def membership(self) -> pd.DataFrame:
         """Where each entity belongs, and how clearly, at the least-squares slopes.
 
-        Columns: ``group``; ``distance_k``, root mean squared residual under the slopes of group k at the common
-        factors, the entity's own effect and loadings re-estimated; ``runner_up``, the best of the other groups;
-        ``margin``, by how much its sum of squares is larger, in units of the error variance (a log-likelihood ratio
-        times two); ``confidence_set``, the groups that the entity can't be told from at 95 %
-        (:func:`gifepanel.inference.membership.confidence_sets`), nearest first.
+        Columns: ``group``; ``distance_k``, root mean squared residual, weighted as the fit is, under the slopes of
+        group k at the common factors, the entity's own effect and loadings re-estimated; ``runner_up``, the best of the
+        other groups; ``margin``, by how much its sum of squares is larger, in units of the error variance (a
+        log-likelihood ratio times two); ``confidence_set``, the groups that the entity can't be told from at 95 %
+        (:func:`gifepanel.inference.membership.confidence_sets`), nearest first. In a panel with holes also
+        ``determined``: whether the entity has periods enough for slopes of its own, without which it says little of its
+        group.
         """
-        ssr, own = self._unit_ssr, self._estimate.groups
+        ssr, own, root = self._unit_ssr, self._estimate.groups, self._estimate.root
+        per_entity = self.n_times if root is None else (root**2).sum(axis=1)  # sums of weights, or of cells
         rows = np.arange(len(own))
         columns: dict[str, Any] = {"group": own + 1}
         for k in range(self.n_groups):
-            columns[f"distance_{k + 1}"] = np.sqrt(np.maximum(ssr[:, k], 0.0) / self.n_times)
+            columns[f"distance_{k + 1}"] = np.sqrt(np.maximum(ssr[:, k], 0.0) / per_entity)
         if self.n_groups > 1:
             variance = float(ssr[rows, own].sum() / self.df_resid)
             worse = excess(ssr, own, variance)
@@ -211,7 +215,15 @@ class GroupedIFEResults(FactorResults):
             columns["confidence_set"] = [
                 tuple(int(k) + 1 for k in some if inside[k]) for some, inside in zip(order, sets, strict=True)
             ]
+            if self.sample.has_holes:
+                columns["determined"] = self.model.design.index.counts > self._own_coefficients
         return pd.DataFrame(columns, index=self._entities)
+
+    @property
+    def _own_coefficients(self) -> int:
+        """Number of coefficients of an entity with slopes of its own."""
+        slopes = len(self._regressors) - len(self._common)
+        return slopes + self.n_factors + len(self.model._parts.unit_names)
 
     @cached_property
     def unit_params(self) -> pd.DataFrame:
@@ -301,6 +313,7 @@ class GroupedIFEResults(FactorResults):
         return [
             text,
             self._note_on_margins(),
+            *self._notes_on_undetermined(),
             f'In tests, coefficients carry the number of their group: .f_test("{first}={second}").',
         ]
 
@@ -312,6 +325,17 @@ class GroupedIFEResults(FactorResults):
             return f"{known}; every entity is clearly nearest to its own (margins above {margin:.2f}, see .membership)."
         fit = "entity fits" if close == 1 else "entities fit"
         return f"{known}; {close} {fit} another group almost as well (margin below {margin:.2f}, see .membership)."
+
+    def _notes_on_undetermined(self) -> list[str]:
+        if not self.sample.has_holes or self.membership["determined"].all():
+            return []
+        short = self.membership.index[~self.membership["determined"]]
+        listed = ", ".join(map(str, short[:5])) + (f" and {len(short) - 5} more" if len(short) > 5 else "")
+        has, their = ("entity has", "its") if len(short) == 1 else ("entities have", "their")
+        return [
+            f"{len(short)} {has} {self._own_coefficients} periods or fewer, too few for slopes of {their} own: {their} "
+            f"group is undetermined ({listed}; see .membership)."
+        ]
 
     def remove_data(self) -> None:
         """Drop everything of the size of the sample; what the summary prints is computed first and kept.
@@ -347,7 +371,7 @@ def coefficient_names(model: FittedFactorModel, slots: Any) -> list[str]:
 def grouped_results(
     model: FittedFactorModel,
     inference: Inference,
-    grouped: GroupedFit,
+    grouped: GroupedFit | GroupedCellFit,
     *,
     scale: Array,
     classify: str,
@@ -373,7 +397,7 @@ def grouped_results(
     return FactorResultsWrapper(results)
 
 
-def _penalized(model: FittedFactorModel, results: GroupedIFEResults, grouped: GroupedFit) -> Penalized:
+def _penalized(model: FittedFactorModel, results: GroupedIFEResults, grouped: GroupedFit | GroupedCellFit) -> Penalized:
     fit, scale = grouped.penalized, grouped.scale
     labels = pd.Index(results.group_labels, name="group")
     return Penalized(

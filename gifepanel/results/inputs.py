@@ -10,13 +10,44 @@ import numpy as np
 from gifepanel.inference.bias import BiasResult
 from gifepanel.inference.covariance import CovarianceResult
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.panel.balance import labels_without
 
 if TYPE_CHECKING:
+    from gifepanel.panel.index import PanelIndex
     from gifepanel.panel.matrices import PanelDesign
 
-__all__ = ["FittedFactorModel", "Inference", "Sample"]
+__all__ = ["FittedFactorModel", "Inference", "Pruned", "Sample"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was left out of a sample since it is fitted exactly whatever the slopes are.
+
+    Attributes
+    ----------
+    entities, times : tuple
+        Labels.
+    n_rows : int
+        Rows, those of entities and periods that stay among them.
+    set_aside : tuple
+        Entities left out since their loadings would grow without bound.
+    """
+
+    entities: tuple[Any, ...] = ()
+    times: tuple[Any, ...] = ()
+    n_rows: int = 0
+    set_aside: tuple[Any, ...] = ()
+
+    @classmethod
+    def between(cls, before: PanelIndex, after: PanelIndex) -> Pruned:
+        """What the smaller of two samples lacks."""
+        return cls(
+            labels_without(before.entities, after.entities),
+            labels_without(before.times, after.times),
+            before.nobs - after.nobs,
+        )
 
 
 @dataclass(frozen=True)
@@ -37,6 +68,20 @@ class Sample:
         Rows left out.
     incomplete : dict of str to int
         How many rows each variable or lag cost.
+    n_observed, n_cells : int
+        Cells with a row, and all N times T.
+    shortest, longest : tuple of a label and int
+        The first of the entities with the fewest periods, and of those with the most, and how many they have.
+    pruned_entities, pruned_times : tuple
+        Labels of entities and periods that are fitted exactly whatever the slopes are, and hence left out.
+    set_aside : tuple
+        Labels of entities left out since their loadings would grow without bound.
+    n_pruned : int
+        Rows of all of these.
+    weights : str
+        What they are called; empty where there are none.
+    n_zero_weights : int
+        Rows left out since their weight is zero.
     """
 
     endog_name: str
@@ -49,6 +94,21 @@ class Sample:
     dropped: tuple[str, ...]
     n_incomplete: int
     incomplete: dict[str, int]
+    n_observed: int
+    n_cells: int
+    shortest: tuple[Any, int]
+    longest: tuple[Any, int]
+    pruned_entities: tuple[Any, ...] = ()
+    pruned_times: tuple[Any, ...] = ()
+    set_aside: tuple[Any, ...] = ()
+    n_pruned: int = 0
+    weights: str = ""
+    n_zero_weights: int = 0
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether cells are missing."""
+        return self.n_observed < self.n_cells
 
 
 @dataclass(frozen=True)

@@ -40,13 +40,18 @@ class FitMeasures:
 
     @cached_property
     def centered_tss(self) -> float:
-        """Sum of squares of the outcome about its mean."""
-        return float(((self._estimate.y - self._estimate.y.mean()) ** 2).sum())
+        """Sum of squares of the outcome about its mean, weighted where rows are."""
+        y, root = self._estimate.y, self._estimate.root
+        if root is None:
+            return float(((y - y.mean()) ** 2).sum())
+        y, weights = y[root > 0], root[root > 0] ** 2
+        return float(weights @ (y - np.average(y, weights=weights)) ** 2)
 
     @cached_property
     def uncentered_tss(self) -> float:
-        """Sum of squares of the outcome."""
-        return float(np.vdot(self._estimate.y, self._estimate.y))
+        """Sum of squares of the outcome, weighted where rows are."""
+        y, root = self._estimate.y, self._estimate.root
+        return float(np.vdot(y, y) if root is None else np.vdot(y * root, y * root))
 
     @cached_property
     def within_tss(self) -> float:
@@ -93,8 +98,10 @@ class FitMeasures:
 
     @cached_property
     def llf(self) -> float:
-        """Gaussian log-likelihood at the residuals, the variance concentrated out."""
-        return float(-0.5 * self.nobs * (np.log(2 * np.pi * self.ssr / self.nobs) + 1))
+        """Gaussian log-likelihood at the residuals, the variance concentrated out; weights are inverse variances."""
+        root = self._estimate.root
+        known = 0.0 if root is None else float(np.log(root[root > 0]).sum())
+        return float(-0.5 * self.nobs * (np.log(2 * np.pi * self.ssr / self.nobs) + 1)) + known
 
     @cached_property
     def aic(self) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError
+from gifepanel.panel.cubes import float_array
 
 __all__ = ["labels_of", "matrix_of", "new_data", "one_given"]
 
@@ -94,7 +95,7 @@ def matrix_of(values: Any, names: Sequence[str]) -> Array:
     """Regressors (m, p), in the order of `names`: by their names where the object has them."""
     values = _by_name(values, names)
     try:
-        found = np.asarray(values, dtype=np.float64)
+        found = float_array(values)
     except (TypeError, ValueError):
         found = np.empty((0, 0, 0))
     if found.ndim == 1:

@@ -24,10 +24,11 @@ class Selection(Printed):
     n_factors, n_groups : int
         The choice.
     factors : DataFrame
-        By number of factors: ``v`` (mean squared residual with slopes of each entity), ``ic1``, ``ic2``. Empty where
-        the number was given.
+        By number of factors: ``v`` (mean squared residual with slopes of each entity), ``ic1``, ``ic2``; after
+        cross-validation ``cv`` (mean squared error of cells held out) and ``cv_se``, its standard error over the folds.
+        Empty where the number was given.
     rules : Series
-        What each rule says: ic1, ic2 (Bai & Ng 2002), er, gr (Ahn & Horenstein 2013), ed (Onatski 2010).
+        What each rule says: ic1, ic2 (Bai & Ng 2002), er, gr (Ahn & Horenstein 2013), ed (Onatski 2010), cv.
     groups : DataFrame
         By number of groups: ``sigma2`` (mean squared residual after classification), ``ic``, ``smallest`` (size of the
         smallest group), ``converged``. Empty where the number was given.
@@ -98,7 +99,8 @@ class Selection(Printed):
 
         panels = []
         if len(self.factors):
-            panels.append(("factors", self.factors[["ic1", "ic2"]], self.n_factors))
+            shown = ["cv"] if self.rule == "cv" else ["ic1", "ic2"]
+            panels.append(("factors", self.factors[shown], self.n_factors))
         if len(self.groups):
             panels.append(("groups", self.groups[["ic"]], self.n_groups))
         if not panels:
@@ -119,8 +121,12 @@ class Selection(Printed):
         for j, name in enumerate(frame.columns):
             own, values = style(j), frame[name]
             look = {"color": own.color, "marker": own.marker, "linestyle": own.line, "linewidth": 1.3}
-            label = {"ic": "information criterion"}.get(name, name.upper())
+            words = {"ic": "information criterion", "cv": "mean squared error of cells held out"}
+            label = words.get(name, name.upper())
             handles += ax.plot(frame.index, values, markersize=5, markerfacecolor="white", label=label, **look)
+            if name == "cv":
+                bars = {"color": own.color, "linestyle": "none", "linewidth": 1.0, "capsize": 2.5, "zorder": 1}
+                ax.errorbar(frame.index, values, yerr=self.factors["cv_se"], **bars)
             at = {"markersize": 6.5, "markeredgecolor": "0.1", "markeredgewidth": 0.6, "linestyle": "none"}
             if chosen in frame.index:
                 ax.plot([chosen], [values[chosen]], color=own.color, marker=own.marker, zorder=4, **at)
@@ -134,9 +140,9 @@ class Selection(Printed):
     def _content(self, fmt: str) -> tuple[str, list[Block]]:
         blocks: list[Block] = []
         if len(self.factors):
-            blocks.append(
-                Table(("Factors", "mean sq. resid.", "IC1", "IC2", "picked by"), (("", self._by_factors()),), True)
-            )
+            validated = ("CV", "s.e.") if "cv" in self.factors else ()
+            header = ("Factors", "mean sq. resid.", "IC1", "IC2", *validated, "picked by")
+            blocks.append(Table(header, (("", self._by_factors()),), True))
         if len(self.groups):
             header = ("Groups", "mean sq. resid.", "IC", "smallest group", "picked by")
             blocks.append(Table(header, (("", self._by_groups()),), True))
@@ -154,7 +160,9 @@ class Selection(Printed):
         for n, row in self.factors.iterrows():
             picked = [str(name).upper() for name, choice in self.rules.items() if choice == n]
             mark = " <- chosen" if n == self.n_factors else ""
-            rows.append((str(n), number(row["v"], 6), number(row["ic1"]), number(row["ic2"]), ", ".join(picked) + mark))
+            validated = (number(row["cv"], 6), number(row["cv_se"], 6)) if "cv" in row else ()
+            criteria = (number(row["v"], 6), number(row["ic1"]), number(row["ic2"]), *validated)
+            rows.append((str(n), *criteria, ", ".join(picked) + mark))
         return tuple(rows)
 
     def _by_groups(self) -> tuple[Row, ...]:

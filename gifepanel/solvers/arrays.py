@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.linalg import eigh
@@ -17,6 +17,7 @@ _CANCELLED = 1e-6
 __all__ = [
     "Array",
     "Components",
+    "GroupedData",
     "PanelArrays",
     "UnitQuadratics",
     "prepare",
@@ -25,6 +26,25 @@ __all__ = [
     "residuals",
     "unit_quadratics",
 ]
+
+
+class GroupedData(Protocol):
+    """What the penalised stage asks of a panel, complete or not; see :class:`PanelArrays` for what is meant."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...
+    @property
+    def scale(self) -> Array: ...
+    @property
+    def n_cells(self) -> int: ...
+    @property
+    def periods(self) -> float: ...
+    def moves(self, n_factors: int) -> bool: ...
+    def room(self) -> Array: ...
+    def components(
+        self, beta: Array, n_factors: int, *, last: Components | None = None, room: Array | None = None
+    ) -> Components: ...
+    def quadratics(self, components: Components) -> UnitQuadratics: ...
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,41 @@ class PanelArrays:
         """(N, T, p)."""
         n, p, t = self.xt.shape
         return n, t, p
+
+    @property
+    def n_cells(self) -> int:
+        """NT."""
+        return int(self.y.size)
+
+    @property
+    def periods(self) -> float:
+        """Periods of an entity, on average."""
+        return self.y.shape[1]
+
+    def moves(self, n_factors: int) -> bool:
+        """Whether what is concentrated out depends on the slopes."""
+        return bool(n_factors or self.time_effects)
+
+    def room(self) -> Array:
+        """For residuals."""
+        return np.empty_like(self.y)
+
+    def components(
+        self, beta: Array, n_factors: int, *, last: Components | None = None, room: Array | None = None
+    ) -> Components:
+        """Factors and time effect at unit slopes (N, p), whatever the `last` ones were."""
+        return principal_components(residuals(self, beta, room), n_factors, time_effects=self.time_effects)
+
+    def quadratics(self, components: Components) -> UnitQuadratics:
+        """Every unit's sum of squares under factors and time effect."""
+        return unit_quadratics(self, components.factors, components.time_effect)
+
+    def subset_of_columns(self, free: np.ndarray[Any, np.dtype[np.int64]], common: Any, gamma: Array) -> PanelArrays:
+        """The panel in the regressors `free`, the others taken out of the outcome at slopes `gamma`."""
+        y = self.y - np.einsum("nwt,w->nt", self.xt[:, common], gamma)
+        xt = np.ascontiguousarray(self.xt[:, free])
+        xx, xy, yy = cross_moments(y, xt)
+        return replace(self, y=y, xt=xt, xx=xx, xy=xy, yy=yy, scale=self.scale[free])
 
 
 def prepare(

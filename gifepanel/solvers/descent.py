@@ -18,10 +18,7 @@ from gifepanel.kernels.product import profile_derivatives, solve_units
 from gifepanel.solvers.arrays import (
     Array,
     Components,
-    PanelArrays,
-    principal_components,
-    residuals,
-    unit_quadratics,
+    GroupedData,
 )
 from gifepanel.solvers.heterogeneous import unit_minimisers
 from gifepanel.solvers.penalty import product_penalty
@@ -68,10 +65,9 @@ class DescentResult:
     step: float
 
 
-def criterion(data: PanelArrays, ssr: float, kappa: float, beta: Array, alpha: Array) -> float:
+def criterion(data: GroupedData, ssr: float, kappa: float, beta: Array, alpha: Array) -> float:
     """Q(beta, alpha) of Su & Ju (2018, eq. 2.7), `ssr` being that of the residuals after R components."""
-    n, t = data.y.shape
-    return ssr / (n * t) + kappa * product_penalty(beta, alpha) / n
+    return ssr / data.n_cells + kappa * product_penalty(beta, alpha) / len(beta)
 
 
 @dataclass
@@ -86,24 +82,22 @@ class _State:
 class _Descent:
     """One problem: data, R and kappa, with work space."""
 
-    def __init__(self, data: PanelArrays, n_factors: int, kappa: float) -> None:
+    def __init__(self, data: GroupedData, n_factors: int, kappa: float) -> None:
         self.data, self.n_factors, self.kappa = data, n_factors, kappa
-        self.work = np.empty_like(data.y)
+        self.work = data.room()
 
-    def state(self, alpha: Array, beta: Array, at: IntArray) -> _State:
-        comp = principal_components(
-            residuals(self.data, beta, self.work), self.n_factors, time_effects=self.data.time_effects
-        )
+    def state(self, alpha: Array, beta: Array, at: IntArray, last: Components | None) -> _State:
+        comp = self.data.components(beta, self.n_factors, last=last, room=self.work)
         return _State(alpha, beta, at, comp, criterion(self.data, comp.ssr, self.kappa, beta, alpha))
 
     def iterate(self, state: _State) -> _State:
         """Units, centres, factors: one pass, each part exact."""
-        t = self.data.y.shape[1]
-        q = unit_quadratics(self.data, state.components.factors, state.components.time_effect)
+        t = self.data.periods
+        q = self.data.quadratics(state.components)
         free, _ = unit_minimisers(q)
         problem = _UnitProblems(2.0 / t * q.c, 2.0 / t * q.a, self.kappa, free)
         alpha, beta, at = problem.minimise(state.alpha, state.beta, state.at)
-        return self.state(alpha, beta, at)
+        return self.state(alpha, beta, at, state.components)
 
     def extrapolate(self, history: list[tuple[_State, _State]]) -> _State:
         """The last iterate, or Anderson's mixing over the last iterations where that, or part of the way, is lower.
@@ -123,7 +117,7 @@ class _Descent:
             alpha = flat[:size].reshape(last.alpha.shape)
             beta = flat[size:].reshape(last.beta.shape)
             beta[on] = alpha[last.at[on]]
-            mixed = self.state(alpha, beta, last.at.copy())
+            mixed = self.state(alpha, beta, last.at.copy(), last.components)
             if mixed.value <= last.value:
                 return mixed
         return last
@@ -180,7 +174,7 @@ def _descent_direction(hess: Array, grad: Array) -> Array:
 
 
 def descend(
-    data: PanelArrays,
+    data: GroupedData,
     n_factors: int,
     kappa: float,
     alpha: Array,
@@ -188,13 +182,15 @@ def descend(
     *,
     tol: float = 1e-7,
     max_iter: int = 300,
+    first: Components | None = None,
 ) -> DescentResult:
     """Descend from centres `alpha` (K, p) and unit slopes `beta` (N, p).
 
-    Stops when slopes and centres move by less than `tol`, relative to their size, in an iteration.
+    Stops when slopes and centres move by less than `tol`, relative to their size, in an iteration. `first` are the
+    factors to begin with, where they are not found anew.
     """
     problem = _Descent(data, n_factors, kappa)
-    state = problem.state(alpha.copy(), beta.copy(), np.full(len(beta), -1, dtype=np.int64))
+    state = problem.state(alpha.copy(), beta.copy(), np.full(len(beta), -1, dtype=np.int64), first)
     path = [state.value]
     history: list[tuple[_State, _State]] = []
     step, converged = np.inf, False

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from gifepanel.solvers.arrays import Array, PanelArrays, unit_quadratics
 from gifepanel.solvers.canonical import Canonical, canonical
@@ -28,7 +27,7 @@ from gifepanel.solvers.penalized import (
 )
 from gifepanel.solvers.search import Start, search_groupings
 
-__all__ = ["GroupedFit", "GroupedOptions", "fit_grouped"]
+__all__ = ["GroupedFit", "GroupedOptions", "fit_grouped", "initial_theta", "merged_minima"]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _AUDIT_TOL = 1e-5
@@ -154,11 +153,13 @@ def _searched(
             fit = replace(fit, groups=direct.groups, classification=direct)
             first = _distinct([fit], "search")
     tried = tuple(LocalMinimum(g.ssr, g.theta, (), g.reached) for g in found if g.ssr > first[0].ssr * (1.0 - _SAME))
-    return replace(fit, minima=_merged(_merged(first, minima), tried))
+    return replace(fit, minima=merged_minima(merged_minima(first, minima), tried))
 
 
 def _labels_like(groups: IntArray, other: IntArray, n_groups: int) -> IntArray:
     """The label in `other` of every group, by the most units in common."""
+    from scipy.optimize import linear_sum_assignment  # twenty megabytes of modules come with it
+
     shared = np.zeros((n_groups, n_groups), dtype=np.int64)
     np.add.at(shared, (groups, other), 1)
     return np.asarray(linear_sum_assignment(shared, maximize=True)[1], dtype=np.int64)
@@ -205,7 +206,7 @@ def _from_centres(
     )
     q = unit_quadratics(data, components.factors, components.time_effect)
     groups = nearest_centre(penalized.distances)
-    theta = _initial_theta(q.a, q.c, groups, n_groups, data.shape[2], options.common)
+    theta = initial_theta(q.a, q.c, groups, n_groups, data.shape[2], options.common)
     done = _refined(data, n_groups, n_factors, options, groups, theta)
     return GroupedFit(
         done.groups,
@@ -230,16 +231,16 @@ def _audited(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedO
         rng = np.random.default_rng(options.seed if not isinstance(options.seed, np.random.Generator) else 0)
         starts = interactive_starts(data, done.slopes, n_factors, options.n_audit, rng, unit_slopes=fit.unit_params)
         other = fit_interactive_multistart(data, done.slopes, n_factors, starts, tol=_AUDIT_TOL, known=done.fit)
-        minima = _merged(minima, other.minima)
+        minima = merged_minima(minima, other.minima)
         if not other.ssr < done.fit.ssr * (1.0 - _SAME):
             break
         done = _refined(data, n_groups, n_factors, options, done.groups, other.theta)
         best = replace(best, groups=done.groups, classification=done)
-        minima = _merged(minima, (LocalMinimum(done.fit.ssr, done.fit.theta, ("refined again",)),))
+        minima = merged_minima(minima, (LocalMinimum(done.fit.ssr, done.fit.theta, ("refined again",)),))
     return replace(best, minima=minima)
 
 
-def _initial_theta(a: Array, c: Array, groups: IntArray, n_groups: int, p: int, common: Sequence[int]) -> Array:
+def initial_theta(a: Array, c: Array, groups: IntArray, n_groups: int, p: int, common: Sequence[int]) -> Array:
     """Least squares by group at the penalised factors; a common slope starts at its mean over groups."""
     theta = np.empty(len(common) + n_groups * (p - len(common)))
     free = [j for j in range(p) if j not in set(common)]
@@ -257,11 +258,11 @@ def _distinct(fits: list[GroupedFit], name: str = "partition") -> tuple[LocalMin
     found: tuple[LocalMinimum, ...] = ()
     for number, fit in enumerate(fits):
         done = fit.classification.fit
-        found = _merged(found, (LocalMinimum(done.ssr, done.theta, (f"{name} {number + 1}",)),))
+        found = merged_minima(found, (LocalMinimum(done.ssr, done.theta, (f"{name} {number + 1}",)),))
     return found
 
 
-def _merged(known: tuple[LocalMinimum, ...], new: tuple[LocalMinimum, ...]) -> tuple[LocalMinimum, ...]:
+def merged_minima(known: tuple[LocalMinimum, ...], new: tuple[LocalMinimum, ...]) -> tuple[LocalMinimum, ...]:
     """Both lists, equal sums of squares put together, best first."""
     out = list(known)
     for minimum in new:

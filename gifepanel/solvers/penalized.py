@@ -8,16 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gifepanel.kernels.passes import cross_moments
 from gifepanel.solvers.arrays import (
     Array,
     Components,
+    GroupedData,
     PanelArrays,
     UnitQuadratics,
-    principal_components,
     rescaled,
-    residuals,
-    unit_quadratics,
 )
 from gifepanel.solvers.canonical import Canonical, canonical
 from gifepanel.solvers.classify import Metric, slope_distances
@@ -190,7 +187,7 @@ class GroupedPart:
 
     Attributes
     ----------
-    data : PanelArrays
+    data : GroupedData
     start : HeterogeneousFit
     free, common : ndarray of int64
         Columns.
@@ -198,7 +195,7 @@ class GroupedPart:
         Slopes of the common columns.
     """
 
-    data: PanelArrays
+    data: GroupedData
     start: HeterogeneousFit
     free: IntArray
     common: IntArray
@@ -220,11 +217,8 @@ def grouped_part(data: PanelArrays, start: HeterogeneousFit, common: Sequence[in
     if not w.size:
         return GroupedPart(data, start, x, w, np.empty(0))
     gamma = start.beta[0, w]
-    y = data.y - np.einsum("nwt,w->nt", data.xt[:, w], gamma)
-    xt = np.ascontiguousarray(data.xt[:, x])
-    xx, xy, yy = cross_moments(y, xt)
-    part = replace(data, y=y, xt=xt, xx=xx, xy=xy, yy=yy, scale=data.scale[x])
-    quadratics = unit_quadratics(part, start.components.factors, start.components.time_effect)
+    part = data.subset_of_columns(x, w, gamma)
+    quadratics = part.quadratics(start.components)
     return GroupedPart(
         part, replace(start, beta=np.ascontiguousarray(start.beta[:, x]), quadratics=quadratics), x, w, gamma
     )
@@ -244,19 +238,20 @@ def starting_centres(part: GroupedPart, n_groups: int, options: GroupedOptions) 
 
 
 def penalized_stage(
-    data: PanelArrays, n_factors: int, options: GroupedOptions, start: HeterogeneousFit, centres: Centres
+    data: GroupedData, n_factors: int, options: GroupedOptions, start: HeterogeneousFit, centres: Centres
 ) -> tuple[PenalizedFit, Components]:
-    n, t, _ = data.shape
     kappa, scale = options.kappa, float("nan")
     if kappa is None:
         scale = options.kappa_scale
-        kappa = scale_free_kappa(scale, float(np.sqrt(start.ssr / (n * t))), t, centres.alpha)
+        kappa = scale_free_kappa(scale, float(np.sqrt(start.ssr / data.n_cells)), data.periods, centres.alpha)
     tol = options.sweep_tol if options.polish else min(options.sweep_tol, _UNPOLISHED)
-    swept = sweep(data, n_factors, kappa, centres.alpha, start.beta, tol=tol, max_iter=options.max_sweeps)
+    first = start.components
+    swept = sweep(data, n_factors, kappa, centres.alpha, start.beta, tol=tol, max_iter=options.max_sweeps, first=first)
     if not options.polish:
         return _unpolished(data, n_factors, kappa, scale, swept, options)
-    done = descend(data, n_factors, kappa, swept.alpha, swept.copies[-1], tol=options.tol, max_iter=options.max_iter)
-    quadratics = unit_quadratics(data, done.components.factors, done.components.time_effect)
+    limits = {"tol": options.tol, "max_iter": options.max_iter, "first": swept.components}
+    done = descend(data, n_factors, kappa, swept.alpha, swept.copies[-1], **limits)  # type: ignore[arg-type]
+    quadratics = data.quadratics(done.components)
     fit = PenalizedFit(
         done.beta,
         done.alpha,
@@ -276,15 +271,15 @@ def penalized_stage(
 
 
 def _unpolished(
-    data: PanelArrays, n_factors: int, kappa: float, scale: float, swept: SweepResult, options: GroupedOptions
+    data: GroupedData, n_factors: int, kappa: float, scale: float, swept: SweepResult, options: GroupedOptions
 ) -> tuple[PenalizedFit, Components]:
     """The sweep as published: each centre is compared with the slopes of its own step."""
-    quadratics = unit_quadratics(data, swept.components.factors, swept.components.time_effect)
+    quadratics = data.quadratics(swept.components)
     distances = slope_distances(swept.copies, swept.alpha, options.metric, quadratics)
     nearest = distances.argmin(axis=1)
     units = np.arange(len(nearest))
     beta = swept.copies[nearest, units]
-    components = principal_components(residuals(data, beta), n_factors, time_effects=data.time_effects)
+    components = data.components(beta, n_factors, last=swept.components)
     value = criterion(data, components.ssr, kappa, beta, swept.alpha)
     fit = PenalizedFit(
         beta,

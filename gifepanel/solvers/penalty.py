@@ -32,7 +32,7 @@ def mean_pairwise_distance(alpha: Array) -> float:
     return float(np.linalg.norm(alpha[rows] - alpha[cols], axis=1).mean())
 
 
-def scale_free_kappa(c: float, sigma: float, n_times: int, alpha: Array) -> float:
+def scale_free_kappa(c: float, sigma: float, n_times: float, alpha: Array) -> float:
     """kappa = c sigma T^(-1/3) / d^(K-1), with d the mean distance between the starting centres.
 
     A unit fuses with its centre where ``||H_i d_i|| <= kappa w_i``; noise alone makes the left side of order sigma

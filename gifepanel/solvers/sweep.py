@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.solvers.arrays import Array, Components, PanelArrays, principal_components, residuals, unit_quadratics
+from gifepanel.solvers.arrays import Array, Components, GroupedData
 from gifepanel.solvers.heterogeneous import unit_minimisers
 from gifepanel.solvers.joint import joint_step
 from gifepanel.solvers.penalty import product_penalty
@@ -47,7 +47,7 @@ class SweepResult:
 
 
 def sweep(
-    data: PanelArrays,
+    data: GroupedData,
     n_factors: int,
     kappa: float,
     alpha: Array,
@@ -55,43 +55,45 @@ def sweep(
     *,
     tol: float = 1e-4,
     max_iter: int = 20,
+    first: Components | None = None,
 ) -> SweepResult:
     """Run sweeps from the centres `alpha` (K, p) and unit slopes `beta` (N, p).
 
     For k = 1..K: the weights are w_ik = prod_{l != k} ||beta_i^(l) - alpha_l|| from the latest copies, the factors are
-    updated once at beta^(k), and beta^(k), alpha_k solve the convex joint step.
+    updated once at beta^(k), and beta^(k), alpha_k solve the convex joint step. `first` are the factors to begin with,
+    where they are not found anew.
     """
     n_groups = alpha.shape[0]
-    t = data.y.shape[1]
+    t, moves = data.periods, data.moves(n_factors)
     alpha = alpha.copy()
     copies = np.repeat(beta[None], n_groups, axis=0)
     fused = np.zeros(copies.shape[:2], dtype=bool)
     distance = np.linalg.norm(copies - alpha[:, None, :], axis=2)
-    work = np.empty_like(data.y)
+    work = data.room()
     shares: list[float] = []
     path: list[float] = []
     penalty = ssr = 0.0
     converged = False
-    comp = principal_components(residuals(data, copies[-1], work), n_factors, time_effects=data.time_effects)
+    comp = data.components(copies[-1], n_factors, last=first, room=work)
     problem = None
     while len(shares) < max_iter and not converged:
         before = alpha.copy()
         for k in range(n_groups):
-            if problem is not None and (n_factors or data.time_effects):
-                comp = principal_components(residuals(data, copies[k], work), n_factors, time_effects=data.time_effects)
+            if problem is not None and moves:
+                comp = data.components(copies[k], n_factors, last=comp, room=work)
                 problem = None
                 if k == n_groups - 1 and shares:  # these are the slopes that the sweep before ended at
-                    path.append(comp.ssr / data.y.size + kappa * penalty)
+                    path.append(comp.ssr / data.n_cells + kappa * penalty)
             if problem is None:
-                quadratics = unit_quadratics(data, comp.factors, comp.time_effect)
+                quadratics = data.quadratics(comp)
                 problem = (2.0 / t * quadratics.c, 2.0 / t * quadratics.a, unit_minimisers(quadratics)[0])
             weight = np.delete(distance, k, axis=0).prod(axis=0)
             step = joint_step(*problem, kappa * weight, alpha[k], tol=1e-2 * tol)
             alpha[k], copies[k], fused[k] = step.centre, step.beta, step.fused
             distance[k] = np.linalg.norm(step.beta - step.centre, axis=1)
-        if shares and not (n_factors or data.time_effects):
-            path.append(ssr / data.y.size + kappa * penalty)
-        ssr = 0.0 if n_factors or data.time_effects else float(np.square(residuals(data, copies[-1], work)).sum())
+        if shares and not moves:
+            path.append(ssr / data.n_cells + kappa * penalty)
+        ssr = 0.0 if moves else data.components(copies[-1], n_factors, room=work).ssr
         shares.append(float(fused.any(axis=0).mean()))
         penalty = product_penalty(copies[-1], alpha) / len(beta)
         moved = np.linalg.norm(alpha - before)

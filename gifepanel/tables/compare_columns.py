@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import SpecificationError
+from gifepanel.tables.factor_summary import observed_share, pruned_words
 from gifepanel.tables.linear_summary import listed_controls
 from gifepanel.tables.summary import joined, without_errors
 
@@ -34,7 +35,7 @@ SPECIFICATION = (
     "Bias correction",
     "Standard errors",
 )
-FACTS = ("Observations", "Entities", "Periods", "R-squared", "R-squared within")
+FACTS = ("Observations", "Entities", "Periods", "Cells observed", "R-squared", "R-squared within")
 MORE_FACTS = ("Adj. R-squared", "Residual std. dev.", "Log-likelihood", "AIC", "BIC")
 
 
@@ -137,6 +138,7 @@ def factor_column(res: Any, alpha: float) -> ModelColumn:
     """The column of results of a model with factors."""
     sample, facts = res.sample, _fit_facts(res)
     facts |= {"Entities": f"{res.n_entities:,}", "Periods": f"{res.n_times:,}"}
+    facts |= {"Cells observed": observed_share(sample)} if sample.has_holes else {}
     facts |= {"R-squared within": f"{res.rsquared_within:.3f}", "Factors": f"{res.n_factors}"}
     facts["Standard errors"] = _errors(res.cov_type, res._cluster_names, res._covariance.maxlags)
     if res.bias_correction != "none":
@@ -149,6 +151,8 @@ def factor_column(res: Any, alpha: float) -> ModelColumn:
         number = "number" if len(open_ones) == 1 else "numbers"
         notes.append(f"The {number} of {joined(open_ones)} in {{name}} was chosen from the data.")
         notes[-1] = notes[-1].replace("was", "were") if number == "numbers" else notes[-1]
+    if sample.n_pruned:
+        notes.append("{name} leaves out " + _braced(pruned_words(sample)) + ".")
     if not res.converged:
         notes.append("{name} did not converge.")
     in_order = sorted(_estimates(res, alpha, terms), key=lambda e: sample.regressors.index(e.term))
@@ -170,7 +174,12 @@ def _on_variances(res: Any) -> list[str]:
     if not found.without:
         return []
     text = without_errors([res._names[j] for j in found.without], found)
-    return ["{name}: " + text.replace("{", "{{").replace("}", "}}")]
+    return ["{name}: " + _braced(text)]
+
+
+def _braced(text: str) -> str:
+    """Text that ``format`` leaves as it is."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def linear_column(res: Any, alpha: float) -> ModelColumn:

@@ -10,7 +10,14 @@ from gifepanel.tables.blocks import Notes, Pairs, Table
 from gifepanel.tables.coefficients import counted, number, probability
 from gifepanel.tables.summary import ReportParts, joined, notes_on_few, notes_on_variances
 
-__all__ = ["factor_report_parts", "few_periods_for_groups", "notes_on_edges"]
+__all__ = [
+    "factor_report_parts",
+    "few_periods_for_groups",
+    "notes_on_edges",
+    "observed_share",
+    "periods_of_each",
+    "pruned_words",
+]
 
 _FEW_PERIODS = 10
 
@@ -29,6 +36,7 @@ def _information(res: Any) -> Pairs:
         ("Method", res._method),
         ("Absorbed", ", ".join(sample.absorbed) or "none"),
         ("Factors", f"{res.n_factors}{_chosen_from(res.selection, 'factors')}"),
+        *([("Weights", sample.weights)] if sample.weights else []),
         *res._group_information(),
         ("Covariance", covariance_words(res)),
         ("Bias correction", res.bias_correction_words),
@@ -38,6 +46,7 @@ def _information(res: Any) -> Pairs:
         ("Observations", f"{int(res.nobs)}"),
         (f"Entities ({sample.entity_name})", f"{res.n_entities}"),
         (f"Periods ({sample.time_name})", f"{res.n_times}"),
+        *([("Cells observed", observed_share(sample)), ("Periods by entity", periods_of_each(res))] * sample.has_holes),
         ("Df residuals", f"{int(res.df_resid)}"),
         ("R-squared", f"{res.rsquared:.4f}"),
         ("R-squared within", f"{res.rsquared_within:.4f}"),
@@ -56,6 +65,17 @@ def _chosen_from(selection: Any, what: str) -> str:
         return ""
     rule = f", by {selection.rule.upper()}" if what == "factors" and selection is not None else ""
     return f" (of {table.index[0]} to {table.index[-1]}{rule})"
+
+
+def observed_share(sample: Any) -> str:
+    """ "71.4%" of the cells."""
+    return f"{100 * sample.n_observed / sample.n_cells:.1f}%"
+
+
+def periods_of_each(res: Any) -> str:
+    """ "30", or "8 to 30" where entities differ."""
+    shortest, longest = res.sample.shortest[1], res.sample.longest[1]
+    return f"{longest}" if shortest == longest else f"{shortest} to {longest}"
 
 
 def covariance_words(res: Any) -> str:
@@ -111,8 +131,8 @@ def _notes(res: Any) -> list[str]:
         notes += notes_on_edges(res.selection)
     if few_periods_for_groups(res):
         notes.append(
-            f"Groups are found from {res.n_times} periods of each entity: with fewer than {_FEW_PERIODS}, many "
-            "entities may be in another group than their own, and standard errors take the groups as known (see "
+            f"Groups are found from {periods_of_each(res)} periods of each entity: with fewer than {_FEW_PERIODS}, "
+            "many entities may be in another group than their own, and standard errors take the groups as known (see "
             ".membership)."
         )
     notes += res._group_notes()
@@ -155,7 +175,7 @@ def _note_on_selection(selection: Any) -> str:
 
 def few_periods_for_groups(res: Any) -> bool:
     """Whether groups are found from so few periods that many entities are in another than their own."""
-    return bool(res.n_groups > 1 and res.n_times < _FEW_PERIODS)
+    return bool(res.n_groups > 1 and res.nobs < _FEW_PERIODS * res.n_entities)
 
 
 def notes_on_edges(selection: Any) -> list[str]:
@@ -193,7 +213,61 @@ def _notes_on_sample(res: Any) -> list[str]:
     sample, notes = res.sample, []
     if sample.dropped:
         notes.append(f"Dropped, since effects or other regressors span them: {', '.join(sample.dropped)}.")
+    if sample.n_zero_weights:
+        notes.append(f"{counted(sample.n_zero_weights, 'row')} left out: weight zero.")
     if sample.n_incomplete:
         lost = ", ".join(f"{name} in {count}" for name, count in sample.incomplete.items())
         notes.append(f"{counted(sample.n_incomplete, 'row')} left out for missing values or lags: {lost}.")
+    if sample.has_holes:
+        notes.append(_note_on_holes(sample))
+    if sample.n_pruned:
+        notes.append(f"Left out: {pruned_words(sample)}; {sample.n_pruned} row{'s' * (sample.n_pruned > 1)} in all.")
     return notes
+
+
+def _note_on_holes(sample: Any) -> str:
+    """How many cells are observed, and who has the fewest and the most."""
+    note = (
+        f"{sample.n_observed} of {sample.n_cells} cells are observed ({observed_share(sample)} of {sample.n_entities} "
+        f"entities x {sample.n_times} periods); "
+    )
+    (shortest, fewest), (longest, most) = sample.shortest, sample.longest
+    if fewest == most:
+        return f"{note}every entity has {most} periods."
+    return (
+        f"{note}the shortest entity, {_label(shortest)}, has {_periods(fewest)}, the longest, "
+        f"{_label(longest)}, {most}."
+    )
+
+
+def _periods(n: int) -> str:
+    return f"{n} period" if n == 1 else f"{n} periods"
+
+
+def pruned_words(sample: Any) -> str:
+    """Entities and periods that were left out, by name, and why."""
+    exact = [
+        _some(sample.pruned_entities, "entity", "entities"),
+        _some(sample.pruned_times, "period", "periods"),
+    ]
+    aside = _some(sample.set_aside, "entity", "entities")
+    parts = []
+    if any(exact):
+        found = joined([one for one in exact if one])
+        parts.append(f"{found}, which factors and effects fit exactly whatever the slopes are")
+    if aside:
+        parts.append(f"{aside}, whose loadings would grow without bound")
+    return "; ".join(parts)
+
+
+def _some(labels: tuple[Any, ...], one: str, several: str, limit: int = 5) -> str:
+    """ "7 entities (a, b, c, d, e and 2 more)", nothing of none."""
+    if not labels:
+        return ""
+    more = f" and {len(labels) - limit} more" if len(labels) > limit else ""
+    return f"{len(labels)} {one if len(labels) == 1 else several} ({', '.join(map(_label, labels[:limit]))}{more})"
+
+
+def _label(label: Any) -> str:
+    """A label, dates without a time of day."""
+    return str(label).removesuffix(" 00:00:00")

@@ -170,8 +170,7 @@ def _on_lags(res: Any) -> list[str]:
         return []
     return [
         f"A lag of the outcome beside effects of {name}: its coefficient is biased downwards, by about (1 + b)/T with "
-        f"{panel.n_times} periods at most (Nickell 1981). InteractiveFE with n_factors=0 corrects that in balanced "
-        "panels."
+        f"{panel.n_times} periods at most (Nickell 1981). InteractiveFE with n_factors=0 corrects that."
     ]
 
 

@@ -104,9 +104,9 @@ def test_price_elasticity_of_the_growth_rates(cigar: pd.DataFrame) -> None:
     beta = np.zeros(2)
     for _ in range(2000):
         residual = y - x @ beta
-        factors = np.linalg.svd(residual)[2][:2]
+        factors = np.linalg.svd(residual, full_matrices=False)[2][:2]
         beta = np.linalg.lstsq(
-            (x - np.einsum("itj,rt,rs->isj", x, factors, factors)).reshape(-1, 2),
+            (x - np.einsum("itj,rt,rs->isj", x, factors, factors, optimize=True)).reshape(-1, 2),
             (y - y @ factors.T @ factors).ravel(),
             rcond=None,
         )[0]

@@ -259,31 +259,39 @@ def test_outcome_among_the_regressors(panel: pd.DataFrame, no_work: list[bool]) 
     ids=["one row", "two entities", "most entities late", "missing value"],
 )
 @pytest.mark.parametrize("flat", [False, True])
-def test_unbalanced_names_entities_and_code_that_balances(
-    panel: pd.DataFrame, no_work: list[bool], damage: Any, flat: bool
-) -> None:
+def test_panels_with_holes_are_taken_as_they_are(panel: pd.DataFrame, damage: Any, flat: bool) -> None:
     data = damage(panel)
     options: dict[str, Any] = {}
     if flat:
         data, options = data.reset_index(), {"entity": "entity", "time": "time"}
-    with pytest.raises(DataError) as caught:
-        InteractiveFE.from_formula(FORMULA, data, n_factors=1, **options)
-    assert "unbalanced" in str(caught.value) and "lacks" in str(caught.value)
-    scope = {"data": data, "np": np, "pd": pd}
-    exec(str(caught.value.fix), scope)
-    no_work[0] = True
-    res = InteractiveFE.from_formula(FORMULA, scope["data"], n_factors=1, **options).fit()
-    assert res.nobs == len(scope["data"]) > 300
+    model = InteractiveFE.from_formula(FORMULA, data, n_factors=1, **options)
+    wide = damage(panel).dropna()["x1"].unstack()
+    assert model.design.nobs == model.sample.n_observed == int(wide.notna().to_numpy().sum()) < 480
+    assert (model.n_entities, model.n_times, model.sample.n_cells) == (*wide.shape, wide.size)
+    assert model.sample.shortest[1] == wide.notna().sum(axis=1).min()
+    assert model.sample.longest[1] == 20
+    assert f"Cells observed  {100 * model.design.nobs / wide.size:.1f}%" in repr(model)
+    np.testing.assert_array_equal(model.design.index.observed, wide.notna())
+    np.testing.assert_array_equal(model._x[:, :, 0], wide.fillna(0.0))
 
 
-def test_unbalanced_arrays(panel: pd.DataFrame) -> None:
-    y, x = panel["y"].to_numpy(copy=True).reshape(24, 20), panel[["x1", "x2"]].to_numpy().reshape(24, 20, 2)
-    y[3, 4] = np.nan
-    with pytest.raises(DataError, match="unbalanced") as caught:
-        GroupedIFE(y, x, **COUNTS)
-    scope = {"y": y, "x": x, "np": np}
-    exec(str(caught.value.fix), scope)
-    assert GroupedIFE(scope["y"], scope["x"], **COUNTS).n_entities == 23
+def test_arrays_with_holes_are_frames_with_missing_rows(panel: pd.DataFrame) -> None:
+    y, x = panel["y"].to_numpy(copy=True).reshape(24, 20), panel[["x1", "x2"]].to_numpy().reshape(24, 20, 2).copy()
+    y[3, 4], x[5, 6, 1], y[7, :9] = np.nan, np.nan, np.nan
+    holes = np.isnan(y) | np.isnan(x).any(axis=2)
+    frame = GroupedIFE.from_formula(FORMULA, panel[~holes.ravel()], **COUNTS)
+    masked = (np.ma.array(panel["y"].to_numpy().reshape(24, 20), mask=np.isnan(y)), np.ma.masked_invalid(x))
+    for model in (
+        GroupedIFE(y, x, **COUNTS),
+        GroupedIFE(*masked, **COUNTS),
+        GroupedIFE(pd.DataFrame(y).convert_dtypes(), x, **COUNTS),
+        GroupedIFE(y.ravel(), pd.DataFrame(x.reshape(-1, 2), panel.index, ["x1", "x2"]), **COUNTS),
+    ):
+        np.testing.assert_array_equal(model.design.index.observed, ~holes)
+        np.testing.assert_array_equal(model._y, frame._y)
+        np.testing.assert_array_equal(model._x, frame._x)
+        assert model.design.n_dropped == 11
+        assert model.sample.incomplete == {"y": 10, "x2": 1}
 
 
 @pytest.mark.parametrize("power", ["x1**2", "x1^2"])

@@ -67,12 +67,7 @@ def test_missing_values(indexed):
         missing="raise",
     )
     assert "data.dropna(subset=['x1'])" in error.fix
-    words = r"unbalanced: 2 of 6 .*'f1' lacks 2004, 2006, 2007.*4 rows were dropped"
-    with pytest.raises(DataError, match=words) as caught:
-        design.cubes()
-    names = {"data": indexed}
-    exec(caught.value.fix, names)
-    assert design_from_formula("y ~ x1", names["data"]).cubes()[0].shape == (4, 8)
+    assert design.index.missing_times(0).tolist() == [2004, 2006, 2007]
     fails(
         DataError,
         "missing values in 'region'",
@@ -81,18 +76,6 @@ def test_missing_values(indexed):
         missing="raise",
     )
     assert design_from_formula("y ~ L(x2)", indexed, missing="raise").n_dropped == 6
-
-
-def test_the_balancing_code_works_with_lags(flat):
-    flat.loc[[3, 20], "x1"] = np.nan
-    flat = flat.drop(index=40)
-    design = design_from_formula("y ~ L(y, (1, 2)) + x1", flat, entity="firm", time="year")
-    with pytest.raises(DataError, match=r"L\(y, 2\) in 12") as caught:
-        design.cubes()
-    names = {"data": flat}
-    exec(caught.value.fix, names)
-    again = design_from_formula("y ~ L(y, (1, 2)) + x1", names["data"], entity="firm", time="year")
-    assert again.cubes()[0].shape == (3, 6)
 
 
 def test_a_column_without_values_and_an_empty_sample(indexed):

@@ -80,14 +80,61 @@ def test_arrays_with_labels_agree_with_the_stacked_frame():
 
 
 def test_holes_in_arrays_are_missing_rows():
-    y, x = np.ones((3, 4)), np.ones((3, 4, 1))
-    y[1, 2] = np.nan
+    rng = np.random.default_rng(3)
+    y, x = rng.normal(size=(6, 8)), rng.normal(size=(6, 8, 2))
+    y[rng.random(y.shape) < 0.2] = np.nan
+    y[:, 5], y[4] = np.nan, np.nan
+    x[1, 3, 1] = np.nan
     design = design_from_arrays(y, x)
-    assert design.n_dropped == 1
-    assert not design.index.is_balanced
-    assert design.index.missing_times(1).tolist() == [2]
-    with pytest.raises(DataError, match=r"1 of 3 entities lack periods \(1 lacks 2\)") as caught:
-        design.cubes()
+    rows = pd.MultiIndex.from_product([range(6), range(8)], names=["entity", "time"])
+    frame = pd.DataFrame(x.reshape(-1, 2), index=rows, columns=["x1", "x2"]).assign(y=y.ravel())
+    other = design_from_formula("y ~ 0 + x1 + x2", frame)
+    masked = design_from_arrays(np.ma.masked_invalid(y), np.ma.masked_invalid(x))
+    assert (design.index.n_entities, design.index.n_times) == (5, 7)
+    assert 4 not in design.index.entities and 5 not in design.index.times
+    for again in (other, masked):
+        assert (again.n_dropped, again.dropped_by) == (design.n_dropped, design.dropped_by)
+        np.testing.assert_array_equal(again.index.observed, design.index.observed)
+        for own, given in zip(design.cubes(), again.cubes(), strict=True):
+            np.testing.assert_array_equal(own, given)
+    kept = np.delete(np.delete(y, 4, 0), 5, 1)
+    np.testing.assert_array_equal(design.index.observed, np.isfinite(kept) & (design.cubes()[1] != 0).all(axis=2))
+    with pytest.raises(DataError, match="missing values in 'y'"):
+        design_from_arrays(y, x, missing="raise")
+
+
+def test_a_masked_outcome_beside_a_frame():
+    rows = pd.MultiIndex.from_product([[1, 2], [1, 2, 3]], names=["u", "t"])
+    exog = pd.DataFrame({"x": np.arange(6.0)}, index=rows)
+    design = design_from_frames(np.ma.array(np.ones(6), mask=[0, 0, 1, 0, 0, 0]), exog)
+    assert (design.nobs, design.dropped_by) == (5, {"y": 1})
+    assert design.index.missing_times(0).tolist() == [3]
+
+
+def test_lines_for_arrays_run_on_arrays():
+    rng = np.random.default_rng(4)
+    y, x = rng.normal(size=(5, 6)), rng.normal(size=(5, 6, 2))
+    y[0, 1], x[2, 3, 1], x[4, 0, 0] = np.inf, -np.inf, np.nan
+    with pytest.raises(DataError, match="infinite values in 'y': 1 of 30") as caught:
+        design_from_arrays(y, x)
     names = {"y": y, "x": x, "np": np}
     exec(caught.value.fix, names)
-    assert design_from_arrays(names["y"], names["x"]).cubes()[0].shape == (3, 3)
+    design = design_from_arrays(names["y"], names["x"])
+    assert (design.nobs, design.dropped_by) == (27, {"y": 1, "x1": 1, "x2": 1})
+    with pytest.raises(DataError, match="missing values in 'y'") as caught:
+        design_from_arrays(names["y"], names["x"], missing="raise")
+    assert eval(
+        f"design_from_arrays(y, x, {caught.value.fix})", {"design_from_arrays": design_from_arrays, **names}
+    ).nobs
+    with pytest.raises(DataError) as caught:
+        design_from_arrays(y, x, missing="raise")
+    assert len(caught.value.problems) == 2
+
+
+def test_weights_of_cells_that_are_masked():
+    y, x = np.ones((2, 3)), np.arange(6.0).reshape(2, 3)
+    weights = np.ma.array([[1.0, 2.0, 0.0], [1.0, 2.0, 3.0]], mask=[[0, 0, 0], [0, 1, 0]])
+    for given in (weights, weights.filled(np.nan), weights.ravel()):
+        design = design_from_arrays(y, x, weights=given)
+        assert (design.nobs, design.n_zero_weights, design.dropped_by) == (4, 1, {"weights": 1})
+        assert design.weights.tolist() == [1, 2, 1, 3]

@@ -11,6 +11,7 @@ import pytest
 
 from gifepanel.exceptions import DataError
 from gifepanel.panel import PanelIndex
+from gifepanel.panel.balance import completeness, labels_without
 from gifepanel.panel.frames import read_frame
 from gifepanel.panel.index import code_labels, sort_codes
 
@@ -120,42 +121,44 @@ def test_pickle_round_trip():
     assert again.times.equals(index.times)
 
 
-def test_unbalanced_panel_names_who_lacks_what_and_the_code_works():
-    frame = pd.DataFrame({"u": np.repeat(list("abc"), 3), "t": [1, 2, 3] * 3, "x": 1.0}).drop(4)
-    index = read_frame(frame, entity="u", time="t").panel_index()
+def test_cubes_of_panels_with_holes_have_zeros_where_no_row_is():
+    rng = np.random.default_rng(2)
+    pairs = pd.MultiIndex.from_product([list("dbca"), range(5)], names=["unit", "year"])
+    frame = pd.DataFrame(rng.normal(size=(20, 2)), index=pairs, columns=["p", "q"])
+    frame = frame[rng.random(20) > 0.3].sample(frac=1, random_state=3)
+    index = read_frame(frame).panel_index()
+    wide = frame["p"].unstack().sort_index()
     assert not index.is_balanced
-    with pytest.raises(DataError, match=r"1 of 3 entities lack periods \('b' lacks 2\)") as caught:
-        index.to_cube(frame["x"])
-    assert "keeps the 2 complete entities" in caught.value.fix
-    assert _run(caught.value.fix, frame, entity="u", time="t").is_balanced
-
-    with pytest.raises(DataError) as caught:
-        read_frame(frame.set_index(["u", "t"])).panel_index().to_cube(frame["x"])
-    assert _run(caught.value.fix, frame.set_index(["u", "t"])).n_entities == 2
-
-
-def test_balancing_keeps_common_periods_where_that_leaves_more():
-    frame = pd.DataFrame({"u": np.repeat(list("abcd"), 5), "t": [1, 2, 3, 4, 5] * 4, "x": 1.0})
-    frame = frame[~((frame["t"] == 5) & (frame["u"] != "a"))]
-    for data, options in ((frame, {"entity": "u", "time": "t"}), (frame.set_index(["u", "t"]), {})):
-        with pytest.raises(DataError, match="keeps the 4 periods that all entities have") as caught:
-            read_frame(data, **options).panel_index().require_balance()
-        kept = _run(caught.value.fix, data, **options)
-        assert kept.is_balanced
-        assert (kept.n_entities, kept.n_times) == (4, 4)
+    assert index.observed.dtype == bool
+    np.testing.assert_array_equal(index.observed, wide.notna())
+    np.testing.assert_array_equal(index.to_cube(frame["p"]), wide.fillna(0.0))
+    cube = index.to_cube(frame)
+    assert cube.shape == (*wide.shape, 2)
+    assert cube.flags.c_contiguous
+    cube[~index.observed] = 9.0
+    rows = index.from_cube(cube)
+    assert rows.flags.c_contiguous
+    np.testing.assert_array_equal(rows, frame)
+    np.testing.assert_array_equal(index.from_cube(cube[:, :, 1]), frame["q"])
+    np.testing.assert_array_equal(np.take(cube[:, :, 0], index.cells), frame["p"])
+    part = index.subset(index.entity_codes != 2)
+    np.testing.assert_array_equal(part.observed, wide.drop(index="c").dropna(axis=1, how="all").notna())
 
 
-def _run(code, data, **options):
-    names = {"data": data}
-    exec(code, names)
-    return read_frame(names["data"], **options).panel_index()
+def test_complete_panels_have_no_mask():
+    pairs = pd.MultiIndex.from_product([["a", "b"], [1, 2]])
+    index = read_frame(pd.DataFrame({"x": np.arange(4.0)}, index=pairs)).panel_index()
+    assert index.observed is None
+    found = completeness(index)
+    assert (found.n_observed, found.n_cells, found.shortest, found.longest) == (4, 4, ("a", 2), ("a", 2))
 
 
-def test_many_short_entities_are_counted_not_listed():
-    entity, time = np.repeat(np.arange(50), 2), np.tile([1, 2], 50)
-    keep = (time == 1) | (entity < 10)
-    with pytest.raises(DataError, match="and 36 more entities"):
-        PanelIndex.from_labels(entity[keep], time[keep]).require_balance()
+def test_completeness_names_the_shortest_and_the_longest():
+    index = PanelIndex.from_labels([3, 3, 1, 2, 2, 2, 1], [1, 2, 1, 1, 2, 4, 2])
+    found = completeness(index)
+    assert (found.n_observed, found.n_cells, found.shortest, found.longest) == (7, 9, (1, 2), (2, 3))
+    assert all(type(label) is int for label, _ in (found.shortest, found.longest))
+    assert labels_without(index.entities, index.subset(index.counts[index.entity_codes] > 2).entities) == (1, 3)
 
 
 def test_duplicates_and_missing_ids():
@@ -163,8 +166,9 @@ def test_duplicates_and_missing_ids():
         PanelIndex.from_labels(["a", "a", "b"], [1, 1, 1])
     allowed = PanelIndex.from_labels(["a", "a", "b"], [1, 1, 1], allow_duplicates=True)
     assert allowed.has_duplicates
-    with pytest.raises(DataError, match="more than once"):
-        allowed.to_cube(np.ones(3))
+    for call in (allowed.to_cube, allowed.from_cube):
+        with pytest.raises(DataError, match="more than once"):
+            call(np.ones(3))
     with pytest.raises(DataError, match=r"1 rows have no 'time' \(first at positions 1\)"):
         PanelIndex.from_labels(["a", "a", "b"], [1.0, np.nan, 1.0])
     with pytest.raises(DataError, match="2 rows have no 'entity'"):

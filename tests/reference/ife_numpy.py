@@ -73,7 +73,7 @@ def _principal(r: np.ndarray, n_factors: int) -> tuple[np.ndarray, np.ndarray, n
 
 def _step(x: np.ndarray, f: np.ndarray, lam: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, float]:
     mf, ml = dense_annihilator(f), dense_annihilator(lam)
-    z = np.einsum("ij,jtq,ts->isq", ml, x, mf).reshape(-1, x.shape[2])
+    z = np.einsum("ij,jtq,ts->isq", ml, x, mf, optimize=True).reshape(-1, x.shape[2])
     score = z.T @ e.ravel()
     return np.linalg.solve(z.T @ z, score), float(np.abs(score).max())
 

@@ -228,3 +228,24 @@ def test_what_would_be_wrong_is_refused(single: Any, name: str) -> None:
 def test_loglike_concentrates_the_factors_out(single: Any) -> None:
     assert single.model.loglike(single.params) == pytest.approx(single.llf)
     assert single.model.loglike(single.params * 1.1) < single.llf
+
+
+def test_membership_where_cells_are_missing() -> None:
+    """Distances are means over an entity's own periods; who has too few for slopes of its own is said."""
+    data = simulate("S", 24, 20, random_state=1).data
+    entity, time = (data.index.get_level_values(name) for name in ("entity", "time"))
+    seen = np.random.default_rng(0).random(len(data)) < 0.9
+    short = ((entity == 3) & (time > 3)) | ((entity == 8) & (time > 4))
+    data = data[seen & ~short]
+    res = GroupedIFE.from_formula("y ~ 0 + x1 + x2", data, n_groups=3, n_factors=1).fit()
+    counts = data.groupby("entity").size()
+    membership = res.membership
+    np.testing.assert_array_equal(membership["determined"], counts > 3)
+    assert membership.index[~membership["determined"]].tolist() == [3]
+    own = np.sqrt((res.resid**2).groupby("entity").mean())
+    found = [row[f"distance_{row['group']}"] for _, row in membership.iterrows()]
+    np.testing.assert_allclose(found, own, rtol=1e-6)
+    text = " ".join(res.summary().as_text().split())
+    assert "1 entity has 3 periods or fewer, too few for slopes of its own: its group is undetermined (3;" in text
+    res.remove_data()
+    assert not res.membership.loc[3, "determined"]

@@ -11,7 +11,9 @@ import pytest
 
 from gifepanel import GroupedIFE, InteractiveFE
 from gifepanel.datasets import load_cigar, simulate
-from gifepanel.exceptions import DataError, FormulaError
+from gifepanel.exceptions import DataError, DataWarning, FormulaError
+from gifepanel.panel import design_from_arrays, design_from_formula
+from gifepanel.results.prediction import PredictedParts, predict
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +131,126 @@ def test_options_are_not_swallowed(fitted: Any) -> None:
             fitted.predict(**options)
     with pytest.raises(TypeError, match="titel"):
         fitted.summary(titel="Mine")
+
+
+# ---- panels with holes: what any estimate predicts
+
+
+def parts_of(n: int, t: int, rng: np.random.Generator) -> PredictedParts:
+    """Two groups of slopes, a factor and both effects, made up."""
+    return PredictedParts(
+        theta=rng.normal(size=4),
+        slots=np.array([[0, 1], [2, 3]]),
+        groups=np.arange(n) % 2,
+        factors=rng.normal(size=(t, 1)),
+        loadings=rng.normal(size=(n, 1)),
+        entity_effect=rng.normal(size=n),
+        time_effect=rng.normal(size=t),
+        entity_effects=True,
+        time_effects=True,
+    )
+
+
+def by_hand(parts: PredictedParts, x: Any) -> Any:
+    """Predictions (N, T) of every cell."""
+    slopes = parts.theta[parts.slots[parts.groups]]
+    common = parts.loadings @ parts.factors.T + parts.entity_effect[:, None] + parts.time_effect
+    return np.einsum("itp,ip->it", x, slopes) + common
+
+
+def test_every_cell_of_a_panel_with_holes() -> None:
+    rng = np.random.default_rng(5)
+    cells = pd.MultiIndex.from_product([list("abcd"), range(2001, 2007)], names=["firm", "year"])
+    data = pd.DataFrame(rng.normal(size=(24, 3)), index=cells, columns=["y", "x1", "x2"])
+    seen = data[rng.random(24) < 0.75].sample(frac=1, random_state=1)
+    assert seen.index.unique("firm").size == 4 and seen.index.unique("year").size == 6
+    design, parts, x = design_from_formula("y ~ 0 + x1 + x2", seen), parts_of(4, 6, rng), data[["x1", "x2"]].to_numpy()
+    expected = pd.Series(by_hand(parts, x.reshape(4, 6, 2)).ravel(), index=cells, name="predicted")
+    inside = predict(design, parts, [0, 1], None, True)
+    assert inside.index.equals(seen.index)
+    pd.testing.assert_series_equal(inside, expected.loc[seen.index], rtol=1e-13)
+    cube = x.reshape(4, 6, 2).copy()
+    for known in (design, design.without_rows()):  # the second once the data are gone
+        for new in (cube, data):
+            pd.testing.assert_series_equal(predict(known, parts, [0, 1], new, True), expected, rtol=1e-13)
+        holes = data[~data.index.isin(seen.index)]
+        pd.testing.assert_series_equal(
+            predict(known, parts, [0, 1], holes, True), expected.loc[holes.index], rtol=1e-13
+        )
+    cube[1, 2, 0] = np.nan
+    assert np.flatnonzero(predict(design, parts, [0, 1], cube, True).isna()).tolist() == [8]
+    masked = np.ma.masked_invalid(cube)
+    np.testing.assert_array_equal(*(predict(design, parts, [0, 1], new, True) for new in (cube, masked)))
+
+
+def test_arrays_are_predicted_in_the_order_they_came_in() -> None:
+    """Labels out of order, an entity and a period without a single complete cell."""
+    rng = np.random.default_rng(6)
+    y, x = rng.normal(size=(4, 5)), rng.normal(size=(4, 5, 2))
+    y[3], y[:, 1], y[0, 0] = np.nan, np.nan, np.nan
+    labels = {"entities": ["c", "a", "b", "z"], "times": [5, 4, 3, 2, 1]}
+    design, parts = design_from_arrays(y, x, **labels), parts_of(3, 4, rng)
+    assert (design.index.entities.tolist(), design.index.times.tolist()) == (["a", "b", "c"], [1, 2, 3, 5])
+    sample = x[[1, 2, 0]][:, [4, 3, 2, 0]]
+    own = pd.DataFrame(by_hand(parts, sample), index=["a", "b", "c"], columns=[1, 2, 3, 5])
+    found = predict(design, parts, [0, 1], x, True)
+    assert found.index.equals(pd.MultiIndex.from_product(labels.values(), names=["entity", "time"]))
+    expected = own.reindex(index=labels["entities"], columns=labels["times"])
+    np.testing.assert_allclose(found.to_numpy().reshape(4, 5), expected, rtol=1e-13)
+    np.testing.assert_allclose(predict(design, parts, [0, 1], None, True), found[design.row_index], rtol=1e-13)
+    # the sample's entities and periods, in their own order
+    np.testing.assert_allclose(predict(design, parts, [0, 1], sample, True), own.to_numpy().ravel(), rtol=1e-13)
+
+
+def test_one_regressor_as_a_matrix() -> None:
+    rng = np.random.default_rng(7)
+    y, x = rng.normal(size=(6, 8)), rng.normal(size=(6, 8))
+    res = InteractiveFE(y, x, n_factors=1, entity=list("fedcba")).fit()
+    np.testing.assert_allclose(res.predict(x), res.fittedvalues, rtol=1e-10)
+    np.testing.assert_allclose(res.predict(x[:, :, None]), res.fittedvalues, rtol=1e-10)
+
+
+@pytest.fixture(scope="module")
+def holed(panel: pd.DataFrame) -> pd.DataFrame:
+    """A panel with holes, a trend and a size; of entity 5 two periods."""
+    data = panel.assign(trend=panel.index.get_level_values("time") - 3.0)
+    data["size"] = np.sqrt(data.index.get_level_values("entity"))
+    seen = np.random.default_rng(8).random(len(data)) < 0.85
+    few = (data.index.get_level_values("entity") == 5) & (data.index.get_level_values("time") > 2)
+    return data[seen & ~few].sample(frac=1, random_state=0)
+
+
+def test_slopes_of_entities_and_periods(panel: pd.DataFrame, holed: pd.DataFrame) -> None:
+    complete = panel.assign(trend=panel.index.get_level_values("time") - 3.0, size=1.0)
+    for data, effects in ((holed.drop(index=5, level="entity"), "entity + entity[trend] + time[size]"),
+                          (complete, "entity[[trend]]")):  # fmt: skip
+        res = InteractiveFE.from_formula(f"y ~ 0 + x1 + x2 | {effects}", data, n_factors=1).fit()
+        np.testing.assert_allclose(res.predict(), res.fittedvalues, atol=1e-9)
+        np.testing.assert_allclose(res.predict(data), res.fittedvalues, atol=1e-9)
+        moved = res.predict(data.assign(trend=data["trend"] + 1)) - res.predict(data)
+        assert (moved.groupby("entity").std() < 1e-9).all()
+        assert (moved.abs() > 1e-3).any()
+        with pytest.raises(DataError, match="The new data lack 'trend'"):
+            res.predict(data.drop(columns="trend"))
+        with pytest.raises(DataError, match="slopes of trend"):
+            res.predict(np.zeros((res.n_entities, res.n_times, 2)))
+        linear = res.predict(data.drop(columns="trend"), effects=False)
+        np.testing.assert_allclose(linear, data[["x1", "x2"]] @ res.params, atol=1e-12)
+        whole = res.predict(data)
+        res.remove_data()
+        np.testing.assert_array_equal(res.predict(data), whole)
+
+
+def test_rows_of_what_was_left_out_have_no_prediction(holed: pd.DataFrame) -> None:
+    res = InteractiveFE.from_formula("y ~ 0 + x1 + x2 | entity", holed, n_factors=1).fit()
+    mine = holed.index.get_level_values("entity") == 5
+    assert (res.sample.pruned_entities, res.sample.n_pruned) == ((5,), int(mine.sum()))
+    with pytest.warns(
+        DataWarning, match=rf"{mine.sum()} of {len(holed)} rows have no prediction: their entity was left"
+    ):
+        found = res.predict(holed)
+    np.testing.assert_array_equal(found.isna(), mine)
+    np.testing.assert_allclose(found[~mine], res.fittedvalues, atol=1e-10)
+    assert res.predict(holed, effects=False).notna().all()
+    with pytest.raises(DataError, match="entities that are not in the sample: 99"):
+        res.predict(holed.rename(index={7: 99}, level="entity"))

@@ -53,8 +53,7 @@ marginaleffects are no part of the usual tests: install the extras `peers` and `
 """
 _UNMET = """\
 Numbers that are not met, and why. Besides: the Monte Carlo figures of a prototype and of published studies that the
-estimates fall short of are marked so in [accuracy](accuracy.md) ({short}). Unbalanced panels with factors are not
-supported yet, so the numbers other packages print for them are not compared.
+estimates fall short of are marked so in [accuracy](accuracy.md) ({short}).
 """
 _ALL = """\
 # Validation: every fixed-effects regression

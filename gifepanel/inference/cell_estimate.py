@@ -1,0 +1,115 @@
+"""A fitted model with factors on the observed cells of a panel, as the inference layer sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gifepanel.inference.dof import DegreesOfFreedom, checked_residual
+from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.inference.space import FactorSpace
+from gifepanel.projections.tangent import TangentSpace
+
+__all__ = ["CellEstimate"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True)
+class CellEstimate(FactorEstimate):
+    """Slopes, factors and effects where cells are missing, rows are weighted, or further parts are known.
+
+    Cubes are zero in cells that are not observed. What is projected is multiplied by the roots of the weights.
+
+    Attributes
+    ----------
+    cell_mask : ndarray of bool, shape (N, T)
+        Cells that are observed.
+    roots : ndarray, shape (N, T)
+        Roots of the weights, zero where nothing is observed.
+    tangent : TangentSpace
+        Of factors, loadings and effects.
+    additive : TangentSpace
+        Of effects and further known parts alone.
+    other_effects : ndarray, shape (N, T)
+        Known columns times their coefficients, but for the additive effects of entities and periods.
+    entity_slopes, period_slopes : dict of str to ndarray
+        Their coefficients, (N,) and (T,), by name.
+    """
+
+    cell_mask: BoolArray
+    roots: Array
+    tangent: TangentSpace
+    additive: TangentSpace
+    other_effects: Array
+    entity_slopes: dict[str, Array]
+    period_slopes: dict[str, Array]
+
+    @property
+    def observed(self) -> BoolArray | None:
+        """Cells (N, T) that are observed; None where all are."""
+        return None if self.cell_mask.all() else self.cell_mask
+
+    @property
+    def known_slopes(self) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Coefficients of known variables by name: of each entity (N,), and of each period (T,)."""
+        return self.entity_slopes, self.period_slopes
+
+    @property
+    def nobs(self) -> int:
+        """Number of observed cells."""
+        return self.tangent.n_cells
+
+    @property
+    def wresid(self) -> Array:
+        """Residuals times the roots of the weights (N, T)."""
+        return self.resid * self.roots
+
+    @property
+    def root(self) -> Array:
+        """Roots of the weights (N, T), zero where nothing is observed."""
+        return self.roots
+
+    @cached_property
+    def df(self) -> DegreesOfFreedom:
+        """Parameters counted: ranks of what entities and periods have of their own."""
+        effects = self.additive.rank_units + self.additive.rank_periods
+        factors = self.tangent.rank_units + self.tangent.rank_periods - effects
+        return checked_residual(self.nobs, self.theta.size, effects, factors)
+
+    @property
+    def space(self) -> FactorSpace:
+        """There is none: the projection is not one on either side."""
+        raise AttributeError("a panel with holes has no space of factors and loadings; use project()")
+
+    @cached_property
+    def z_effects(self) -> Array:
+        """z less additive effects (N, T, q)."""
+        return self._off(self.z, self.additive)
+
+    @cached_property
+    def z_projected(self) -> Array:
+        """z off the tangent space (N, T, q), times the roots of the weights."""
+        return self._off(self.z, self.tangent)
+
+    @cached_property
+    def y_projected(self) -> Array:
+        """y likewise (N, T)."""
+        return self._off(self.y[:, :, None], self.tangent)[:, :, 0]
+
+    def project(self, cube: Array) -> Array:
+        """A panel (N, T) or (N, T, k) off factors, loadings and effects, times the roots of the weights."""
+        if cube.ndim == 2:
+            return self._off(cube[:, :, None], self.tangent)[:, :, 0]
+        return self._off(cube, self.tangent)
+
+    def _off(self, cube: Array, space: TangentSpace) -> Array:
+        entity, time = space.entity, space.data.time
+        columns = np.ascontiguousarray(cube[entity, time].T) * space.data.root
+        out = np.zeros(cube.shape)
+        out[entity, time] = space.residual(columns)[0].T
+        return out

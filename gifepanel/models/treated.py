@@ -1,0 +1,112 @@
+"""Treated rows of a model with factors: read, checked against the fit, told of where they are lost."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning, caller_level
+from gifepanel.models.checks import check_count
+from gifepanel.panel.matrices import PanelDesign
+from gifepanel.panel.text import first_of
+from gifepanel.panel.treatment import Treatment, read_treatment
+
+if TYPE_CHECKING:
+    from gifepanel.models.base import FactorModel
+
+__all__ = ["read_treatment_for", "warn_of_lost_cells"]
+
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def read_treatment_for(
+    design: PanelDesign, data: Any, given: Mapping[str, Any], context: Mapping[str, Any]
+) -> Treatment:
+    """The treatment that a model was given.
+
+    Raises
+    ------
+    SpecificationError, DataError, FormulaError
+        A lag of the outcome among the regressors; a treatment that can't be read; no row without it.
+    """
+    if design.lags_of_endog:
+        lag = design.exog_names[design.lags_of_endog[0]]
+        raise SpecificationError(
+            f"{lag} is a regressor, and treated= is {given['treated']!r}.",
+            "In treated periods the lag of the outcome is an outcome of the treatment: what would have been without it "
+            "is not known.",
+            f"Leave {lag} out of the formula; factors take up what persists.",
+        )
+    treatment = read_treatment(
+        given["treated"],
+        design,
+        data,
+        entity=given["entity"],
+        time=given["time"],
+        context=context,
+        anticipation=check_count("anticipation", given["anticipation"], 0),
+    )
+    if treatment.left_out.all():
+        raise DataError(
+            f"No row is left: {int(treatment.treated.sum())} are treated and the others anticipate it.",
+            "What would have been is learned from rows without treatment.",
+            "anticipation=0",
+        )
+    return treatment
+
+
+def warn_of_lost_cells(model: FactorModel) -> None:
+    """Tell of treated cells of which nothing can be said, with the numbers of the model given; before any work.
+
+    Raises
+    ------
+    DataError
+        If there are no others.
+    """
+    treatment = model._treatment
+    if treatment is None or model._candidates is not None:
+        return
+    index, own = treatment.design.index, model.design.index
+    rows = np.flatnonzero(treatment.treated)
+    entity, time = index.entity_codes[rows], index.time_codes[rows]
+    no_entity = ~index.entities.isin(own.entities)[entity]
+    no_time = ~index.times.isin(own.times)[time] & ~no_entity
+    no_past = np.isnan(treatment.event_time[rows]) & ~no_entity & ~no_time
+    needs = model.n_factors + len(model._parts.unit_names)
+    counts = np.bincount(index.entity_codes[~treatment.left_out], minlength=index.n_entities)
+    said = []
+    for lost, labels, why in (
+        (no_entity, index.entities[np.unique(entity[no_entity])], f"have at most {needs} untreated periods"),
+        (no_time, index.times[np.unique(time[no_time])], "are periods with too few untreated entities"),
+        (no_past, index.entities[np.unique(entity[no_past])], "have no untreated past"),
+    ):
+        if lost.any():
+            said.append(f"{int(lost.sum())} treated cells of {first_of(labels)}, which {why}")
+    if not said:
+        return
+    short = np.unique(entity[no_entity])
+    possible = int(counts[short].min()) - len(model._parts.unit_names) - 1 if short.size else -1
+    fix = f"n_factors={possible}" if 0 <= possible < model.n_factors else _without_effects(model, no_time, treatment)
+    found = f"Nothing can be said of {'; of '.join(said)}."
+    if (no_entity | no_time | no_past).all():
+        raise DataError(found, f"There is no other treated cell; {_needed(needs)}.", fix)
+    warnings.warn(
+        SpecificationWarning(found, f"They are left out of averages: {_needed(needs)}.", fix), stacklevel=caller_level()
+    )
+
+
+def _needed(needs: int) -> str:
+    return (
+        f"a treated entity needs an untreated period before its treatment and {needs + 1} untreated periods in all, "
+        "and a period untreated entities"
+    )
+
+
+def _without_effects(model: FactorModel, no_time: BoolArray, treatment: Treatment) -> str:
+    """What could be done where it is not the number of factors."""
+    if no_time.any():
+        return f"A sample with entities that {treatment.name!r} does not reach in those periods."
+    return f"A sample that begins before {treatment.name!r} does."

@@ -1,0 +1,184 @@
+"""The projection off factors, loadings and effects of a panel in which cells are missing.
+
+On a complete panel it is z -> M_Lambda z M_F. With holes the directions a_i'f_t + d_it'a_i + l_i'b_t + w_it'c_t, the
+tangent space of everything that is estimated besides slopes, no longer make two projections that commute: coefficients
+of entities are taken out entity by entity, those of periods by the normal equations
+
+    S phi = sum_i l_i (M_i z)_it,    S = blockdiag_t(sum_i l_i l_i') - V V',    V[(t, r), (i, j)] = l_ir Q_i[t, j],
+
+which conjugate gradients solve, preconditioned by the blocks of S (Czarnowske & Stammann 2020, arXiv:2004.03414, take
+the same residuals by alternating projections).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from gifepanel.kernels.cells import CellData, CellState, normal_blocks, off_units, truncated_cg
+
+__all__ = ["TangentSpace"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+_TOL, _PRODUCTS = 1e-13, 2000
+_DENSE = 3e8
+_RANK = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class TangentSpace:
+    """What has been taken out of a panel with holes.
+
+    Attributes
+    ----------
+    data : CellData
+    state : CellState
+        At the estimate.
+    gauge : ndarray, shape (g, T)
+        Orthonormal rows that factors and known series span.
+    free : ndarray of bool, shape (R + m,)
+        Rows of period coefficients that no direction of the gauge concerns.
+    """
+
+    data: CellData
+    state: CellState
+    gauge: Array
+    free: BoolArray
+
+    @property
+    def n_cells(self) -> int:
+        """n."""
+        return int(self.data.time.size)
+
+    @cached_property
+    def entity(self) -> IntArray:
+        """Entity of each cell (n,)."""
+        return np.repeat(np.arange(len(self.data.ptr) - 1), np.diff(self.data.ptr))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, T)."""
+        return len(self.data.ptr) - 1, int(self.state.g_period.shape[1])
+
+    @cached_property
+    def period_loadings(self) -> Array:
+        """l of each cell, times the root of its weight (R + m, n): loadings and period columns."""
+        d, data = self.data.known.shape[0], self.data
+        return np.vstack([self.state.coef[self.entity, d:].T * data.root, data.period])
+
+    @cached_property
+    def blocks(self) -> Array:
+        """Sums of l l' by period (T, R + m, R + m)."""
+        k = self.period_loadings.shape[0]
+        out = np.empty((self.shape[1], k, k))
+        normal_blocks(self.data, self.state, out)
+        return out
+
+    @cached_property
+    def _inverses(self) -> Array:
+        k = self.blocks.shape[-1]
+        if k == 0:
+            return self.blocks
+        lift = 1e-12 * np.trace(self.blocks, axis1=1, axis2=2) / k + 1e-300
+        return np.linalg.inv(self.blocks + lift[:, None, None] * np.eye(k))
+
+    def residual(self, columns: Array) -> tuple[Array, Array]:
+        """Columns less what the tangent space fits.
+
+        Parameters
+        ----------
+        columns : ndarray, shape (k, n)
+            Times the roots of the weights.
+
+        Returns
+        -------
+        residual : ndarray, shape (k, n)
+        coefficients : ndarray, shape (k, R + m, T)
+            phi: directions of factors and period coefficients.
+        """
+        n_rows = self.period_loadings.shape[0]
+        out = np.array(columns, dtype=np.float64, order="C")
+        phi = np.zeros((len(out), n_rows, self.shape[1]))
+        if n_rows:
+            first = out.copy()
+            off_units(self.data.ptr, self.state.q, first)
+            for j in range(len(out)):
+                phi[j] = self._coefficients(first[j])
+                out[j] -= (self.period_loadings * phi[j][:, self.data.time]).sum(axis=0)
+        off_units(self.data.ptr, self.state.q, out)
+        return out, phi
+
+    def _coefficients(self, column: Array) -> Array:
+        """phi for a column (n,) that is off the bases of entities."""
+        rows = self.period_loadings * column
+        right = np.stack([np.bincount(self.data.time, row, minlength=self.shape[1]) for row in rows])
+        data = self.data._replace(x=np.empty((0, self.n_cells)))
+        state = self.state._replace(g_period=-right, g_theta=np.empty(0))
+        none = np.zeros(self.shape[0], dtype=np.int64), np.empty((1, 0), dtype=np.int64)
+        solved = truncated_cg(
+            data,
+            *none,
+            state,
+            self._inverses,
+            np.empty((0, 0)),
+            self.gauge,
+            self.free,
+            False,
+            np.inf,
+            _PRODUCTS,
+            _TOL,
+        )
+        return np.asarray(solved[0])
+
+    @cached_property
+    def rank_units(self) -> int:
+        """Coefficients of entities that are determined."""
+        return int((np.einsum("njj->nj", self.state.tri) != 0).sum())
+
+    @cached_property
+    def rank_periods(self) -> int:
+        """Rank of S: counted where that is cheap, else the number that it has but for coincidence."""
+        (n, t), k, b = self.shape, self.period_loadings.shape[0], self.state.q.shape[0]
+        if k == 0:
+            return 0
+        if (t * k) ** 2 * float(n * max(b, 1)) > _DENSE:
+            return t * k - self.n_components * len(self.gauge) * int((~self.free).sum())
+        s = self._dense()
+        size = np.sqrt(np.maximum(np.diag(s + self._taken), 1e-300))
+        return int((np.linalg.eigvalsh(s / size / size[:, None]) > _RANK).sum())
+
+    @cached_property
+    def n_components(self) -> int:
+        """Pieces of the panel that share neither entities nor periods."""
+        n, t = self.shape
+        edges = coo_matrix((np.ones(self.n_cells), (self.entity, n + self.data.time)), shape=(n + t, n + t))
+        found = connected_components(edges, directed=False)[1]
+        return len(np.unique(found[self.entity]))
+
+    @cached_property
+    def _taken(self) -> Array:
+        """V V' (Tk, Tk), rows ordered by period, then row."""
+        t, k = self.shape[1], self.period_loadings.shape[0]
+        out = np.zeros((t * k, t * k))
+        for lo, hi in zip(self.data.ptr[:-1], self.data.ptr[1:], strict=True):
+            where = (self.data.time[lo:hi, None] * k + np.arange(k)).ravel()
+            v = (self.period_loadings[:, lo:hi].T[:, :, None] * self.state.q[:, lo:hi].T[:, None, :]).reshape(
+                len(where), -1
+            )
+            out[where[:, None], where] += v @ v.T
+        return out
+
+    def _dense(self) -> Array:
+        t, k = self.shape[1], self.period_loadings.shape[0]
+        out = -self._taken
+        for period in range(t):
+            own = slice(period * k, (period + 1) * k)
+            out[own, own] += self.blocks[period]
+        return out

@@ -1,0 +1,117 @@
+"""Questions about cells that were not observed, or not without treatment: methods of models with factors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gifepanel.exceptions import SpecificationError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gifepanel.results.counterfactual import Counterfactual
+
+__all__ = ["WhatIfMethods"]
+
+Progress = bool | Callable[[int, int], None] | None
+
+
+class WhatIfMethods:
+    """Mixed in before statsmodels' class."""
+
+    _fit_options: ClassVar[dict[str, Any]] = {}
+
+    def counterfactual(
+        self,
+        *,
+        cov_type: str = "cluster",
+        average: str = "cells",
+        n_bootstrap: int = 0,
+        random_state: Any = 0,
+        n_jobs: int | None = None,
+        progress: Progress = None,
+    ) -> Counterfactual:
+        """What treated rows would have been without treatment: effects by cell, averages, tests, pictures.
+
+        The rows named by ``treated=`` were left out of the fit; the model says what they would have been, from its
+        slopes and the effects, factors and loadings that untreated rows determine. Without factors this is the
+        imputation estimator of Borusyak, Jaravel & Spiess (2024); with factors that of Gobillon & Magnac (2016).
+
+        Parameters
+        ----------
+        cov_type : {"cluster", "HC2", "nonrobust"}
+            Standard errors of averages. They account for the estimation of slopes, factors, loadings and effects by
+            the delta method, and for the errors of the treated cells. "cluster": errors of an entity may depend on
+            each other in any way; the error of a treated cell is what its effect has beyond the average of its cohort
+            and period, so that effects that differ within them make the standard error too large, never too small
+            (Borusyak, Jaravel & Spiess 2024). "HC2": errors are independent, with variances of their own.
+            "nonrobust": with one variance. Groups of slopes are taken as known.
+        average : {"cells", "entities"}
+            What the overall average gives equal weight.
+        n_bootstrap : int
+            Samples of entities, as many treated and as many others as there are, for standard errors and percentile
+            intervals beside the analytic ones. The model is fitted to each from the full-sample solution, groups of
+            slopes among it; bootstraps of groups repeat the bias that finding them has.
+        random_state : int or Generator
+            Of the samples.
+        n_jobs : int, optional
+            Workers of the bootstrap; results do not depend on it.
+        progress : bool or callable, optional
+
+        Returns
+        -------
+        Counterfactual
+
+        Raises
+        ------
+        SpecificationError
+            If the model was made without ``treated=``.
+        DataError
+            If nothing can be said of any treated cell.
+        """
+        from gifepanel.results.effects_on_treated import counterfactual_of, with_draws
+
+        if isinstance(n_bootstrap, bool) or int(n_bootstrap) != n_bootstrap or n_bootstrap < 0 or n_bootstrap == 1:
+            raise SpecificationError(
+                f"n_bootstrap is {n_bootstrap!r}.", "It is 0 or a number of samples, 2 at least.", "n_bootstrap=200"
+            )
+        cf = counterfactual_of(self, cov_type=cov_type, average=average)
+        if not n_bootstrap:
+            return cf
+        return with_draws(cf, int(n_bootstrap), random_state=random_state, n_jobs=n_jobs, progress=progress)
+
+    def impute(self, data: Any = None, *, alpha: float = 0.05, cov_type: str = "nonrobust") -> pd.DataFrame:
+        """Outcomes that were not observed, filled in, with prediction intervals.
+
+        Parameters
+        ----------
+        data : DataFrame or array_like, optional
+            Rows to be filled in, as of ``predict``; by default the rows of the frame the model was made from whose
+            outcome is missing and whose regressors are not. Entities and periods must be in the sample.
+        alpha : float
+            One less the level of the intervals.
+        cov_type : {"nonrobust", "HC2"}
+            One variance of errors, or one of each entity.
+
+        Returns
+        -------
+        DataFrame
+            By (entity, time): ``imputed``; ``se``, ``lower`` and ``upper`` for the outcome itself, its own error and
+            the estimation of slopes, factors, loadings and effects in them; ``se_mean``, ``lower_mean`` and
+            ``upper_mean`` for its expectation. NaN where observed cells do not determine it.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> gaps = cigar["sales"].mask(cigar.index.get_level_values("year") == 75)
+        >>> gaps[:600] = cigar["sales"][:600]
+        >>> res = gife.InteractiveFE.from_formula("gaps ~ 0 + price + ndi", cigar.assign(gaps=gaps), n_factors=2).fit()
+        >>> filled = res.impute()
+        >>> len(filled), bool((filled["se"] > filled["se_mean"]).all())
+        (26, True)
+        """
+        from gifepanel.results.imputation import imputed
+
+        return imputed(self, data, alpha, cov_type)

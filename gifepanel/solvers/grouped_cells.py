@@ -1,0 +1,287 @@
+"""Grouped interactive fixed effects on observed cells, from start to refit.
+
+As on a complete panel (:mod:`gifepanel.solvers.grouped`), but for the factors, which are least squares on what is
+observed, and for the start: slopes of entities are drawn to their mean, since those with few periods are anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gifepanel.kernels.passes import unit_ssr
+from gifepanel.solvers.arrays import Array, UnitQuadratics
+from gifepanel.solvers.cell_descent import CellFit, descend_cells
+from gifepanel.solvers.cell_interactive import POLISHED, fit_cells_multistart
+from gifepanel.solvers.cell_panel import CellComponents, CellPanel, shrunken_slopes
+from gifepanel.solvers.cell_starts import CellStart
+from gifepanel.solvers.cells import Cells
+from gifepanel.solvers.classify import fill_empty, nearest_centre
+from gifepanel.solvers.grouped import initial_theta, merged_minima
+from gifepanel.solvers.heterogeneous import Centres, HeterogeneousFit
+from gifepanel.solvers.interactive import LocalMinimum, SlopeMap
+from gifepanel.solvers.penalized import (
+    GroupedOptions,
+    GroupedPart,
+    PenalizedFit,
+    penalized_stage,
+    starting_centres,
+)
+
+__all__ = ["GroupedCellFit", "fit_grouped_cells"]
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+_LOOSE, _TOL = 1e-5, 1e-9
+_ROUNDS = 100
+_FIRST_TOL = 1e-4
+_AUDIT_ROUNDS = 3
+_SAME = 1e-7
+
+
+@dataclass(frozen=True)
+class CellClassification:
+    """Groups with the joint least squares given them; see :class:`~gifepanel.solvers.classify.Classification`."""
+
+    groups: IntArray
+    fit: CellFit
+    slopes: SlopeMap
+    ssr: Array
+    n_rounds: int
+    moved: int
+    settled: bool
+
+
+@dataclass(frozen=True)
+class GroupedCellFit:
+    """A fitted grouped model, groups in lexicographic order of their slopes.
+
+    As :class:`~gifepanel.solvers.grouped.GroupedFit`.
+    """
+
+    groups: IntArray
+    classification: CellClassification
+    penalized: PenalizedFit
+    unit_params: Array
+    scale: Array
+    singular_units: IntArray
+    ssr_heterogeneous: float
+    restarts_agreed: int
+    n_restarts: int
+    minima: tuple[LocalMinimum, ...] = ()
+
+
+def fit_grouped_cells(
+    cells: Cells, n_groups: int, n_factors: int, options: GroupedOptions | None = None
+) -> tuple[GroupedCellFit, Cells]:
+    """Start, sweep, descend, classify, refit; and the cells on the scale of the slopes.
+
+    Parameters
+    ----------
+    cells : Cells
+    n_groups : int
+        K.
+    n_factors : int
+        R.
+    options : GroupedOptions, optional
+    """
+    options = options or GroupedOptions()
+    panel, start = _start(cells, n_factors, options)
+    part = _part(panel, start, options.common)
+    partitions = starting_centres(part, n_groups, options)
+    fits = [_from_centres(panel, part, n_groups, n_factors, options, start, c) for c in partitions[: options.n_starts]]
+    if options.search and options.start_is_kmeans and reassigned(n_groups, options):
+        fits += [_from_partition(panel, n_groups, options, start, c, fits[0]) for c in partitions[: options.n_restarts]]
+    best = min(fits, key=lambda fit: fit.classification.fit.ssr)
+    best = replace(best, minima=_distinct(fits), penalized=fits[0].penalized)
+    best = _audited(panel.cells, n_groups, n_factors, options, best)
+    moved = int((best.groups != nearest_centre(best.penalized.distances)).sum())
+    best = replace(best, classification=replace(best.classification, moved=moved))
+    return _relabel(best, n_groups), panel.cells
+
+
+def reassigned(n_groups: int, options: GroupedOptions) -> bool:
+    """Whether least squares may move units to other groups."""
+    return options.classify == "refined" and n_groups > 1
+
+
+def _start(cells: Cells, n_factors: int, options: GroupedOptions) -> tuple[CellPanel, HeterogeneousFit]:
+    """Slopes of every entity, from those common to all; regressors standardised at the starting factors."""
+    n, p = cells.shape[0], cells.n_regressors
+    one = SlopeMap(np.zeros(n, dtype=np.int64), np.arange(p)[None])
+    rng = np.random.default_rng(0)
+    fit = fit_cells_multistart(cells, one, n_factors, 1, rng, tol=_FIRST_TOL, max_iter=30, polish=False).fit
+    panel = CellPanel(cells)
+    start = shrunken_slopes(panel, fit.theta, fit.factors, fit.effects, common=options.common)
+    if not options.standardize:
+        return panel, start
+    rms = np.sqrt(np.maximum(np.einsum("npp->p", start.quadratics.a), 0.0) / cells.size)
+    rms = np.where(rms > 0.0, rms, 1.0)
+    q, comp = start.quadratics, start.components
+    assert isinstance(comp, CellComponents)
+    q = UnitQuadratics(q.a / (rms[:, None] * rms), q.c / rms, q.s)
+    comp = replace(comp, beta=comp.beta * rms)
+    return panel.rescaled(rms), replace(start, beta=start.beta * rms, quadratics=q, components=comp)
+
+
+def _part(panel: CellPanel, start: HeterogeneousFit, common: Sequence[int]) -> GroupedPart:
+    """The problem in the regressors whose slopes differ across groups."""
+    w = np.asarray(sorted(common), dtype=np.int64)
+    x = np.setdiff1d(np.arange(panel.shape[2]), w)
+    if not w.size:
+        return GroupedPart(panel, start, x, w, np.empty(0))
+    gamma = start.beta[0, w]
+    part = panel.subset_of_columns(x, w, gamma)
+    beta = np.ascontiguousarray(start.beta[:, x])
+    assert isinstance(start.components, CellComponents)
+    comp = replace(start.components, beta=beta)
+    return GroupedPart(part, replace(start, beta=beta, components=comp, quadratics=part.quadratics(comp)), x, w, gamma)
+
+
+def _from_centres(
+    panel: CellPanel,
+    part: GroupedPart,
+    n_groups: int,
+    n_factors: int,
+    options: GroupedOptions,
+    start: HeterogeneousFit,
+    centres: Centres,
+) -> GroupedCellFit:
+    penalized, components = penalized_stage(part.data, n_factors, options, part.start, centres)
+    penalized = replace(
+        penalized, unit_params=part.with_common(penalized.unit_params), centers=part.with_common(penalized.centers)
+    )
+    assert isinstance(components, CellComponents)
+    beta = penalized.unit_params
+    q = panel.quadratics(panel.at(beta, components.rows, components.effects, 0))
+    groups = nearest_centre(penalized.distances)
+    theta = initial_theta(q.a, q.c, groups, n_groups, panel.shape[2], options.common)
+    done = _refined(panel.cells, n_groups, options, groups, theta, components.rows, components.effects)
+    return _packed(panel, done, penalized, start, centres)
+
+
+def _from_partition(
+    panel: CellPanel,
+    n_groups: int,
+    options: GroupedOptions,
+    start: HeterogeneousFit,
+    centres: Centres,
+    first: GroupedCellFit,
+) -> GroupedCellFit:
+    """Least squares from a K-means partition itself."""
+    components = start.components
+    assert isinstance(components, CellComponents)
+    q = start.quadratics
+    theta = initial_theta(q.a, q.c, centres.groups, n_groups, panel.shape[2], options.common)
+    done = _refined(panel.cells, n_groups, options, centres.groups, theta, components.rows, components.effects)
+    return _packed(panel, done, first.penalized, start, centres)
+
+
+def _packed(
+    panel: CellPanel,
+    done: CellClassification,
+    penalized: PenalizedFit,
+    start: HeterogeneousFit,
+    centres: Centres,
+) -> GroupedCellFit:
+    return GroupedCellFit(
+        done.groups,
+        done,
+        penalized,
+        start.beta,
+        panel.cells.scale,
+        np.flatnonzero(start.singular),
+        start.ssr,
+        centres.agreed,
+        centres.n_restarts,
+    )
+
+
+def _refined(
+    cells: Cells, n_groups: int, options: GroupedOptions, groups: IntArray, theta: Array, rows: Array, effects: Array
+) -> CellClassification:
+    """Joint least squares given groups, alternated with assignment by sum of squares: both lower it."""
+    first, rounds = groups, 0
+    reassign = reassigned(n_groups, options)
+    tol = _LOOSE if reassign else _TOL
+    panel = CellPanel(cells)
+    while True:
+        slopes = SlopeMap.grouped(groups, n_groups, cells.n_regressors, options.common)
+        fit = descend_cells(cells, slopes, theta, rows, effects, tol=tol)
+        ssr = _unit_losses(panel, slopes, fit)
+        new = fill_empty(ssr.argmin(axis=1).astype(np.int64), ssr)
+        theta, rows, effects = fit.theta, fit.factors, fit.effects
+        if reassign and rounds < _ROUNDS and not np.array_equal(new, groups):
+            groups, rounds = new, rounds + 1
+            continue
+        if tol == _TOL or fit.gradient <= _TOL:
+            settled = bool(np.array_equal(new, groups))
+            return CellClassification(groups, fit, slopes, ssr, rounds, int((first != groups).sum()), settled)
+        tol = _TOL
+
+
+def _unit_losses(panel: CellPanel, slopes: SlopeMap, fit: CellFit) -> Array:
+    """Every unit's sum of squares under every group's slopes (N, K), at the fitted factors."""
+    beta = slopes.unit_slopes(fit.theta)
+    t = panel.cells.shape[1]
+    at = CellComponents(fit.factors.T, fit.loadings, np.zeros(t), fit.ssr, fit.factors, fit.effects, fit.state, beta)
+    q = panel.quadratics(at)
+    return unit_ssr(q.a, q.c, q.s, np.ascontiguousarray(fit.theta[slopes.slots]))
+
+
+def _audited(
+    cells: Cells, n_groups: int, n_factors: int, options: GroupedOptions, fit: GroupedCellFit
+) -> GroupedCellFit:
+    """Other starts of the least squares, groups given; where one is lower, the groups are refined again."""
+    best, minima = fit, fit.minima
+    for _ in range(_AUDIT_ROUNDS):
+        done = best.classification
+        rng = np.random.default_rng(options.seed if not isinstance(options.seed, np.random.Generator) else 0)
+        own = CellStart("found", done.fit.theta, done.fit.factors, done.fit.effects, 0)
+        other = fit_cells_multistart(
+            cells, done.slopes, n_factors, options.n_audit, rng, tol=_LOOSE, first=(own,), polish=False
+        )
+        minima = merged_minima(minima, tuple(m for m in other.minima if "found" not in m.starts))
+        if not other.fit.ssr < done.fit.ssr * (1.0 - _SAME):
+            break
+        lower = other.fit
+        done = _refined(cells, n_groups, options, done.groups, lower.theta, lower.factors, lower.effects)
+        best = replace(best, groups=done.groups, classification=done)
+        minima = merged_minima(minima, (LocalMinimum(done.fit.ssr, done.fit.theta, ("refined again",)),))
+    done = best.classification
+    if done.fit.converged and done.fit.gradient > POLISHED:
+        at = done.fit
+        polished = descend_cells(cells, done.slopes, at.theta, at.factors, at.effects, tol=POLISHED, max_iter=5)
+        if polished.gradient < at.gradient:
+            best = replace(best, classification=replace(done, fit=replace(polished, converged=True)))
+    return replace(best, minima=minima)
+
+
+def _distinct(fits: list[GroupedCellFit]) -> tuple[LocalMinimum, ...]:
+    found: tuple[LocalMinimum, ...] = ()
+    for number, fit in enumerate(fits):
+        done = fit.classification.fit
+        found = merged_minima(found, (LocalMinimum(done.ssr, done.theta, (f"partition {number + 1}",)),))
+    return found
+
+
+def _relabel(fit: GroupedCellFit, n_groups: int) -> GroupedCellFit:
+    """One permutation, by the slopes in lexicographic order, applied to everything that carries a group."""
+    done = fit.classification
+    alpha = done.fit.theta[done.slopes.slots]
+    order = np.lexsort(alpha.T[::-1])
+    rank = np.empty(n_groups, dtype=np.int64)
+    rank[order] = np.arange(n_groups)
+    groups = rank[done.groups]
+    slopes = SlopeMap(groups, done.slopes.slots)
+    theta = np.empty_like(done.fit.theta)
+    theta[slopes.slots] = alpha[order]
+    classification = replace(
+        done, groups=groups, slopes=slopes, fit=replace(done.fit, theta=theta), ssr=done.ssr[:, order]
+    )
+    penalized = replace(
+        fit.penalized, centers=fit.penalized.centers[order], distances=fit.penalized.distances[:, order]
+    )
+    return replace(fit, groups=groups, classification=classification, penalized=penalized)
