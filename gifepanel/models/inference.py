@@ -291,15 +291,6 @@ class BiasChoice:
     def deconvolved(self) -> bool:
         """Whether B1 gives back what the projection of residuals takes."""
         return self.kind in ("dynamic", "analytic")
-<<<<<<< HEAD
-
-    @property
-    def heteroskedastic(self) -> bool:
-        """Whether B2 and B3 are among the terms."""
-        return self.kind in ("analytic", "moon-weidner")
-
-=======
->>>>>>> main
 
     @property
     def heteroskedastic(self) -> bool:
@@ -320,11 +311,7 @@ def read_bias_correction(model: CellFactorData, requested: Any, n_slopes: int, m
         model.design.index.require_distances("Bias corrections")
     if kind == "jackknife":
         check_halves(t, model.n_factors, n_slopes, n, model.entity_effects, model.time_effects)
-<<<<<<< HEAD
-        check_halves_identify(model)
-=======
         check_halves_of(model)
->>>>>>> main
     if kind in ("dynamic", "moon-weidner-b1") and not model._predetermined:
         raise SpecificationError(
             f'bias_correction is "{kind}", and no regressor is predetermined.',
@@ -340,11 +327,7 @@ def read_bias_correction(model: CellFactorData, requested: Any, n_slopes: int, m
 
 
 def correct_bias(
-<<<<<<< HEAD
-    choice: BiasChoice, estimate: FactorEstimate, periods: IntArray, reestimate: Callable[[slice], Array]
-=======
     choice: BiasChoice, estimate: FactorEstimate, periods: IntArray, jackknife: Callable[[], Array]
->>>>>>> main
 ) -> tuple[Array, BiasResult | None]:
     """Corrected slopes (q,), and the analytic terms where they were used; lags are differences of `periods` (T,)."""
     if choice.kind == "none":
@@ -419,13 +402,8 @@ def infer(
         warn_of_near_columns(estimate, names)
     estimate = polished(model, estimate)
     slopes = SlopeMap(estimate.groups, estimate.slots)
-<<<<<<< HEAD
-    halves = estimate_on_halves(model, slopes, estimate.theta, names)
-    params, terms = correct_bias(bias, estimate, lag_units(model.design.index.periods), halves)
-=======
     steps = lag_units(model.design.index.periods)
     params, terms = correct_bias(bias, estimate, steps, lambda: jackknifed(model, slopes, estimate.theta, names))
->>>>>>> main
     return Inference(
         estimate,
         estimate_at(model, estimate, params),
