@@ -12,6 +12,8 @@ import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning, caller_level
 from gifepanel.inference.bias import BiasResult, bias_terms
+from gifepanel.inference.cell_bias import bias_of_cells
+from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.cell_halves import check_halves_of, jackknifed
@@ -334,9 +336,22 @@ def correct_bias(
         return estimate.theta, None
     if choice.kind == "jackknife":
         return jackknife(), None
-    n, t = estimate.shape
     affected = np.unique(estimate.slots[:, list(choice.predetermined)])
-    terms = bias_terms(
+    options: dict[str, Any] = {"deconvolved": choice.deconvolved, "heteroskedastic": choice.heteroskedastic}
+    options |= {"m1": choice.m1, "m2": choice.m2, "periods": periods}
+    if isinstance(estimate, CellEstimate):
+        terms = bias_of_cells(estimate, predetermined=choice.predetermined, **options)
+    else:
+        terms = _bias_of_panel(estimate, affected.tolist() if choice.deconvolved else affected.size > 0, options)
+    if affected.size and not terms.m1:
+        _warn_of_no_lags(estimate.shape[1])
+    return terms.corrected(estimate.theta), terms
+
+
+def _bias_of_panel(estimate: FactorEstimate, predetermined: Any, options: Mapping[str, Any]) -> BiasResult:
+    """Bias terms of a complete panel."""
+    n, t = estimate.shape
+    return bias_terms(
         estimate.z_effects,
         estimate.resid,
         estimate.factors if estimate.n_factors else None,
@@ -344,17 +359,10 @@ def correct_bias(
         estimate.bread,
         known_factors=np.ones((t, 1)) if estimate.entity_effects else None,
         known_loadings=np.ones((n, 1)) if estimate.time_effects else None,
-        predetermined=affected.tolist() if choice.deconvolved else affected.size > 0,
-        heteroskedastic=choice.heteroskedastic,
-        deconvolved=choice.deconvolved,
-        m1=choice.m1,
-        m2=choice.m2,
-        periods=periods,
+        predetermined=predetermined,
         root=estimate.triangle.root,
+        **options,
     )
-    if affected.size and not terms.m1:
-        _warn_of_no_lags(t)
-    return terms.corrected(estimate.theta), terms
 
 
 def lag_units(periods: IntArray) -> IntArray:
