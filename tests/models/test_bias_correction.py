@@ -88,8 +88,8 @@ def test_published_terms_stay_by_name(panel: pd.DataFrame) -> None:
     assert "(B1 of Moon and Weidner 2017)." in notes["moon-weidner-b1"]
     assert "B1, B2, B3 (Moon-Weidner), B1 deconvolved." in notes["analytic"]
     assert "published B1, B2, B3 (Moon-Weidner)." in notes["moon-weidner"]
-    rows = gife.compare(*fits.values()).to_markdown()
-    assert "published B1 " in rows and "published B1, B2, B3" in rows
+    rows = str(gife.compare(*fits.values()))
+    assert rows.count("published") == 2
 
 
 @pytest.mark.parametrize("holes", [False, True])
