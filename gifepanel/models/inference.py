@@ -12,6 +12,8 @@ import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning, caller_level
 from gifepanel.inference.bias import BiasResult, bias_terms
+from gifepanel.inference.cell_bias import CellProjection, cell_bias_terms
+from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.cell_halves import check_halves_of, jackknifed
@@ -334,9 +336,20 @@ def correct_bias(
         return estimate.theta, None
     if choice.kind == "jackknife":
         return jackknife(), None
+    affected = np.unique(estimate.slots[:, list(choice.predetermined)])
+    if isinstance(estimate, CellEstimate):
+        terms = _terms_on_cells(choice, estimate, periods)
+    else:
+        terms = _terms(choice, estimate, periods)
+    if affected.size and not terms.m1:
+        _warn_of_no_lags(estimate.shape[1])
+    return terms.corrected(estimate.theta), terms
+
+
+def _terms(choice: BiasChoice, estimate: FactorEstimate, periods: IntArray) -> BiasResult:
     n, t = estimate.shape
     affected = np.unique(estimate.slots[:, list(choice.predetermined)])
-    terms = bias_terms(
+    return bias_terms(
         estimate.z_effects,
         estimate.resid,
         estimate.factors if estimate.n_factors else None,
@@ -352,9 +365,32 @@ def correct_bias(
         periods=periods,
         root=estimate.triangle.root,
     )
-    if affected.size and not terms.m1:
-        _warn_of_no_lags(t)
-    return terms.corrected(estimate.theta), terms
+
+
+def _terms_on_cells(choice: BiasChoice, estimate: CellEstimate, periods: IntArray) -> BiasResult:
+    tangent = estimate.tangent
+    data, state = tangent.data, tangent.state
+    entity, time = tangent.entity, data.time
+    space = CellProjection(
+        data.ptr, time, periods, data.root, state.q, state.tri, tangent.period_loadings, estimate.n_factors
+    )
+    z = np.ascontiguousarray(estimate.z[entity, time].T) * data.root
+    phi = tangent.residual(z)[1] if choice.heteroskedastic else np.zeros((len(z), len(space.period_loadings), 1))
+    return cell_bias_terms(
+        space,
+        z,
+        phi,
+        estimate.wresid[entity, time],
+        estimate.triangle.root,
+        z_effects=None if choice.deconvolved else estimate.z_effects[entity, time].T,
+        groups=estimate.groups,
+        slots=estimate.slots,
+        predetermined=choice.predetermined,
+        deconvolved=choice.deconvolved,
+        heteroskedastic=choice.heteroskedastic,
+        m1=choice.m1,
+        m2=choice.m2,
+    )
 
 
 def lag_units(periods: IntArray) -> IntArray:
