@@ -22,10 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gifepanel.inference.bias import BiasResult, bandwidth
+from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.inference.predetermined_bias import lag_weights
 from gifepanel.kernels.lags import attenuation, lagged_sums, projected_lagged_sums, window_sums
 
-__all__ = ["CellProjection", "cell_bias_terms"]
+__all__ = ["CellProjection", "bias_of_cells", "cell_bias_terms"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -81,6 +82,50 @@ class CellProjection:
     def when(self) -> IntArray:
         """Period of each cell (n,)."""
         return self.periods[self.time]
+
+
+def bias_of_cells(
+    estimate: CellEstimate,
+    *,
+    periods: IntArray,
+    predetermined: tuple[int, ...],
+    deconvolved: bool,
+    heteroskedastic: bool,
+    m1: int | None = None,
+    m2: int | None = None,
+) -> BiasResult:
+    """Bias corrections of an estimate on observed cells; the options are those of :func:`cell_bias_terms`.
+
+    Parameters
+    ----------
+    estimate : CellEstimate
+    periods : ndarray of int64, shape (T,)
+        Ascending numbers of the periods, of which lags are differences.
+    """
+    tangent, r = estimate.tangent, estimate.n_factors
+    data, state = tangent.data, tangent.state
+    entity = tangent.entity
+
+    def by_cell(cube: FloatArray) -> FloatArray:
+        return np.ascontiguousarray(cube[entity, data.time].T)
+
+    z = by_cell(estimate.z) * data.root
+    space = CellProjection(data.ptr, data.time, periods, data.root, state.q, state.tri, tangent.period_loadings, r)
+    return cell_bias_terms(
+        space,
+        z,
+        tangent.residual(z)[1] if heteroskedastic and r else np.zeros((len(z), len(space.period_loadings), 0)),
+        by_cell(estimate.wresid),
+        estimate.triangle.root,
+        z_effects=None if deconvolved or not predetermined else by_cell(estimate.z_effects),
+        groups=estimate.groups,
+        slots=estimate.slots,
+        predetermined=predetermined,
+        deconvolved=deconvolved,
+        heteroskedastic=heteroskedastic,
+        m1=m1,
+        m2=m2,
+    )
 
 
 def cell_bias_terms(

@@ -12,7 +12,7 @@ import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning, caller_level
 from gifepanel.inference.bias import BiasResult, bias_terms
-from gifepanel.inference.cell_bias import CellProjection, cell_bias_terms
+from gifepanel.inference.cell_bias import bias_of_cells
 from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.estimate import FactorEstimate
@@ -337,18 +337,20 @@ def correct_bias(
     if choice.kind == "jackknife":
         return jackknife(), None
     affected = np.unique(estimate.slots[:, list(choice.predetermined)])
+    options: dict[str, Any] = {"deconvolved": choice.deconvolved, "heteroskedastic": choice.heteroskedastic}
+    options |= {"m1": choice.m1, "m2": choice.m2, "periods": periods}
     if isinstance(estimate, CellEstimate):
-        terms = _terms_on_cells(choice, estimate, periods)
+        terms = bias_of_cells(estimate, predetermined=choice.predetermined, **options)
     else:
-        terms = _terms(choice, estimate, periods)
+        terms = _bias_of_panel(estimate, affected.tolist() if choice.deconvolved else affected.size > 0, options)
     if affected.size and not terms.m1:
         _warn_of_no_lags(estimate.shape[1])
     return terms.corrected(estimate.theta), terms
 
 
-def _terms(choice: BiasChoice, estimate: FactorEstimate, periods: IntArray) -> BiasResult:
+def _bias_of_panel(estimate: FactorEstimate, predetermined: Any, options: Mapping[str, Any]) -> BiasResult:
+    """Bias terms of a complete panel."""
     n, t = estimate.shape
-    affected = np.unique(estimate.slots[:, list(choice.predetermined)])
     return bias_terms(
         estimate.z_effects,
         estimate.resid,
@@ -357,39 +359,9 @@ def _terms(choice: BiasChoice, estimate: FactorEstimate, periods: IntArray) -> B
         estimate.bread,
         known_factors=np.ones((t, 1)) if estimate.entity_effects else None,
         known_loadings=np.ones((n, 1)) if estimate.time_effects else None,
-        predetermined=affected.tolist() if choice.deconvolved else affected.size > 0,
-        heteroskedastic=choice.heteroskedastic,
-        deconvolved=choice.deconvolved,
-        m1=choice.m1,
-        m2=choice.m2,
-        periods=periods,
+        predetermined=predetermined,
         root=estimate.triangle.root,
-    )
-
-
-def _terms_on_cells(choice: BiasChoice, estimate: CellEstimate, periods: IntArray) -> BiasResult:
-    tangent = estimate.tangent
-    data, state = tangent.data, tangent.state
-    entity, time = tangent.entity, data.time
-    space = CellProjection(
-        data.ptr, time, periods, data.root, state.q, state.tri, tangent.period_loadings, estimate.n_factors
-    )
-    z = np.ascontiguousarray(estimate.z[entity, time].T) * data.root
-    phi = tangent.residual(z)[1] if choice.heteroskedastic else np.zeros((len(z), len(space.period_loadings), 1))
-    return cell_bias_terms(
-        space,
-        z,
-        phi,
-        estimate.wresid[entity, time],
-        estimate.triangle.root,
-        z_effects=None if choice.deconvolved else estimate.z_effects[entity, time].T,
-        groups=estimate.groups,
-        slots=estimate.slots,
-        predetermined=choice.predetermined,
-        deconvolved=choice.deconvolved,
-        heteroskedastic=choice.heteroskedastic,
-        m1=choice.m1,
-        m2=choice.m2,
+        **options,
     )
 
 

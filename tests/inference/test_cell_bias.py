@@ -51,10 +51,14 @@ def panel(
     factors, loadings = rng.normal(size=(T, R)), rng.normal(size=(N, R))
     cube, errors = rng.normal(size=(N, T, Q)), rng.normal(size=(N, T))
     cube = cube if z is None else z
+    # as fits leave them: factors off known factors, loadings off known loadings
+    factors = factors - factors.mean(axis=0) if entity else factors
+    if time:
+        loadings = loadings - np.average(loadings, axis=0, weights=None if weights is None else weights[:, 0])
     mask = rng.random((N, T)) < share
     mask[:, :5] |= share < 1
     unit, period = np.nonzero(mask)
-    root = np.ones(unit.size) if weights is None else np.sqrt(np.broadcast_to(weights, (N, T))[mask])
+    root = np.ones(unit.size) if weights is None else np.sqrt(np.broadcast_to(weights, mask.shape)[mask])
     columns = np.column_stack([np.ones((unit.size, int(entity))), factors[period]]) * root[:, None]
     triangles, basis = np.zeros((N, columns.shape[1], columns.shape[1])), np.zeros(columns.shape)
     for i in range(N):

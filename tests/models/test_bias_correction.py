@@ -92,28 +92,40 @@ def test_published_terms_stay_by_name(panel: pd.DataFrame) -> None:
     assert "published B1 " in rows and "published B1, B2, B3" in rows
 
 
-def test_b1_is_that_of_the_formula(panel: pd.DataFrame) -> None:
+@pytest.mark.parametrize("holes", [False, True])
+def test_b1_is_that_of_the_formula(panel: pd.DataFrame, holes: bool) -> None:
     """Groups with a common slope: gamma pooled by plain loops over the entities that share the slope."""
-    formula = "y ~ L(y) + x1 + x2 | entity"
-    model = GroupedIFE.from_formula(formula, panel, n_groups=2, n_factors=1, common=["L(y)"], predetermined=["x2"])
-    res, estimate = model.fit(), model.fit(bias_correction=False)._estimate
-    m = res.bias.m1
+    data = panel[np.random.default_rng(3).random(len(panel)) > 0.1] if holes else panel
+    formula = "y ~ x1 + x2 | entity"
+    model = GroupedIFE.from_formula(
+        formula, data, n_groups=2, n_factors=1, common=["x1"], predetermined=["x1", "x2"], entity="entity", time="time"
+    )
+    res, plain = model.fit(bias_correction="dynamic"), model.fit(bias_correction=False)
+    estimate, m = plain._estimate, res.bias.m1
     n, t = estimate.shape
-    f = np.column_stack([np.ones(t), estimate.factors])
-    p = f @ np.linalg.solve(f.T @ f, f.T)
-    off = np.eye(t) - p
-    lags = range(1, m + 1)
-    c = np.array([[np.trace(off @ np.eye(t, k=j), offset=lag) for j in lags] for lag in lags])
-    pi = np.array([np.trace(p, offset=lag) for lag in lags])
+    seen = np.ones((n, t), dtype=bool) if estimate.observed is None else estimate.observed
+    assert holes != seen.all()
+    c, pi, s = np.zeros((2, m, m)), np.zeros((2, m)), np.zeros((2, m, 2))
+    for i, g in enumerate(estimate.groups):
+        own = np.flatnonzero(seen[i])
+        f = np.column_stack([np.ones(t), estimate.factors])[own]
+        p = np.zeros((t, t))
+        p[np.ix_(own, own)] = f @ np.linalg.solve(f.T @ f, f.T)
+        off = np.diag(seen[i].astype(float)) - p
+        x = (estimate.x[i] - estimate.x[i][own].mean(axis=0)) * seen[i][:, None]
+        for lag in range(1, m + 1):
+            pi[g, lag - 1] += np.trace(p, offset=lag)
+            s[g, lag - 1] += estimate.resid[i, :-lag] @ x[lag:]
+            for j in range(1, m + 1):
+                pair = np.outer(seen[i], seen[i])
+                c[g, lag - 1, j - 1] += np.trace((off @ (np.eye(t, k=j) * pair)) * pair, offset=lag)
     trace = np.zeros(res.params.size)
-    e = estimate.resid
-    for j, pools in ((0, [np.arange(n)]), (2, [np.flatnonzero(estimate.groups == k) for k in (0, 1)])):
-        for k, pool in enumerate(pools):
-            x = estimate.x[pool, :, j] - estimate.x[pool, :, j].mean(axis=1, keepdims=True)
-            s = np.array([(e[pool][:, :-lag] * x[:, lag:]).sum() for lag in lags])
-            gamma = np.linalg.solve(c * len(pool), s)
-            trace[estimate.slots[k, j]] = pi * len(pool) @ gamma
-    np.testing.assert_allclose(res.bias.b1, np.linalg.solve(estimate.bread, trace) / (n * t), rtol=1e-8)
+    trace[estimate.slots[0, 0]] = pi.sum(axis=0) @ np.linalg.solve(c.sum(axis=0), s.sum(axis=0)[:, 0])
+    for g in (0, 1):
+        trace[estimate.slots[g, 1]] = pi[g] @ np.linalg.solve(c[g], s[g][:, 1])
+    expected = np.linalg.solve(estimate.bread, trace) / seen.sum()
+    np.testing.assert_allclose(res.bias.b1, expected, rtol=1e-6)
+    assert m == ceil(2 * t**0.25)
 
 
 def test_lags_are_distances_in_time(panel: pd.DataFrame) -> None:

@@ -60,6 +60,10 @@ def test_interactive_effects_on_cigarettes(cigar, name):
     clustered = res.get_robustcov_results("cluster")
     np.testing.assert_allclose(clustered.bse / np.sqrt(46 / 45), expected["se_cluster_unit"], rtol=1e-8)
     assert res.converged and res._results.minima["ssr"].iloc[0] == pytest.approx(expected["ssr"])
+    for m2 in (2, 0):
+        bias = model.fit(bias_correction=True, m2=m2).bias
+        np.testing.assert_allclose(bias.b2, expected["b2"], rtol=1e-8)
+        np.testing.assert_allclose(bias.b3, expected[f"b3_m{m2}"], rtol=1e-8)
 
 
 @pytest.mark.parametrize("key", [key for key in REFERENCE if key.startswith("empluk")])
@@ -75,6 +79,9 @@ def test_interactive_effects_on_firms(key):
     assert res.ssr == pytest.approx(expected["ssr"], rel=1e-10)
     assert res.df_resid == expected["df_resid"]
     np.testing.assert_allclose(res.bse, expected["se_hc1"], rtol=1e-8)
+    bias = model.fit(bias_correction=True, m2=2).bias
+    np.testing.assert_allclose(bias.b2, expected["b2"], rtol=1e-8)
+    np.testing.assert_allclose(bias.b3, expected["b3_m2"], rtol=1e-8)
 
 
 @pytest.mark.parametrize("key", [key for key in REFERENCE if "grouped" in key])
@@ -116,7 +123,7 @@ def test_divorces_with_quadratic_trends_of_states(r):
         t=lambda d: d["year"] - 1955, t2=lambda d: (d["year"] - 1955) ** 2
     )
     model = gife.InteractiveFE.from_formula(
-        "y ~ d | id + year + id[t] + id[t2]", data, entity="id", time="year", n_factors=r
+        "y ~ d | id + year + id[t] + id[t2]", data, entity="id", time="year", n_factors=r, predetermined="d"
     )
     res = model.fit(cov_type="HC0")
     assert res.params.iloc[0] == pytest.approx(expected["beta"], rel=2e-8)
@@ -124,6 +131,9 @@ def test_divorces_with_quadratic_trends_of_states(r):
     assert res.bse.iloc[0] == pytest.approx(expected["se_het"], rel=1e-8)
     hac = model.fit(cov_type="HAC", cov_kwds={"maxlags": 2}, ssc=False)
     assert hac.bse.iloc[0] == pytest.approx(expected["se_hac"], rel=1e-8)
+    bias = model.fit(bias_correction="moon-weidner", m1=2, m2=2).bias
+    found = [-float(term[0]) for term in (bias.b1, bias.b2, bias.b3)]
+    np.testing.assert_allclose(found, [expected[f"bcorr{k}"] for k in (1, 2, 3)], rtol=2e-7)
 
 
 # ---- identities
@@ -136,9 +146,12 @@ def test_cells_of_a_complete_panel_are_the_complete_panel(effects, n_groups):
     options = {"n_factors": 2} | ({"n_groups": 3} if n_groups > 1 else {})
     kind = gife.GroupedIFE if n_groups > 1 else gife.InteractiveFE
     formula = f"y ~ {'0 + ' if not effects else ''}x1 + x2{effects}"
-    by_components = kind.from_formula(formula, panel, **options).fit(cov_type="HC1")
+    options["predetermined"] = "x1"
+    complete = kind.from_formula(formula, panel, **options)
+    by_components = complete.fit(cov_type="HC1")
     ones = panel.assign(one=1.0)
-    by_cells = kind.from_formula(formula, ones, weights="one", **options).fit(cov_type="HC1")
+    cells = kind.from_formula(formula, ones, weights="one", **options)
+    by_cells = cells.fit(cov_type="HC1")
     assert by_cells.ssr == pytest.approx(by_components.ssr, rel=1e-8)
     np.testing.assert_allclose(by_cells.params, by_components.params, rtol=1e-6)
     np.testing.assert_allclose(by_cells.bse, by_components.bse, rtol=1e-6)
@@ -149,6 +162,12 @@ def test_cells_of_a_complete_panel_are_the_complete_panel(effects, n_groups):
         np.testing.assert_allclose(getattr(by_cells, name), getattr(by_components, name), atol=1e-5)
     for name in ("rsquared", "rsquared_within", "llf", "aic", "bic", "fvalue"):
         assert getattr(by_cells, name) == pytest.approx(getattr(by_components, name), rel=1e-5)
+    if n_groups == 1 or effects == " | entity + time":
+        for way in ("analytic", "moon-weidner"):
+            terms, expected = (model.fit(bias_correction=way).bias for model in (cells, complete))
+            for name in ("b1", "b2", "b3"):
+                found, known = getattr(terms, name), getattr(expected, name)
+                np.testing.assert_allclose(found, known, atol=1e-6 * np.abs(known).max())
 
 
 def test_a_weight_is_so_many_copies(holes):
