@@ -407,6 +407,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             pruned.times,
             pruned.set_aside,
             pruned.n_rows,
+            *(tuple(labels.tolist()) for labels in design.empty),
             self._weights_words,
             design.n_zero_weights,
         )

@@ -78,6 +78,8 @@ class PanelDesign:
         go first.
     axes : (pandas.Index, pandas.Index) or None
         Labels of the arrays the design was made from, in their order; None for frames.
+    empty : (pandas.Index, pandas.Index)
+        Entities and periods of the data without a usable row; those that lags cost are no such periods.
     n_singletons, n_zero_weights : int
         Rows that were complete and left out, since each was alone in a level of an effect, or had weight zero.
     """
@@ -108,6 +110,7 @@ class PanelDesign:
     terms: tuple[str, ...] = ()
     references: tuple[int, ...] = ()
     axes: tuple[pd.Index, pd.Index] | None = None
+    empty: tuple[pd.Index, pd.Index] = (pd.Index([]), pd.Index([]))
     n_singletons: int = 0
     n_zero_weights: int = 0
 
@@ -135,6 +138,7 @@ class PanelDesign:
             n_dropped=sample.n_dropped,
             dropped_by=sample.dropped_by,
             lagged_terms=tuple(sample.lagged),
+            empty=sample.empty,
             n_singletons=sample.n_singletons,
             n_zero_weights=sample.n_zero_weights,
             weights=next((slope_values(values)[rows] for values in weights.values()), None),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,8 @@ class Sample:
         Who and when the complete rows are.
     codes : dict of str to EffectCodes
         Levels of absorbed effects on the complete rows.
+    empty : (pandas.Index, pandas.Index)
+        Entities without a row that is kept, and periods in which a variable is missing in every row.
     """
 
     complete: BoolArray
@@ -49,6 +51,7 @@ class Sample:
     n_zero_weights: int
     index: PanelIndex | None
     codes: dict[str, EffectCodes]
+    empty: tuple[pd.Index, pd.Index] = (pd.Index([]), pd.Index([]))
 
     @property
     def dropped_by(self) -> dict[str, int]:
@@ -118,7 +121,21 @@ def choose_rows(
     n_singletons = _drop_singletons(plain, kept) if singletons else 0
     if not kept.any():
         raise _no_row_left(kept.size, codes, n_singletons, n_zero)
-    return Sample(complete, kept, counts, by_lags, n_singletons, n_zero, own, codes)
+    sample = Sample(complete, kept, counts, by_lags, n_singletons, n_zero, own, codes)
+    if index is None or (complete.all() and kept.all()):
+        return sample
+    return replace(sample, empty=_empty_labels(index, complete, kept, complete_rows(missing, {}, frame.n_rows)))
+
+
+def _empty_labels(
+    index: PanelIndex, complete: BoolArray, kept: BoolArray, known: BoolArray
+) -> tuple[pd.Index, pd.Index]:
+    """Entities without a row that is kept, and periods without a row in which all variables are `known`."""
+    rows = complete.copy()
+    rows[complete] = kept
+    entities = np.bincount(index.entity_codes[rows], minlength=index.n_entities) == 0
+    times = np.bincount(index.time_codes[known], minlength=index.n_times) == 0
+    return index.entities[entities], index.times[times]
 
 
 def _drop_singletons(codes: Sequence[EffectCodes], kept: BoolArray) -> int:

@@ -127,13 +127,16 @@ def _blocks(ax: Any, groups: Any, n: int) -> None:
 def draw_scree(res: Any, n: Any, ax: Any) -> Any:
     """Principal components of what slopes and additive effects leave; see :meth:`FactorPlots.scree`.
 
-    Cells that are not observed hold what the factors say of them, as at the end of an EM algorithm, so that the first
-    components are the factors there too.
+    Where cells are not observed, the first shares are those of the factors on the cells that are, and what these leave
+    is divided as the components of the residuals are, cells completed by the factors.
     """
     estimate = res._estimate
     before = estimate.loadings @ estimate.factors.T + estimate.resid
     lengths = np.linalg.svd(before, compute_uv=False) ** 2
     shares = lengths[lengths > 1e-20 * lengths[0]] / lengths.sum()
+    if estimate.observed is not None and res.n_factors:
+        own, rest = np.asarray(res.factor_shares), shares[res.n_factors :]
+        shares = np.concatenate([own, rest * (1 - own.sum()) / (rest.sum() or 1.0)])
     if n is not None and (not isinstance(n, (int, np.integer)) or n < 1):
         raise SpecificationError(f"n is {n!r}.", "It must be 1 or more.", "n=10")
     count = min(len(shares), max(res.n_factors + 5, 10) if n is None else int(n))
@@ -160,8 +163,7 @@ def draw_scree(res: Any, n: Any, ax: Any) -> Any:
     ax.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
     ax.set_xlabel("principal component")
     ax.set_ylabel("share of variance (%)")
-    filled = "" if estimate.observed is None else ", holes by the factors"
-    head(ax, f"Outcome less slopes and additive effects{filled}", handles)
+    head(ax, "Outcome less slopes and additive effects", handles)
     return ax
 
 

@@ -306,7 +306,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
             return self._linear_part(matrix_of(given, self._names), effects, labels_of(given))
         if not (isinstance(given, np.ndarray) and given.ndim in (2, 3)):
             given = new_data(given, None, self._inputs, self._ids)
-        left_out = ((*self.sample.pruned_entities, *self.sample.set_aside), self.sample.pruned_times)
+        left_out = self.sample.left_out
         if self._recipe is not None and given is not None:
             return predict(*self._recipe, given, effects, left_out)
         return predict(self.model.design, self._estimate, self.model._kept, given, effects, left_out)

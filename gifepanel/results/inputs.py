@@ -78,6 +78,8 @@ class Sample:
         Labels of entities left out since their loadings would grow without bound.
     n_pruned : int
         Rows of all of these.
+    empty_entities, empty_times : tuple
+        Labels of entities and periods of which no row can be used.
     weights : str
         What they are called; empty where there are none.
     n_zero_weights : int
@@ -102,8 +104,16 @@ class Sample:
     pruned_times: tuple[Any, ...] = ()
     set_aside: tuple[Any, ...] = ()
     n_pruned: int = 0
+    empty_entities: tuple[Any, ...] = ()
+    empty_times: tuple[Any, ...] = ()
     weights: str = ""
     n_zero_weights: int = 0
+
+    @property
+    def left_out(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Entities and periods that are in the data and not in the fit."""
+        entities = (*self.pruned_entities, *self.set_aside, *self.empty_entities)
+        return entities, (*self.pruned_times, *self.empty_times)
 
     @property
     def has_holes(self) -> bool:

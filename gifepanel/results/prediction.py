@@ -194,7 +194,7 @@ def _warn_of_left_out(values: Array, without: tuple[Any, Any]) -> None:
                 f"{int((without[0] | without[1]).sum())} of {len(values)} rows have no prediction: their {who} was "
                 "left out of the fit.",
                 "Nothing of it was estimated.",
-                "res.sample.pruned_entities, res.sample.pruned_times",
+                "res.sample.left_out",
             ),
             stacklevel=caller_level(),
         )

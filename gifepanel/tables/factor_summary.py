@@ -218,6 +218,10 @@ def _notes_on_sample(res: Any) -> list[str]:
     if sample.n_incomplete:
         lost = ", ".join(f"{name} in {count}" for name, count in sample.incomplete.items())
         notes.append(f"{counted(sample.n_incomplete, 'row')} left out for missing values or lags: {lost}.")
+    if sample.empty_entities or sample.empty_times:
+        notes.append(
+            f"Without a row that could be used: {_entities_and_periods(sample.empty_entities, sample.empty_times)}."
+        )
     if sample.has_holes:
         notes.append(_note_on_holes(sample))
     if sample.n_pruned:
@@ -246,18 +250,19 @@ def _periods(n: int) -> str:
 
 def pruned_words(sample: Any) -> str:
     """Entities and periods that were left out, by name, and why."""
-    exact = [
-        _some(sample.pruned_entities, "entity", "entities"),
-        _some(sample.pruned_times, "period", "periods"),
-    ]
+    exact = _entities_and_periods(sample.pruned_entities, sample.pruned_times)
     aside = _some(sample.set_aside, "entity", "entities")
     parts = []
-    if any(exact):
-        found = joined([one for one in exact if one])
-        parts.append(f"{found}, which factors and effects fit exactly whatever the slopes are")
+    if exact:
+        parts.append(f"{exact}, which factors and effects fit exactly whatever the slopes are")
     if aside:
         parts.append(f"{aside}, whose loadings would grow without bound")
     return "; ".join(parts)
+
+
+def _entities_and_periods(entities: tuple[Any, ...], times: tuple[Any, ...]) -> str:
+    found = [_some(entities, "entity", "entities"), _some(times, "period", "periods")]
+    return joined([one for one in found if one])
 
 
 def _some(labels: tuple[Any, ...], one: str, several: str, limit: int = 5) -> str:

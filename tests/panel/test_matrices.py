@@ -64,6 +64,22 @@ def test_a_hole_costs_a_lag_its_own_row_and_the_next(flat: pd.DataFrame) -> None
     assert not y[~seen].any()
     assert not x[~seen].any()
     assert design.dropped_by == {"y": 2, "x1": 1, "L(y)": 8}
+    assert [len(labels) for labels in design.empty] == [0, 0]  # a lag costs the first period, which is no loss to tell
+
+
+def test_entities_and_periods_without_a_usable_row(flat: pd.DataFrame) -> None:
+    flat = flat.assign(w=1.0)
+    flat.loc[flat["firm"] == "f2", "y"] = np.nan
+    flat.loc[flat["firm"] == "f4", "w"] = 0.0
+    flat.loc[flat["year"] == 2004, "x1"] = np.nan
+    alone = flat[(flat["firm"] != "f6") | (flat["year"] == 2007)]  # one row, which the lag takes
+    design = design_from_formula("y ~ 0 + x1 + L(x2)", alone, weights="w", **NAMES)
+    assert [labels.tolist() for labels in design.empty] == [["f2", "f4", "f6"], [2004]]
+    assert design.take(design.index.time_codes > 1).empty is design.empty
+    assert [len(labels) for labels in design_from_formula("y ~ x2", flat[flat["firm"] == "f1"], **NAMES).empty] == [
+        0,
+        0,
+    ]
 
 
 def test_entry_exit_and_periods_nobody_has(flat: pd.DataFrame) -> None:

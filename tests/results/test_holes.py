@@ -360,6 +360,12 @@ def test_points_are_rows_and_lines_break(res: Any, rows: pd.DataFrame) -> None:
     assert len(res.plot.fitted([0])[0].lines) == 2
 
 
+def test_shares_of_components_are_those_of_the_factors(res: Any) -> None:
+    shares = np.concatenate([line.get_ydata() for line in res.plot.scree().lines[1:3]]) / 100
+    assert_allclose(shares[0], res.factor_shares.iloc[0])
+    assert shares.sum() == pytest.approx(1) and (np.diff(shares) <= 0).all()
+
+
 def test_the_report_says_what_is_there(res: Any, rows: pd.DataFrame) -> None:
     page = res.report()
     assert "not observed" in page and "Periods of an entity" in page

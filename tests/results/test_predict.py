@@ -242,9 +242,11 @@ def test_slopes_of_entities_and_periods(panel: pd.DataFrame, holed: pd.DataFrame
 
 
 def test_rows_of_what_was_left_out_have_no_prediction(holed: pd.DataFrame) -> None:
+    holed = holed.assign(y=holed["y"].where(holed.index.get_level_values("entity") != 9))
     res = InteractiveFE.from_formula("y ~ 0 + x1 + x2 | entity", holed, n_factors=1).fit()
-    mine = holed.index.get_level_values("entity") == 5
-    assert (res.sample.pruned_entities, res.sample.n_pruned) == ((5,), int(mine.sum()))
+    mine = holed.index.get_level_values("entity").isin([5, 9])
+    assert (res.sample.pruned_entities, res.sample.n_pruned, res.sample.empty_entities) == ((5,), 2, (9,))
+    assert res.sample.left_out == ((5, 9), ())
     with pytest.warns(
         DataWarning, match=rf"{mine.sum()} of {len(holed)} rows have no prediction: their entity was left"
     ):

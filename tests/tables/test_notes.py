@@ -59,7 +59,7 @@ def test_holes_and_what_was_pruned_are_said(data: pd.DataFrame) -> None:
     """The facts of a sample, of whatever fit; a complete panel says nothing of them."""
     res = InteractiveFE.from_formula("y ~ x", data, n_factors=1, **IDS).fit()
     complete, beside = res.summary().as_text(), compare(res).as_markdown()
-    for word in ("Cells", "cells", "shortest", "Left out", "leaves out"):
+    for word in ("Cells", "cells", "shortest", "Left out", "leaves out", "Without a row"):
         assert word not in complete + beside
     sample = replace(
         res.sample,
@@ -69,6 +69,7 @@ def test_holes_and_what_was_pruned_are_said(data: pd.DataFrame) -> None:
         pruned_entities=tuple("abcdefg"),
         pruned_times=(1999,),
         set_aside=("h",),
+        empty_times=(2000, 2001),
         n_pruned=9,
     )
     res._results.sample = sample
@@ -79,6 +80,7 @@ def test_holes_and_what_was_pruned_are_said(data: pd.DataFrame) -> None:
         "Periods by entity: 1 to 8",
         "150 of 192 cells are observed (78.1% of 24 entities x 8 periods); the shortest entity, a{b}, has 1 period, "
         "the longest, 2001-01-01, 8.",
+        "Without a row that could be used: 2 periods (2000, 2001).",
         f"Left out: {GONE}; 9 rows in all.",
     )
     text = re.sub(r"\s+", " ", res.summary().as_text())
