@@ -48,7 +48,7 @@ class Dynamic:
         return f"{self.design} {self.n}x{self.t}"
 
 
-DYNAMIC = (Dynamic("AR", 100, 30), Dynamic("AR", 100, 50), Dynamic("D", 100, 25), Dynamic("D", 100, 50))
+DYNAMIC = (Dynamic("AR", 100, 30),)
 
 
 def simulated(n: int, t: int, seed: np.random.SeedSequence) -> tuple[Array, Array]:

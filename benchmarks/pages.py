@@ -19,10 +19,11 @@ from common import RESULTS
 __all__ = ["PAGES", "page"]
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES: Mapping[str, Sequence[str]] = {"accuracy": ("montecarlo",), "performance": ("scaling", "peer", "absorb")}
+PAGES: Mapping[str, Sequence[str]] = {"accuracy": ("montecarlo", "bias"), "performance": ("scaling", "peer", "absorb")}
 _TITLES = {
     "accuracy": "# Accuracy",
     "performance": "# Performance",
+    "bias": "## Corrections of the bias of a lag",
     "scaling": "## Time and memory",
     "peer": "## Beside groupedpaneldatamodels",
     "absorb": "## Absorbing fixed effects",
@@ -35,6 +36,7 @@ effects and no factor) and G (a factor for each group). `refined` and `nearest` 
 draw has a random stream of its own and can be run again by itself; `{command}` runs them all.""",
     "performance": """\
 Times with one thread, compiled code warm, all starts, the refit and, for the whole call, inference included.""",
+    "bias": "`{command}` runs this; what the corrections are is on the page on [bias correction](bias.md).",
     "scaling": "`{command}` measures this.",
     "peer": """\
 [groupedpaneldatamodels](https://pypi.org/project/groupedpaneldatamodels/) has an implementation of the same estimator,
