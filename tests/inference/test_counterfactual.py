@@ -153,7 +153,7 @@ def test_clustered_variance_by_brute_force() -> None:
     effects = rng.normal(size=m)
     cohorts = np.where(outside.entity < 2, 6, 9)
     events = outside.time - cohorts
-    w = rng.random((1, m)) * (outside.entity < 5)
+    w = rng.random((1, m)) * ((outside.entity < 5) & (events >= 0))
     w /= w.sum()
     variance, df = clustered_variances(fit, outside, w, cell_weights(fit, outside, w), effects, cohorts, events)
     v = np.zeros(fit.observed.shape)
