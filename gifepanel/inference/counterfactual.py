@@ -196,7 +196,7 @@ class CellWeights:
 
 def _blocks(n: int, row_size: int) -> Iterator[slice]:
     step = max(1, _ELEMENTS // max(1, row_size))
-    for start in range(0, n, step):
+    for start in range(0, max(n, 1), step):
         yield slice(start, min(start + step, n))
 
 
@@ -226,7 +226,7 @@ def cell_weights(fit: FittedCells, cells: OutsideCells, combinations: npt.ArrayL
     own = fit.entity_space
     v = np.einsum("ntr,knr->knt", own, np.einsum("nsr,kns->knr", fit.spreads, of_entity))
     left = of_time - np.einsum("knt,nts->kts", v, fit.unit_basis)
-    phi = (left.reshape(len(w), -1) @ fit.period_inverse).reshape(left.shape)
+    phi = (left.reshape(len(w), fit.unit_basis[0].size) @ fit.period_inverse).reshape(left.shape)
     moved = np.einsum("nts,kts->knt", fit.unit_basis, phi)
     v += moved - np.einsum("ntr,knr->knt", own, np.einsum("ntr,knt->knr", own, moved))
     if of_slopes.shape[1]:
@@ -297,10 +297,11 @@ def _single(fit: FittedCells, cells: OutsideCells, values: FloatArray) -> Single
     g = np.einsum("mtr,mr->mt", fit.entity_space[i], a)
     left = -fit.unit_basis[i] * g[:, :, None]
     left[np.arange(m), cells.time] += cells.unit_basis
-    flat = left.reshape(m, -1)
+    flat = left.reshape(m, fit.unit_basis[0].size)
     phi = flat @ fit.period_inverse
     columns = np.concatenate([fit.z, values[:, :, None]], axis=2)
-    through = np.einsum("ntq,nts->tsq", fit.off_entities(columns), fit.unit_basis).reshape(phi.shape[1], -1)
+    through = np.einsum("ntq,nts->tsq", fit.off_entities(columns), fit.unit_basis)
+    through = through.reshape(phi.shape[1], columns.shape[2])
     dots = np.einsum("mtq,mt->mq", columns[i], g) + phi @ through
     tau = (cells.z - dots[:, :-1]) @ fit.slope_inverse
     of_slopes = np.einsum("ntq,ntk->qk", fit.z_projected, columns)

@@ -80,7 +80,9 @@ def test_linear_counterfactuals_are_predictions_of_a_regression_on_dummies(linea
     np.testing.assert_allclose(cf.att, (treated["y"] - expected.predicted_mean).mean(), rtol=1e-10)
 
 
-def test_linear_averages_have_the_variance_of_a_linear_function_of_predictions(linear: Any, panel: pd.DataFrame) -> None:
+def test_linear_averages_have_the_variance_of_a_linear_function_of_predictions(
+    linear: Any, panel: pd.DataFrame
+) -> None:
     flat = panel.reset_index()
     columns = [pd.get_dummies(flat[name], dtype=float) for name in ("unit", "year")]
     x = np.column_stack([columns[0], columns[1].iloc[:, 1:], flat["x"]])
@@ -163,3 +165,214 @@ def test_two_way_effects_of_fect(simdata: pd.DataFrame) -> None:
     np.testing.assert_allclose(cf.att_se, 0.2934, rtol=0.1)  # theirs is of 200 bootstrap samples
     assert cf.left_out == {"no untreated past": 3}
     assert "Treatment ends in" in cf.summary().as_text()
+
+
+# ---- with factors
+
+
+def test_cells_hold_their_counterfactuals_and_averages_add_up(factor: Any, panel: pd.DataFrame) -> None:
+    cf = factor.counterfactual()
+    cells = cf.cells
+    treated = panel[panel.d == 1].sort_index()
+    assert cells.index.equals(treated.index)
+    np.testing.assert_allclose(cells["observed"] - cells["counterfactual"], cells["effect"])
+    np.testing.assert_allclose(factor.predict(treated), cells["counterfactual"])
+    np.testing.assert_allclose(cf.att, cells["effect"].mean())
+    np.testing.assert_allclose(cf.by_event_time["effect"], cells.groupby("event_time")["effect"].mean())
+    np.testing.assert_allclose(cf.by_cohort["effect"], cells.groupby("cohort")["effect"].mean())
+    np.testing.assert_array_equal(cells["event_time"], treated.index.get_level_values("year") - treated["start"])
+    np.testing.assert_array_equal(cells["cohort"], treated["start"])
+    assert (cells["se"] > cells["se_counterfactual"]).all()
+    assert cf.by_event_time["n_entities"].iloc[0] == 10
+    by_entity = factor.counterfactual(average="entities")
+    np.testing.assert_allclose(by_entity.att, cells["effect"].groupby(level=0).mean().mean())
+
+
+def test_factors_tell_effects_from_interactive_effects(linear: Any, factor: Any) -> None:
+    """The truth is 1 + .1 event time; without the factor the treated do not fit before their treatment either."""
+    truth = (1 + 0.1 * factor.counterfactual().cells["event_time"]).mean()
+    cf = factor.counterfactual()
+    low, high = cf.conf_int().loc[("ATT", "ATT")]
+    assert low < truth < high
+    assert cf.test_pretrend().pvalue > 0.05
+    assert cf.test_pretrend("equivalence", threshold=1.5).pvalue < cf.test_pretrend("equivalence", threshold=0.1).pvalue
+
+
+def test_intervals_of_all_levels(factor: Any) -> None:
+    cf = factor.counterfactual(cov_type="HC2")
+    wide, narrow = cf.conf_int(0.01), cf.conf_int(0.1)
+    assert (wide["lower"] < narrow["lower"]).all()
+    assert wide.index.get_level_values(0).unique().tolist() == ["ATT", "event time", "cohort"]
+    with pytest.raises(SpecificationError):
+        cf.summary(alpha=2)
+
+
+def test_anticipation_leaves_periods_out_and_shows_them(panel: pd.DataFrame) -> None:
+    res = gife.InteractiveFE.from_formula("y ~ x | unit + year", panel, n_factors=0, treated="d", anticipation=2).fit()
+    cf = res.counterfactual()
+    assert res.nobs == (panel.d == 0).sum() - 20
+    assert cf.by_event_time.index.tolist()[:3] == [-2, -1, 0]
+    assert (cf.cells["event_time"] < 0).sum() == 20
+    np.testing.assert_allclose(cf.att, cf.cells.loc[cf.cells["event_time"] >= 0, "effect"].mean())
+    assert cf.leads.index.max() == -3
+
+
+def test_placebo_in_time_is_the_fit_without_those_periods(linear: Any, panel: pd.DataFrame) -> None:
+    found = linear.counterfactual().placebo(2)
+    again = gife.InteractiveFE.from_formula("y ~ x | unit + year", panel, n_factors=0, treated="d", anticipation=2)
+    cells = again.fit().counterfactual().cells
+    np.testing.assert_allclose(found.att, cells.loc[cells["event_time"] < 0, "effect"].mean(), rtol=1e-9)
+    assert found._content("text")[0] == "Placebo: 2 periods before treatment"
+    with pytest.raises(SpecificationError) as error:
+        linear.counterfactual().placebo(30)
+    assert "at most 13 periods" in error.value.found
+    with pytest.raises(SpecificationError):
+        linear.counterfactual().placebo(0)
+
+
+def test_bootstrap_of_entities_is_near_the_analytic_error_and_the_same_every_time(linear: Any) -> None:
+    cf = linear.counterfactual(n_bootstrap=40)
+    np.testing.assert_allclose(cf.att_table["se_bootstrap"], cf.att_se, rtol=0.35)
+    assert cf.by_event_time["se_bootstrap"].notna().all()
+    assert "Bootstrap of entities, 40 draws" in cf.summary().as_text()
+    few = [linear.counterfactual(n_bootstrap=4, random_state=3) for _ in range(2)]
+    np.testing.assert_array_equal(few[0]._parts.by_event.draws, few[1]._parts.by_event.draws)
+    assert len(np.unique(few[0]._parts.overall.draws)) == 4
+    with pytest.raises(SpecificationError):
+        linear.counterfactual(n_bootstrap=1)
+
+
+def test_one_treated_entity(panel: pd.DataFrame) -> None:
+    """Nothing to compare its deviations with: the error is that of independent errors."""
+    one = panel.assign(d=panel["d"] * (panel.index.get_level_values("unit") == "u03"))
+    res = gife.InteractiveFE.from_formula("y ~ x | unit + year", one, n_factors=0, treated="d").fit()
+    cluster, plain = (res.counterfactual(cov_type=kind) for kind in ("cluster", "nonrobust"))
+    np.testing.assert_allclose(cluster.att_se, plain.att_se, rtol=0.3)
+    assert len(cluster.by_cohort) == 1
+
+
+def test_stored_results_answer_as_before_and_results_without_data_say_so(factor: Any, panel: pd.DataFrame) -> None:
+    cf = factor.counterfactual()
+    again = pickle.loads(pickle.dumps(cf))
+    pd.testing.assert_frame_equal(again.by_event_time, cf.by_event_time)
+    loaded = pickle.loads(pickle.dumps(factor))
+    np.testing.assert_allclose(loaded.counterfactual().att_se, cf.att_se, rtol=1e-12)
+    loaded.remove_data()
+    with pytest.raises(DataError, match="remove_data"):
+        loaded.counterfactual()
+    with pytest.raises(DataError, match="remove_data"):
+        loaded.impute(panel)
+
+
+def test_reports_and_comparisons(factor: Any, linear: Any) -> None:
+    text = factor.counterfactual().summary().as_text()
+    assert "By event time (0: first treated)" in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+    for form in ("as_html", "as_latex", "as_markdown", "as_csv"):
+        assert "2009" in getattr(factor.counterfactual().summary(), form)()
+    table = gife.compare(linear.counterfactual(), factor.counterfactual(), names=["DiD", "IFE"], keep="ATT").as_text()
+    assert "ATT" in table
+    assert "event time" not in table
+
+
+def test_pictures(factor: Any) -> None:
+    from matplotlib import pyplot as plt
+
+    cf = factor.counterfactual()
+    assert len(cf.plot().containers) == len(cf.leads) + len(cf.by_event_time)
+    assert cf.plot("gap").get_ylabel() == "y less counterfactual"
+    path = cf.plot("paths", "u03")
+    np.testing.assert_allclose(path.lines[0].get_ydata().size, T)
+    assert cf.plot("paths").get_xlabel().startswith("periods since treatment")
+    plt.close("all")
+    with pytest.raises(SpecificationError):
+        cf.plot("heat")
+    with pytest.raises(SpecificationError, match="no treated entity"):
+        cf.plot("gap", "u29")
+
+
+# ---- known trends, weights, missing rows
+
+
+def test_trends_of_entities_weights_and_missing_rows(panel: pd.DataFrame) -> None:
+    """Levels and errors against weighted least squares with dummies and trends."""
+    rng = np.random.default_rng(5)
+    data = panel.assign(
+        trend=panel.index.get_level_values("year") - 2008.0,
+        w=rng.uniform(0.5, 2, len(panel)),
+        pick=rng.random(len(panel)),
+    )
+    data = data[data["pick"] > 0.08]
+    res = gife.InteractiveFE.from_formula(
+        "y ~ x | unit + year + unit[trend]", data, n_factors=0, treated="d", weights="w"
+    ).fit()
+    cf = res.counterfactual(cov_type="nonrobust")
+    flat = data.reset_index()
+    untreated = flat[flat.d == 0]
+    with warnings.catch_warnings():  # trends of all units span that of the years
+        warnings.simplefilter("ignore")
+        model = smf.wls("y ~ x + C(unit) + C(year) + C(unit):trend", untreated, weights=untreated.w).fit()
+    treated = flat[flat.d == 1].sort_values(["unit", "year"])
+    expected = model.get_prediction(treated)
+    np.testing.assert_allclose(cf.cells["counterfactual"], expected.predicted_mean, rtol=1e-7)
+    np.testing.assert_allclose(cf.cells["se_counterfactual"], expected.se_mean, rtol=1e-6)
+
+
+# ---- filling in
+
+
+def test_missing_outcomes_are_filled_in_with_the_intervals_of_least_squares(panel: pd.DataFrame) -> None:
+    gone = np.random.default_rng(6).random(len(panel)) < 0.1
+    data = panel.assign(y=panel["y"].mask(gone))
+    res = gife.InteractiveFE.from_formula("y ~ x | unit + year", data, n_factors=0).fit()
+    filled = res.impute()
+    flat = data.reset_index()
+    model = smf.ols("y ~ x + C(unit) + C(year)", flat.dropna(subset=["y"])).fit()
+    expected = model.get_prediction(flat[flat["y"].isna()]).summary_frame(alpha=0.05)
+    assert filled.index.equals(data.index[gone])
+    names = {"imputed": "mean", "se_mean": "mean_se", "lower": "obs_ci_lower", "upper": "obs_ci_upper"}
+    for ours, theirs in names.items():
+        np.testing.assert_allclose(filled[ours], expected[theirs], rtol=1e-8)
+    np.testing.assert_allclose(
+        filled[["lower_mean", "upper_mean"]], expected[["mean_ci_lower", "mean_ci_upper"]], rtol=1e-8
+    )
+    given = res.impute(data[gone].reset_index().set_index(["unit", "year"]), alpha=0.1)
+    np.testing.assert_allclose(given["imputed"], filled["imputed"])
+    assert (given["upper"] < filled["upper"]).all()
+    np.testing.assert_allclose(res.predict(data[gone]), filled["imputed"])
+
+
+def test_rows_out_of_the_sample_are_not_filled_in(factor: Any, panel: pd.DataFrame) -> None:
+    new = panel.head(2).rename(index={2001: 2050}, level="year")
+    with pytest.warns(SpecificationWarning, match="1 of 2"):
+        filled = factor.impute(new)
+    assert filled["imputed"].isna().tolist() == [False, True]
+    assert factor.impute().empty
+    with pytest.raises(SpecificationError):
+        factor.impute(cov_type="cluster")
+
+
+def test_arrays_are_filled_in_from_arrays() -> None:
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(12, 10, 1))
+    y = x[:, :, 0] + rng.normal(size=(12, 1)) + 0.1 * rng.normal(size=(12, 10))
+    y[3, 4] = np.nan
+    res = gife.InteractiveFE(y, x, n_factors=0, absorb="entity").fit()
+    with pytest.raises(DataError, match="does not hold the frame"):
+        res.impute()
+    filled = res.impute(x)
+    assert filled.shape == (120, 7)
+    assert abs(filled["imputed"].iloc[34] - x[3, 4, 0]) < 4
+
+
+def test_models_without_treatment_have_no_counterfactual(panel: pd.DataFrame) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        res = gife.InteractiveFE.from_formula("y ~ x | unit", panel, n_factors=0).fit()
+    with pytest.raises(SpecificationError) as error:
+        res.counterfactual()
+    assert "treated=" in error.value.fix
+    with pytest.raises(SpecificationError):
+        gife.InteractiveFE.from_formula("y ~ x | unit", panel, n_factors=0, treated="d").fit().counterfactual(
+            cov_type="HC1"
+        )
