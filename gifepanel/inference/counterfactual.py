@@ -221,7 +221,8 @@ def cell_weights(fit: FittedCells, cells: OutsideCells, combinations: npt.ArrayL
     for j, row in enumerate(w):
         some = np.flatnonzero(row)
         np.add.at(of_entity[j], cells.entity[some], row[some, None] * cells.time_basis[some])
-        np.add.at(of_time[j], cells.time[some], row[some, None] * cells.unit_basis[some])
+        if of_time.size:
+            np.add.at(of_time[j], cells.time[some], row[some, None] * cells.unit_basis[some])
     of_slopes = w @ cells.z
     own = fit.entity_space
     v = np.einsum("ntr,knr->knt", own, np.einsum("nsr,kns->knr", fit.spreads, of_entity))
@@ -296,7 +297,8 @@ def _single(fit: FittedCells, cells: OutsideCells, values: FloatArray) -> Single
     a = np.einsum("mrs,mr->ms", fit.spreads[i], cells.time_basis)
     g = np.einsum("mtr,mr->mt", fit.entity_space[i], a)
     left = -fit.unit_basis[i] * g[:, :, None]
-    left[np.arange(m), cells.time] += cells.unit_basis
+    if left.size:
+        left[np.arange(m), cells.time] += cells.unit_basis
     flat = left.reshape(m, fit.unit_basis[0].size)
     phi = flat @ fit.period_inverse
     columns = np.concatenate([fit.z, values[:, :, None]], axis=2)

@@ -106,12 +106,15 @@ class WhatIf:
         self, estimate: FactorEstimate, index: PanelIndex, exog: Array, rows: IntArray, unit: Array, period: Array
     ) -> Outside:
         """Rows as cells; `unit` and `period` are the known columns of these rows."""
-        model = self.model
+        model, parts = self.model, self.model._parts
         own = model.design.index
         entity = np.asarray(own.entities.get_indexer(index.entities), dtype=np.int64)[index.entity_codes[rows]]
         time = np.asarray(own.times.get_indexer(index.times), dtype=np.int64)[index.time_codes[rows]]
+        if not (estimate.n_factors or parts.period_names):  # nothing hangs on the period
+            time = np.where(time < 0, own.n_times + index.time_codes[rows], time)
         known = (entity >= 0) & (time >= 0)
         i, t, at = entity[known], time[known], rows[known]
+        when = np.minimum(t, own.n_times - 1)
         x = exog[at][:, model._kept]
         z = np.zeros((len(at), estimate.theta.size))
         slots = estimate.slots[estimate.groups[i]]
@@ -119,14 +122,14 @@ class WhatIf:
         cells = OutsideCells(
             i,
             t,
-            np.concatenate([unit[known], estimate.factors[t]], axis=1),
+            np.concatenate([unit[known], estimate.factors[when]], axis=1),
             np.concatenate([period[known], estimate.loadings[i]], axis=1),
             z,
         )
-        levels = z @ estimate.theta + estimate.entity_effect[i] + estimate.time_effect[t]
-        levels += np.einsum("mr,mr->m", estimate.loadings[i], estimate.factors[t])
+        levels = z @ estimate.theta + estimate.entity_effect[i] + estimate.time_effect[when]
+        levels += np.einsum("mr,mr->m", estimate.loadings[i], estimate.factors[when])
         return Outside(
-            cells, entity >= 0, time >= 0, levels if model._parts.only_additive else np.full(len(at), np.nan)
+            cells, entity >= 0, time >= 0, levels if parts.only_additive else np.full(len(at), np.nan)
         )
 
     def bootstrap(
