@@ -61,6 +61,8 @@ class FittedCells:
         Regressors with a slope each, and their residuals on the tangent space without slopes.
     resid : ndarray, shape (N, T)
     df_resid : float
+    root : ndarray, shape (N, T)
+        Roots of the weights.
 
     Notes
     -----
@@ -74,6 +76,11 @@ class FittedCells:
     z_projected: FloatArray
     resid: FloatArray
     df_resid: float
+    root: FloatArray
+
+    def weighted(self, cube: FloatArray) -> FloatArray:
+        """A panel (N, T) times the roots of the weights, zero in holes."""
+        return cube * self.root
 
     @property
     def nobs(self) -> int:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.inference.counterfactual import FittedCells, OutsideCells
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.known_parts import known_parts
@@ -64,7 +63,7 @@ class WhatIf:
         """The fit with the bases of its tangent space."""
         n, t = estimate.shape
         observed = np.ones((n, t), dtype=bool) if estimate.observed is None else estimate.observed
-        root = estimate.root if isinstance(estimate, CellEstimate) else observed.astype(np.float64)
+        root = observed.astype(np.float64) if estimate.root is None else estimate.root
         parts, r = self.model._parts, estimate.n_factors
         factors = np.broadcast_to(estimate.factors[None], (n, t, r))
         loadings = np.broadcast_to(estimate.loadings[:, None], (n, t, r))
@@ -77,6 +76,7 @@ class WhatIf:
             estimate.z_projected,
             estimate.wresid,
             float(estimate.df.residual),
+            root,
         )
 
     def outside(self, estimate: FactorEstimate, design: PanelDesign, rows: IntArray) -> Outside:
@@ -128,9 +128,7 @@ class WhatIf:
         )
         levels = z @ estimate.theta + estimate.entity_effect[i] + estimate.time_effect[when]
         levels += np.einsum("mr,mr->m", estimate.loadings[i], estimate.factors[when])
-        return Outside(
-            cells, entity >= 0, time >= 0, levels if parts.only_additive else np.full(len(at), np.nan)
-        )
+        return Outside(cells, entity >= 0, time >= 0, levels if parts.only_additive else np.full(len(at), np.nan))
 
     def bootstrap(
         self,

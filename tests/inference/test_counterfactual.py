@@ -66,6 +66,7 @@ def dense(n: int, t: int, r: int, unit: int, period: int, q: int, missing: float
         projected,
         resid,
         len(i) - int(np.linalg.matrix_rank(full)),
+        scale[:, :, 0],
     )
     outside = OutsideCells(j, u, time_basis[u], unit_basis[j], x[j, u])
     return fit, outside, full, np.hstack([tangent(j, u), x[j, u]]), (i, s)
@@ -131,7 +132,7 @@ def test_squares_are_residuals_over_one_less_leverage_on_complete_panels() -> No
     resid = (np.eye(140) - hat) @ rng.normal(size=140)
     none = np.zeros((10, 14, 0))
     df = 140 - np.trace(hat)
-    complete = FittedCells(whole, time_basis, unit_basis, none, none, resid.reshape(10, 14), df)
+    complete = FittedCells(whole, time_basis, unit_basis, none, none, resid.reshape(10, 14), df, whole * 1.0)
     expected = resid**2 / (1 - np.diag(hat))
     expected *= complete.sigma2 * 140 / expected.sum()
     np.testing.assert_allclose(complete.squares.ravel(), expected, rtol=1e-10)
