@@ -17,7 +17,7 @@ from gifepanel.panel.treatment import Treatment, read_treatment
 if TYPE_CHECKING:
     from gifepanel.models.base import FactorModel
 
-__all__ = ["read_treatment_for", "warn_of_lost_cells"]
+__all__ = ["read_treatment_for", "refit_options", "warn_of_lost_cells"]
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -96,6 +96,15 @@ def warn_of_lost_cells(model: FactorModel) -> None:
     if lost.all():
         raise DataError(found, f"There are no others; {_needed(needs)}.", fix)
     warnings.warn(SpecificationWarning(found, f"{_needed(needs).capitalize()}.", fix), stacklevel=caller_level())
+
+
+def refit_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a fit that a fit to other rows of the same model takes over."""
+    own = ("cov_type", "cov_kwds", "use_t", "ssc", "n_jobs", "progress")
+    options = {name: value for name, value in arguments.items() if name not in own}
+    if isinstance(options["random_state"], np.random.Generator):
+        options["random_state"] = 0
+    return options
 
 
 def _needed(needs: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from gifepanel.exceptions import SpecificationError
 
@@ -20,7 +20,7 @@ Progress = bool | Callable[[int, int], None] | None
 class WhatIfMethods:
     """Mixed in before statsmodels' class."""
 
-    _fit_options: ClassVar[dict[str, Any]] = {}
+    _fit_options: dict[str, Any]
 
     def counterfactual(
         self,

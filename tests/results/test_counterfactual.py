@@ -291,6 +291,33 @@ def test_pictures(factor: Any) -> None:
         cf.plot("gap", "u29")
 
 
+# ---- groups of slopes
+
+
+def test_groups_have_slopes_of_their_own_in_counterfactuals() -> None:
+    """Two groups with slopes of -1 and 2: the pooled fit is off, the grouped one finds effects and groups."""
+    rng = np.random.default_rng(8)
+    n, t = 40, 20
+    slope = np.where(np.arange(n) % 2, 2.0, -1.0)
+    x = rng.normal(size=(n, t)) + np.linspace(0, 2, t)
+    f, load = rng.normal(size=(t, 1)), 1 + rng.normal(size=(n, 1))
+    d = (np.arange(n)[:, None] < 12) & (np.arange(t) >= 14)
+    y = slope[:, None] * x + load @ f.T + 0.3 * rng.normal(size=(n, t)) + 1.5 * d
+    index = pd.MultiIndex.from_product([range(n), range(t)], names=["i", "t"])
+    data = pd.DataFrame({"y": y.ravel(), "x": x.ravel(), "d": d.ravel()}, index=index)
+    res = gife.GroupedIFE.from_formula("y ~ 0 + x", data, n_groups=2, n_factors=1, treated="d").fit()
+    cf = res.counterfactual(n_bootstrap=10)
+    assert abs(cf.att - 1.5) < 3 * cf.att_se < 0.5
+    np.testing.assert_array_equal(cf.cells.groupby(level=0)["group"].first(), res.groups[:12])
+    assert cf.by_group["n_cells"].tolist() == [36, 36]
+    np.testing.assert_allclose(res.predict(data[data.d]), cf.cells["counterfactual"])
+    assert cf.by_group["se_bootstrap"].between(0.3 * cf.by_group["se"], 3 * cf.by_group["se"]).all()
+    assert abs(cf.placebo(2).att) < 0.3
+    assert "By group of slopes" in cf.summary().as_text()
+    with pytest.raises(SpecificationError):
+        gife.InteractiveFE.from_formula("y ~ 0 + x", data, n_factors=0, treated="d").fit().counterfactual().by_group  # noqa: B018
+
+
 # ---- known trends, weights, missing rows
 
 
