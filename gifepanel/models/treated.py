@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from gifepanel.models.checks import check_count
 from gifepanel.panel.matrices import PanelDesign
 from gifepanel.panel.text import first_of
 from gifepanel.panel.treatment import Treatment, read_treatment
-
-if TYPE_CHECKING:
-    from gifepanel.models.base import FactorModel
 
 __all__ = ["read_treatment_for", "refit_options", "warn_of_lost_cells"]
 
@@ -58,7 +55,7 @@ def read_treatment_for(
     return treatment
 
 
-def warn_of_lost_cells(model: FactorModel) -> None:
+def warn_of_lost_cells(model: Any) -> None:
     """Tell of treated cells of which nothing can be said, with the numbers of the model given; before any work.
 
     Raises
@@ -91,7 +88,7 @@ def warn_of_lost_cells(model: FactorModel) -> None:
     lost = no_entity | no_time | no_past
     short = np.unique(entity[no_entity])
     possible = int(counts[short].min()) - len(model._parts.unit_names) - 1 if short.size else -1
-    fix = f"n_factors={possible}" if 0 <= possible < model.n_factors else _other_sample(model, no_time, treatment)
+    fix = f"n_factors={possible}" if 0 <= possible < model.n_factors else _other_sample(no_time, treatment)
     found = f"{int(lost.sum())} of {len(rows)} treated cells are in no average: {'; '.join(said)}."
     if lost.all():
         raise DataError(found, f"There are no others; {_needed(needs)}.", fix)
@@ -114,7 +111,7 @@ def _needed(needs: int) -> str:
     )
 
 
-def _other_sample(model: FactorModel, no_time: BoolArray, treatment: Treatment) -> str:
+def _other_sample(no_time: BoolArray, treatment: Treatment) -> str:
     """What could be done where it is not the number of factors."""
     if no_time.any():
         return f"A sample with entities that {treatment.name!r} does not reach in those periods."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from gifepanel.panel.matrices import PanelDesign, slope_values
 from gifepanel.parallel import Progress, run_tasks, spawn_seeds
 from gifepanel.solvers.interactive import SlopeMap
 from gifepanel.solvers.resampled import OutsideData, PanelData, Solution, resampled_averages
-
-if TYPE_CHECKING:
-    from gifepanel.models.base import FactorModel
 
 __all__ = ["Outside", "WhatIf"]
 
@@ -56,7 +53,7 @@ class WhatIf:
         That of the results.
     """
 
-    def __init__(self, model: FactorModel) -> None:
+    def __init__(self, model: Any) -> None:
         self.model = model
 
     def fitted_cells(self, estimate: FactorEstimate) -> FittedCells:

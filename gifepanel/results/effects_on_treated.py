@@ -96,6 +96,7 @@ def counterfactual_of(
             Pretrend(estimate, treatment, res.model.design, fit, kind),
             whole,
             res,
+            placebo_of,
         )
     )
 
