@@ -387,7 +387,8 @@ def clustered_variances(
     Returns
     -------
     variances, df : ndarray, shape (k,)
-        The latter are the treated entities that are compared, less one; those of the residuals where there are none.
+        The latter are the treated entities that are compared, less the averages they are compared with: cohorts, and
+        one for all that are compared by event time; those of the residuals where there are none.
     """
     n = len(fit.observed)
     inflate = np.sqrt(fit.nobs / fit.df_resid)
@@ -396,17 +397,16 @@ def clustered_variances(
     by_period = _codes(cohorts, cells.time)
     for j, w in enumerate(combinations):
         used = np.flatnonzero(w)
-        deviations, compared = _deviations(effects[used], w[used], (by_period[used], events[used]))
+        deviations, levels = _deviations(effects[used], w[used], (by_period[used], events[used]))
         entity = cells.entity[used]
         treated = np.bincount(entity, weights=w[used] * deviations, minlength=n)
         alone = np.zeros(n, dtype=bool)
-        alone[entity[~compared]] = True
+        alone[entity[levels < 0]] = True
         sums = np.where(alone, 0.0, treated - residuals[j])
         own = float((w[used] ** 2)[alone[entity]].sum()) + float((weights.inside[j][alone] ** 2).sum())
         active = (sums != 0).sum()
         variances[j] = float(sums @ sums) * active / max(active - 1, 1) + fit.sigma2 * own
-        compared_entities = np.setdiff1d(np.unique(entity), np.flatnonzero(alone)).size
-        df[j] = compared_entities - 1 if compared_entities > 1 else fit.df_resid
+        df[j] = _compared(entity, np.where(levels == 0, cohorts[used], -1), alone) or fit.df_resid
     return variances, df
 
 
@@ -415,18 +415,25 @@ def _codes(*columns: IntArray) -> IntArray:
     return np.asarray(np.unique(np.column_stack(columns), axis=0, return_inverse=True)[1], dtype=np.int64).ravel()
 
 
-def _deviations(effects: FloatArray, w: FloatArray, levels: tuple[IntArray, ...]) -> tuple[FloatArray, BoolArray]:
-    """Effects less their average at the first level with another cell, scaled; and whether there was such a level."""
-    out, done = np.zeros(len(effects)), np.zeros(len(effects), dtype=bool)
-    for level in levels:
+def _compared(entity: IntArray, averages: IntArray, alone: BoolArray) -> int:
+    """Entities whose cells are compared, less the averages they are compared with; one at least, 0 without any."""
+    some = ~alone[entity]
+    entities = len(np.unique(entity[some]))
+    return max(entities - len(np.unique(averages[some])), 1) if entities > 1 else 0
+
+
+def _deviations(effects: FloatArray, w: FloatArray, levels: tuple[IntArray, ...]) -> tuple[FloatArray, IntArray]:
+    """Effects less their average at the first level with another cell, scaled; and which level that was, -1 for none."""
+    out, found = np.zeros(len(effects)), np.full(len(effects), -1, dtype=np.int64)
+    for k, level in enumerate(levels):
         codes = np.unique(level, return_inverse=True)[1].ravel()
         squares = np.bincount(codes, weights=w**2)
         mean = np.bincount(codes, weights=w**2 * effects) / squares
         leverage = w**2 / squares[codes]
-        here = ~done & (np.bincount(codes)[codes] > 1) & (leverage < 1)
+        here = (found < 0) & (np.bincount(codes)[codes] > 1) & (leverage < 1)
         out[here] = (effects - mean[codes])[here] / np.sqrt(1 - leverage[here])
-        done |= here
-    return out, done
+        found[here] = k
+    return out, found
 
 
 def check_kind(kind: str) -> str:

@@ -168,7 +168,7 @@ def test_clustered_variance_by_brute_force() -> None:
             own = w[0, c] ** 2 / (w[0, peers] ** 2).sum()
             total[entity] += w[0, c] * (effects[c] - share @ effects[peers]) / np.sqrt(1 - own)
     np.testing.assert_allclose(variance, (total**2).sum() * 12 / 11, rtol=1e-10)
-    assert df[0] == 4
+    assert df[0] == 5 - 2  # entities less cohorts
 
 
 def test_an_entity_without_peers_has_the_variance_of_independent_errors() -> None:
