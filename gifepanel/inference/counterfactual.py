@@ -423,7 +423,7 @@ def _compared(entity: IntArray, averages: IntArray, alone: BoolArray) -> int:
 
 
 def _deviations(effects: FloatArray, w: FloatArray, levels: tuple[IntArray, ...]) -> tuple[FloatArray, IntArray]:
-    """Effects less their average at the first level with another cell, scaled; and which level that was, -1 for none."""
+    """Effects less their average at the first level with another cell, scaled; and that level, -1 for none."""
     out, found = np.zeros(len(effects)), np.full(len(effects), -1, dtype=np.int64)
     for k, level in enumerate(levels):
         codes = np.unique(level, return_inverse=True)[1].ravel()

@@ -33,7 +33,7 @@ from gifepanel.models.foreign import refuse_model_words
 from gifepanel.models.known_parts import KnownParts, known_parts
 from gifepanel.models.pruning import largest_with_core, pruned_design
 from gifepanel.models.reading import positions, read_design
-from gifepanel.models.treated import read_treatment_for, warn_of_lost_cells
+from gifepanel.models.treated import read_treatment_for, refuse_treated_arrays, warn_of_lost_cells
 from gifepanel.models.what_if import WhatIf
 from gifepanel.page.source import called
 from gifepanel.panel.balance import completeness
@@ -92,6 +92,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         name = type(self).__name__
         _refuse_text(type(self), endog, exog, {**own, **unknown, **given})
         refuse_model_words(name, unknown, {**own, **given}, defaults, data=_indexed(endog, exog), factors=True)
+        refuse_treated_arrays(name, unknown)
         reject_unknown(unknown, (*own, *given), name)
         design = read_design(
             endog,

@@ -14,9 +14,20 @@ from gifepanel.panel.matrices import PanelDesign
 from gifepanel.panel.text import first_of
 from gifepanel.panel.treatment import Treatment, read_treatment
 
-__all__ = ["read_treatment_for", "refit_options", "warn_of_lost_cells"]
+__all__ = ["read_treatment_for", "refit_options", "refuse_treated_arrays", "warn_of_lost_cells"]
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def refuse_treated_arrays(name: str, unknown: Mapping[str, Any]) -> None:
+    """Treated rows are named with a formula; in arrays they are outcomes that are missing."""
+    if "treated" in unknown:
+        raise SpecificationError(
+            f"{name} was given treated=.",
+            f"It belongs to {name}.from_formula; in arrays, outcomes of treated cells are left out by hand, and "
+            "res.impute(exog) says what they would have been.",
+            "endog = np.where(treated, np.nan, endog)",
+        )
 
 
 def read_treatment_for(

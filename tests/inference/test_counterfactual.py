@@ -139,7 +139,7 @@ def test_squares_are_residuals_over_one_less_leverage_on_complete_panels() -> No
 
 
 def test_variance_under_independent_errors_adds_both_sources() -> None:
-    fit, outside, inner, outer, (i, s) = dense(*PANELS["two-way"])
+    fit, outside, inner, outer, (_i, _s) = dense(*PANELS["two-way"])
     w = np.full((1, len(outside.entity)), 1 / len(outside.entity))
     v = np.linalg.lstsq(inner.T, (w @ outer).T, rcond=None)[0][:, 0]
     found = plain_variances(fit, outside, w, cell_weights(fit, outside, w), "nonrobust")
@@ -173,7 +173,7 @@ def test_clustered_variance_by_brute_force() -> None:
 
 def test_an_entity_without_peers_has_the_variance_of_independent_errors() -> None:
     """One treated entity: deviations from its own average would be zero."""
-    fit, outside, inner, outer, (i, s) = dense(*PANELS["two-way"])
+    fit, outside, _inner, _outer, (_i, _s) = dense(*PANELS["two-way"])
     alone = outside.take(outside.entity == 0)
     w = np.full((1, len(alone.entity)), 1 / len(alone.entity))
     weights = cell_weights(fit, alone, w)

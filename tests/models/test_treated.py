@@ -227,3 +227,23 @@ def test_numbers_of_factors_left_open(panel: pd.DataFrame) -> None:
     assert res.counterfactual().att_se > 0
     assert "treated" in InteractiveFE.from_formula.__kwdefaults__
     assert "treated" in GroupedIFE.from_formula.__kwdefaults__
+
+
+def test_words_of_others(panel: pd.DataFrame) -> None:
+    """fect's and did's options come back as a line of ours that runs."""
+    for words in ({"D": "d"}, {"treatment": "d"}, {"gname": "start"}):
+        with pytest.raises(SpecificationError) as error:
+            model(panel, None, **words)
+        found = eval(error.value.fix or "", {"InteractiveFE": InteractiveFE, "data": panel})
+        assert found._treatment.treated.sum() in (19, 22)
+    y, x = np.zeros((5, 5)), np.zeros((5, 5, 1))
+    with pytest.raises(SpecificationError, match="belongs to InteractiveFE.from_formula"):
+        InteractiveFE(y, x, n_factors=0, treated=y)
+
+
+def test_arrays_with_missing_outcomes_have_the_counterfactuals_of_formulas(panel: pd.DataFrame) -> None:
+    cf = model(panel, formula="y ~ 0 + x | unit + year").fit().counterfactual()
+    y, x, d = (panel[name].to_numpy().reshape(N, T) for name in ("y", "x", "d"))
+    res = InteractiveFE(np.where(d == 1, np.nan, y), x[:, :, None], n_factors=0, absorb=["entity", "time"]).fit()
+    filled = res.impute(x[:, :, None])["imputed"].to_numpy().reshape(N, T)
+    np.testing.assert_allclose(filled[d == 1], cf.cells["counterfactual"], rtol=1e-9)

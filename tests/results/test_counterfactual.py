@@ -315,7 +315,7 @@ def test_groups_have_slopes_of_their_own_in_counterfactuals() -> None:
     assert abs(cf.placebo(2).att) < 0.3
     assert "By group of slopes" in cf.summary().as_text()
     with pytest.raises(SpecificationError):
-        gife.InteractiveFE.from_formula("y ~ 0 + x", data, n_factors=0, treated="d").fit().counterfactual().by_group  # noqa: B018
+        gife.InteractiveFE.from_formula("y ~ 0 + x", data, n_factors=0, treated="d").fit().counterfactual().by_group
 
 
 # ---- known trends, weights, missing rows
