@@ -181,8 +181,8 @@ class OutsideCells:
 
     def take(self, rows: slice | BoolArray) -> OutsideCells:
         """Some of the cells."""
-        parts = (self.entity, self.time, self.time_basis, self.unit_basis, self.z)
-        return OutsideCells(*(part[rows] for part in parts))
+        bases = self.time_basis[rows], self.unit_basis[rows], self.z[rows]
+        return OutsideCells(self.entity[rows], self.time[rows], *bases)
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ def draw_event_study(effects: pd.DataFrame, leads: pd.DataFrame, alpha: float, a
 
     ax = single(ax, 6.0, 3.8)
     zero_line(ax)
-    look = {"marker": "o", "markersize": 5, "linestyle": "none"}
+    look: dict[str, Any] = {"marker": "o", "markersize": 5, "linestyle": "none"}
     handles = [Line2D([], [], color=POINTS, label="effect", **look)]
     if len(leads) or (effects.index < 0).any():
         handles.append(Line2D([], [], color=GREY, markerfacecolor="white", label="before treatment", **look))

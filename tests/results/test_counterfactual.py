@@ -215,6 +215,8 @@ def test_anticipation_leaves_periods_out_and_shows_them(panel: pd.DataFrame) -> 
     assert (cf.cells["event_time"] < 0).sum() == 20
     np.testing.assert_allclose(cf.att, cf.cells.loc[cf.cells["event_time"] >= 0, "effect"].mean())
     assert cf.leads.index.max() == -3
+    note = " ".join(res.summary().as_text().split())
+    assert "treated rows were left out of the fit (d), and 20 before treatment: see .counterfactual()" in note
 
 
 def test_placebo_in_time_is_the_fit_without_those_periods(linear: Any, panel: pd.DataFrame) -> None:
