@@ -223,32 +223,32 @@ def cell_weights(fit: FittedCells, cells: OutsideCells, combinations: npt.ArrayL
     """
     w = np.asarray(combinations, dtype=np.float64)
     n, t = fit.observed.shape
-    of_entity = np.zeros((len(w), n, fit.time_basis.shape[2]))
-    of_time = np.zeros((len(w), t, fit.unit_basis.shape[2]))
+    k, own, by_time = len(w), fit.entity_space, fit.unit_basis.transpose(1, 2, 0)
+    of_entity = np.zeros((n, fit.time_basis.shape[2], k))
+    of_time = np.zeros((t, fit.unit_basis.shape[2], k))
     for j, row in enumerate(w):
         some = np.flatnonzero(row)
-        np.add.at(of_entity[j], cells.entity[some], row[some, None] * cells.time_basis[some])
+        np.add.at(of_entity[:, :, j], cells.entity[some], row[some, None] * cells.time_basis[some])
         if of_time.size:
-            np.add.at(of_time[j], cells.time[some], row[some, None] * cells.unit_basis[some])
-    of_slopes = w @ cells.z
-    own = fit.entity_space
-    v = np.einsum("ntr,knr->knt", own, np.einsum("nsr,kns->knr", fit.spreads, of_entity))
-    left = of_time - np.einsum("knt,nts->kts", v, fit.unit_basis)
-    phi = (left.reshape(len(w), fit.unit_basis[0].size) @ fit.period_inverse).reshape(left.shape)
-    moved = np.einsum("nts,kts->knt", fit.unit_basis, phi)
-    v += moved - np.einsum("ntr,knr->knt", own, np.einsum("ntr,knt->knr", own, moved))
-    if of_slopes.shape[1]:
-        tau = (of_slopes - np.einsum("ntq,knt->kq", fit.z, v)) @ fit.slope_inverse
-        v += np.einsum("ntq,kq->knt", fit.z_projected, tau)
-    missed = np.zeros(len(w))
-    for basis, wanted, form in (
-        (fit.time_basis, of_entity, "knt,ntr->knr"),
-        (fit.unit_basis, of_time, "knt,ntr->ktr"),
+            np.add.at(of_time[:, :, j], cells.time[some], row[some, None] * cells.unit_basis[some])
+    v = own @ (fit.spreads.transpose(0, 2, 1) @ of_entity)
+    left = of_time - by_time @ v.transpose(1, 0, 2)
+    phi = (fit.period_inverse @ left.reshape(fit.unit_basis[0].size, k)).reshape(left.shape)
+    moved = (fit.unit_basis.transpose(1, 0, 2) @ phi).transpose(1, 0, 2)
+    v += moved - own @ (own.transpose(0, 2, 1) @ moved)
+    if cells.z.shape[1]:
+        flat = fit.z.reshape(n * t, -1), fit.z_projected.reshape(n * t, -1)
+        tau = fit.slope_inverse @ ((w @ cells.z).T - flat[0].T @ v.reshape(n * t, k))
+        v += (flat[1] @ tau).reshape(v.shape)
+    missed = np.zeros(k)
+    for found, wanted in (
+        (fit.time_basis.transpose(0, 2, 1) @ v, of_entity),
+        (by_time @ v.transpose(1, 0, 2), of_time),
     ):
-        gap = np.abs(np.einsum(form, v, basis) - wanted).reshape(len(w), -1)
-        scale = np.abs(wanted).reshape(len(w), -1).max(axis=1, initial=np.finfo(float).tiny)
-        missed = np.maximum(missed, gap.max(axis=1, initial=0.0) / scale)
-    return CellWeights(v, missed <= _REACHED)
+        gap = np.abs(found - wanted).reshape(-1, k).max(axis=0, initial=0.0)
+        scale = np.abs(wanted).reshape(-1, k).max(axis=0, initial=np.finfo(float).tiny)
+        missed = np.maximum(missed, gap / scale)
+    return CellWeights(v.transpose(2, 0, 1), missed <= _REACHED)
 
 
 def noise_variances(fit: FittedCells, entities: IntArray, kind: str) -> FloatArray:
