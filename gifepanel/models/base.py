@@ -408,7 +408,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             pruned.times,
             pruned.set_aside,
             pruned.n_rows,
-            *(tuple(labels.tolist()) for labels in design.empty),
+            tuple(design.empty[0].tolist()),
+            tuple(design.empty[1].tolist()),
             self._weights_words,
             design.n_zero_weights,
         )
