@@ -176,7 +176,9 @@ def em(data: Any, entity: bool, year: bool, target: float, most: int = 20_000) -
     seen = ~np.isnan(y)
     y, x = np.where(seen, y, 0.0), np.where(seen, x, 0.0)
     slope, fitted = 0.0, np.zeros_like(y)
-    for rounds in range(1, most + 1):
+    rounds = 0
+    while rounds < most:
+        rounds += 1
         w = np.where(seen, y - slope * x, fitted)
         means = np.zeros_like(w)
         if entity:

@@ -283,7 +283,7 @@ def _unit_inverses(space: CellProjection) -> FloatArray:
 
 
 def _sums(values: FloatArray, ids: IntArray, size: int) -> FloatArray:
-    return np.bincount(ids, values, minlength=size)
+    return np.asarray(np.bincount(ids, values, minlength=size), dtype=np.float64)
 
 
 def _outer_sums(left: FloatArray, right: FloatArray, time: IntArray, n_times: int) -> FloatArray:

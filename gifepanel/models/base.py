@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import numbers
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -149,6 +149,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
 
     def _set_up(self, design: PanelDesign, predetermined: set[int], source: Any, **options: Any) -> None:
         n_factors = options.get("n_factors")
+        if isinstance(n_factors, Iterator):
+            n_factors = options["n_factors"] = list(n_factors)
         if isinstance(n_factors, Iterable) or n_factors != 0:
             check_no_id_dummies(design)
         self.formula = design.formula

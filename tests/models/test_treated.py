@@ -237,7 +237,7 @@ def test_words_of_others(panel: pd.DataFrame) -> None:
         found = eval(error.value.fix or "", {"InteractiveFE": InteractiveFE, "data": panel})
         assert found._treatment.treated.sum() in (19, 22)
     y, x = np.zeros((5, 5)), np.zeros((5, 5, 1))
-    with pytest.raises(SpecificationError, match="belongs to InteractiveFE.from_formula"):
+    with pytest.raises(SpecificationError, match=r"belongs to InteractiveFE\.from_formula"):
         InteractiveFE(y, x, n_factors=0, treated=y)
 
 

@@ -1,4 +1,4 @@
-"""Bias and coverage of average effects under staggered adoption, 200 draws each: slow. The table is docs/counterfactuals.md's."""
+"""Bias and coverage of average effects under staggered adoption, 200 draws each: slow; docs/counterfactuals.md."""
 
 from __future__ import annotations
 
