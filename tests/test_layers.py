@@ -20,7 +20,7 @@ BELOW = {
     "kernels": set(),
     "projections": {"kernels", "parallel"},
     "solvers": {"kernels"},
-    "inference": {"projections"},
+    "inference": {"kernels", "projections"},
     "panel": {"spellings", "projections"},
     "diagnostics": {"inference", "panel"},
     "statsmodels_bridge": set(),

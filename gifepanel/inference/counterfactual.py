@@ -61,6 +61,8 @@ class FittedCells:
         Regressors with a slope each, and their residuals on the tangent space without slopes.
     resid : ndarray, shape (N, T)
     df_resid : float
+    root : ndarray, shape (N, T)
+        Roots of the weights.
 
     Notes
     -----
@@ -74,6 +76,11 @@ class FittedCells:
     z_projected: FloatArray
     resid: FloatArray
     df_resid: float
+    root: FloatArray
+
+    def weighted(self, cube: FloatArray) -> FloatArray:
+        """A panel (N, T) times the roots of the weights, zero in holes."""
+        return cube * self.root
 
     @property
     def nobs(self) -> int:
@@ -174,8 +181,8 @@ class OutsideCells:
 
     def take(self, rows: slice | BoolArray) -> OutsideCells:
         """Some of the cells."""
-        parts = (self.entity, self.time, self.time_basis, self.unit_basis, self.z)
-        return OutsideCells(*(part[rows] for part in parts))
+        bases = self.time_basis[rows], self.unit_basis[rows], self.z[rows]
+        return OutsideCells(self.entity[rows], self.time[rows], *bases)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +203,7 @@ class CellWeights:
 
 def _blocks(n: int, row_size: int) -> Iterator[slice]:
     step = max(1, _ELEMENTS // max(1, row_size))
-    for start in range(0, n, step):
+    for start in range(0, max(n, 1), step):
         yield slice(start, min(start + step, n))
 
 
@@ -216,31 +223,32 @@ def cell_weights(fit: FittedCells, cells: OutsideCells, combinations: npt.ArrayL
     """
     w = np.asarray(combinations, dtype=np.float64)
     n, t = fit.observed.shape
-    of_entity = np.zeros((len(w), n, fit.time_basis.shape[2]))
-    of_time = np.zeros((len(w), t, fit.unit_basis.shape[2]))
+    k, own, by_time = len(w), fit.entity_space, fit.unit_basis.transpose(1, 2, 0)
+    of_entity = np.zeros((n, fit.time_basis.shape[2], k))
+    of_time = np.zeros((t, fit.unit_basis.shape[2], k))
     for j, row in enumerate(w):
         some = np.flatnonzero(row)
-        np.add.at(of_entity[j], cells.entity[some], row[some, None] * cells.time_basis[some])
-        np.add.at(of_time[j], cells.time[some], row[some, None] * cells.unit_basis[some])
-    of_slopes = w @ cells.z
-    own = fit.entity_space
-    v = np.einsum("ntr,knr->knt", own, np.einsum("nsr,kns->knr", fit.spreads, of_entity))
-    left = of_time - np.einsum("knt,nts->kts", v, fit.unit_basis)
-    phi = (left.reshape(len(w), -1) @ fit.period_inverse).reshape(left.shape)
-    moved = np.einsum("nts,kts->knt", fit.unit_basis, phi)
-    v += moved - np.einsum("ntr,knr->knt", own, np.einsum("ntr,knt->knr", own, moved))
-    if of_slopes.shape[1]:
-        tau = (of_slopes - np.einsum("ntq,knt->kq", fit.z, v)) @ fit.slope_inverse
-        v += np.einsum("ntq,kq->knt", fit.z_projected, tau)
-    missed = np.zeros(len(w))
-    for basis, wanted, form in (
-        (fit.time_basis, of_entity, "knt,ntr->knr"),
-        (fit.unit_basis, of_time, "knt,ntr->ktr"),
+        np.add.at(of_entity[:, :, j], cells.entity[some], row[some, None] * cells.time_basis[some])
+        if of_time.size:
+            np.add.at(of_time[:, :, j], cells.time[some], row[some, None] * cells.unit_basis[some])
+    v = own @ (fit.spreads.transpose(0, 2, 1) @ of_entity)
+    left = of_time - by_time @ v.transpose(1, 0, 2)
+    phi = (fit.period_inverse @ left.reshape(fit.unit_basis[0].size, k)).reshape(left.shape)
+    moved = (fit.unit_basis.transpose(1, 0, 2) @ phi).transpose(1, 0, 2)
+    v += moved - own @ (own.transpose(0, 2, 1) @ moved)
+    if cells.z.shape[1]:
+        flat = fit.z.reshape(n * t, -1), fit.z_projected.reshape(n * t, -1)
+        tau = fit.slope_inverse @ ((w @ cells.z).T - flat[0].T @ v.reshape(n * t, k))
+        v += (flat[1] @ tau).reshape(v.shape)
+    missed = np.zeros(k)
+    for found, wanted in (
+        (fit.time_basis.transpose(0, 2, 1) @ v, of_entity),
+        (by_time @ v.transpose(1, 0, 2), of_time),
     ):
-        gap = np.abs(np.einsum(form, v, basis) - wanted).reshape(len(w), -1)
-        scale = np.abs(wanted).reshape(len(w), -1).max(axis=1, initial=np.finfo(float).tiny)
-        missed = np.maximum(missed, gap.max(axis=1, initial=0.0) / scale)
-    return CellWeights(v, missed <= _REACHED)
+        gap = np.abs(found - wanted).reshape(-1, k).max(axis=0, initial=0.0)
+        scale = np.abs(wanted).reshape(-1, k).max(axis=0, initial=np.finfo(float).tiny)
+        missed = np.maximum(missed, gap / scale)
+    return CellWeights(v.transpose(2, 0, 1), missed <= _REACHED)
 
 
 def noise_variances(fit: FittedCells, entities: IntArray, kind: str) -> FloatArray:
@@ -296,11 +304,13 @@ def _single(fit: FittedCells, cells: OutsideCells, values: FloatArray) -> Single
     a = np.einsum("mrs,mr->ms", fit.spreads[i], cells.time_basis)
     g = np.einsum("mtr,mr->mt", fit.entity_space[i], a)
     left = -fit.unit_basis[i] * g[:, :, None]
-    left[np.arange(m), cells.time] += cells.unit_basis
-    flat = left.reshape(m, -1)
+    if left.size:
+        left[np.arange(m), cells.time] += cells.unit_basis
+    flat = left.reshape(m, fit.unit_basis[0].size)
     phi = flat @ fit.period_inverse
     columns = np.concatenate([fit.z, values[:, :, None]], axis=2)
-    through = np.einsum("ntq,nts->tsq", fit.off_entities(columns), fit.unit_basis).reshape(phi.shape[1], -1)
+    through = np.einsum("ntq,nts->tsq", fit.off_entities(columns), fit.unit_basis)
+    through = through.reshape(phi.shape[1], columns.shape[2])
     dots = np.einsum("mtq,mt->mq", columns[i], g) + phi @ through
     tau = (cells.z - dots[:, :-1]) @ fit.slope_inverse
     of_slopes = np.einsum("ntq,ntk->qk", fit.z_projected, columns)
@@ -377,7 +387,8 @@ def clustered_variances(
     Returns
     -------
     variances, df : ndarray, shape (k,)
-        The latter are the treated entities that are compared, less one; those of the residuals where there are none.
+        The latter are the treated entities that are compared, less the averages they are compared with: cohorts, and
+        one for all that are compared by event time; those of the residuals where there are none.
     """
     n = len(fit.observed)
     inflate = np.sqrt(fit.nobs / fit.df_resid)
@@ -386,17 +397,16 @@ def clustered_variances(
     by_period = _codes(cohorts, cells.time)
     for j, w in enumerate(combinations):
         used = np.flatnonzero(w)
-        deviations, compared = _deviations(effects[used], w[used], (by_period[used], events[used]))
+        deviations, levels = _deviations(effects[used], w[used], (by_period[used], events[used]))
         entity = cells.entity[used]
         treated = np.bincount(entity, weights=w[used] * deviations, minlength=n)
         alone = np.zeros(n, dtype=bool)
-        alone[entity[~compared]] = True
+        alone[entity[levels < 0]] = True
         sums = np.where(alone, 0.0, treated - residuals[j])
         own = float((w[used] ** 2)[alone[entity]].sum()) + float((weights.inside[j][alone] ** 2).sum())
         active = (sums != 0).sum()
         variances[j] = float(sums @ sums) * active / max(active - 1, 1) + fit.sigma2 * own
-        compared_entities = np.setdiff1d(np.unique(entity), np.flatnonzero(alone)).size
-        df[j] = compared_entities - 1 if compared_entities > 1 else fit.df_resid
+        df[j] = _compared(entity, np.where(levels == 0, cohorts[used], -1), alone) or fit.df_resid
     return variances, df
 
 
@@ -405,18 +415,25 @@ def _codes(*columns: IntArray) -> IntArray:
     return np.asarray(np.unique(np.column_stack(columns), axis=0, return_inverse=True)[1], dtype=np.int64).ravel()
 
 
-def _deviations(effects: FloatArray, w: FloatArray, levels: tuple[IntArray, ...]) -> tuple[FloatArray, BoolArray]:
-    """Effects less their average at the first level with another cell, scaled; and whether there was such a level."""
-    out, done = np.zeros(len(effects)), np.zeros(len(effects), dtype=bool)
-    for level in levels:
+def _compared(entity: IntArray, averages: IntArray, alone: BoolArray) -> int:
+    """Entities whose cells are compared, less the averages they are compared with; one at least, 0 without any."""
+    some = ~alone[entity]
+    entities = len(np.unique(entity[some]))
+    return max(entities - len(np.unique(averages[some])), 1) if entities > 1 else 0
+
+
+def _deviations(effects: FloatArray, w: FloatArray, levels: tuple[IntArray, ...]) -> tuple[FloatArray, IntArray]:
+    """Effects less their average at the first level with another cell, scaled; and that level, -1 for none."""
+    out, found = np.zeros(len(effects)), np.full(len(effects), -1, dtype=np.int64)
+    for k, level in enumerate(levels):
         codes = np.unique(level, return_inverse=True)[1].ravel()
         squares = np.bincount(codes, weights=w**2)
         mean = np.bincount(codes, weights=w**2 * effects) / squares
         leverage = w**2 / squares[codes]
-        here = ~done & (np.bincount(codes)[codes] > 1) & (leverage < 1)
+        here = (found < 0) & (np.bincount(codes)[codes] > 1) & (leverage < 1)
         out[here] = (effects - mean[codes])[here] / np.sqrt(1 - leverage[here])
-        done |= here
-    return out, done
+        found[here] = k
+    return out, found
 
 
 def check_kind(kind: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import numbers
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -33,7 +33,7 @@ from gifepanel.models.foreign import refuse_model_words
 from gifepanel.models.known_parts import KnownParts, known_parts
 from gifepanel.models.pruning import largest_with_core, pruned_design
 from gifepanel.models.reading import positions, read_design
-from gifepanel.models.treated import read_treatment_for, warn_of_lost_cells
+from gifepanel.models.treated import read_treatment_for, refuse_treated_arrays, warn_of_lost_cells
 from gifepanel.models.what_if import WhatIf
 from gifepanel.page.source import called
 from gifepanel.panel.balance import completeness
@@ -92,6 +92,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         name = type(self).__name__
         _refuse_text(type(self), endog, exog, {**own, **unknown, **given})
         refuse_model_words(name, unknown, {**own, **given}, defaults, data=_indexed(endog, exog), factors=True)
+        refuse_treated_arrays(name, unknown)
         reject_unknown(unknown, (*own, *given), name)
         design = read_design(
             endog,
@@ -148,6 +149,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
 
     def _set_up(self, design: PanelDesign, predetermined: set[int], source: Any, **options: Any) -> None:
         n_factors = options.get("n_factors")
+        if isinstance(n_factors, Iterator):
+            n_factors = options["n_factors"] = list(n_factors)
         if isinstance(n_factors, Iterable) or n_factors != 0:
             check_no_id_dummies(design)
         self.formula = design.formula
@@ -407,7 +410,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             pruned.times,
             pruned.set_aside,
             pruned.n_rows,
-            *(tuple(labels.tolist()) for labels in design.empty),
+            tuple(design.empty[0].tolist()),
+            tuple(design.empty[1].tolist()),
             self._weights_words,
             design.n_zero_weights,
         )

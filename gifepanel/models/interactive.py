@@ -22,6 +22,7 @@ from gifepanel.models.counts import Count
 from gifepanel.models.estimation import estimate_from_fit, slope_scale
 from gifepanel.models.foreign import refuse_fit_words
 from gifepanel.models.inference import infer, read_bias_correction, read_covariance
+from gifepanel.models.treated import refit_options
 from gifepanel.page.source import called
 from gifepanel.panel.context import capture_context
 from gifepanel.parallel import Progress
@@ -288,6 +289,7 @@ class InteractiveFE(FactorModel):
             warn_not_converged("Least squares with factors", f"max_iter={10 * max_iter}")
         results = interactive_results(model, inference, fit, scale=scale)
         results._results._fit_call = called("fit", arguments, InteractiveFE.fit.__kwdefaults__)
+        results._results._fit_options = refit_options(arguments)
         return results
 
     def _default_starts(self) -> int:

@@ -30,6 +30,7 @@ def select(
     entity: Any = None,
     time: Any = None,
     predetermined: str | Sequence[str] = (),
+    weights: Any = None,
     missing: str = "drop",
     rule: str = "ic2",
     kappa_scale: float = 1.0,
@@ -61,6 +62,8 @@ def select(
         Columns that say who and when.
     predetermined : str or sequence of str
         Regressors that react to past errors, for the model; the choice does not depend on them.
+    weights : str or array_like, optional
+        Weights of observations: a column, or one value per row.
     missing : {"drop", "raise"}
         What to do with rows that hold NaN.
     rule : {"ic2", "ic1", "er", "gr", "ed", "cv"}
@@ -93,7 +96,7 @@ def select(
 
     counts: dict[str, Any] = {"n_groups": n_groups, "n_factors": n_factors}
     built: dict[str, Any] = {"common": common, "entity": entity, "time": time}
-    built |= {"predetermined": predetermined, "missing": missing}
+    built |= {"predetermined": predetermined, "weights": weights, "missing": missing}
     how: dict[str, Any] = {"rule": rule, "kappa_scale": kappa_scale, "random_state": random_state}
     how |= {"n_jobs": n_jobs, "progress": progress}
     _check_call(model, data, unknown, {**counts, **built, **how})

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.inference.counterfactual import FittedCells, OutsideCells
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.known_parts import known_parts
@@ -17,9 +16,6 @@ from gifepanel.panel.matrices import PanelDesign, slope_values
 from gifepanel.parallel import Progress, run_tasks, spawn_seeds
 from gifepanel.solvers.interactive import SlopeMap
 from gifepanel.solvers.resampled import OutsideData, PanelData, Solution, resampled_averages
-
-if TYPE_CHECKING:
-    from gifepanel.models.base import FactorModel
 
 __all__ = ["Outside", "WhatIf"]
 
@@ -57,14 +53,14 @@ class WhatIf:
         That of the results.
     """
 
-    def __init__(self, model: FactorModel) -> None:
+    def __init__(self, model: Any) -> None:
         self.model = model
 
     def fitted_cells(self, estimate: FactorEstimate) -> FittedCells:
         """The fit with the bases of its tangent space."""
         n, t = estimate.shape
         observed = np.ones((n, t), dtype=bool) if estimate.observed is None else estimate.observed
-        root = estimate.root if isinstance(estimate, CellEstimate) else observed.astype(np.float64)
+        root = observed.astype(np.float64) if estimate.root is None else estimate.root
         parts, r = self.model._parts, estimate.n_factors
         factors = np.broadcast_to(estimate.factors[None], (n, t, r))
         loadings = np.broadcast_to(estimate.loadings[:, None], (n, t, r))
@@ -77,6 +73,7 @@ class WhatIf:
             estimate.z_projected,
             estimate.wresid,
             float(estimate.df.residual),
+            root,
         )
 
     def outside(self, estimate: FactorEstimate, design: PanelDesign, rows: IntArray) -> Outside:
@@ -106,12 +103,15 @@ class WhatIf:
         self, estimate: FactorEstimate, index: PanelIndex, exog: Array, rows: IntArray, unit: Array, period: Array
     ) -> Outside:
         """Rows as cells; `unit` and `period` are the known columns of these rows."""
-        model = self.model
+        model, parts = self.model, self.model._parts
         own = model.design.index
         entity = np.asarray(own.entities.get_indexer(index.entities), dtype=np.int64)[index.entity_codes[rows]]
         time = np.asarray(own.times.get_indexer(index.times), dtype=np.int64)[index.time_codes[rows]]
+        if not (estimate.n_factors or parts.period_names):  # nothing hangs on the period
+            time = np.where(time < 0, own.n_times + index.time_codes[rows], time)
         known = (entity >= 0) & (time >= 0)
         i, t, at = entity[known], time[known], rows[known]
+        when = np.minimum(t, own.n_times - 1)
         x = exog[at][:, model._kept]
         z = np.zeros((len(at), estimate.theta.size))
         slots = estimate.slots[estimate.groups[i]]
@@ -119,15 +119,13 @@ class WhatIf:
         cells = OutsideCells(
             i,
             t,
-            np.concatenate([unit[known], estimate.factors[t]], axis=1),
+            np.concatenate([unit[known], estimate.factors[when]], axis=1),
             np.concatenate([period[known], estimate.loadings[i]], axis=1),
             z,
         )
-        levels = z @ estimate.theta + estimate.entity_effect[i] + estimate.time_effect[t]
-        levels += np.einsum("mr,mr->m", estimate.loadings[i], estimate.factors[t])
-        return Outside(
-            cells, entity >= 0, time >= 0, levels if model._parts.only_additive else np.full(len(at), np.nan)
-        )
+        levels = z @ estimate.theta + estimate.entity_effect[i] + estimate.time_effect[when]
+        levels += np.einsum("mr,mr->m", estimate.loadings[i], estimate.factors[when])
+        return Outside(cells, entity >= 0, time >= 0, levels if parts.only_additive else np.full(len(at), np.nan))
 
     def bootstrap(
         self,

@@ -213,7 +213,7 @@ def _truth(values: pd.Series, name: str, frame: PanelFrame, named: bool) -> Bool
         raise DataError(
             f"The treatment {name!r} holds {known}.",
             "Zeros and ones are needed, or truth values.",
-            f"treated='{name} == {show(last)}'" if named else f"treated = treated == {show(last)}",
+            f'treated="{name} == {show(last)}"' if named else f"treated = treated == {show(last)}",
         )
     numbers = values.to_numpy(dtype=np.float64)
     other = (numbers != 0) & (numbers != 1)

@@ -33,7 +33,7 @@ def draw_event_study(effects: pd.DataFrame, leads: pd.DataFrame, alpha: float, a
 
     ax = single(ax, 6.0, 3.8)
     zero_line(ax)
-    look = {"marker": "o", "markersize": 5, "linestyle": "none"}
+    look: dict[str, Any] = {"marker": "o", "markersize": 5, "linestyle": "none"}
     handles = [Line2D([], [], color=POINTS, label="effect", **look)]
     if len(leads) or (effects.index < 0).any():
         handles.append(Line2D([], [], color=GREY, markerfacecolor="white", label="before treatment", **look))
@@ -94,7 +94,7 @@ def draw_gaps(frame: pd.DataFrame, words: Mapping[str, Any], ax: Any) -> Any:
     ax.set_xlabel(_SINCE)
     ax.set_ylabel(f"{plain(words['outcome'])} less counterfactual")
     handles = [Line2D([], [], color=LINE, linewidth=2, label="mean")]
-    several = table.index.get_level_values(0).nunique() > 1
+    several = len(table.index.get_level_values(0).unique()) > 1
     handles += [Line2D([], [], color="0.75", linewidth=0.8, label="entities")] if several else []
     head(ax, "Gaps", handles)
     return ax

@@ -17,7 +17,7 @@ from gifepanel.tables.printed import Printed
 from gifepanel.tables.summary import PanelSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gifepanel.inference.testresult import TestResult
     from gifepanel.results.pretrend import Pretrend
@@ -108,14 +108,12 @@ class Counterfactual(Printed):
     Examples
     --------
     >>> import gifepanel as gife
-    >>> cigar = gife.datasets.load_cigar().assign(law=lambda d: 0)
-    >>> late = cigar.index.get_level_values("year") >= 85
-    >>> some = cigar.index.get_level_values("state").isin(["Utah", "Ohio", "Texas", "Iowa"])
-    >>> cigar["law"] = (late & some).astype(int)
-    >>> res = gife.InteractiveFE.from_formula("sales ~ price + ndi | state", cigar, n_factors=2, treated="law").fit()
-    >>> cf = res.counterfactual()
-    >>> len(cf.cells), cf.by_event_time.index.tolist()
-    (32, [0, 1, 2, 3, 4, 5, 6, 7])
+    >>> cigar = gife.datasets.load_cigar()
+    >>> law = "(state == 'California') & (year >= 1989)"
+    >>> formula = "sales ~ log(real_income) | state + year"
+    >>> res = gife.InteractiveFE.from_formula(formula, cigar, n_factors=2, treated=law).fit()
+    >>> res.counterfactual().by_event_time["effect"].round(1).to_dict()
+    {0: -4.9, 1: -1.2, 2: -6.0, 3: -4.5}
     """
 
     def __init__(self, parts: CounterfactualParts) -> None:
@@ -180,6 +178,16 @@ class Counterfactual(Printed):
         -------
         DataFrame
             ``lower`` and ``upper`` by (average, label).
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> law = "(state == 'California') & (year >= 1989)"
+        >>> formula = "sales ~ log(real_income) | state + year"
+        >>> res = gife.InteractiveFE.from_formula(formula, cigar, n_factors=2, treated=law).fit()
+        >>> res.counterfactual().conf_int().loc["event time"].round(1).iloc[0].tolist()
+        [-15.5, 5.6]
         """
         named = {"ATT": self._parts.overall, "event time": self._parts.by_event, "cohort": self._parts.by_cohort}
         parts = {
@@ -208,6 +216,17 @@ class Counterfactual(Printed):
         Returns
         -------
         TestResult
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> law = "(state == 'California') & (year >= 1989)"
+        >>> formula = "sales ~ log(real_income) | state + year"
+        >>> res = gife.InteractiveFE.from_formula(formula, cigar, n_factors=2, treated=law).fit()
+        >>> test = res.counterfactual().test_pretrend()
+        >>> round(test.statistic, 2), round(test.pvalue, 2)
+        (0.33, 0.89)
         """
         return self._parts.pretrend.test(kind, leads, threshold)
 
@@ -230,12 +249,21 @@ class Counterfactual(Printed):
         ------
         SpecificationError
             If no untreated periods are left.
-        """
-        from gifepanel.results.effects_on_treated import placebo_of
 
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> law = "(state == 'California') & (year >= 1989)"
+        >>> formula = "sales ~ log(real_income) | state + year"
+        >>> res = gife.InteractiveFE.from_formula(formula, cigar, n_factors=2, treated=law).fit()
+        >>> placebo = res.counterfactual().placebo(4)
+        >>> round(placebo.att, 1), round(placebo.att_se, 1)
+        (-3.8, 4.2)
+        """
         if isinstance(periods, bool) or int(periods) != periods or periods < 1:
             raise SpecificationError(f"periods is {periods!r}.", "A positive whole number is needed.", "cf.placebo(3)")
-        return placebo_of(self, int(periods))
+        return self._parts.placebo_of(self, int(periods))
 
     def summary(self, alpha: float = 0.05) -> PanelSummary:
         """The printed report: averages overall, by event time and by cohort, with what was left out.
@@ -244,6 +272,16 @@ class Counterfactual(Printed):
         ----------
         alpha : float
             One less the level of the intervals.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> law = "(state == 'California') & (year >= 1989)"
+        >>> formula = "sales ~ log(real_income) | state + year"
+        >>> res = gife.InteractiveFE.from_formula(formula, cigar, n_factors=2, treated=law).fit()
+        >>> print(res.counterfactual().summary().as_text().splitlines()[0].strip())
+        Effects on the Treated
         """
         check_level(alpha)
         return PanelSummary(*counterfactual_report(self, alpha))
@@ -265,6 +303,16 @@ class Counterfactual(Printed):
         Returns
         -------
         Axes
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> law = "(state == 'California') & (year >= 1989)"
+        >>> formula = "sales ~ log(real_income) | state + year"
+        >>> res = gife.InteractiveFE.from_formula(formula, cigar, n_factors=2, treated=law).fit()
+        >>> res.counterfactual().plot("paths", "California").get_xlabel()
+        'year'
         """
         from gifepanel.plots.counterfactual import draw_event_study, draw_gaps, draw_paths
 
@@ -300,6 +348,7 @@ class CounterfactualParts:
     pretrend: Pretrend
     whole: pd.DataFrame
     res: Any
+    placebo_of: Callable[[Counterfactual, int], Counterfactual]
     placebo: int = 0
 
     def paths(self, entity: Any) -> pd.DataFrame:

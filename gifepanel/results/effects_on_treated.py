@@ -96,6 +96,7 @@ def counterfactual_of(
             Pretrend(estimate, treatment, res.model.design, fit, kind),
             whole,
             res,
+            placebo_of,
         )
     )
 
@@ -173,8 +174,7 @@ class _Cells:
     ) -> _Cells:
         at = rows[outside.entity_known & outside.time_known]
         index = treatment.design.index
-        root = getattr(estimate, "root", fit.observed)
-        single = single_cells(fit, outside.cells, (estimate.y - estimate.resid) * root)
+        single = single_cells(fit, outside.cells, fit.weighted(estimate.y - estimate.resid))
         levels = single.dot if np.isnan(outside.levels).any() else outside.levels
         variance, reached = cell_variances(fit, outside.cells, single, kind), single.reached
         event = treatment.event_time[at]

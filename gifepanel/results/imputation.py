@@ -52,8 +52,7 @@ def imputed(res: Any, data: Any, alpha: float, cov_type: str) -> pd.DataFrame:
     outside = what_if.outside_rows(estimate, index, exog, rows, source)
     known = outside.entity_known & outside.time_known
     fit = what_if.fitted_cells(estimate)
-    root = getattr(estimate, "root", fit.observed)
-    single = single_cells(fit, outside.cells, (estimate.y - estimate.resid) * root)
+    single = single_cells(fit, outside.cells, fit.weighted(estimate.y - estimate.resid))
     level = np.where(np.isnan(outside.levels), single.dot, outside.levels)
     mean = cell_variances(fit, outside.cells, single, cov_type)
     both = mean + noise_variances(fit, outside.cells.entity, cov_type)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from gifepanel.exceptions import SpecificationError
 
@@ -20,7 +20,7 @@ Progress = bool | Callable[[int, int], None] | None
 class WhatIfMethods:
     """Mixed in before statsmodels' class."""
 
-    _fit_options: ClassVar[dict[str, Any]] = {}
+    _fit_options: dict[str, Any]
 
     def counterfactual(
         self,
@@ -69,6 +69,17 @@ class WhatIfMethods:
             If the model was made without ``treated=``.
         DataError
             If nothing can be said of any treated cell.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> law = "(state == 'California') & (year >= 1989)"
+        >>> formula = "sales ~ log(real_income) | state + year"
+        >>> res = gife.InteractiveFE.from_formula(formula, cigar, n_factors=2, treated=law).fit()
+        >>> cf = res.counterfactual()
+        >>> round(cf.att, 1), round(cf.att_se, 1)
+        (-4.1, 4.1)
         """
         from gifepanel.results.effects_on_treated import counterfactual_of, with_draws
 
@@ -105,12 +116,12 @@ class WhatIfMethods:
         --------
         >>> import gifepanel as gife
         >>> cigar = gife.datasets.load_cigar()
-        >>> gaps = cigar["sales"].mask(cigar.index.get_level_values("year") == 75)
-        >>> gaps[:600] = cigar["sales"][:600]
-        >>> res = gife.InteractiveFE.from_formula("gaps ~ 0 + price + ndi", cigar.assign(gaps=gaps), n_factors=2).fit()
-        >>> filled = res.impute()
-        >>> len(filled), bool((filled["se"] > filled["se_mean"]).all())
-        (26, True)
+        >>> was = cigar.loc[("Ohio", 1980), "sales"]
+        >>> cigar.loc[("Ohio", 1980), "sales"] = float("nan")
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> filled = res.impute().loc[("Ohio", 1980)]
+        >>> bool(filled["lower"] < was < filled["upper"])
+        True
         """
         from gifepanel.results.imputation import imputed
 

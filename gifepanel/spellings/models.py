@@ -8,6 +8,7 @@ from typing import Any
 from gifepanel.spellings.formulas import formula_in_our_words, quoted, with_effects
 from gifepanel.spellings.options import Line, Names, fit_in_our_words, names_in, one_or_list, spelled, written
 from gifepanel.spellings.tables import (
+    ADOPTIONS,
     CONTROLS,
     EFFECT_OPTIONS,
     EFFECT_WORDS,
@@ -18,6 +19,7 @@ from gifepanel.spellings.tables import (
     MODEL_WORDS,
     OWN_FIT,
     SINGLETONS,
+    TREATMENTS,
     WEIGHTS,
 )
 
@@ -95,6 +97,12 @@ def model_in_our_words(
             line.say("What has a coefficient of one is taken from the outcome")
         elif name in CONTROLS and formula is not None:
             line.options["partial"] = " + ".join(_effects("fe", value, own))
+        elif name in TREATMENTS and formula is not None and own.factors:
+            line.options["treated"] = value
+            line.say("Effects are those of res.counterfactual()")
+        elif name in ADOPTIONS and formula is not None and own.factors and isinstance(value, str):
+            line.options["treated"] = f"({value} > 0) & ({own.time or 'year'} >= {value})"
+            line.say("Effects are those of res.counterfactual()")
         elif name == "model":
             effects += [effect for effect in _of_estimator(value, unknown, own, line) if effect not in effects]
         elif name in ("split", "fsplit"):

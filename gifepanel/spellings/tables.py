@@ -139,7 +139,12 @@ BOOTSTRAPS = ("nboots", "n_boot", "reps", "bootstrap", "B", "vartype")
 SINGLETONS = ("fixef_rm", "drop_singletons", "keepsingletons", "remove_singletons")
 OWN_FIT = ("cov_type", "cov_kwds", "use_t", "ssc")
 
+TREATMENTS = ("D", "treat", "treatment", "treat_var", "treatment_var")
+ADOPTIONS = ("gname", "first_treat", "cohort_var")
+"""Treated rows, and the period from which they are: fect's and did's."""
+
 MODEL_WORDS = (
+    *TREATMENTS, *ADOPTIONS,
     *EFFECT_OPTIONS, *FACTORS, *GROUPS, *SINGLETONS, "n_factors", "n_groups", "index", "panel_id", "panel.id", "subset",
     "weights_type", "CV",
     "split", "fsplit", "id", "unit", "i", "t", "offset", "model", *WEIGHTS, *CONTROLS,

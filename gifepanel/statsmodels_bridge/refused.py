@@ -17,8 +17,8 @@ class RefusedMethods:
     """Mixed in before statsmodels' class, so that nothing wrong is inherited."""
 
     def get_prediction(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refused: the covariance of estimated effects and factors, which intervals need, is not estimated."""
-        _refuse("get_prediction", "Its intervals would leave out effects and factors.", "res.predict(data)")
+        """Refused: its intervals would leave out effects and factors; :meth:`impute` has those with them."""
+        _refuse("get_prediction", "Its intervals would leave out effects and factors.", "res.impute(data)")
 
     def t_test_pairwise(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refused: it needs the coding of terms by patsy."""

@@ -224,6 +224,13 @@ def _notes_on_sample(res: Any) -> list[str]:
         )
     if sample.has_holes:
         notes.append(_note_on_holes(sample))
+    treatment = getattr(res.model, "_treatment", None)
+    if treatment is not None:
+        treated, out = int(treatment.treated.sum()), int(treatment.left_out.sum())
+        before = f", and {out - treated} before treatment" if out > treated else ""
+        notes.append(
+            f"{counted(treated, 'treated row')} left out of the fit ({treatment.name}){before}: see .counterfactual()."
+        )
     if sample.n_pruned:
         notes.append(f"Left out: {pruned_words(sample)}; {sample.n_pruned} row{'s' * (sample.n_pruned > 1)} in all.")
     return notes

@@ -20,16 +20,17 @@ COUNTS: dict[str, dict[str, Any]] = {"gife": {"n_groups": 2, "n_factors": 1}, "i
 
 # what a call takes, by name
 PANEL = {"entity", "time", "missing"}
-FACTORS = PANEL | {"n_factors", "predetermined"}
+FACTORS = PANEL | {"n_factors", "predetermined", "weights"}
 GROUPS = FACTORS | {"n_groups", "common"}
+TREATED = {"treated", "anticipation"}
 LINEAR = PANEL | {"weights", "singletons"}
 SEARCH = {"rule", "kappa_scale", "random_state", "n_jobs", "progress"}
 TAKES: list[tuple[Callable[..., Any], set[str]]] = [
     (gife.GroupedIFE, GROUPS | {"absorb"}),
     (gife.InteractiveFE, FACTORS | {"absorb"}),
     (gife.PartialledOLS, LINEAR | {"absorb"}),
-    (gife.GroupedIFE.from_formula, GROUPS | {"context"}),
-    (gife.InteractiveFE.from_formula, FACTORS | {"context"}),
+    (gife.GroupedIFE.from_formula, GROUPS | TREATED | {"context"}),
+    (gife.InteractiveFE.from_formula, FACTORS | TREATED | {"context"}),
     (gife.PartialledOLS.from_formula, LINEAR | {"partial", "learner", "context"}),
     (gife.select, GROUPS | SEARCH | {"context"}),
     (gife.GroupedIFE.select, {"n_groups", "n_factors"} | SEARCH),
@@ -49,6 +50,7 @@ def flat() -> pd.DataFrame:
     rng = np.random.default_rng(3)
     ids = {"firm": np.repeat(np.arange(16), 14), "year": np.tile(np.arange(14), 16)}
     frame = pd.DataFrame(ids | {name: rng.normal(size=224) for name in ("x", "z", "noise")})
+    frame["d"] = ((frame.firm < 4) & (frame.year > 10)).astype(int)
     return frame.assign(w=rng.uniform(1, 2, 224), y=frame.x * (1 + frame.firm % 2) + frame.z + frame.noise)
 
 
@@ -79,6 +81,7 @@ def test_names_of_the_module() -> None:
 
 GIVEN: dict[str, Any] = {"n_groups": 2, "n_factors": 1, "common": ["z"], "entity": "firm", "time": "year"}
 GIVEN |= {"predetermined": ["x"], "missing": "raise", "weights": "w", "singletons": "keep", "partial": "z"}
+GIVEN |= {"treated": "d", "anticipation": 1}
 
 
 @pytest.mark.parametrize("name", gfa.__all__)
@@ -97,7 +100,7 @@ def test_every_option_of_a_formula_is_read_and_written_down(name: str, flat: pd.
 def test_every_option_of_frames_is_read_and_written_down(name: str, flat: pd.DataFrame) -> None:
     given = {**GIVEN, "absorb": "firm"}
     named = {key: given[key] for key in options(MODELS[name])}
-    built = MODELS[name](flat["y"], flat.drop(columns=["y", "noise"] + ["w"] * (name != "pols")), **named)
+    built = MODELS[name](flat["y"], flat.drop(columns=["y", "noise", "d"]), **named)
     assert {key: eval(source) for key, source in built._call.options} == named
     assert built.exog_names == ["x", "z"] and built.design.absorbed == ("firm",)
 

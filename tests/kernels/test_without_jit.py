@@ -149,15 +149,22 @@ def _cells() -> dict[str, np.ndarray]:
     on_cells.period_sums(data, state, sums)
     z = rng.standard_normal((2, data.time.size))
     on_cells.off_units(data.ptr, state.q, z)
-    values, some, b = rng.standard_normal(10), np.array([1, 4, 5]), rng.standard_normal(2)
-    gathered, spread, lower = np.empty(3), np.zeros(10), b.copy()
-    on_cells.gather(values, some, gathered)
-    on_cells.scatter_product(spread, some, 2.0, gathered, gathered)
-    q, tri, upper = rng.standard_normal((2, 9)), np.zeros((2, 2)), b.copy()
-    on_cells.orthonormalise(q, tri, 2, 8, 1e-8)
-    on_cells.solve_upper(tri, upper)
-    on_cells.solve_lower(tri, lower)
-    on_cells.add(values, on_cells.dot(q[0], q[1]), values.copy())
+    some, b, room = np.array([1, 4, 5]), rng.standard_normal(2), np.empty((1, 10))
+    rows, spread, lower = rng.standard_normal((2, 10)), np.zeros((1, 10)), b.copy()
+    gathered, outcome = np.empty((1, 3)), np.empty((1, data.time.size))
+    on_cells.gather(rows, 1, some, 0, gathered, 0, 0, 3)
+    on_cells.scatter(spread, 0, some, 0, 2.0, gathered, 0, 0, gathered, 0, 0, 3)
+    on_cells.outcome_less_periods(data, data.y[None], effects, 0, 8, room, outcome[:, :8])
+    basis, part = np.empty((2, 8)), np.zeros((2, 2, 10))
+    on_cells.basis_columns(data, data.root[None], factors, 0, 8, basis)
+    on_cells.add_to_periods(data, data.root[None], state.coef[0, 1:], 0, 8, room, part)
+    q, tri, upper = rng.standard_normal((2, 9)), np.zeros((1, 2, 2)), b.copy()
+    on_cells.orthonormalise(q, tri, 0, 2, 6, 1e-8)
+    on_cells.solve_upper(tri[0], upper)
+    on_cells.solve_lower(tri[0], lower)
+    on_cells.multiply(rows, 0, 1, rows, 1, 0, 9)
+    product = rows.copy()
+    on_cells.add(rows, 0, 1, on_cells.dot(q, 0, 0, q, 1, 0, 9), rows, 1, 0, 9)
     return {
         "evaluate_cells": np.concatenate([[ssr], state.e, state.coef.ravel(), state.g_period.ravel(), state.g_theta]),
         "hessian_product": np.append(out.ravel(), turn),
@@ -168,12 +175,16 @@ def _cells() -> dict[str, np.ndarray]:
         "period_sums": sums,
         "off_units": z,
         "gather": gathered,
-        "scatter_product": spread,
+        "scatter": spread,
+        "outcome_less_periods": outcome[:, :8],
+        "basis_columns": basis,
+        "add_to_periods": part,
+        "multiply": product,
         "orthonormalise": q,
         "solve_upper": upper,
         "solve_lower": lower,
-        "add": values,
-        "dot": np.array([on_cells.dot(values, spread)]),
+        "add": rows,
+        "dot": np.array([on_cells.dot(rows, 0, 1, rows, 1, 0, 9)]),
     }
 
 
@@ -184,11 +195,11 @@ def _newton() -> dict[str, np.ndarray]:
     cell_newton.fix_gauge(series, free, *start, gauge)
     rounds = [value.copy() for value in (theta, *start)]
     state, known = _evaluation(data), (data, groups, slots, series, free)
-    fell = cell_newton.alternate_rounds(*known, *rounds, state, 3, 1e-8)
+    fell = cell_newton.alternate_rounds(*known, *rounds, state, 3, 1e-8, False)
     blocks, inverses, inverse = np.empty((10, 2, 2)), np.empty((10, 2, 2)), np.empty((3, 3))
     on_cells.normal_blocks(data, state, blocks)
     cell_newton.invert_blocks(blocks, inverses)
-    gram = np.cov(data.x[:, :3])
+    gram = np.cov(data.x[:, :3].T)
     cell_newton.invert_scaled(gram, inverse)
     stepped, sums = [value.copy() for value in start], np.ascontiguousarray(blocks.transpose(1, 2, 0))
     cell_newton.step_to_periods(sums, blocks.copy(), inverses.copy(), state.g_period, *stepped)
@@ -198,7 +209,7 @@ def _newton() -> dict[str, np.ndarray]:
         *known, *end, state, _evaluation(data), 1e-10, 1e-20, 60, 50, 0.1, True, -1.0, np.empty(0), 1e-4, 1e-8
     )
     again = [value.copy() for value in (groups, theta, *start)]
-    tail = regroup_cells.alternate_on_cells(data, slots, series, free, *again, True, 8, 1e-9, np.inf, 1e-8)
+    tail = regroup_cells.alternate_on_cells(data, slots, series, free, *again, True, 8, 1e-9, np.inf, groups[:0], 1e-8)
     return {
         "fix_gauge": np.vstack([gauge, *start]),
         "alternate_rounds": np.concatenate([[fell], *(value.ravel() for value in rounds)]),

@@ -207,7 +207,7 @@ def test_common_misspelt_or_everything(panel: pd.DataFrame) -> None:
         grouped(panel, common=["x1", "x2"])
 
 
-@pytest.mark.parametrize("effect", ["region", "entity^time", "entity[trend]"])
+@pytest.mark.parametrize("effect", ["region", "entity^time", "region[trend]"])
 def test_effects_other_than_entity_and_time(panel: pd.DataFrame, effect: str) -> None:
     with pytest.raises(FormulaError) as caught:
         grouped(panel, f"{FORMULA} | {effect}")
