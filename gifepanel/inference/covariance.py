@@ -32,7 +32,15 @@ from gifepanel.inference.sandwich import Sandwich
 from gifepanel.inference.space import FloatArray, unit_blocks
 from gifepanel.projections.triangle import Triangle, orthogonal_triangle
 
-__all__ = ["CovarianceKind", "CovarianceResult", "Kernel", "checked_triangle", "default_maxlags", "factor_covariance"]
+__all__ = [
+    "CovarianceKind",
+    "CovarianceResult",
+    "Kernel",
+    "checked_triangle",
+    "covariance_of_none",
+    "default_maxlags",
+    "factor_covariance",
+]
 
 CovarianceKind = Literal["nonrobust", "HC0", "HC1", "HAC", "cluster", "driscoll-kraay"]
 Kernel = Literal["uniform", "bartlett"]
@@ -78,6 +86,13 @@ def default_maxlags(n_periods: int, kind: str) -> int:
     """
     lags = ceil(n_periods**0.25 - 1e-9) if kind == "HAC" else floor(4 * (n_periods / 100) ** (2 / 9))
     return max(0, min(lags, n_periods - 1))
+
+
+def covariance_of_none(kind: str, df_resid: float) -> CovarianceResult:
+    """That of a model without slopes."""
+    none = np.empty((0, 0))
+    parts = {"cov": none, "bread": none, "meat": none}
+    return CovarianceResult(**parts, kind=kind, description="no slopes", scale=1.0, df_inference=float(df_resid))
 
 
 def factor_covariance(

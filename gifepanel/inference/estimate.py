@@ -11,7 +11,7 @@ import numpy as np
 from gifepanel.inference.covariance import checked_triangle
 from gifepanel.inference.dof import DegreesOfFreedom, degrees_of_freedom
 from gifepanel.inference.space import FactorSpace, factor_space, project
-from gifepanel.projections.triangle import ROUNDING, Triangle
+from gifepanel.projections.triangle import EMPTY, ROUNDING, Triangle
 
 __all__ = ["FactorEstimate"]
 
@@ -188,6 +188,8 @@ class FactorEstimate:
         DataError
             If regressors are collinear once factors and effects are taken out.
         """
+        if not self.theta.size:
+            return EMPTY
         z = self.z.reshape(-1, self.theta.size)
         return checked_triangle(self.z_projected.reshape(z.shape), ROUNDING * np.linalg.norm(z, axis=0))
 

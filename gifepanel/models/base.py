@@ -182,7 +182,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         self._kept = list(range(x.shape[2]))
         effects = Additive.of(self)
         check_outcome(design, effects, y)
-        self._kept = usable_columns(design, x, effects, warn=warn)
+        needed = self._has_groups or self._treatment is None
+        self._kept = usable_columns(design, x, effects, warn=warn, needed=needed)
         names, kept = design.exog_names, self._kept
         self.dropped = tuple(name for j, name in enumerate(names) if j not in kept)
         self._x = np.ascontiguousarray(x[:, :, kept])

@@ -193,7 +193,9 @@ def check_unit_periods(design: PanelDesign, n_regressors: int, n_factors: int, e
     )
 
 
-def usable_columns(design: PanelDesign, cube: Array, effects: Additive, *, warn: bool = True) -> list[int]:
+def usable_columns(
+    design: PanelDesign, cube: Array, effects: Additive, *, warn: bool = True, needed: bool = True
+) -> list[int]:
     """Columns left after those that effects absorb or that others span; the rest are named in a warning.
 
     Parameters
@@ -202,6 +204,8 @@ def usable_columns(design: PanelDesign, cube: Array, effects: Additive, *, warn:
     cube : ndarray, shape (N, T, p)
     effects : Additive
     warn : bool
+    needed : bool
+        Whether a design without columns is an error.
     """
     n, t, p = cube.shape
     flat = effects.taken_out(cube).reshape(n * t, p)
@@ -216,7 +220,7 @@ def usable_columns(design: PanelDesign, cube: Array, effects: Additive, *, warn:
     if warn:
         warn_dropped(design, why)
     kept = [j for j in range(p) if j not in why]
-    if not kept:
+    if not kept and (needed or names):
         raise DataError(
             f"No regressor is left: {', '.join(names) or 'the formula has none'}.",
             "At least one must vary within the effects.",
@@ -251,6 +255,8 @@ def check_identified(estimate: FactorEstimate, names: Sequence[str], regressors:
     grouped : bool
     """
     q = estimate.theta.size
+    if not q:
+        return
     z, projected = estimate.z.reshape(-1, q), estimate.z_projected.reshape(-1, q)
     _, spanned = orthogonal_triangle(projected, noise=_FACTORS * np.linalg.norm(z, axis=0))
     if not spanned:

@@ -64,7 +64,7 @@ def polished(model: FactorData, estimate: FactorEstimate) -> FactorEstimate:
 
     Steps are those of least squares on regressors projected off the current factors, by their triangle.
     """
-    close = float(estimate.triangle.left.min())
+    close = float(estimate.triangle.left.min(initial=1.0))
     if close >= _CLOSE:
         return estimate
     tol = max(1e-11, 1e-15 / close)

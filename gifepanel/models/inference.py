@@ -14,7 +14,7 @@ from gifepanel.exceptions import DataError, SpecificationError, SpecificationWar
 from gifepanel.inference.bias import BiasResult, bias_terms
 from gifepanel.inference.cell_bias import bias_of_cells
 from gifepanel.inference.cell_estimate import CellEstimate
-from gifepanel.inference.covariance import CovarianceResult, factor_covariance
+from gifepanel.inference.covariance import CovarianceResult, covariance_of_none, factor_covariance
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.cell_halves import check_halves_of, jackknifed
 from gifepanel.models.checks import (
@@ -97,6 +97,8 @@ class CovarianceChoice:
     psd: str = "none"
 
     def __call__(self, estimate: FactorEstimate, names: Sequence[str]) -> CovarianceResult:
+        if not estimate.theta.size:
+            return covariance_of_none(self.kind, estimate.df.residual)
         out = factor_covariance(
             estimate.z_projected,
             estimate.wresid,

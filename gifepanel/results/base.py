@@ -181,6 +181,8 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
 
     def _heteroskedastic(self, kind: Any) -> Array:
         estimate = self.model._fitted("a covariance")
+        if not estimate.theta.size:
+            return np.empty((0, 0))
         return factor_covariance(
             estimate.z_projected,
             estimate.wresid,

@@ -131,17 +131,34 @@ def test_em_stopped_where_fect_stops_has_its_cells_and_goes_on_to_our_minimum(sm
     effects = small["effect_ife"].to_numpy().reshape(50, 20)[treated == 1]
     at_their_stop = fill_by_em(y, treated == 0, 1, 18)
     np.testing.assert_allclose((y - at_their_stop)[treated == 1], effects, atol=1e-12)
-    limit = fill_by_em(y, treated == 0, 1, 120)
-    rng = np.random.default_rng(0)
-    data = small.assign(none=rng.normal(size=1000))
-    with_noise = gife.InteractiveFE.from_formula(
-        "y ~ none | id + time", data, entity="id", time="time", n_factors=1, treated="d"
-    ).fit(n_starts=2)
-    slope = float(with_noise.params.iloc[0])
-    shifted = fill_by_em(y - slope * data["none"].to_numpy().reshape(50, 20), treated == 0, 1, 200)
-    expected = y - slope * data["none"].to_numpy().reshape(50, 20) - shifted
-    np.testing.assert_allclose(with_noise.counterfactual().cells["effect"], expected[treated == 1], atol=1e-7)
-    assert 0.003 < np.abs((y - limit)[treated == 1] - effects).max() < 0.004
+    limit = (y - fill_by_em(y, treated == 0, 1, 200))[treated == 1]
+    assert 0.003 < np.abs(limit - effects).max() < 0.004
+    model = gife.InteractiveFE.from_formula(
+        "y ~ 1 | id + time", small, entity="id", time="time", n_factors=1, treated="d"
+    )
+    res = model.fit(n_starts=2)
+    np.testing.assert_allclose(res.counterfactual().cells["effect"], limit, atol=1e-8)
+    np.testing.assert_allclose(res.mse_resid, 0.23357215, atol=5e-7)
+
+
+def test_two_way_effects_without_regressors_have_fects_effects(small: pd.DataFrame) -> None:
+    """No regressors at all: differences in differences."""
+    model = gife.InteractiveFE.from_formula(
+        "y ~ 1 | id + time", small, entity="id", time="time", n_factors=0, treated="d"
+    )
+    res = model.fit()
+    cf = res.counterfactual(n_bootstrap=4)
+    np.testing.assert_allclose(cf.cells["effect"], small.loc[small.d == 1, "effect_fe"], rtol=1e-11)
+    np.testing.assert_allclose(cf.att_se, 0.0766, rtol=0.25)  # fect's parametric bootstrap of 50
+    assert cf.test_pretrend().pvalue > 0.01
+    assert abs(cf.placebo(2).att) < 0.5
+    assert res.params.empty
+    assert "Observations" in res.summary().as_text()
+    assert res.HC1_se.empty
+    assert len(res.impute(small.head(3))) == 3
+    assert len(pickle.loads(pickle.dumps(res)).counterfactual().cells) == 90
+    with pytest.raises(DataError, match="No regressor is left"):
+        gife.InteractiveFE.from_formula("y ~ 1 | id + time", small, entity="id", time="time", n_factors=0)
 
 
 @pytest.fixture(scope="module")
