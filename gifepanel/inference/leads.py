@@ -25,18 +25,27 @@ class Leads:
     cov : ndarray, shape (k, k)
     df : float
     note : str
+    n_clusters : int
+        Entities whose scores are summed; 0 where none are.
     """
 
     effects: FloatArray
     cov: FloatArray
     df: float
     note: str = ""
+    n_clusters: int = 0
 
     def wald(self) -> tuple[float, int, float]:
-        """F statistic that all are zero, its numerator's rank and its denominator's degrees of freedom."""
+        """F statistic that all are zero, its numerator's rank and its denominator's degrees of freedom.
+
+        With sums over G entities it is that of Hotelling, (G - k) / (G - 1) times the Wald statistic over k, with k and
+        G - k degrees of freedom.
+        """
         rank = int(np.linalg.matrix_rank(self.cov, hermitian=True))
         value = float(self.effects @ np.linalg.pinv(self.cov, hermitian=True) @ self.effects) / max(rank, 1)
-        return value, rank, self.df
+        if not self.n_clusters:
+            return value, rank, self.df
+        return value * (self.n_clusters - rank) / (self.n_clusters - 1), rank, float(self.n_clusters - rank)
 
 
 def fit_leads(estimate: FactorEstimate, indicators: FloatArray, fit: FittedCells, kind: str) -> Leads:
@@ -76,6 +85,7 @@ def fit_leads(estimate: FactorEstimate, indicators: FloatArray, fit: FittedCells
     if kind == "cluster":
         scores = np.einsum("ntk,nt->nk", d, resid)
         factor = fit.nobs / df * n_entities / (n_entities - 1)
-        return Leads(effects, factor * bread @ (scores.T @ scores) @ bread, float(n_entities - 1))
+        cov = factor * bread @ (scores.T @ scores) @ bread
+        return Leads(effects, cov, float(n_entities - 1), n_clusters=n_entities)
     squares = np.where(fit.resid != 0, fit.squares * (resid / np.where(fit.resid != 0, fit.resid, 1.0)) ** 2, 0.0)
     return Leads(effects, bread @ np.einsum("ntk,nt,ntl->kl", d, squares, d) @ bread, df)

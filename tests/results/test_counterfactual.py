@@ -215,6 +215,17 @@ def test_factors_tell_effects_from_interactive_effects(linear: Any, factor: Any)
     assert cf.test_pretrend("equivalence", threshold=1.5).pvalue < cf.test_pretrend("equivalence", threshold=0.1).pvalue
 
 
+def test_clustered_leads_are_tested_as_hotelling_does(factor: Any) -> None:
+    cf = factor.counterfactual()
+    test = cf.test_pretrend(leads=2)
+    assert test.df == (2, 8)
+    found, _, _ = cf._parts.pretrend._fitted(2)
+    wald = found.effects @ np.linalg.solve(found.cov, found.effects)
+    np.testing.assert_allclose(test.statistic, wald / 2 * 8 / 9)
+    with pytest.raises(SpecificationError, match="leads were asked"):
+        cf.test_pretrend(leads=13)
+
+
 def test_intervals_of_all_levels(factor: Any) -> None:
     cf = factor.counterfactual(cov_type="HC2")
     wide, narrow = cf.conf_int(0.01), cf.conf_int(0.1)
