@@ -22,7 +22,7 @@ from gifepanel.panel.terms import read_terms
 from gifepanel.panel.text import first_of, show
 from gifepanel.panel.transforms import PanelFunctions
 
-__all__ = ["Treatment", "read_treatment", "treatment_of"]
+__all__ = ["Treatment", "read_treatment"]
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -43,7 +43,12 @@ class Treatment:
         each row goes by the next beginning, treated rows by their own. NaN where nothing begins: never treated, treated
         from the first row on, after the last treatment.
     cohort : (N,) int64
-        Position among the times of the first treated period of each entity; -1 where there is none.
+        Position in `times` of the first treated period of each entity; -1 where there is none.
+    times : (T,) pandas.Index
+        Of all rows of the data, those left out for missing values among them: event times count from the first treated
+        period whether its outcome is known or not.
+    switches_off : int
+        Entities that are untreated after they were treated.
     anticipation : int
     name : str
         Of the treatment, for messages.
@@ -53,6 +58,8 @@ class Treatment:
     treated: BoolArray
     event_time: FloatArray
     cohort: IntArray
+    times: pd.Index
+    switches_off: int
     anticipation: int
     name: str
 
@@ -61,14 +68,6 @@ class Treatment:
         """Rows (n,) that are not in the fit: the treated ones, and those of anticipation."""
         before = (self.event_time < 0) & (self.event_time >= -self.anticipation)
         return np.asarray(self.treated | before)
-
-    @property
-    def switches_off(self) -> int:
-        """Entities that are untreated after they were treated."""
-        index = self.design.index
-        off = ~self.treated & (self.cohort[index.entity_codes] >= 0)
-        off &= index.time_codes > self.cohort[index.entity_codes]
-        return len(np.unique(index.entity_codes[off]))
 
     def untreated(self) -> PanelDesign:
         """The design of the rows that are in the fit."""
@@ -113,19 +112,20 @@ def read_treatment(
     """
     frame = read_frame(data, entity=entity, time=time)
     name, values = _values(treated, frame, design, context)
-    return treatment_of(
-        design, _truth(values, name, frame, isinstance(treated, str))[design.esample], name, anticipation
-    )
+    rows = design.esample
+    truth = _truth(values, name, frame, rows, isinstance(treated, str))
+    _check_both(truth[rows], name)
+    index = frame.panel_index()
+    event_time, first = _event_times(index, truth)
+    cohort = first[index.entities.get_indexer(design.index.entities)]
+    entity_codes, before = design.index.entity_codes, cohort[design.index.entity_codes]
+    off = ~truth[rows] & (before >= 0) & (index.time_codes[rows] > before)
+    n_off = len(np.unique(entity_codes[off]))
+    return Treatment(design, truth[rows], event_time[rows], cohort, index.times, n_off, anticipation, name)
 
 
-def treatment_of(design: PanelDesign, treated: BoolArray, name: str, anticipation: int) -> Treatment:
-    """The treatment of the rows of a design.
-
-    Raises
-    ------
-    DataError
-        Nobody treated, everybody always.
-    """
+def _check_both(treated: BoolArray, name: str) -> None:
+    """Some rows must be treated, and some not."""
     if not treated.any():
         raise DataError(
             f"No row is treated: {name!r} is 0 in all {len(treated)} rows of the sample.",
@@ -138,8 +138,6 @@ def treatment_of(design: PanelDesign, treated: BoolArray, name: str, anticipatio
             "What would have been is learned from rows without treatment.",
             f'treated="{name} == 0", if {name} marks the rows without treatment',
         )
-    event_time, cohort = _event_times(design.index, treated)
-    return Treatment(design, treated, event_time, cohort, anticipation, name)
 
 
 # ---- values
@@ -190,8 +188,8 @@ def _evaluated(text: str, frame: PanelFrame, design: PanelDesign, context: Mappi
     return column
 
 
-def _truth(values: pd.Series, name: str, frame: PanelFrame, named: bool) -> BoolArray:
-    """True where treated.
+def _truth(values: pd.Series, name: str, frame: PanelFrame, sample: BoolArray, named: bool) -> BoolArray:
+    """True where treated, on all rows; what is missing out of the sample (n_rows,) is taken as untreated.
 
     Raises
     ------
@@ -200,22 +198,22 @@ def _truth(values: pd.Series, name: str, frame: PanelFrame, named: bool) -> Bool
     """
     own = f'data["{name}"]' if named and name in frame.names else "treated"
     missing = np.asarray(values.isna())
-    if missing.any():
-        rows = np.flatnonzero(missing)
+    if (missing & sample).any():
+        rows = np.flatnonzero(missing & sample)
         raise DataError(
             f"The treatment {name!r} is missing in {rows.size} rows, first row {rows[0]}.",
             "Every row is treated or not.",
             f"{own} = {own}.fillna(0)  # where missing means untreated",
         )
     if values.dtype.kind not in "biuf":
-        known = first_of(pd.unique(values), 4)
-        last = pd.unique(values)[-1]
+        known = first_of(pd.unique(values.dropna()), 4)
+        last = pd.unique(values.dropna())[-1]
         raise DataError(
             f"The treatment {name!r} holds {known}.",
             "Zeros and ones are needed, or truth values.",
             f'treated="{name} == {show(last)}"' if named else f"treated = treated == {show(last)}",
         )
-    numbers = values.to_numpy(dtype=np.float64)
+    numbers = np.where(missing, 0.0, values.to_numpy(dtype=np.float64, na_value=np.nan))
     other = (numbers != 0) & (numbers != 1)
     if other.any():
         raise DataError(

@@ -79,7 +79,7 @@ def counterfactual_of(
             "untreated entities in the period.",
             f"n_factors={max(res.n_factors - 1, 0)}" if res.n_factors else "Absorb fewer effects.",
         )
-    parts = _averages(table, fit, kind, average, inside, treatment.design.index.times)
+    parts = _averages(table, fit, kind, average, inside, treatment.times)
     left_out = _lost(treatment, rows, known, outside, table)
     frame = _cell_frame(treatment, rows[known], table, res)
     whole = _whole(treatment, res, frame, np.unique(table.cells.entity[inside]), estimate)
@@ -262,7 +262,7 @@ def _cell_frame(treatment: Treatment, at: IntArray, table: _Cells, res: Any) -> 
         "se": np.sqrt(table.variance + table.noise),
         "se_counterfactual": np.sqrt(table.variance),
         "event_time": pd.array(np.where(np.isnan(table.event), 0, table.event).astype(np.int64), dtype="Int64"),
-        "cohort": index.times[np.maximum(cohort, 0)],
+        "cohort": treatment.times[np.maximum(cohort, 0)],
     }
     frame = pd.DataFrame(columns, index=labels)
     frame.loc[np.isnan(table.event), "event_time"] = pd.NA

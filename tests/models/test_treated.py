@@ -81,6 +81,23 @@ def test_gaps_in_time_count_as_periods(panel: pd.DataFrame) -> None:
     assert found[2008] == 2
 
 
+def test_event_time_counts_from_the_first_treated_period_whether_its_outcome_is_known_or_not(
+    panel: pd.DataFrame,
+) -> None:
+    gone = panel.copy()
+    gone.loc[gone.year == 2006, "y"] = np.nan
+    gone["d"] = gone["d"].where(gone.y.notna() | (gone.unit < 4))
+    found = model(gone, formula="y ~ x | unit")
+    treatment = found._treatment
+    events = pd.Series(treatment.event_time, index=treatment.design.index.frame_index())
+    assert events.loc[0].to_dict() == dict(
+        zip([*range(2000, 2006), 2007, 2008, 2009], [*range(-6, 0), 1, 2, 3], strict=True)
+    )
+    cf = found.fit().counterfactual()
+    assert cf.cells.loc[0, "cohort"].unique().tolist() == [2006]
+    assert cf.by_cohort.index.tolist() == [2004, 2006]
+
+
 def test_rows_of_anticipation_leave_the_fit_too(panel: pd.DataFrame) -> None:
     assert model(panel, anticipation=2).design.nobs == N * T - 19 - 10
     with pytest.raises(SpecificationError):
