@@ -1,4 +1,7 @@
-"""Newton's method on observed cells, as one compiled loop: what a fit of many small descents spends its time on."""
+"""Newton's method on observed cells: loops whose passes are compiled each by itself.
+
+The loops are Python: one compiled function of all of them would take a minute to compile and save a tenth of a fit.
+"""
 
 from __future__ import annotations
 
@@ -296,7 +299,6 @@ def step_to_periods(sums, blocks, inverses, g, factors, effects):
                 effects[j - r, t] -= s
 
 
-@jit
 def alternate_rounds(data, groups, slots, series, free, theta, factors, effects, state, rounds, spanned, held):
     """Rounds of slopes given factors, then factors and period coefficients given loadings and slopes, in place.
 
@@ -344,7 +346,6 @@ def _leads(ssr, e, known_ssr, known_e, near):
     return difference <= near * known_ssr
 
 
-@jit
 def newton(
     data,
     groups,
