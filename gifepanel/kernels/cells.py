@@ -16,13 +16,21 @@ from gifepanel.kernels._jit import jit
 __all__ = [
     "CellData",
     "CellState",
+    "add",
+    "dot",
     "evaluate_cells",
+    "gather",
     "hessian_product",
     "normal_blocks",
     "off_units",
-    "truncated_cg",
+    "orthonormalise",
+    "period_sums",
+    "scatter_product",
+    "slope_moments",
+    "solve_lower",
+    "solve_upper",
     "unit_moments",
-    "unit_scores",
+    "unit_sums",
 ]
 
 
@@ -80,62 +88,95 @@ class CellState(NamedTuple):
 
 
 @jit
-def _dot(a, b):
-    """a'b, by four sums side by side."""
+def dot(a, b):
+    """a'b, by eight sums side by side."""
     n = a.shape[0]
-    whole = n - n % 4
+    whole = n - n % 8
     s0 = 0.0
     s1 = 0.0
     s2 = 0.0
     s3 = 0.0
-    for k in range(0, whole, 4):
+    s4 = 0.0
+    s5 = 0.0
+    s6 = 0.0
+    s7 = 0.0
+    for k in range(0, whole, 8):
         s0 += a[k] * b[k]
         s1 += a[k + 1] * b[k + 1]
         s2 += a[k + 2] * b[k + 2]
         s3 += a[k + 3] * b[k + 3]
+        s4 += a[k + 4] * b[k + 4]
+        s5 += a[k + 5] * b[k + 5]
+        s6 += a[k + 6] * b[k + 6]
+        s7 += a[k + 7] * b[k + 7]
     for k in range(whole, n):
         s0 += a[k] * b[k]
-    return (s0 + s1) + (s2 + s3)
+    return ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7))
 
 
 @jit
-def _add(out, factor, a):
+def add(out, factor, a):
     for k in range(out.shape[0]):
         out[k] += factor * a[k]
 
 
 @jit
-def _orthonormalise(q, tri, lo, hi, tol):
-    """Modified Gram-Schmidt of the columns ``q[:, lo:hi]`` in place, a second time where much was taken off."""
-    for j in range(q.shape[0]):
-        column = q[j, lo:hi]
-        before = _dot(column, column)
-        for m in range(q.shape[0]):
-            tri[m, j] = 0.0
-        last = before
-        for _ in range(3):
-            for m in range(j):
-                if tri[m, m] != 0.0:
-                    v = _dot(q[m, lo:hi], column)
-                    tri[m, j] += v
-                    _add(column, -v, q[m, lo:hi])
-            left = _dot(column, column)
-            if left > 0.25 * last or left <= tol * tol * before:
-                break
-            last = left
-        left = _dot(column, column)
-        if left <= tol * tol * before or left == 0.0:
-            for k in range(hi - lo):
-                column[k] = 0.0
-        else:
-            length = np.sqrt(left)
-            tri[j, j] = length
-            for k in range(hi - lo):
-                column[k] /= length
+def gather(row, time, out):
+    """out[k] = row[time[k]], times in order."""
+    n = out.shape[0]
+    if time[n - 1] - time[0] == n - 1:
+        own = row[time[0] : time[0] + n]
+        for k in range(n):
+            out[k] = own[k]
+    else:
+        for k in range(n):
+            out[k] = row[np.uint64(time[k])]
 
 
 @jit
-def _solve_upper(tri, b):
+def scatter_product(row, time, factor, values, others):
+    """row[time[k]] += factor * values[k] * others[k], times in order."""
+    n = values.shape[0]
+    if time[n - 1] - time[0] == n - 1:
+        own = row[time[0] : time[0] + n]
+        for k in range(n):
+            own[k] += factor * values[k] * others[k]
+    else:
+        for k in range(n):
+            row[np.uint64(time[k])] += factor * values[k] * others[k]
+
+
+@jit
+def orthonormalise(q, tri, lo, hi, tol):
+    """Modified Gram-Schmidt of the columns ``q[:, lo:hi]`` in place, a second time where much was taken off."""
+    for j in range(q.shape[0]):
+        column = q[j, lo:hi]
+        before = dot(column, column)
+        left = before
+        for m in range(q.shape[0]):
+            tri[m, j] = 0.0
+        for _ in range(3 if j else 0):
+            last = left
+            for m in range(j):
+                if tri[m, m] != 0.0:
+                    basis = q[m, lo:hi]
+                    v = dot(basis, column)
+                    tri[m, j] += v
+                    add(column, -v, basis)
+            left = dot(column, column)
+            if left > 0.25 * last or left <= tol * tol * before:
+                break
+        if left <= tol * tol * before or left == 0.0:
+            column[:] = 0.0
+        else:
+            tri[j, j] = np.sqrt(left)
+            scale = 1.0 / tri[j, j]
+            for k in range(hi - lo):
+                column[k] *= scale
+
+
+@jit
+def solve_upper(tri, b):
     """R^-1 b in place; 0 for columns that are spanned."""
     for j in range(b.shape[0] - 1, -1, -1):
         if tri[j, j] == 0.0:
@@ -147,7 +188,7 @@ def _solve_upper(tri, b):
 
 
 @jit
-def _solve_lower(tri, b):
+def solve_lower(tri, b):
     """R^-T b in place; 0 for columns that are spanned."""
     for j in range(b.shape[0]):
         if tri[j, j] == 0.0:
@@ -175,42 +216,47 @@ def evaluate_cells(data, groups, slots, theta, factors, effects, tol, state):
         A column of which those before leave less than this share is spanned.
     state : CellState
     """
-    time, root = data.time, data.root
     e, q, tri, coef = state.e, state.q, state.tri, state.coef
     d, r, m, p = data.known.shape[0], factors.shape[0], data.period.shape[0], data.x.shape[0]
     state.g_period[:] = 0.0
     state.g_theta[:] = 0.0
+    room = np.empty(state.g_period.shape[1])
     ssr = 0.0
     for i in range(data.ptr.shape[0] - 1):
         lo, hi = data.ptr[i], data.ptr[i + 1]
-        own = e[lo:hi]
+        if lo == hi:
+            tri[i] = 0.0
+            coef[i] = 0.0
+            continue
+        own, time, root, work = e[lo:hi], data.time[lo:hi], data.root[lo:hi], room[: hi - lo]
         own[:] = data.y[lo:hi]
         for j in range(p):
-            _add(own, -theta[slots[groups[i], j]], data.x[j, lo:hi])
+            add(own, -theta[slots[groups[i], j]], data.x[j, lo:hi])
         for j in range(m):
-            for k in range(lo, hi):
-                e[k] -= data.period[j, k] * effects[j, time[k]]
+            gather(effects[j], time, work)
+            period = data.period[j, lo:hi]
+            for k in range(hi - lo):
+                own[k] -= period[k] * work[k]
         for j in range(d):
             q[j, lo:hi] = data.known[j, lo:hi]
         for j in range(r):
-            for k in range(lo, hi):
-                q[d + j, k] = root[k] * factors[j, time[k]]
-        _orthonormalise(q, tri[i], lo, hi, tol)
+            column = q[d + j, lo:hi]
+            gather(factors[j], time, column)
+            for k in range(hi - lo):
+                column[k] *= root[k]
+        orthonormalise(q, tri[i], lo, hi, tol)
         for j in range(d + r):
-            v = _dot(q[j, lo:hi], own)
+            v = dot(q[j, lo:hi], own)
             coef[i, j] = v
-            _add(own, -v, q[j, lo:hi])
-        _solve_upper(tri[i], coef[i])
-        ssr += _dot(own, own)
+            add(own, -v, q[j, lo:hi])
+        solve_upper(tri[i], coef[i])
+        ssr += dot(own, own)
         for j in range(r):
-            v = coef[i, d + j]
-            for k in range(lo, hi):
-                state.g_period[j, time[k]] -= root[k] * e[k] * v
+            scatter_product(state.g_period[j], time, -coef[i, d + j], root, own)
         for j in range(m):
-            for k in range(lo, hi):
-                state.g_period[r + j, time[k]] -= data.period[j, k] * e[k]
+            scatter_product(state.g_period[r + j], time, -1.0, data.period[j, lo:hi], own)
         for j in range(p):
-            state.g_theta[slots[groups[i], j]] -= _dot(data.x[j, lo:hi], own)
+            state.g_theta[slots[groups[i], j]] -= dot(data.x[j, lo:hi], own)
     return ssr
 
 
@@ -228,106 +274,165 @@ def hessian_product(data, groups, slots, state, step, turn, full, out_period, ou
     full : bool
     out_period, out_theta : ndarray
         The product.
-    work, h, du : ndarray, shapes (n,), (d + R,), (d + R,)
+    work, h, du : ndarray, shapes (2, T), (d + R,), (d + R,)
         Room.
     """
-    time, root, e, q = data.time, data.root, state.e, state.q
+    e, q = state.e, state.q
     d, m, p, b = data.known.shape[0], data.period.shape[0], data.x.shape[0], state.q.shape[0]
     r = b - d
     out_period[:] = 0.0
     out_theta[:] = 0.0
     for i in range(data.ptr.shape[0] - 1):
         lo, hi = data.ptr[i], data.ptr[i + 1]
-        own = work[lo:hi]
+        if lo == hi:
+            continue
+        time, root, resid = data.time[lo:hi], data.root[lo:hi], e[lo:hi]
+        own, other = work[0, : hi - lo], work[1, : hi - lo]
         own[:] = 0.0
         h[:] = 0.0
         for j in range(r):
+            gather(step[j], time, other)
             v = state.coef[i, d + j]
-            s = 0.0
-            for k in range(lo, hi):
-                g = root[k] * step[j, time[k]]
-                work[k] += v * g
-                s += e[k] * g
-            h[d + j] = s
+            for k in range(hi - lo):
+                other[k] *= root[k]
+                own[k] += v * other[k]
+            h[d + j] = dot(resid, other)
         for j in range(m):
-            for k in range(lo, hi):
-                work[k] += data.period[j, k] * step[r + j, time[k]]
+            gather(step[r + j], time, other)
+            period = data.period[j, lo:hi]
+            for k in range(hi - lo):
+                own[k] += period[k] * other[k]
         for j in range(p):
-            _add(own, turn[slots[groups[i], j]], data.x[j, lo:hi])
+            add(own, turn[slots[groups[i], j]], data.x[j, lo:hi])
         if full:
-            _solve_lower(state.tri[i], h)
+            solve_lower(state.tri[i], h)
         else:
             h[:] = 0.0
         for j in range(b):
-            v = _dot(q[j, lo:hi], own)
-            du[j] = h[j] - v
-            _add(own, du[j], q[j, lo:hi])
+            du[j] = h[j] - dot(q[j, lo:hi], own)
+            add(own, du[j], q[j, lo:hi])
         if full:
-            _solve_upper(state.tri[i], du)
+            solve_upper(state.tri[i], du)
         for j in range(r):
             v, u = state.coef[i, d + j], du[d + j]
             if full:
-                for k in range(lo, hi):
-                    out_period[j, time[k]] += root[k] * (v * work[k] - u * e[k])
+                for k in range(hi - lo):
+                    other[k] = v * own[k] - u * resid[k]
+                scatter_product(out_period[j], time, 1.0, root, other)
             else:
-                for k in range(lo, hi):
-                    out_period[j, time[k]] += root[k] * v * work[k]
+                scatter_product(out_period[j], time, v, root, own)
         for j in range(m):
-            for k in range(lo, hi):
-                out_period[r + j, time[k]] += data.period[j, k] * work[k]
+            scatter_product(out_period[r + j], time, 1.0, data.period[j, lo:hi], own)
         for j in range(p):
-            out_theta[slots[groups[i], j]] += _dot(data.x[j, lo:hi], own)
+            out_theta[slots[groups[i], j]] += dot(data.x[j, lo:hi], own)
+
+
+@jit
+def _moments(data, state, lo, hi, qx, a):
+    """X_i'M_i X_i of the entity whose cells are `lo` to `hi` into `a` (p, p)."""
+    p, b = data.x.shape[0], state.q.shape[0]
+    for j in range(p):
+        x = data.x[j, lo:hi]
+        for c in range(b):
+            qx[c, j] = dot(state.q[c, lo:hi], x)
+        for k in range(j + 1):
+            s = dot(x, data.x[k, lo:hi])
+            for c in range(b):
+                s -= qx[c, j] * qx[c, k]
+            a[j, k] = s
+            a[k, j] = s
 
 
 @jit
 def unit_moments(data, state, a):
     """X_i'M_i X_i of every entity into `a` (N, p, p)."""
-    p, b = data.x.shape[0], state.q.shape[0]
-    qx = np.empty((b, p))
+    qx = np.empty((state.q.shape[0], data.x.shape[0]))
     for i in range(data.ptr.shape[0] - 1):
-        lo, hi = data.ptr[i], data.ptr[i + 1]
-        for j in range(p):
-            for c in range(b):
-                qx[c, j] = _dot(state.q[c, lo:hi], data.x[j, lo:hi])
-            for k in range(j + 1):
-                s = _dot(data.x[j, lo:hi], data.x[k, lo:hi])
-                for c in range(b):
-                    s -= qx[c, j] * qx[c, k]
-                a[i, j, k] = s
-                a[i, k, j] = s
+        _moments(data, state, data.ptr[i], data.ptr[i + 1], qx, a[i])
 
 
 @jit
-def unit_scores(data, e, xe, ee):
-    """X_i'e_i (N, p) and e_i'e_i (N,) of every entity."""
+def slope_moments(data, state, groups, slots, out):
+    """Sums of X_i'M_i X_i over the entities of every parameter into `out` (q, q)."""
+    p = data.x.shape[0]
+    qx, own = np.empty((state.q.shape[0], p)), np.empty((p, p))
+    out[:] = 0.0
+    for i in range(data.ptr.shape[0] - 1):
+        _moments(data, state, data.ptr[i], data.ptr[i + 1], qx, own)
+        for j in range(p):
+            for k in range(p):
+                out[slots[groups[i], j], slots[groups[i], k]] += own[j, k]
+
+
+@jit
+def unit_sums(data, state, beta, a, c, s):
+    """Every entity's sum of squares s - 2 c'b + b'a b as a function of its slopes b.
+
+    Parameters
+    ----------
+    data : CellData
+    state : CellState
+        Evaluated at the slopes `beta`.
+    beta : ndarray, shape (N, p)
+    a, c, s : ndarray, shapes (N, p, p), (N, p) and (N,)
+        Overwritten.
+    """
+    p = data.x.shape[0]
+    qx = np.empty((state.q.shape[0], p))
     for i in range(data.ptr.shape[0] - 1):
         lo, hi = data.ptr[i], data.ptr[i + 1]
-        ee[i] = _dot(e[lo:hi], e[lo:hi])
-        for j in range(data.x.shape[0]):
-            xe[i, j] = _dot(data.x[j, lo:hi], e[lo:hi])
+        _moments(data, state, lo, hi, qx, a[i])
+        e = state.e[lo:hi]
+        s[i] = dot(e, e)
+        for j in range(p):
+            score = dot(data.x[j, lo:hi], e)
+            c[i, j] = score
+            s[i] += 2.0 * score * beta[i, j]
+            for k in range(p):
+                c[i, j] += a[i, j, k] * beta[i, k]
+                s[i] += beta[i, j] * a[i, j, k] * beta[i, k]
+
+
+@jit
+def period_sums(data, state, sums):
+    """Sums over the entities of l l' in every period, l = (loadings times root, period columns), below the diagonal.
+
+    `sums` (R + m, R + m, T) is overwritten.
+    """
+    d, m, b = data.known.shape[0], data.period.shape[0], state.q.shape[0]
+    r = b - d
+    work = np.empty((r, sums.shape[2]))
+    sums[:] = 0.0
+    for i in range(data.ptr.shape[0] - 1):
+        lo, hi = data.ptr[i], data.ptr[i + 1]
+        if lo == hi:
+            continue
+        time, root = data.time[lo:hi], data.root[lo:hi]
+        for j in range(r):
+            own = work[j, : hi - lo]
+            for k in range(hi - lo):
+                own[k] = state.coef[i, d + j] * root[k]
+            for c in range(j + 1):
+                scatter_product(sums[j, c], time, state.coef[i, d + c], root, own)
+        for j in range(m):
+            period = data.period[j, lo:hi]
+            for c in range(r):
+                scatter_product(sums[r + j, c], time, 1.0, work[c, : hi - lo], period)
+            for c in range(j + 1):
+                scatter_product(sums[r + j, r + c], time, 1.0, data.period[c, lo:hi], period)
 
 
 @jit
 def normal_blocks(data, state, out):
-    """Sums over the entities of l l' in every period, l = (loadings times root, period columns): (T, R + m, R + m)."""
-    time, root = data.time, data.root
-    d, m, b = data.known.shape[0], data.period.shape[0], state.q.shape[0]
-    r = b - d
-    own = np.empty(r + m)
-    out[:] = 0.0
-    for i in range(data.ptr.shape[0] - 1):
-        for k in range(data.ptr[i], data.ptr[i + 1]):
-            for j in range(r):
-                own[j] = root[k] * state.coef[i, d + j]
-            for j in range(m):
-                own[r + j] = data.period[j, k]
-            for j in range(r + m):
-                for c in range(j + 1):
-                    out[time[k], j, c] += own[j] * own[c]
+    """What :func:`period_sums` gives, whole, into `out` (T, R + m, R + m)."""
+    k = out.shape[1]
+    sums = np.empty((k, k, out.shape[0]))
+    period_sums(data, state, sums)
     for t in range(out.shape[0]):
-        for j in range(r + m):
-            for c in range(j):
-                out[t, c, j] = out[t, j, c]
+        for j in range(k):
+            for c in range(j + 1):
+                out[t, j, c] = sums[j, c, t]
+                out[t, c, j] = sums[j, c, t]
 
 
 @jit
@@ -337,126 +442,4 @@ def off_units(ptr, q, z):
         lo, hi = ptr[i], ptr[i + 1]
         for j in range(q.shape[0]):
             for c in range(z.shape[0]):
-                _add(z[c, lo:hi], -_dot(q[j, lo:hi], z[c, lo:hi]), q[j, lo:hi])
-
-
-@jit
-def _off_gauge(gauge, free, step):
-    """Rows of `step` (R + m, T) projected off the rows of `gauge` (g, T), but those that are `free`."""
-    for j in range(step.shape[0]):
-        if free[j]:
-            continue
-        for g in range(gauge.shape[0]):
-            _add(step[j], -_dot(gauge[g], step[j]), gauge[g])
-
-
-@jit
-def _precondition(inv_period, inv_theta, gauge, free, g_period, g_theta, out_period, out_theta):
-    r, t = g_period.shape
-    for k in range(t):
-        for j in range(r):
-            s = 0.0
-            for c in range(r):
-                s += inv_period[k, j, c] * g_period[c, k]
-            out_period[j, k] = s
-    for j in range(g_theta.shape[0]):
-        s = 0.0
-        for c in range(g_theta.shape[0]):
-            s += inv_theta[j, c] * g_theta[c]
-        out_theta[j] = s
-    _off_gauge(gauge, free, out_period)
-
-
-@jit
-def _inner(a, b, c, d):
-    s = _dot(b, d)
-    for j in range(a.shape[0]):
-        s += _dot(a[j], c[j])
-    return s
-
-
-@jit
-def truncated_cg(data, groups, slots, state, inv_period, inv_theta, gauge, free, full, radius, max_iter, tol):
-    """Steihaug's truncated conjugate gradients, the trust region in the norm of the preconditioner.
-
-    Steihaug, T. (1983). The conjugate gradient method and trust regions in large scale optimization. *SIAM Journal on
-    Numerical Analysis* 20, 626-637.
-
-    Parameters
-    ----------
-    data, groups, slots, state
-    inv_period : ndarray, shape (T, R + m, R + m)
-        Inverses of the blocks of the preconditioner, by period.
-    inv_theta : ndarray, shape (q, q)
-    gauge : ndarray, shape (g, T)
-        Orthonormal rows: directions along which factors and period coefficients change nothing.
-    free : ndarray of bool, shape (R + m,)
-        Rows that have no such direction.
-    full : bool
-        The exact Hessian, or Gauss-Newton's matrix.
-    radius : float
-    max_iter : int
-    tol : float
-        Of the residual, relative to the gradient, in the norm of the inverse preconditioner.
-
-    Returns
-    -------
-    step, turn : ndarray
-    predicted : float
-        Decrease of half the sum of squares by the quadratic model.
-    products : int
-    hit : bool
-        At the boundary, or along negative curvature.
-    size : float
-        Of the gradient in the norm of the inverse preconditioner.
-    """
-    r, t = state.g_period.shape
-    q = state.g_theta.shape[0]
-    res, res_theta = state.g_period.copy(), state.g_theta.copy()
-    z, z_theta = np.zeros((r, t)), np.zeros(q)
-    hz, hz_theta = np.zeros((r, t)), np.zeros(q)
-    y, y_theta = np.zeros((r, t)), np.zeros(q)
-    hp, hp_theta = np.zeros((r, t)), np.zeros(q)
-    work, h, du = np.zeros(data.time.shape[0]), np.zeros(state.q.shape[0]), np.zeros(state.q.shape[0])
-    _off_gauge(gauge, free, res)
-    _precondition(inv_period, inv_theta, gauge, free, res, res_theta, y, y_theta)
-    p, p_theta = -y, -y_theta
-    now = _inner(res, res_theta, y, y_theta)
-    first = now
-    zz, zp, pp = 0.0, 0.0, now
-    products = 0
-    hit = False
-    while products < max_iter and now > 0.0:
-        hessian_product(data, groups, slots, state, p, p_theta, full, hp, hp_theta, work, h, du)
-        products += 1
-        _off_gauge(gauge, free, hp)
-        curvature = _inner(p, p_theta, hp, hp_theta)
-        alpha = now / curvature if curvature > 0.0 else np.inf
-        size = zz + 2.0 * alpha * zp + alpha * alpha * pp if curvature > 0.0 else np.inf
-        if curvature <= 1e-14 * pp or size >= radius * radius:
-            alpha = (-zp + np.sqrt(zp * zp + pp * (radius * radius - zz))) / pp
-            z += alpha * p
-            z_theta += alpha * p_theta
-            hz += alpha * hp
-            hz_theta += alpha * hp_theta
-            hit = True
-            break
-        z += alpha * p
-        z_theta += alpha * p_theta
-        hz += alpha * hp
-        hz_theta += alpha * hp_theta
-        res += alpha * hp
-        res_theta += alpha * hp_theta
-        zz = size
-        _precondition(inv_period, inv_theta, gauge, free, res, res_theta, y, y_theta)
-        new = _inner(res, res_theta, y, y_theta)
-        if new <= tol * tol * first:
-            break
-        beta = new / now
-        now = new
-        zp = beta * (zp + alpha * pp)
-        pp = new + beta * beta * pp
-        p = -y + beta * p
-        p_theta = -y_theta + beta * p_theta
-    predicted = -(_inner(state.g_period, state.g_theta, z, z_theta) + 0.5 * _inner(z, z_theta, hz, hz_theta))
-    return z, z_theta, predicted, products, hit, np.sqrt(max(first, 0.0))
+                add(z[c, lo:hi], -dot(q[j, lo:hi], z[c, lo:hi]), q[j, lo:hi])

@@ -15,7 +15,7 @@ import numpy as np
 from gifepanel.kernels._jit import jit
 from gifepanel.kernels.small import cholesky_in_place, cholesky_solve_in_place
 
-__all__ = ["alternate", "orthonormalise"]
+__all__ = ["alternate", "assign", "orthonormalise", "own_losses", "slopes_given_groups"]
 
 _SINGULAR = 1e-10
 
@@ -93,7 +93,7 @@ def _quadratics(y, xt, xx, xy, yy, factors, effect, with_effect, a, c, s):
 
 
 @jit
-def _slopes(a, c, slots, groups, theta, gram, rhs):
+def slopes_given_groups(a, c, slots, groups, theta, gram, rhs):
     """Least squares given groups at fixed factors, into `theta` (q,); kept as it is where that is singular."""
     n, p = c.shape
     q = theta.shape[0]
@@ -126,7 +126,7 @@ def _loss(a, c, s, slots, theta, i, k):
 
 
 @jit
-def _assign(a, c, s, slots, theta, groups, loss, counts):
+def assign(a, c, s, slots, theta, groups, loss, counts):
     """Every unit to the group that fits it best, none left empty; returns the number of units moved."""
     n = s.shape[0]
     k_groups = slots.shape[0]
@@ -160,7 +160,8 @@ def _assign(a, c, s, slots, theta, groups, loss, counts):
 
 
 @jit
-def _own_losses(a, c, s, slots, theta, groups):
+def own_losses(a, c, s, slots, theta, groups):
+    """Sum of squares of all units under the slopes of their groups."""
     total = 0.0
     for i in range(s.shape[0]):
         total += _loss(a, c, s, slots, theta, i, groups[i])
@@ -214,16 +215,16 @@ def alternate(y, xt, xx, xy, yy, slots, groups, theta, factors, effect, time_eff
     done = 0
     while True:
         _quadratics(y, xt, xx, xy, yy, factors, effect, time_effects, a, c, s)
-        _slopes(a, c, slots, groups, theta, gram, rhs)
+        slopes_given_groups(a, c, slots, groups, theta, gram, rhs)
         moved = 0
         if reassign:
             for _ in range(4):
-                now = _assign(a, c, s, slots, theta, groups, loss, counts)
+                now = assign(a, c, s, slots, theta, groups, loss, counts)
                 if now == 0:
                     break
                 moved += now
-                _slopes(a, c, slots, groups, theta, gram, rhs)
-        ssr = _own_losses(a, c, s, slots, theta, groups)
+                slopes_given_groups(a, c, slots, groups, theta, gram, rhs)
+        ssr = own_losses(a, c, s, slots, theta, groups)
         done += 1
         if done >= rounds or (r == 0 and not time_effects and moved == 0):
             break

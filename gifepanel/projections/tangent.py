@@ -20,7 +20,8 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from gifepanel.kernels.cells import CellData, CellState, normal_blocks, off_units, truncated_cg
+from gifepanel.kernels.cell_newton import truncated_cg
+from gifepanel.kernels.cells import CellData, CellState, normal_blocks, off_units
 
 __all__ = ["TangentSpace"]
 

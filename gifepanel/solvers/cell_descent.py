@@ -17,23 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.kernels.cells import (
-    CellState,
-    evaluate_cells,
-    normal_blocks,
-    truncated_cg,
-    unit_moments,
-)
+from gifepanel.kernels.cell_newton import alternate_rounds, fix_gauge, newton
+from gifepanel.kernels.cells import CellState, evaluate_cells, slope_moments
 from gifepanel.solvers.arrays import Array
 from gifepanel.solvers.cells import Cells
 from gifepanel.solvers.interactive import SlopeMap
 
 __all__ = ["CellFit", "alternate_cells", "descend_cells", "gauged", "state_without_factors"]
 
-IntArray = np.ndarray[Any, np.dtype[np.int64]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 SPANNED = 1e-8
-_RESOLUTION = 1e-12
 _EXACT = 1e-13
+_NEAR = 1e-4
 
 
 @dataclass(frozen=True)
@@ -100,73 +95,22 @@ def state_without_factors(cells: Cells) -> CellState:
 
 def gauged(cells: Cells, factors: Array, effects: Array) -> tuple[Array, Array, Array]:
     """Factors orthogonal to known series and of length root T, period coefficients off both; and what they are off."""
-    t = cells.shape[1]
-    series = cells.series
-    if len(factors):
-        off = factors - (factors @ series.T) @ series
-        factors = np.ascontiguousarray(np.linalg.qr(off.T)[0].T) * np.sqrt(t)
-    gauge = np.ascontiguousarray(np.vstack([series, factors / np.sqrt(t)]))
-    if len(effects):
-        off = effects - (effects @ gauge.T) @ gauge
-        effects = np.where(cells.free[:, None], effects, off)
+    factors, effects = np.array(factors), np.array(effects)
+    gauge = np.empty((len(cells.series) + len(factors), cells.shape[1]))
+    fix_gauge(cells.series, free_rows(cells, len(factors)), factors, effects, gauge)
     return factors, effects, gauge
 
 
-def inverses(blocks: Array) -> Array:
-    """Of positive semidefinite blocks (T, k, k), slightly lifted."""
-    k = blocks.shape[-1]
-    if k == 0:
-        return blocks
-    lift = 1e-10 * np.trace(blocks, axis1=-2, axis2=-1) / k + 1e-300
-    return np.linalg.inv(blocks + lift[..., None, None] * np.eye(k))
+def free_rows(cells: Cells, n_factors: int) -> BoolArray:
+    """Factors and period columns that no known series concerns."""
+    return np.concatenate([np.zeros(n_factors, dtype=bool), cells.free])
 
 
 def slope_blocks(cells: Cells, slopes: SlopeMap, state: CellState) -> Array:
     """Sums of X_i'M_i X_i over the entities of every parameter: (q, q)."""
-    p = cells.n_regressors
-    own = np.empty((cells.shape[0], p, p))
-    unit_moments(cells.data, state, own)
-    out = np.zeros((slopes.size, slopes.size))
-    for k, slot in enumerate(slopes.slots):
-        np.add.at(out, (slot[:, None], slot), own[slopes.groups == k].sum(axis=0))
+    out = np.empty((slopes.size, slopes.size))
+    slope_moments(cells.data, state, slopes.groups, slopes.slots, out)
     return out
-
-
-def inverse_of(matrix: Array) -> Array:
-    """Pseudo-inverse of a positive semidefinite matrix, in units where its diagonal is one."""
-    if not matrix.size:
-        return matrix
-    diagonal = np.sqrt(np.maximum(np.diag(matrix), 0.0))
-    size = np.where(diagonal > 0, 1.0 / np.where(diagonal > 0, diagonal, 1.0), 0.0)
-    inverse = np.linalg.pinv(matrix * size * size[:, None], rcond=1e-13, hermitian=True)
-    return np.asarray(inverse * size * size[:, None])
-
-
-class _Descent:
-    """Two evaluations side by side, and the preconditioner."""
-
-    def __init__(self, cells: Cells, slopes: SlopeMap, n_factors: int) -> None:
-        self.cells, self.slopes = cells, slopes
-        self.now, self.next = (room(cells, n_factors, slopes.size) for _ in range(2))
-        self.free = np.concatenate([np.zeros(n_factors, dtype=bool), cells.free])
-        k = self.free.size
-        self.blocks = np.empty((cells.shape[1], k, k))
-
-    def evaluate(self, theta: Array, factors: Array, effects: Array, state: CellState) -> float:
-        slopes = self.slopes
-        return float(
-            evaluate_cells(self.cells.data, slopes.groups, slopes.slots, theta, factors, effects, SPANNED, state)
-        )
-
-    def accept(self) -> None:
-        self.now, self.next = self.next, self.now
-
-    def period_inverses(self) -> Array:
-        normal_blocks(self.cells.data, self.now, self.blocks)
-        return inverses(self.blocks)
-
-    def slope_inverse(self) -> Array:
-        return inverse_of(slope_blocks(self.cells, self.slopes, self.now))
 
 
 def descend_cells(
@@ -203,59 +147,33 @@ def descend_cells(
     known : CellFit, optional
         A minimum; a descent that comes close to its residuals from above is taken to lead there.
     """
-    work = _Descent(cells, slopes, len(factors))
-    factors, effects, gauge = gauged(cells, factors, effects)
-    ssr = work.evaluate(theta, factors, effects, work.now)
+    theta, factors, effects = np.array(theta), np.array(factors), np.array(effects)
+    states = [room(cells, len(factors), slopes.size) for _ in range(2)]
     floor = max(_EXACT**2 * float(cells.data.y @ cells.data.y), np.finfo(float).tiny)
-    radius, measure, converged, steps = 0.5 * np.sqrt(ssr), np.inf, False, 0
-    for steps in range(max_iter + 1):
-        system = min(first_tol, np.sqrt(measure)) if np.isfinite(measure) else first_tol
-        step, turn, predicted, _, hit, size = truncated_cg(
-            cells.data,
-            slopes.groups,
-            slopes.slots,
-            work.now,
-            work.period_inverses(),
-            work.slope_inverse(),
-            gauge,
-            work.free,
-            full,
-            radius,
-            max_products,
-            system,
-        )
-        measure = 0.0 if ssr <= floor else size / np.sqrt(ssr)
-        converged = measure <= tol
-        if converged or steps == max_iter:
-            break
-        r = len(factors)
-        new = gauged(cells, factors + step[:r], effects + step[r:])
-        new_ssr = work.evaluate(theta + turn, new[0], new[1], work.next)
-        gain = 0.5 * (ssr - new_ssr)
-        ratio = gain / predicted if predicted > 0 else -1.0
-        if predicted < _RESOLUTION * ssr:  # below the resolution of the objective: the gradient judges
-            ratio = 1.0 if abs(gain) <= 10 * _RESOLUTION * ssr else -1.0
-        if ratio > 0.75 and hit:
-            radius *= 2.5
-        elif ratio < 0.25:
-            radius *= 0.25
-        if ratio > 1e-4:
-            theta, ssr = theta + turn, new_ssr
-            factors, effects, gauge = new
-            work.accept()
-            if known is not None and leads_to(known, ssr, work.now.e):
-                return known
-        elif radius < 1e-14 * np.sqrt(ssr):
-            break
-    return CellFit(theta, factors, effects, work.now, ssr, bool(converged), steps, float(measure))
-
-
-def leads_to(known: CellFit, ssr: float, e: Array, near: float = 1e-4) -> bool:
-    """Whether residuals are so close to those of a minimum, from above, that a descent will end there."""
-    if not 0.0 <= ssr - known.ssr <= near * known.ssr:
-        return False
-    difference = e - known.state.e
-    return float(difference @ difference) <= near * known.ssr
+    swapped, ssr, measure, steps, converged, led = newton(
+        cells.data,
+        slopes.groups,
+        slopes.slots,
+        cells.series,
+        free_rows(cells, len(factors)),
+        theta,
+        factors,
+        effects,
+        *states,
+        tol,
+        floor,
+        max_iter,
+        max_products,
+        first_tol,
+        full,
+        -1.0 if known is None else known.ssr,
+        np.empty(0) if known is None else known.state.e,
+        _NEAR,
+        SPANNED,
+    )
+    if led and known is not None:
+        return known
+    return CellFit(theta, factors, effects, states[swapped], float(ssr), bool(converged), int(steps), float(measure))
 
 
 def alternate_cells(
@@ -269,16 +187,18 @@ def alternate_cells(
     ssr : float
         Before the last step.
     """
-    work = _Descent(cells, slopes, len(factors))
-    factors, effects, _ = gauged(cells, factors, effects)
-    r = len(factors)
-    ssr = np.inf
-    for _ in range(rounds):
-        ssr = work.evaluate(theta, factors, effects, work.now)
-        if slopes.size:
-            theta = theta - work.slope_inverse() @ work.now.g_theta
-            ssr = work.evaluate(theta, factors, effects, work.now)
-        if r + len(effects):
-            step = np.einsum("tjk,kt->jt", work.period_inverses(), work.now.g_period)
-            factors, effects, _ = gauged(cells, factors - step[:r], effects - step[r:])
-    return theta, factors, effects, ssr
+    theta, factors, effects = np.array(theta), np.array(factors), np.array(effects)
+    ssr = alternate_rounds(
+        cells.data,
+        slopes.groups,
+        slopes.slots,
+        cells.series,
+        free_rows(cells, len(factors)),
+        theta,
+        factors,
+        effects,
+        room(cells, len(factors), slopes.size),
+        rounds,
+        SPANNED,
+    )
+    return theta, factors, effects, float(ssr)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.kernels.cells import CellState, evaluate_cells, normal_blocks, unit_moments, unit_scores
+from gifepanel.kernels.cell_newton import alternate_rounds
+from gifepanel.kernels.cells import CellState, evaluate_cells, unit_sums
 from gifepanel.solvers.arrays import Array, Components, UnitQuadratics
-from gifepanel.solvers.cell_descent import SPANNED, gauged, inverses
+from gifepanel.solvers.cell_descent import SPANNED, free_rows
 from gifepanel.solvers.cell_descent import room as cell_room
 from gifepanel.solvers.cells import Cells
 from gifepanel.solvers.heterogeneous import HeterogeneousFit
@@ -118,33 +119,27 @@ class CellPanel:
 
     def at(self, beta: Array, rows: Array, effects: Array, rounds: int) -> CellComponents:
         """Factors and period coefficients after some rounds from given ones."""
-        cells = self.cells.without_slopes(self.cells.data.y - self.linear(beta))
-        r, k = len(rows), len(rows) + len(effects)
-        state = cell_room(cells, r, 0)
-        groups, slots = np.zeros(cells.shape[0], dtype=np.int64), np.empty((1, 0), dtype=np.int64)
-        blocks = np.empty((cells.shape[1], k, k))
-        none = np.empty(0)
-        for _ in range(rounds):
-            evaluate_cells(cells.data, groups, slots, none, rows, effects, SPANNED, state)
-            normal_blocks(cells.data, state, blocks)
-            step = np.einsum("tjk,kt->jt", inverses(blocks), state.g_period)
-            rows, effects, _ = gauged(cells, rows - step[:r], effects - step[r:])
-        ssr = float(evaluate_cells(cells.data, groups, slots, none, rows, effects, SPANNED, state))
+        cells, r = self.cells, len(rows)
+        n, _, p = self.shape
+        state = cell_room(cells, r, n * p)
+        own, rows, effects = np.arange(n), np.array(rows), np.array(effects)
+        if rounds:
+            without = cells.without_slopes(cells.data.y - self.linear(beta))
+            none, slots = np.empty(0), np.empty((n, 0), dtype=np.int64)
+            free, work = free_rows(cells, r), state._replace(g_theta=none)
+            alternate_rounds(without.data, own, slots, cells.series, free, none, rows, effects, work, rounds, SPANNED)
+        slots, theta = np.arange(n * p).reshape(n, p), np.ascontiguousarray(beta).ravel()
+        ssr = float(evaluate_cells(cells.data, own, slots, theta, rows, effects, SPANNED, state))
         loadings = state.coef[:, state.coef.shape[1] - r :]
         return CellComponents(rows.T, loadings, np.zeros(cells.shape[1]), ssr, rows, effects, state, beta)
 
     def quadratics(self, components: Components) -> UnitQuadratics:
         """Every unit's sum of squares under factors and period coefficients."""
         assert isinstance(components, CellComponents)
-        state = components.state
         n, _, p = self.shape
-        a, xe, ee = np.empty((n, p, p)), np.empty((n, p)), np.empty(n)
-        unit_moments(self.cells.data, state, a)
-        unit_scores(self.cells.data, state.e, xe, ee)
-        beta = components.beta
-        ab = np.einsum("npq,nq->np", a, beta)
-        s = ee + 2.0 * np.einsum("np,np->n", xe, beta) + np.einsum("np,np->n", ab, beta)
-        return UnitQuadratics(a, ab + xe, s)
+        a, c, s = np.empty((n, p, p)), np.empty((n, p)), np.empty(n)
+        unit_sums(self.cells.data, components.state, np.ascontiguousarray(components.beta), a, c, s)
+        return UnitQuadratics(a, c, s)
 
 
 def shrunken_slopes(

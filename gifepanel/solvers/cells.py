@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.kernels.cells import CellData
+from gifepanel.kernels.cells import CellData, CellState
 from gifepanel.solvers.arrays import Array
 
-__all__ = ["Cells", "cells_of", "core", "orthonormal_rows"]
+__all__ = ["Cells", "canonical_units", "cells_of", "core", "orthonormal_rows"]
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -56,6 +56,31 @@ class Cells:
         """The same cells with another outcome (n,), times root, and no regressors."""
         data = self.data._replace(y=np.ascontiguousarray(y), x=np.empty((0, self.size)))
         return replace(self, data=data, scale=np.empty(0))
+
+    def take(self, units: IntArray) -> Cells:
+        """The same cells, entities in another order."""
+        moved, data = self._cells_of(units), self.data
+        ptr = np.concatenate([[0], np.cumsum(np.diff(data.ptr)[units])]).astype(np.int64)
+        columns = (
+            np.ascontiguousarray(own[..., moved]) for own in (data.y, data.x, data.known, data.period, data.root)
+        )
+        taken = CellData(ptr, data.time[moved], *columns)
+        entity = np.repeat(np.arange(len(units)), np.diff(ptr))
+        return replace(self, data=taken, entity=entity)
+
+    def state_in_order(self, state: CellState, units: IntArray) -> CellState:
+        """An evaluation at these cells as one of those that :meth:`take` gives."""
+        moved = self._cells_of(units)
+        return state._replace(
+            e=state.e[moved],
+            q=np.ascontiguousarray(state.q[:, moved]),
+            tri=np.ascontiguousarray(state.tri[units]),
+            coef=np.ascontiguousarray(state.coef[units]),
+        )
+
+    def _cells_of(self, units: IntArray) -> IntArray:
+        ptr = self.data.ptr
+        return np.concatenate([np.arange(ptr[i], ptr[i + 1]) for i in units])
 
     def to_cube(self, values: Array) -> Array:
         """Values by cell, (n,) or (k, n), as (N, T) or (k, N, T): zero where nothing is observed."""
@@ -104,6 +129,12 @@ def cells_of(
     series = _time_series(known, observed)
     cells = Cells(data, entity.astype(np.int64), shape, series, varies, np.ones(x.shape[2]))
     return _standardized(cells) if standardize else cells
+
+
+def canonical_units(cells: Cells) -> IntArray:
+    """An order of the entities that the data themselves give: by the sizes of outcomes, where they tie of regressors."""
+    keys = np.abs(np.vstack([cells.to_cube(cells.data.y)[None], cells.to_cube(cells.data.x)]))
+    return np.lexsort(keys.transpose(0, 2, 1).reshape(-1, cells.shape[0])[::-1])
 
 
 def _within(cube: Array, entity: IntArray, time: IntArray, axis: int) -> BoolArray:

@@ -25,9 +25,10 @@ from gifepanel.solvers.penalized import (
     standardized,
     starting_centres,
 )
+from gifepanel.solvers.regrouped import RegroupedPanel
 from gifepanel.solvers.search import Start, search_groupings
 
-__all__ = ["GroupedFit", "GroupedOptions", "fit_grouped", "initial_theta", "merged_minima"]
+__all__ = ["GroupedFit", "GroupedOptions", "fit_grouped", "in_order", "initial_theta", "labels_like", "merged_minima"]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _AUDIT_TOL = 1e-5
@@ -136,16 +137,20 @@ def _searched(
     The penalised estimates stay those from K-means: they are where the search begins.
     """
     done = fit.classification
-    starts = [Start(done.groups, done.fit.components), *(Start(c.groups, start.components) for c in partitions)]
-    rng = np.random.default_rng(options.seed)
-    found = search_groupings(data, done.slopes.slots, starts, rng, common=options.common, patience=options.n_starts)
+    starts = [(done.groups, done.fit.components), *((c.groups, start.components) for c in partitions)]
+    length = np.sqrt(data.shape[1])
+    searched = [Start(groups, comp.factors / length, comp.time_effect) for groups, comp in starts]
+    rng, problem = np.random.default_rng(options.seed), RegroupedPanel(data)
+    found = search_groupings(
+        problem, done.slopes.slots, searched, rng, common=options.common, patience=options.n_starts
+    )
     best = found[0]
     rounding = _CANCELLED * float(data.yy.sum())
     minima = tuple(replace(m, starts=(), n_groupings=max(1, m.n_groupings)) for m in fit.minima[1:])
     first = fit.minima[:1]
     if best.ssr < done.fit.ssr * (1.0 - _SAME) - rounding:
         nearest = nearest_centre(fit.penalized.distances)
-        label = _labels_like(best.groups, nearest, n_groups)
+        label = labels_like(best.groups, nearest, n_groups)
         theta = np.empty_like(best.theta)
         theta[done.slopes.slots[label]] = best.theta[done.slopes.slots]
         direct = _refined(data, n_groups, n_factors, options, label[best.groups], theta)
@@ -156,7 +161,7 @@ def _searched(
     return replace(fit, minima=merged_minima(merged_minima(first, minima), tried))
 
 
-def _labels_like(groups: IntArray, other: IntArray, n_groups: int) -> IntArray:
+def labels_like(groups: IntArray, other: IntArray, n_groups: int) -> IntArray:
     """The label in `other` of every group, by the most units in common."""
     from scipy.optimize import linear_sum_assignment  # twenty megabytes of modules come with it
 
@@ -286,7 +291,7 @@ def _relabel(fit: GroupedFit, n_groups: int) -> GroupedFit:
     slopes = SlopeMap(groups, done.slopes.slots)
     theta = np.empty_like(done.fit.theta)
     theta[slopes.slots] = alpha[order]
-    minima = tuple(replace(m, theta=_in_order(m.theta, done.slopes.slots)) for m in fit.minima)
+    minima = tuple(replace(m, theta=in_order(m.theta, done.slopes.slots)) for m in fit.minima)
     relabelled = replace(done, groups=groups, slopes=slopes, fit=replace(done.fit, theta=theta), ssr=done.ssr[:, order])
     penalized = replace(
         fit.penalized, centers=fit.penalized.centers[order], distances=fit.penalized.distances[:, order]
@@ -294,7 +299,7 @@ def _relabel(fit: GroupedFit, n_groups: int) -> GroupedFit:
     return replace(fit, groups=groups, classification=relabelled, penalized=penalized, minima=minima)
 
 
-def _in_order(theta: Array, slots: IntArray) -> Array:
+def in_order(theta: Array, slots: IntArray) -> Array:
     """The same slopes, groups in lexicographic order."""
     alpha = theta[slots]
     out = np.empty_like(theta)

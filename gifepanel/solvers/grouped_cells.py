@@ -17,10 +17,11 @@ from gifepanel.solvers.arrays import Array, UnitQuadratics
 from gifepanel.solvers.cell_descent import CellFit, descend_cells
 from gifepanel.solvers.cell_interactive import POLISHED, fit_cells_multistart
 from gifepanel.solvers.cell_panel import CellComponents, CellPanel, shrunken_slopes
+from gifepanel.solvers.cell_regrouped import RegroupedCells
 from gifepanel.solvers.cell_starts import CellStart
-from gifepanel.solvers.cells import Cells
+from gifepanel.solvers.cells import Cells, canonical_units
 from gifepanel.solvers.classify import fill_empty, nearest_centre
-from gifepanel.solvers.grouped import initial_theta, merged_minima
+from gifepanel.solvers.grouped import in_order, initial_theta, labels_like, merged_minima
 from gifepanel.solvers.heterogeneous import Centres, HeterogeneousFit
 from gifepanel.solvers.interactive import LocalMinimum, SlopeMap
 from gifepanel.solvers.penalized import (
@@ -30,6 +31,7 @@ from gifepanel.solvers.penalized import (
     penalized_stage,
     starting_centres,
 )
+from gifepanel.solvers.search import Start, search_groupings
 
 __all__ = ["GroupedCellFit", "fit_grouped_cells"]
 
@@ -88,18 +90,81 @@ def fit_grouped_cells(
     options : GroupedOptions, optional
     """
     options = options or GroupedOptions()
+    units = canonical_units(cells)
+    fit, ordered = _fit(cells.take(units), n_groups, n_factors, options)
+    back = np.argsort(units)
+    return _relabel(_in_order_of_data(fit, ordered, back), n_groups), ordered.take(back)
+
+
+def _fit(cells: Cells, n_groups: int, n_factors: int, options: GroupedOptions) -> tuple[GroupedCellFit, Cells]:
     panel, start = _start(cells, n_factors, options)
     part = _part(panel, start, options.common)
     partitions = starting_centres(part, n_groups, options)
     fits = [_from_centres(panel, part, n_groups, n_factors, options, start, c) for c in partitions[: options.n_starts]]
-    if options.search and options.start_is_kmeans and reassigned(n_groups, options):
-        fits += [_from_partition(panel, n_groups, options, start, c, fits[0]) for c in partitions[: options.n_restarts]]
     best = min(fits, key=lambda fit: fit.classification.fit.ssr)
-    best = replace(best, minima=_distinct(fits), penalized=fits[0].penalized)
+    best = replace(best, minima=_distinct(fits))
+    if options.search and options.start_is_kmeans and reassigned(n_groups, options):
+        best = _searched(panel.cells, n_groups, options, start, partitions, best)
     best = _audited(panel.cells, n_groups, n_factors, options, best)
     moved = int((best.groups != nearest_centre(best.penalized.distances)).sum())
-    best = replace(best, classification=replace(best.classification, moved=moved))
-    return _relabel(best, n_groups), panel.cells
+    return replace(best, classification=replace(best.classification, moved=moved)), panel.cells
+
+
+def _in_order_of_data(fit: GroupedCellFit, cells: Cells, back: IntArray) -> GroupedCellFit:
+    """A fit of entities in canonical order, in the order of the data."""
+    done, penalized = fit.classification, fit.penalized
+    slopes = SlopeMap(done.groups[back], done.slopes.slots)
+    state = cells.state_in_order(done.fit.state, back)
+    done = replace(done, groups=slopes.groups, slopes=slopes, ssr=done.ssr[back], fit=replace(done.fit, state=state))
+    penalized = replace(
+        penalized,
+        unit_params=penalized.unit_params[back],
+        fused=penalized.fused[back],
+        distances=penalized.distances[back],
+    )
+    singular = np.zeros(len(back), dtype=bool)
+    singular[fit.singular_units] = True
+    return replace(
+        fit,
+        groups=slopes.groups,
+        classification=done,
+        penalized=penalized,
+        unit_params=fit.unit_params[back],
+        singular_units=np.flatnonzero(singular[back]),
+    )
+
+
+def _searched(
+    cells: Cells,
+    n_groups: int,
+    options: GroupedOptions,
+    start: HeterogeneousFit,
+    partitions: list[Centres],
+    fit: GroupedCellFit,
+) -> GroupedCellFit:
+    """The fit, or where the search finds a better grouping, least squares from there; as on a complete panel."""
+    done, first, length = fit.classification, start.components, np.sqrt(cells.shape[1])
+    assert isinstance(first, CellComponents)
+    starts = [
+        Start(done.groups, done.fit.factors.T / length, done.fit.effects),
+        *(Start(c.groups, first.factors / length, first.effects) for c in partitions),
+    ]
+    rng, problem = np.random.default_rng(options.seed), RegroupedCells(cells)
+    found = search_groupings(problem, done.slopes.slots, starts, rng, common=options.common, patience=options.n_starts)
+    best = found[0]
+    minima = tuple(replace(m, starts=(), n_groupings=max(1, m.n_groupings)) for m in fit.minima[1:])
+    top = fit.minima[:1]
+    if best.ssr < done.fit.ssr * (1.0 - _SAME):
+        label = labels_like(best.groups, nearest_centre(fit.penalized.distances), n_groups)
+        theta = np.empty_like(best.theta)
+        theta[done.slopes.slots[label]] = best.theta[done.slopes.slots]
+        rows = np.ascontiguousarray(best.factors.T) * length
+        direct = _refined(cells, n_groups, options, label[best.groups], theta, rows, best.effect)
+        if direct.fit.ssr < done.fit.ssr:
+            fit = replace(fit, groups=direct.groups, classification=direct)
+            top = _distinct([fit], "search")
+    tried = tuple(LocalMinimum(g.ssr, g.theta, (), g.reached) for g in found if g.ssr > top[0].ssr * (1.0 - _SAME))
+    return replace(fit, minima=merged_minima(merged_minima(top, minima), tried))
 
 
 def reassigned(n_groups: int, options: GroupedOptions) -> bool:
@@ -160,23 +225,6 @@ def _from_centres(
     theta = initial_theta(q.a, q.c, groups, n_groups, panel.shape[2], options.common)
     done = _refined(panel.cells, n_groups, options, groups, theta, components.rows, components.effects)
     return _packed(panel, done, penalized, start, centres)
-
-
-def _from_partition(
-    panel: CellPanel,
-    n_groups: int,
-    options: GroupedOptions,
-    start: HeterogeneousFit,
-    centres: Centres,
-    first: GroupedCellFit,
-) -> GroupedCellFit:
-    """Least squares from a K-means partition itself."""
-    components = start.components
-    assert isinstance(components, CellComponents)
-    q = start.quadratics
-    theta = initial_theta(q.a, q.c, centres.groups, n_groups, panel.shape[2], options.common)
-    done = _refined(panel.cells, n_groups, options, centres.groups, theta, components.rows, components.effects)
-    return _packed(panel, done, first.penalized, start, centres)
 
 
 def _packed(
@@ -259,11 +307,11 @@ def _audited(
     return replace(best, minima=minima)
 
 
-def _distinct(fits: list[GroupedCellFit]) -> tuple[LocalMinimum, ...]:
+def _distinct(fits: list[GroupedCellFit], name: str = "partition") -> tuple[LocalMinimum, ...]:
     found: tuple[LocalMinimum, ...] = ()
     for number, fit in enumerate(fits):
         done = fit.classification.fit
-        found = merged_minima(found, (LocalMinimum(done.ssr, done.theta, (f"partition {number + 1}",)),))
+        found = merged_minima(found, (LocalMinimum(done.ssr, done.theta, (f"{name} {number + 1}",)),))
     return found
 
 
@@ -284,4 +332,5 @@ def _relabel(fit: GroupedCellFit, n_groups: int) -> GroupedCellFit:
     penalized = replace(
         fit.penalized, centers=fit.penalized.centers[order], distances=fit.penalized.distances[:, order]
     )
-    return replace(fit, groups=groups, classification=classification, penalized=penalized)
+    minima = tuple(replace(m, theta=in_order(m.theta, done.slopes.slots)) for m in fit.minima)
+    return replace(fit, groups=groups, classification=classification, penalized=penalized, minima=minima)

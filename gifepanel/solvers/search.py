@@ -1,6 +1,7 @@
 """Search over groupings: least squares under factors has many local minima in the groups.
 
-From groupings given, descents of :func:`gifepanel.kernels.regroup.alternate`. Then, from one of the best so far, a
+From groupings given, descents of :func:`gifepanel.kernels.regroup.alternate`, or on observed cells of
+:func:`gifepanel.kernels.regroup_cells.alternate_on_cells`. Then, from one of the best so far, a
 group's slopes are replaced by those of an entity that its own group fits badly (random swaps; Fränti 2018, *Journal of
 Big Data* 5:13), now and then at random factors, or a share of the entities goes to groups drawn at random (iterated
 local search; Lourenço, Martin and Stützle 2003); and single entities are moved, those with the least to lose first, and
@@ -18,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from gifepanel.kernels.passes import unit_ssr
-from gifepanel.kernels.regroup import alternate
-from gifepanel.solvers.arrays import Array, Components, PanelArrays, UnitQuadratics, unit_quadratics
+from gifepanel.solvers.arrays import Array, UnitQuadratics
 from gifepanel.solvers.classify import fill_empty
 from gifepanel.solvers.heterogeneous import unit_minimisers
+from gifepanel.solvers.regrouped import Regrouped
 
 __all__ = ["Grouping", "Start", "search_groupings"]
 
@@ -44,10 +45,11 @@ _ALL = 301
 
 @dataclass(frozen=True)
 class Start:
-    """Groups (N,) with factors and time effect to begin with."""
+    """Groups (N,) with orthonormal factors (T, R) and what periods have to begin with."""
 
     groups: IntArray
-    components: Components
+    factors: Array
+    effect: Array
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Grouping:
     theta : ndarray, shape (q,)
     factors : ndarray, shape (T, R)
         Orthonormal.
-    effect : ndarray, shape (T,)
+    effect : ndarray
+        Time effect (T,), or coefficients of period columns (m, T).
     ssr : float
     reached : int
         By so many descents.
@@ -87,7 +90,7 @@ class _Fitted:
 
 @dataclass
 class _Search:
-    data: PanelArrays
+    data: Regrouped
     slots: IntArray
     free: IntArray
     rng: np.random.Generator
@@ -100,15 +103,12 @@ class _Search:
         data, best = self.data, self.best
         groups, theta = start.groups.astype(np.int64), start.theta.copy()
         factors, effect = start.factors.copy(), start.effect.copy()
-        moments = (data.y, data.xt, data.xx, data.xy, data.yy)
+        state = (self.slots, groups, theta, factors, effect)
         cutoff = np.inf if best is None or exact else best.ssr
         if held:
-            state = (self.slots, groups, theta, factors, effect)
-            alternate(*moments, *state, data.time_effects, False, _HELD, _TOL, np.inf)
+            data.alternate(*state, False, _HELD, _TOL, np.inf)
         rounds, tol = (_EXACT_ROUNDS, _EXACT_TOL) if exact else (_ROUNDS, _TOL)
-        ssr = alternate(
-            *moments, self.slots, groups, theta, factors, effect, data.time_effects, True, rounds, tol, cutoff
-        )[0]
+        ssr = data.alternate(*state, True, rounds, tol, cutoff)
         key = _key(groups, len(self.slots))
         known = self.found.get(key)
         reached = known.reached + (not exact) if known else 1
@@ -119,9 +119,6 @@ class _Search:
             self.best = known
         return known
 
-    def quadratics(self, factors: Array, effect: Array) -> UnitQuadratics:
-        return unit_quadratics(self.data, factors * np.sqrt(self.data.y.shape[1]), effect)
-
     def fitted(self, key: bytes, factors: Array | None = None) -> _Fitted:
         """The units under the slopes of a grouping found, at its factors or others."""
         grouping = self.found[key]
@@ -129,7 +126,7 @@ class _Search:
         if factors is None and known is not None and known.grouping.ssr == grouping.ssr:
             return known
         here = grouping.factors if factors is None else factors
-        q = self.quadratics(here, grouping.effect)
+        q = self.data.quadratics(here, grouping.effect)
         own, _ = unit_minimisers(q)
         losses = unit_ssr(q.a, q.c, q.s, grouping.theta[self.slots])
         gap = losses.min(axis=1) - (q.s - np.einsum("np,np->n", q.c, own))
@@ -174,7 +171,7 @@ class _Search:
 
     def every(self, other: Array) -> None:
         """All groupings, at `other` and at the factors of the best grouping."""
-        for groups in partitions(len(self.data.y), len(self.slots)):
+        for groups in partitions(self.data.shape[0], len(self.slots)):
             for factors in (other, self._best.factors):
                 self.descend(Grouping(groups, self._best.theta, factors, self._best.effect, np.inf, 0), held=True)
 
@@ -193,12 +190,12 @@ class _Search:
 
     def _promising(self, best: Grouping) -> list[tuple[int, int]]:
         """Moves by what they cost at fixed slopes and factors, less what these give when they follow the entity."""
-        q = self.quadratics(best.factors, best.effect)
+        q = self.data.quadratics(best.factors, best.effect)
         losses = unit_ssr(q.a, q.c, q.s, best.theta[self.slots])
         units = np.arange(len(losses))
         own = losses[units, best.groups]
-        resid = self.data.y - best.effect - np.einsum("npt,np->nt", self.data.xt, best.theta[self.slots][best.groups])
-        leverage = np.square(np.linalg.qr(resid @ best.factors)[0]).sum(axis=1)
+        loadings = self.data.loadings(best.theta[self.slots][best.groups], best.factors, best.effect)
+        leverage = np.square(np.linalg.qr(loadings)[0]).sum(axis=1)
         cost = losses - own[:, None] - leverage[:, None] * (losses + own[:, None])
         cost[units, best.groups] = np.inf
         single = np.bincount(best.groups, minlength=losses.shape[1])[best.groups] == 1
@@ -247,7 +244,7 @@ def n_partitions(n: int, k: int) -> int:
 
 
 def search_groupings(
-    data: PanelArrays,
+    data: Regrouped,
     slots: IntArray,
     starts: Iterable[Start],
     rng: np.random.Generator,
@@ -259,7 +256,7 @@ def search_groupings(
 
     Parameters
     ----------
-    data : PanelArrays
+    data : Regrouped
     slots : ndarray of int64, shape (K, p)
         As in :class:`~gifepanel.solvers.interactive.SlopeMap`.
     starts : iterable of Start
@@ -275,12 +272,10 @@ def search_groupings(
     search = _Search(data, slots, free, rng)
     other = np.empty((t, 0))
     for start in starts:
-        other = start.components.factors / np.sqrt(t)
-        search.descend(
-            Grouping(start.groups, np.zeros(int(slots.max()) + 1), other, start.components.time_effect, np.inf, 0)
-        )
+        other = start.factors
+        search.descend(Grouping(start.groups, np.zeros(int(slots.max()) + 1), other, start.effect, np.inf, 0))
     r = other.shape[1]
-    work = n * t * (p * max(r, 2) + 4 * max(r, 2) + p)
+    work = data.n_cells * (p * max(r, 2) + 4 * max(r, 2) + p)
     number = patience * int(np.clip((_WORK / work) ** 2, _FEWEST, _MOST))
     if n <= _ALL and n_partitions(n, len(slots)) <= _ALL:
         search.every(other)

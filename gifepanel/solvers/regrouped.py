@@ -1,0 +1,90 @@
+"""What a search over groupings asks of its data, and a complete panel's answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from gifepanel.kernels.regroup import alternate
+from gifepanel.solvers.arrays import Array, PanelArrays, UnitQuadratics, unit_quadratics
+
+__all__ = ["Regrouped", "RegroupedPanel"]
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class Regrouped(Protocol):
+    """Data whose entities are regrouped; factors are orthonormal (T, R)."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, T, p)."""
+
+    @property
+    def n_cells(self) -> int:
+        """Observed cells."""
+
+    def alternate(
+        self,
+        slots: IntArray,
+        groups: IntArray,
+        theta: Array,
+        factors: Array,
+        effect: Array,
+        reassign: bool,
+        rounds: int,
+        tol: float,
+        cutoff: float,
+    ) -> float:
+        """As :func:`gifepanel.kernels.regroup.alternate`: the sum of squares; groups to effect are overwritten."""
+
+    def quadratics(self, factors: Array, effect: Array) -> UnitQuadratics:
+        """Sums of squares of the entities as functions of their slopes."""
+
+    def loadings(self, beta: Array, factors: Array, effect: Array) -> Array:
+        """Loadings (N, R) at unit slopes (N, p)."""
+
+
+@dataclass(frozen=True)
+class RegroupedPanel:
+    """A complete panel; `effect` is the time effect (T,)."""
+
+    data: PanelArrays
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, T, p)."""
+        return self.data.shape
+
+    @property
+    def n_cells(self) -> int:
+        """N T."""
+        return self.data.y.size
+
+    def alternate(
+        self,
+        slots: IntArray,
+        groups: IntArray,
+        theta: Array,
+        factors: Array,
+        effect: Array,
+        reassign: bool,
+        rounds: int,
+        tol: float,
+        cutoff: float,
+    ) -> float:
+        """Groups, slopes, factors and time effect by turns."""
+        d = self.data
+        moments, state = (d.y, d.xt, d.xx, d.xy, d.yy), (slots, groups, theta, factors, effect)
+        return float(alternate(*moments, *state, d.time_effects, reassign, rounds, tol, cutoff)[0])
+
+    def quadratics(self, factors: Array, effect: Array) -> UnitQuadratics:
+        """Sums of squares of the entities under their slopes."""
+        return unit_quadratics(self.data, factors * np.sqrt(self.data.y.shape[1]), effect)
+
+    def loadings(self, beta: Array, factors: Array, effect: Array) -> Array:
+        """Loadings at unit slopes."""
+        resid = self.data.y - effect - np.einsum("npt,np->nt", self.data.xt, beta)
+        return np.asarray(resid @ factors)
