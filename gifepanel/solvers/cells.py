@@ -79,8 +79,8 @@ class Cells:
         )
 
     def _cells_of(self, units: IntArray) -> IntArray:
-        ptr = self.data.ptr
-        return np.concatenate([np.arange(ptr[i], ptr[i + 1]) for i in units])
+        first, count = self.data.ptr[units], np.diff(self.data.ptr)[units]
+        return np.repeat(first - np.cumsum(count) + count, count) + np.arange(self.size)
 
     def to_cube(self, values: Array) -> Array:
         """Values by cell, (n,) or (k, n), as (N, T) or (k, N, T): zero where nothing is observed."""
@@ -132,9 +132,14 @@ def cells_of(
 
 
 def canonical_units(cells: Cells) -> IntArray:
-    """An order of the entities that the data themselves give: by the sizes of outcomes, where they tie of regressors."""
-    keys = np.abs(np.vstack([cells.to_cube(cells.data.y)[None], cells.to_cube(cells.data.x)]))
-    return np.lexsort(keys.transpose(0, 2, 1).reshape(-1, cells.shape[0])[::-1])
+    """An order of the entities that the data give: by the sizes of outcomes, where these tie of regressors."""
+    size = np.abs(cells.data.y)
+    first = np.maximum.reduceat(size, cells.data.ptr[:-1])
+    order = np.argsort(first, kind="stable")
+    if (np.diff(first[order]) > 0).all():
+        return np.asarray(order, dtype=np.int64)
+    keys = np.concatenate([cells.to_cube(size)[None], cells.to_cube(np.sort(np.abs(cells.data.x), axis=0))])
+    return np.lexsort(np.vstack([first[None], keys.transpose(0, 2, 1).reshape(-1, cells.shape[0])])[::-1])
 
 
 def _within(cube: Array, entity: IntArray, time: IntArray, axis: int) -> BoolArray:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gifepanel.kernels import joint, kmeans, lags, passes, product, small
+from gifepanel.kernels import cell_newton, joint, kmeans, lags, passes, product, regroup_cells, small
+from gifepanel.kernels import cells as on_cells
 from tests.kernels.problems import units
 from tests.kernels.test_lags import GROUPS, cells
 
@@ -110,9 +111,109 @@ def _lags() -> dict[str, np.ndarray]:
     }
 
 
+def _observed() -> tuple[on_cells.CellData, list[np.ndarray]]:
+    """Six entities, ten periods, holes, weights; groups, slots, slopes, factors, period coefficients."""
+    rng = np.random.default_rng(8)
+    seen = rng.random((6, 10)) > 0.2
+    ptr, time = np.append(0, np.cumsum(seen.sum(axis=1))), np.nonzero(seen)[1]
+    n = time.size
+    root = rng.uniform(0.5, 1.5, n)
+    data = on_cells.CellData(
+        ptr, time, rng.standard_normal(n), rng.standard_normal((2, n)), root[None].copy(), root[None].copy(), root
+    )
+    groups, slots = np.array([0, 1, 0, 1, 1, 0]), np.array([[0, 2], [1, 2]])
+    return data, [groups, slots, rng.standard_normal(3), rng.standard_normal((1, 10)), rng.standard_normal((1, 10))]
+
+
+def _evaluation(data: on_cells.CellData) -> on_cells.CellState:
+    n = data.time.size
+    return on_cells.CellState(
+        np.empty(n), np.empty((2, n)), np.zeros((6, 2, 2)), np.zeros((6, 2)), np.zeros((2, 10)), np.zeros(3)
+    )
+
+
+def _cells() -> dict[str, np.ndarray]:
+    data, (groups, slots, theta, factors, effects) = _observed()
+    state = _evaluation(data)
+    ssr = on_cells.evaluate_cells(data, groups, slots, theta, factors, effects, 1e-8, state)
+    rng = np.random.default_rng(9)
+    out, turn, work, blocks = np.empty((2, 10)), np.empty(3), np.empty((2, 10)), np.empty((10, 2, 2))
+    step = rng.standard_normal((2, 10)), rng.standard_normal(3)
+    on_cells.hessian_product(data, groups, slots, state, *step, True, out, turn, work, np.empty(2), np.empty(2))
+    on_cells.normal_blocks(data, state, blocks)
+    a, c, s, gram, sums = np.empty((6, 2, 2)), np.empty((6, 2)), np.empty(6), np.empty((3, 3)), np.zeros((2, 2, 10))
+    on_cells.unit_moments(data, state, a)
+    moments = a.copy()
+    on_cells.unit_sums(data, state, theta[slots[groups]], a, c, s)
+    on_cells.slope_moments(data, state, groups, slots, gram)
+    on_cells.period_sums(data, state, sums)
+    z = rng.standard_normal((2, data.time.size))
+    on_cells.off_units(data.ptr, state.q, z)
+    values, some, b = rng.standard_normal(10), np.array([1, 4, 5]), rng.standard_normal(2)
+    gathered, spread, lower = np.empty(3), np.zeros(10), b.copy()
+    on_cells.gather(values, some, gathered)
+    on_cells.scatter_product(spread, some, 2.0, gathered, gathered)
+    q, tri, upper = rng.standard_normal((2, 9)), np.zeros((2, 2)), b.copy()
+    on_cells.orthonormalise(q, tri, 2, 8, 1e-8)
+    on_cells.solve_upper(tri, upper)
+    on_cells.solve_lower(tri, lower)
+    on_cells.add(values, on_cells.dot(q[0], q[1]), values.copy())
+    return {
+        "evaluate_cells": np.concatenate([[ssr], state.e, state.coef.ravel(), state.g_period.ravel(), state.g_theta]),
+        "hessian_product": np.append(out.ravel(), turn),
+        "normal_blocks": blocks,
+        "unit_moments": moments,
+        "unit_sums": np.column_stack([c, s]),
+        "slope_moments": gram,
+        "period_sums": sums,
+        "off_units": z,
+        "gather": gathered,
+        "scatter_product": spread,
+        "orthonormalise": q,
+        "solve_upper": upper,
+        "solve_lower": lower,
+        "add": values,
+        "dot": np.array([on_cells.dot(values, spread)]),
+    }
+
+
+def _newton() -> dict[str, np.ndarray]:
+    data, (groups, slots, theta, factors, effects) = _observed()
+    series, free, gauge = np.full((1, 10), np.sqrt(0.1)), np.array([False, False]), np.empty((2, 10))
+    start = factors.copy(), effects.copy()
+    cell_newton.fix_gauge(series, free, *start, gauge)
+    rounds = [value.copy() for value in (theta, *start)]
+    state, known = _evaluation(data), (data, groups, slots, series, free)
+    fell = cell_newton.alternate_rounds(*known, *rounds, state, 3, 1e-8)
+    blocks, inverses, inverse = np.empty((10, 2, 2)), np.empty((10, 2, 2)), np.empty((3, 3))
+    on_cells.normal_blocks(data, state, blocks)
+    cell_newton.invert_blocks(blocks, inverses)
+    gram = np.cov(data.x[:, :3])
+    cell_newton.invert_scaled(gram, inverse)
+    stepped, sums = [value.copy() for value in start], np.ascontiguousarray(blocks.transpose(1, 2, 0))
+    cell_newton.step_to_periods(sums, blocks.copy(), inverses.copy(), state.g_period, *stepped)
+    cg = cell_newton.truncated_cg(data, groups, slots, state, inverses, inverse, gauge, free, False, 0.5, 5, 0.1)
+    end = [value.copy() for value in (theta, *start)]
+    done = cell_newton.newton(
+        *known, *end, state, _evaluation(data), 1e-10, 1e-20, 60, 50, 0.1, True, -1.0, np.empty(0), 1e-4, 1e-8
+    )
+    again = [value.copy() for value in (groups, theta, *start)]
+    tail = regroup_cells.alternate_on_cells(data, slots, series, free, *again, True, 8, 1e-9, np.inf, 1e-8)
+    return {
+        "fix_gauge": np.vstack([gauge, *start]),
+        "alternate_rounds": np.concatenate([[fell], *(value.ravel() for value in rounds)]),
+        "invert_blocks": inverses,
+        "invert_scaled": gram @ inverse @ gram,
+        "step_to_periods": np.vstack(stepped),
+        "truncated_cg": np.concatenate([cg[0].ravel(), cg[1], [cg[2], cg[5]]]),
+        "newton": np.append(done[1], done[4]),
+        "alternate_on_cells": np.concatenate([*(value.ravel() for value in again), tail]),
+    }
+
+
 def outputs() -> dict[str, np.ndarray]:
     """Something from every public kernel."""
-    return _small() | _passes() | _kmeans() | _joint() | _product() | _lags()
+    return _small() | _passes() | _kmeans() | _joint() | _product() | _lags() | _cells() | _newton()
 
 
 def interpreted(*arguments: str) -> None:
@@ -128,9 +229,9 @@ def interpreted(*arguments: str) -> None:
 
 
 def test_every_public_kernel_is_covered():
-    assert {name for module in (joint, kmeans, lags, passes, product, small) for name in module.__all__} == set(
-        outputs()
-    )
+    modules = (joint, kmeans, lags, passes, product, small, on_cells, cell_newton, regroup_cells)
+    tuples = {"CellData", "CellState"}
+    assert {name for module in modules for name in module.__all__} - tuples == set(outputs())
 
 
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="interpreted already")
