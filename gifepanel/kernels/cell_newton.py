@@ -293,20 +293,20 @@ def step_to_periods(sums, blocks, inverses, g, factors, effects):
 
 
 @jit
-def alternate_rounds(data, groups, slots, series, free, theta, factors, effects, state, rounds, spanned):
+def alternate_rounds(data, groups, slots, series, free, theta, factors, effects, state, rounds, spanned, held):
     """Rounds of slopes given factors, then factors and period coefficients given loadings and slopes, in place.
 
-    Each lowers the sum of squares, which is returned as it is before the last step.
+    Each lowers the sum of squares, which is returned as it is before the last step. Slopes stay where they are `held`.
     """
     t, k, q = factors.shape[1], state.g_period.shape[0], theta.shape[0]
     gauge = np.empty((series.shape[0] + factors.shape[0], t))
     sums, blocks, inverses = np.empty((k, k, t)), np.empty((t, k, k)), np.empty((t, k, k))
-    gram, inverse = np.empty((q, q)), np.empty((q, q))
+    gram, inverse = np.empty((0 if held else q, q)), np.empty((0 if held else q, q))
     fix_gauge(series, free, factors, effects, gauge)
     ssr = np.inf
     for _ in range(rounds):
         ssr = evaluate_cells(data, groups, slots, theta, factors, effects, spanned, state)
-        if q:
+        if q and not held:
             slope_moments(data, state, groups, slots, gram)
             invert_scaled(gram, inverse)
             for j in range(q):

@@ -200,5 +200,6 @@ def alternate_cells(
         room(cells, len(factors), slopes.size),
         rounds,
         SPANNED,
+        False,
     )
     return theta, factors, effects, float(ssr)

@@ -93,10 +93,6 @@ class CellPanel:
             cells=replace(self.cells, data=data._replace(x=data.x / factor[:, None]), scale=self.cells.scale * factor),
         )
 
-    def linear(self, beta: Array) -> Array:
-        """x'b of each cell (n,)."""
-        return np.einsum("kn,nk->n", self.cells.data.x, beta[self.cells.entity])
-
     def subset_of_columns(self, free: IntArray, common: IntArray, gamma: Array) -> CellPanel:
         """The panel in the regressors `free`, the others taken out of the outcome at slopes `gamma`."""
         data = self.cells.data
@@ -122,13 +118,12 @@ class CellPanel:
         cells, r = self.cells, len(rows)
         n, _, p = self.shape
         state = cell_room(cells, r, n * p)
-        own, rows, effects = np.arange(n), np.array(rows), np.array(effects)
+        own, slots = np.arange(n), np.arange(n * p).reshape(n, p)
+        theta, rows, effects = np.ascontiguousarray(beta).ravel(), np.array(rows), np.array(effects)
         if rounds:
-            without = cells.without_slopes(cells.data.y - self.linear(beta))
-            none, slots = np.empty(0), np.empty((n, 0), dtype=np.int64)
-            free, work = free_rows(cells, r), state._replace(g_theta=none)
-            alternate_rounds(without.data, own, slots, cells.series, free, none, rows, effects, work, rounds, SPANNED)
-        slots, theta = np.arange(n * p).reshape(n, p), np.ascontiguousarray(beta).ravel()
+            free = free_rows(cells, r)
+            known = (cells.data, own, slots, cells.series, free)
+            alternate_rounds(*known, theta, rows, effects, state, rounds, SPANNED, True)
         ssr = float(evaluate_cells(cells.data, own, slots, theta, rows, effects, SPANNED, state))
         loadings = state.coef[:, state.coef.shape[1] - r :]
         return CellComponents(rows.T, loadings, np.zeros(cells.shape[1]), ssr, rows, effects, state, beta)

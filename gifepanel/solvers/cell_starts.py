@@ -61,15 +61,12 @@ def completed_factors(cells: Cells, resid: Array, n_factors: int, rounds: int) -
     """
     if n_factors == 0:
         return np.empty((0, cells.shape[1]))
-    own = resid / cells.data.root
-    full = cells.to_cube(own)
-    holes = np.ones(cells.shape, dtype=bool)
-    holes[cells.entity, cells.data.time] = False
-    found = principal_components(full.copy(), n_factors)
-    if holes.any():
-        for _ in range(rounds - 1):
-            full[holes] = (found.loadings @ found.factors.T)[holes]
-            found = principal_components(full.copy(), n_factors)
+    full = cells.to_cube(resid / cells.data.root)
+    unit, time = cells.holes
+    found = principal_components(full, n_factors)
+    for _ in range(rounds - 1 if unit.size else 0):
+        full[unit, time] = np.einsum("kr,kr->k", found.loadings[unit], found.factors[time])
+        found = principal_components(full, n_factors)
     return np.ascontiguousarray(found.factors.T)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,14 @@ class Cells:
     def n_regressors(self) -> int:
         """p."""
         return int(self.data.x.shape[0])
+
+    @cached_property
+    def holes(self) -> tuple[IntArray, IntArray]:
+        """Entities and times of the cells that are not observed."""
+        empty = np.ones(self.shape, dtype=bool)
+        empty[self.entity, self.data.time] = False
+        entity, time = np.nonzero(empty)
+        return entity, time
 
     def without_slopes(self, y: Array) -> Cells:
         """The same cells with another outcome (n,), times root, and no regressors."""

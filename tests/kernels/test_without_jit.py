@@ -184,11 +184,11 @@ def _newton() -> dict[str, np.ndarray]:
     cell_newton.fix_gauge(series, free, *start, gauge)
     rounds = [value.copy() for value in (theta, *start)]
     state, known = _evaluation(data), (data, groups, slots, series, free)
-    fell = cell_newton.alternate_rounds(*known, *rounds, state, 3, 1e-8)
+    fell = cell_newton.alternate_rounds(*known, *rounds, state, 3, 1e-8, False)
     blocks, inverses, inverse = np.empty((10, 2, 2)), np.empty((10, 2, 2)), np.empty((3, 3))
     on_cells.normal_blocks(data, state, blocks)
     cell_newton.invert_blocks(blocks, inverses)
-    gram = np.cov(data.x[:, :3])
+    gram = np.cov(data.x[:, :3].T)
     cell_newton.invert_scaled(gram, inverse)
     stepped, sums = [value.copy() for value in start], np.ascontiguousarray(blocks.transpose(1, 2, 0))
     cell_newton.step_to_periods(sums, blocks.copy(), inverses.copy(), state.g_period, *stepped)
