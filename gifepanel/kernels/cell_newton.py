@@ -404,6 +404,8 @@ def newton(
     ssr = evaluate_cells(data, groups, slots, theta, factors, effects, spanned, now)
     radius, measure, steps = 0.5 * np.sqrt(ssr), np.inf, 0
     moved, swapped = True, False
+    if _leads(ssr, now.e, known_ssr, known_e, near):
+        return swapped, ssr, measure, steps, False, True
     while True:
         if moved:
             normal_blocks(data, now, blocks)

@@ -15,6 +15,8 @@ from gifepanel.kernels.regroup import assign, own_losses, slopes_given_groups
 
 __all__ = ["alternate_on_cells"]
 
+_BACK = 1e-3
+
 
 @jit
 def _unit_sums(data, factors, effects, spanned, q, tri, resid, qx, qy, a, c, s):
@@ -105,8 +107,25 @@ def _period_equations(data, slots, groups, theta, q, tri, resid, qx, qy, g, sums
 
 
 @jit
+def _same_partition(groups, others, image):
+    """Whether two groupings are the same but for labels; `image` (K,) is room."""
+    image[:] = -1
+    for i in range(groups.shape[0]):
+        k = groups[i]
+        if image[k] < 0:
+            image[k] = others[i]
+        elif image[k] != others[i]:
+            return False
+    for k in range(image.shape[0]):
+        for h in range(k):
+            if image[k] == image[h]:
+                return False
+    return True
+
+
+@jit
 def alternate_on_cells(
-    data, slots, series, free, groups, theta, factors, effects, reassign, rounds, tol, cutoff, spanned
+    data, slots, series, free, groups, theta, factors, effects, reassign, rounds, tol, cutoff, known, spanned
 ):
     """Alternate groups, slopes and factors from `groups`, `factors` and `effects`.
 
@@ -125,6 +144,8 @@ def alternate_on_cells(
         Overwritten.
     reassign, rounds, tol, cutoff
         As in :func:`~gifepanel.kernels.regroup.alternate`.
+    known : ndarray of int64, shape (N,) or (0,)
+        Groups of the best sum of squares, `cutoff`: where it comes back to them from nearby it stops.
     spanned : float
         As `tol` of :func:`~gifepanel.kernels.cells.evaluate_cells`.
 
@@ -145,6 +166,7 @@ def alternate_on_cells(
     qx, qy = np.empty((n, b, p)), np.empty((n, b))
     g, sums = np.empty((k, t)), np.empty((k, k, t))
     gauge, room, inverses = np.empty((series.shape[0] + r, t)), np.empty((t, k, k)), np.empty((t, k, k))
+    image = np.empty(slots.shape[0], dtype=np.int64)
     fix_gauge(series, free, factors, effects, gauge)
     previous, ssr = np.inf, np.inf
     done = 0
@@ -167,6 +189,9 @@ def alternate_on_cells(
         if moved == 0 and fall <= tol * ssr:
             break
         if moved == 0 and done > 3 and ssr - 20.0 * fall > cutoff:
+            break
+        near = moved == 0 and known.shape[0] == n and 0.0 <= ssr - cutoff <= _BACK * cutoff
+        if near and _same_partition(groups, known, image):
             break
         previous = ssr
         if k:

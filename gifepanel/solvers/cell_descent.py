@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.kernels.cell_newton import alternate_rounds, fix_gauge, newton
+from gifepanel.kernels.cell_newton import fix_gauge, newton
 from gifepanel.kernels.cells import CellState, evaluate_cells, slope_moments
+from gifepanel.kernels.regroup_cells import alternate_on_cells
 from gifepanel.solvers.arrays import Array
 from gifepanel.solvers.cells import Cells
 from gifepanel.solvers.interactive import SlopeMap
@@ -185,21 +186,12 @@ def alternate_cells(
     -------
     theta, factors, effects : ndarray
     ssr : float
-        Before the last step.
     """
     theta, factors, effects = np.array(theta), np.array(factors), np.array(effects)
-    ssr = alternate_rounds(
-        cells.data,
-        slopes.groups,
-        slopes.slots,
-        cells.series,
-        free_rows(cells, len(factors)),
-        theta,
-        factors,
-        effects,
-        room(cells, len(factors), slopes.size),
-        rounds,
-        SPANNED,
-        False,
-    )
+    groups, state = np.array(slopes.groups), (theta, factors, effects)
+    gauge = cells.series, free_rows(cells, len(factors))
+    none = np.empty(0, dtype=np.int64)
+    ssr = alternate_on_cells(
+        cells.data, slopes.slots, *gauge, groups, *state, False, rounds + 1, 0.0, -np.inf, none, SPANNED
+    )[0]
     return theta, factors, effects, float(ssr)

@@ -45,13 +45,15 @@ class RegroupedCells:
         rounds: int,
         tol: float,
         cutoff: float,
+        known: IntArray | None = None,
     ) -> float:
         """Groups, slopes, factors and period coefficients by turns."""
         cells, length = self.cells, np.sqrt(self.cells.shape[1])
         rows = np.ascontiguousarray(factors.T) * length
         state = (groups, theta, rows, effect)
-        known = (cells.series, free_rows(cells, len(rows)))
-        ssr = alternate_on_cells(cells.data, slots, *known, *state, reassign, rounds, tol, cutoff, SPANNED)[0]
+        back = np.empty(0, dtype=np.int64) if known is None else known
+        gauge = (cells.series, free_rows(cells, len(rows)))
+        ssr = alternate_on_cells(cells.data, slots, *gauge, *state, reassign, rounds, tol, cutoff, back, SPANNED)[0]
         factors[:] = rows.T / length
         return float(ssr)
 

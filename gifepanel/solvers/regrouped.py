@@ -37,8 +37,12 @@ class Regrouped(Protocol):
         rounds: int,
         tol: float,
         cutoff: float,
+        known: IntArray | None = None,
     ) -> float:
-        """As :func:`gifepanel.kernels.regroup.alternate`: the sum of squares; groups to effect are overwritten."""
+        """As :func:`gifepanel.kernels.regroup.alternate`: the sum of squares; groups to effect are overwritten.
+
+        `known` are the groups whose sum of squares `cutoff` is: coming back to them may be noticed early.
+        """
 
     def quadratics(self, factors: Array, effect: Array) -> UnitQuadratics:
         """Sums of squares of the entities as functions of their slopes."""
@@ -74,6 +78,7 @@ class RegroupedPanel:
         rounds: int,
         tol: float,
         cutoff: float,
+        known: IntArray | None = None,
     ) -> float:
         """Groups, slopes, factors and time effect by turns."""
         d = self.data

@@ -108,7 +108,7 @@ class _Search:
         if held:
             data.alternate(*state, False, _HELD, _TOL, np.inf)
         rounds, tol = (_EXACT_ROUNDS, _EXACT_TOL) if exact else (_ROUNDS, _TOL)
-        ssr = data.alternate(*state, True, rounds, tol, cutoff)
+        ssr = data.alternate(*state, True, rounds, tol, cutoff, None if best is None or exact else best.groups)
         key = _key(groups, len(self.slots))
         known = self.found.get(key)
         reached = known.reached + (not exact) if known else 1

@@ -198,7 +198,7 @@ def _newton() -> dict[str, np.ndarray]:
         *known, *end, state, _evaluation(data), 1e-10, 1e-20, 60, 50, 0.1, True, -1.0, np.empty(0), 1e-4, 1e-8
     )
     again = [value.copy() for value in (groups, theta, *start)]
-    tail = regroup_cells.alternate_on_cells(data, slots, series, free, *again, True, 8, 1e-9, np.inf, 1e-8)
+    tail = regroup_cells.alternate_on_cells(data, slots, series, free, *again, True, 8, 1e-9, np.inf, groups[:0], 1e-8)
     return {
         "fix_gauge": np.vstack([gauge, *start]),
         "alternate_rounds": np.concatenate([[fell], *(value.ravel() for value in rounds)]),

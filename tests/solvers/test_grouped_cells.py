@@ -17,6 +17,8 @@ from gifepanel.solvers.interactive import SlopeMap
 from tests.solvers.cell_panels import REFERENCE, cigarettes, holed, laid_out
 from tests.solvers.panels import matched
 
+NONE = np.empty(0, dtype=np.int64)
+
 
 @pytest.fixture(scope="module")
 def small():
@@ -85,7 +87,7 @@ def test_alternating_lowers_the_sum_of_squares_and_ends_at_the_cutoff(small):
     path = []
     for rounds in (1, 2, 3, 5, 8, 40, 400):
         groups, theta, rows, effects = (value.copy() for value in start)
-        ssr, done = alternate_on_cells(*known, groups, theta, rows, effects, True, rounds, 1e-12, np.inf, SPANNED)
+        ssr, done = alternate_on_cells(*known, groups, theta, rows, effects, True, rounds, 1e-12, np.inf, NONE, SPANNED)
         path.append(ssr)
         assert done <= rounds
     assert (np.diff(path) <= 1e-12 * path[0]).all()
@@ -93,7 +95,7 @@ def test_alternating_lowers_the_sum_of_squares_and_ends_at_the_cutoff(small):
     least = descend_cells(cells, SlopeMap(groups, slots), theta, rows, effects)
     assert ssr == pytest.approx(least.ssr, rel=1e-6) and ssr >= least.ssr * (1 - 1e-12)
     groups, theta, rows, effects = (value.copy() for value in start)
-    cut, early = alternate_on_cells(*known, groups, theta, rows, effects, True, 400, 1e-12, 0.1 * ssr, SPANNED)
+    cut, early = alternate_on_cells(*known, groups, theta, rows, effects, True, 400, 1e-12, 0.1 * ssr, NONE, SPANNED)
     assert early < done and cut >= ssr
 
 
