@@ -86,17 +86,18 @@ def invert_scaled(matrix, out):
 
 @jit
 def _off_rows(rows, number, row):
-    """`row` off the first `number` orthonormal rows and of length one; False where nothing is left of it."""
-    before = dot(row, row)
+    """Row `row` off the first `number` rows, orthonormal, and of length one; False where nothing is left of it."""
+    n = rows.shape[1]
+    before = dot(rows, row, 0, rows, row, 0, n)
     for _ in range(2):
         for g in range(number):
-            add(row, -dot(rows[g], row), rows[g])
-    left = dot(row, row)
+            add(rows, row, 0, -dot(rows, g, 0, rows, row, 0, n), rows, g, 0, n)
+    left = dot(rows, row, 0, rows, row, 0, n)
     if not left > _SPANNED_ROW * _SPANNED_ROW * before:
         return False
     scale = 1.0 / np.sqrt(left)
-    for k in range(row.shape[0]):
-        row[k] *= scale
+    for k in range(n):
+        rows[row, k] *= scale
     return True
 
 
@@ -123,29 +124,30 @@ def fix_gauge(series, free, factors, effects, gauge):
     for j in range(r):
         row = gauge[g + j]
         row[:] = factors[j]
-        found = _off_rows(gauge, g + j, row)
+        found = _off_rows(gauge, g + j, g + j)
         for wave in range(t):
             if found:
                 break
             for k in range(t):
                 row[k] = np.cos(np.pi * (wave + 1) * (k + 0.5) / t)
-            found = _off_rows(gauge, g + j, row)
+            found = _off_rows(gauge, g + j, g + j)
         for k in range(t):
             factors[j, k] = row[k] * np.sqrt(t)
     for j in range(effects.shape[0]):
         if not free[r + j]:
             for c in range(g + r):
-                add(effects[j], -dot(gauge[c], effects[j]), gauge[c])
+                add(effects, j, 0, -dot(gauge, c, 0, effects, j, 0, t), gauge, c, 0, t)
 
 
 @jit
 def _off_gauge(gauge, free, step):
     """Rows of `step` (R + m, T) projected off the rows of `gauge` (g, T), but those that are `free`."""
+    t = step.shape[1]
     for j in range(step.shape[0]):
         if free[j]:
             continue
         for g in range(gauge.shape[0]):
-            add(step[j], -dot(gauge[g], step[j]), gauge[g])
+            add(step, j, 0, -dot(gauge, g, 0, step, j, 0, t), gauge, g, 0, t)
 
 
 @jit
@@ -167,9 +169,11 @@ def _precondition(inv_period, inv_theta, gauge, free, g_period, g_theta, out_per
 
 @jit
 def _inner(a, b, c, d):
-    s = dot(b, d)
+    s = 0.0
+    for j in range(b.shape[0]):
+        s += b[j] * d[j]
     for j in range(a.shape[0]):
-        s += dot(a[j], c[j])
+        s += dot(a, j, 0, c, j, 0, a.shape[1])
     return s
 
 
@@ -310,7 +314,8 @@ def alternate_rounds(data, groups, slots, series, free, theta, factors, effects,
             slope_moments(data, state, groups, slots, gram)
             invert_scaled(gram, inverse)
             for j in range(q):
-                theta[j] -= dot(inverse[j], state.g_theta)
+                for c in range(q):
+                    theta[j] -= inverse[j, c] * state.g_theta[c]
             ssr = evaluate_cells(data, groups, slots, theta, factors, effects, spanned, state)
         if k:
             period_sums(data, state, sums)

@@ -17,21 +17,27 @@ __all__ = [
     "CellData",
     "CellState",
     "add",
+    "add_to_periods",
+    "basis_columns",
     "dot",
     "evaluate_cells",
     "gather",
     "hessian_product",
+    "multiply",
     "normal_blocks",
     "off_units",
     "orthonormalise",
+    "outcome_less_periods",
     "period_sums",
-    "scatter_product",
+    "scatter",
     "slope_moments",
     "solve_lower",
     "solve_upper",
     "unit_moments",
     "unit_sums",
 ]
+
+_U = np.uint64  # an index that is not looked at for its sign: loops of them run on vectors
 
 
 class CellData(NamedTuple):
@@ -88,9 +94,8 @@ class CellState(NamedTuple):
 
 
 @jit
-def dot(a, b):
-    """a'b, by eight sums side by side."""
-    n = a.shape[0]
+def dot(a, i, at, b, j, by, n):
+    """Sum over k < n of a[i, at + k] b[j, by + k], by eight sums side by side."""
     whole = n - n % 8
     s0 = 0.0
     s1 = 0.0
@@ -101,78 +106,81 @@ def dot(a, b):
     s6 = 0.0
     s7 = 0.0
     for k in range(0, whole, 8):
-        s0 += a[k] * b[k]
-        s1 += a[k + 1] * b[k + 1]
-        s2 += a[k + 2] * b[k + 2]
-        s3 += a[k + 3] * b[k + 3]
-        s4 += a[k + 4] * b[k + 4]
-        s5 += a[k + 5] * b[k + 5]
-        s6 += a[k + 6] * b[k + 6]
-        s7 += a[k + 7] * b[k + 7]
+        s0 += a[i, _U(at + k)] * b[j, _U(by + k)]
+        s1 += a[i, _U(at + k + 1)] * b[j, _U(by + k + 1)]
+        s2 += a[i, _U(at + k + 2)] * b[j, _U(by + k + 2)]
+        s3 += a[i, _U(at + k + 3)] * b[j, _U(by + k + 3)]
+        s4 += a[i, _U(at + k + 4)] * b[j, _U(by + k + 4)]
+        s5 += a[i, _U(at + k + 5)] * b[j, _U(by + k + 5)]
+        s6 += a[i, _U(at + k + 6)] * b[j, _U(by + k + 6)]
+        s7 += a[i, _U(at + k + 7)] * b[j, _U(by + k + 7)]
     for k in range(whole, n):
-        s0 += a[k] * b[k]
+        s0 += a[i, _U(at + k)] * b[j, _U(by + k)]
     return ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7))
 
 
 @jit
-def add(out, factor, a):
-    for k in range(out.shape[0]):
-        out[k] += factor * a[k]
+def add(a, i, at, factor, b, j, by, n):
+    """a[i, at + k] += factor b[j, by + k] for k < n."""
+    for k in range(n):
+        a[i, _U(at + k)] += factor * b[j, _U(by + k)]
 
 
 @jit
-def gather(row, time, out):
-    """out[k] = row[time[k]], times in order."""
-    n = out.shape[0]
-    if time[n - 1] - time[0] == n - 1:
-        own = row[time[0] : time[0] + n]
+def multiply(a, i, at, b, j, by, n):
+    """a[i, at + k] *= b[j, by + k] for k < n."""
+    for k in range(n):
+        a[i, _U(at + k)] *= b[j, _U(by + k)]
+
+
+@jit
+def gather(rows, j, time, at, out, i, by, n):
+    """out[i, by + k] = rows[j, time[at + k]] for k < n, times in order."""
+    first = time[at]
+    if time[at + n - 1] - first == n - 1:
         for k in range(n):
-            out[k] = own[k]
+            out[i, _U(by + k)] = rows[j, _U(first + k)]
     else:
         for k in range(n):
-            out[k] = row[np.uint64(time[k])]
+            out[i, _U(by + k)] = rows[j, _U(time[_U(at + k)])]
 
 
 @jit
-def scatter_product(row, time, factor, values, others):
-    """row[time[k]] += factor * values[k] * others[k], times in order."""
-    n = values.shape[0]
-    if time[n - 1] - time[0] == n - 1:
-        own = row[time[0] : time[0] + n]
+def scatter(rows, j, time, at, factor, a, i, by, b, h, to, n):
+    """rows[j, time[at + k]] += factor a[i, by + k] b[h, to + k] for k < n, times in order."""
+    first = time[at]
+    if time[at + n - 1] - first == n - 1:
         for k in range(n):
-            own[k] += factor * values[k] * others[k]
+            rows[j, _U(first + k)] += factor * a[i, _U(by + k)] * b[h, _U(to + k)]
     else:
         for k in range(n):
-            row[np.uint64(time[k])] += factor * values[k] * others[k]
+            rows[j, _U(time[_U(at + k)])] += factor * a[i, _U(by + k)] * b[h, _U(to + k)]
 
 
 @jit
-def orthonormalise(q, tri, lo, hi, tol):
-    """Modified Gram-Schmidt of the columns ``q[:, lo:hi]`` in place, a second time where much was taken off."""
+def orthonormalise(q, tri, i, lo, n, tol):
+    """Modified Gram-Schmidt of the columns ``q[:, lo:lo + n]`` in place, again where much was taken off; R in tri[i]."""
     for j in range(q.shape[0]):
-        column = q[j, lo:hi]
-        before = dot(column, column)
+        before = dot(q, j, lo, q, j, lo, n)
         left = before
         for m in range(q.shape[0]):
-            tri[m, j] = 0.0
+            tri[i, m, j] = 0.0
         for _ in range(3 if j else 0):
             last = left
             for m in range(j):
-                if tri[m, m] != 0.0:
-                    basis = q[m, lo:hi]
-                    v = dot(basis, column)
-                    tri[m, j] += v
-                    add(column, -v, basis)
-            left = dot(column, column)
+                if tri[i, m, m] != 0.0:
+                    v = dot(q, m, lo, q, j, lo, n)
+                    tri[i, m, j] += v
+                    add(q, j, lo, -v, q, m, lo, n)
+            left = dot(q, j, lo, q, j, lo, n)
             if left > 0.25 * last or left <= tol * tol * before:
                 break
-        if left <= tol * tol * before or left == 0.0:
-            column[:] = 0.0
-        else:
-            tri[j, j] = np.sqrt(left)
-            scale = 1.0 / tri[j, j]
-            for k in range(hi - lo):
-                column[k] *= scale
+        scale = 0.0
+        if left > tol * tol * before and left != 0.0:
+            tri[i, j, j] = np.sqrt(left)
+            scale = 1.0 / tri[i, j, j]
+        for k in range(n):
+            q[j, _U(lo + k)] *= scale
 
 
 @jit
@@ -200,6 +208,29 @@ def solve_lower(tri, b):
 
 
 @jit
+def outcome_less_periods(data, y, effects, lo, n, room, out):
+    """The outcome `y` (1, n) of an entity less what periods explain, into `out`; `room` is (1, T)."""
+    for k in range(n):
+        out[0, _U(lo + k)] = y[0, _U(lo + k)]
+    for j in range(effects.shape[0]):
+        gather(effects, j, data.time, lo, room, 0, 0, n)
+        multiply(room, 0, 0, data.period, j, lo, n)
+        add(out, 0, lo, -1.0, room, 0, 0, n)
+
+
+@jit
+def basis_columns(data, root, factors, lo, n, q):
+    """Known columns and factors of an entity, times `root` (1, n), into `q`."""
+    d = data.known.shape[0]
+    for j in range(d):
+        for k in range(n):
+            q[j, _U(lo + k)] = data.known[j, _U(lo + k)]
+    for j in range(factors.shape[0]):
+        gather(factors, j, data.time, lo, q, d + j, lo, n)
+        multiply(q, d + j, lo, root, 0, lo, n)
+
+
+@jit
 def evaluate_cells(data, groups, slots, theta, factors, effects, tol, state):
     """Sum of squares at slopes, factors and period coefficients, unit coefficients concentrated out; fills `state`.
 
@@ -216,47 +247,37 @@ def evaluate_cells(data, groups, slots, theta, factors, effects, tol, state):
         A column of which those before leave less than this share is spanned.
     state : CellState
     """
-    e, q, tri, coef = state.e, state.q, state.tri, state.coef
-    d, r, m, p = data.known.shape[0], factors.shape[0], data.period.shape[0], data.x.shape[0]
+    q, tri, coef, x, time = state.q, state.tri, state.coef, data.x, data.time
+    e, y, root = state.e.reshape((1, -1)), data.y.reshape((1, -1)), data.root.reshape((1, -1))
+    d, r, m, p = data.known.shape[0], factors.shape[0], data.period.shape[0], x.shape[0]
     state.g_period[:] = 0.0
     state.g_theta[:] = 0.0
-    room = np.empty(state.g_period.shape[1])
+    room = np.empty((1, state.g_period.shape[1]))
     ssr = 0.0
     for i in range(data.ptr.shape[0] - 1):
-        lo, hi = data.ptr[i], data.ptr[i + 1]
-        if lo == hi:
+        lo = data.ptr[i]
+        n = data.ptr[i + 1] - lo
+        if n == 0:
             tri[i] = 0.0
             coef[i] = 0.0
             continue
-        own, time, root, work = e[lo:hi], data.time[lo:hi], data.root[lo:hi], room[: hi - lo]
-        own[:] = data.y[lo:hi]
+        outcome_less_periods(data, y, effects, lo, n, room, e)
         for j in range(p):
-            add(own, -theta[slots[groups[i], j]], data.x[j, lo:hi])
-        for j in range(m):
-            gather(effects[j], time, work)
-            period = data.period[j, lo:hi]
-            for k in range(hi - lo):
-                own[k] -= period[k] * work[k]
-        for j in range(d):
-            q[j, lo:hi] = data.known[j, lo:hi]
-        for j in range(r):
-            column = q[d + j, lo:hi]
-            gather(factors[j], time, column)
-            for k in range(hi - lo):
-                column[k] *= root[k]
-        orthonormalise(q, tri[i], lo, hi, tol)
+            add(e, 0, lo, -theta[slots[groups[i], j]], x, j, lo, n)
+        basis_columns(data, root, factors, lo, n, q)
+        orthonormalise(q, tri, i, lo, n, tol)
         for j in range(d + r):
-            v = dot(q[j, lo:hi], own)
+            v = dot(q, j, lo, e, 0, lo, n)
             coef[i, j] = v
-            add(own, -v, q[j, lo:hi])
+            add(e, 0, lo, -v, q, j, lo, n)
         solve_upper(tri[i], coef[i])
-        ssr += dot(own, own)
+        ssr += dot(e, 0, lo, e, 0, lo, n)
         for j in range(r):
-            scatter_product(state.g_period[j], time, -coef[i, d + j], root, own)
+            scatter(state.g_period, j, time, lo, -coef[i, d + j], root, 0, lo, e, 0, lo, n)
         for j in range(m):
-            scatter_product(state.g_period[r + j], time, -1.0, data.period[j, lo:hi], own)
+            scatter(state.g_period, r + j, time, lo, -1.0, data.period, j, lo, e, 0, lo, n)
         for j in range(p):
-            state.g_theta[slots[groups[i], j]] -= dot(data.x[j, lo:hi], own)
+            state.g_theta[slots[groups[i], j]] -= dot(x, j, lo, e, 0, lo, n)
     return ssr
 
 
@@ -277,66 +298,61 @@ def hessian_product(data, groups, slots, state, step, turn, full, out_period, ou
     work, h, du : ndarray, shapes (2, T), (d + R,), (d + R,)
         Room.
     """
-    e, q = state.e, state.q
-    d, m, p, b = data.known.shape[0], data.period.shape[0], data.x.shape[0], state.q.shape[0]
+    q, x, time = state.q, data.x, data.time
+    e, root = state.e.reshape((1, -1)), data.root.reshape((1, -1))
+    d, m, p, b = data.known.shape[0], data.period.shape[0], x.shape[0], q.shape[0]
     r = b - d
     out_period[:] = 0.0
     out_theta[:] = 0.0
     for i in range(data.ptr.shape[0] - 1):
-        lo, hi = data.ptr[i], data.ptr[i + 1]
-        if lo == hi:
+        lo = data.ptr[i]
+        n = data.ptr[i + 1] - lo
+        if n == 0:
             continue
-        time, root, resid = data.time[lo:hi], data.root[lo:hi], e[lo:hi]
-        own, other = work[0, : hi - lo], work[1, : hi - lo]
-        own[:] = 0.0
+        for k in range(n):
+            work[0, k] = 0.0
         h[:] = 0.0
         for j in range(r):
-            gather(step[j], time, other)
-            v = state.coef[i, d + j]
-            for k in range(hi - lo):
-                other[k] *= root[k]
-                own[k] += v * other[k]
-            h[d + j] = dot(resid, other)
+            gather(step, j, time, lo, work, 1, 0, n)
+            multiply(work, 1, 0, root, 0, lo, n)
+            add(work, 0, 0, state.coef[i, d + j], work, 1, 0, n)
+            h[d + j] = dot(e, 0, lo, work, 1, 0, n)
         for j in range(m):
-            gather(step[r + j], time, other)
-            period = data.period[j, lo:hi]
-            for k in range(hi - lo):
-                own[k] += period[k] * other[k]
+            gather(step, r + j, time, lo, work, 1, 0, n)
+            multiply(work, 1, 0, data.period, j, lo, n)
+            add(work, 0, 0, 1.0, work, 1, 0, n)
         for j in range(p):
-            add(own, turn[slots[groups[i], j]], data.x[j, lo:hi])
+            add(work, 0, 0, turn[slots[groups[i], j]], x, j, lo, n)
         if full:
             solve_lower(state.tri[i], h)
         else:
             h[:] = 0.0
         for j in range(b):
-            du[j] = h[j] - dot(q[j, lo:hi], own)
-            add(own, du[j], q[j, lo:hi])
+            du[j] = h[j] - dot(q, j, lo, work, 0, 0, n)
+            add(work, 0, 0, du[j], q, j, lo, n)
         if full:
             solve_upper(state.tri[i], du)
         for j in range(r):
-            v, u = state.coef[i, d + j], du[d + j]
-            if full:
-                for k in range(hi - lo):
-                    other[k] = v * own[k] - u * resid[k]
-                scatter_product(out_period[j], time, 1.0, root, other)
-            else:
-                scatter_product(out_period[j], time, v, root, own)
+            v, u = state.coef[i, d + j], du[d + j] if full else 0.0
+            for k in range(n):
+                work[1, k] = v * work[0, k] - u * e[0, _U(lo + k)]
+            scatter(out_period, j, time, lo, 1.0, root, 0, lo, work, 1, 0, n)
         for j in range(m):
-            scatter_product(out_period[r + j], time, 1.0, data.period[j, lo:hi], own)
+            scatter(out_period, r + j, time, lo, 1.0, data.period, j, lo, work, 0, 0, n)
         for j in range(p):
-            out_theta[slots[groups[i], j]] += dot(data.x[j, lo:hi], own)
+            out_theta[slots[groups[i], j]] += dot(x, j, lo, work, 0, 0, n)
 
 
 @jit
 def _moments(data, state, lo, hi, qx, a):
     """X_i'M_i X_i of the entity whose cells are `lo` to `hi` into `a` (p, p)."""
-    p, b = data.x.shape[0], state.q.shape[0]
+    x, q, n = data.x, state.q, hi - lo
+    p, b = x.shape[0], q.shape[0]
     for j in range(p):
-        x = data.x[j, lo:hi]
         for c in range(b):
-            qx[c, j] = dot(state.q[c, lo:hi], x)
+            qx[c, j] = dot(q, c, lo, x, j, lo, n)
         for k in range(j + 1):
-            s = dot(x, data.x[k, lo:hi])
+            s = dot(x, j, lo, x, k, lo, n)
             for c in range(b):
                 s -= qx[c, j] * qx[c, k]
             a[j, k] = s
@@ -377,15 +393,14 @@ def unit_sums(data, state, beta, a, c, s):
     a, c, s : ndarray, shapes (N, p, p), (N, p) and (N,)
         Overwritten.
     """
-    p = data.x.shape[0]
+    p, e = data.x.shape[0], state.e.reshape((1, -1))
     qx = np.empty((state.q.shape[0], p))
     for i in range(data.ptr.shape[0] - 1):
         lo, hi = data.ptr[i], data.ptr[i + 1]
         _moments(data, state, lo, hi, qx, a[i])
-        e = state.e[lo:hi]
-        s[i] = dot(e, e)
+        s[i] = dot(e, 0, lo, e, 0, lo, hi - lo)
         for j in range(p):
-            score = dot(data.x[j, lo:hi], e)
+            score = dot(data.x, j, lo, e, 0, lo, hi - lo)
             c[i, j] = score
             s[i] += 2.0 * score * beta[i, j]
             for k in range(p):
@@ -394,32 +409,34 @@ def unit_sums(data, state, beta, a, c, s):
 
 
 @jit
+def add_to_periods(data, root, loadings, lo, n, room, sums):
+    """An entity's part of :func:`period_sums`; `root` is (1, n), `room` (1, T)."""
+    r, m, time, period = loadings.shape[0], data.period.shape[0], data.time, data.period
+    if n == 0:
+        return
+    for j in range(r):
+        for k in range(n):
+            room[0, k] = loadings[j] * root[0, _U(lo + k)]
+        for c in range(j + 1):
+            scatter(sums[j], c, time, lo, loadings[c], root, 0, lo, room, 0, 0, n)
+        for c in range(m):
+            scatter(sums[r + c], j, time, lo, 1.0, period, c, lo, room, 0, 0, n)
+    for j in range(m):
+        for c in range(j + 1):
+            scatter(sums[r + j], r + c, time, lo, 1.0, period, j, lo, period, c, lo, n)
+
+
+@jit
 def period_sums(data, state, sums):
     """Sums over the entities of l l' in every period, l = (loadings times root, period columns), below the diagonal.
 
     `sums` (R + m, R + m, T) is overwritten.
     """
-    d, m, b = data.known.shape[0], data.period.shape[0], state.q.shape[0]
-    r = b - d
-    work = np.empty((r, sums.shape[2]))
+    d = data.known.shape[0]
+    root, room = data.root.reshape((1, -1)), np.empty((1, sums.shape[2]))
     sums[:] = 0.0
     for i in range(data.ptr.shape[0] - 1):
-        lo, hi = data.ptr[i], data.ptr[i + 1]
-        if lo == hi:
-            continue
-        time, root = data.time[lo:hi], data.root[lo:hi]
-        for j in range(r):
-            own = work[j, : hi - lo]
-            for k in range(hi - lo):
-                own[k] = state.coef[i, d + j] * root[k]
-            for c in range(j + 1):
-                scatter_product(sums[j, c], time, state.coef[i, d + c], root, own)
-        for j in range(m):
-            period = data.period[j, lo:hi]
-            for c in range(r):
-                scatter_product(sums[r + j, c], time, 1.0, work[c, : hi - lo], period)
-            for c in range(j + 1):
-                scatter_product(sums[r + j, r + c], time, 1.0, data.period[c, lo:hi], period)
+        add_to_periods(data, root, state.coef[i, d:], data.ptr[i], data.ptr[i + 1] - data.ptr[i], room, sums)
 
 
 @jit
@@ -439,7 +456,7 @@ def normal_blocks(data, state, out):
 def off_units(ptr, q, z):
     """Columns z (k, n) projected off every entity's basis, in place."""
     for i in range(ptr.shape[0] - 1):
-        lo, hi = ptr[i], ptr[i + 1]
+        lo, n = ptr[i], ptr[i + 1] - ptr[i]
         for j in range(q.shape[0]):
             for c in range(z.shape[0]):
-                add(z[c, lo:hi], -dot(q[j, lo:hi], z[c, lo:hi]), q[j, lo:hi])
+                add(z, c, lo, -dot(q, j, lo, z, c, lo, n), q, j, lo, n)

@@ -10,7 +10,16 @@ import numpy as np
 
 from gifepanel.kernels._jit import jit
 from gifepanel.kernels.cell_newton import fix_gauge, step_to_periods
-from gifepanel.kernels.cells import add, dot, gather, orthonormalise, scatter_product, solve_upper
+from gifepanel.kernels.cells import (
+    add,
+    add_to_periods,
+    basis_columns,
+    dot,
+    orthonormalise,
+    outcome_less_periods,
+    scatter,
+    solve_upper,
+)
 from gifepanel.kernels.regroup import assign, own_losses, slopes_given_groups
 
 __all__ = ["alternate_on_cells"]
@@ -21,47 +30,34 @@ _BACK = 1e-3
 @jit
 def _unit_sums(data, factors, effects, spanned, q, tri, resid, qx, qy, a, c, s):
     """Bases of the entities, and X_i'M_i X_i, X_i'M_i y_i, y_i'M_i y_i with y less what periods explain."""
-    d, r, m, p = data.known.shape[0], factors.shape[0], effects.shape[0], data.x.shape[0]
-    room = np.empty(factors.shape[1])
+    d, r, p, x = data.known.shape[0], factors.shape[0], data.x.shape[0], data.x
+    y, root, room = data.y.reshape((1, -1)), data.root.reshape((1, -1)), np.empty((1, factors.shape[1]))
     for i in range(data.ptr.shape[0] - 1):
-        lo, hi = data.ptr[i], data.ptr[i + 1]
-        if lo == hi:
+        lo = data.ptr[i]
+        n = data.ptr[i + 1] - lo
+        if n == 0:
             tri[i] = 0.0
             qy[i] = 0.0
             a[i] = 0.0
             c[i] = 0.0
             s[i] = 0.0
             continue
-        time, root, own, work = data.time[lo:hi], data.root[lo:hi], resid[lo:hi], room[: hi - lo]
-        own[:] = data.y[lo:hi]
-        for j in range(m):
-            gather(effects[j], time, work)
-            period = data.period[j, lo:hi]
-            for k in range(hi - lo):
-                own[k] -= period[k] * work[k]
-        for j in range(d):
-            q[j, lo:hi] = data.known[j, lo:hi]
-        for j in range(r):
-            column = q[d + j, lo:hi]
-            gather(factors[j], time, column)
-            for k in range(hi - lo):
-                column[k] *= root[k]
-        orthonormalise(q, tri[i], lo, hi, spanned)
-        s[i] = dot(own, own)
+        outcome_less_periods(data, y, effects, lo, n, room, resid)
+        basis_columns(data, root, factors, lo, n, q)
+        orthonormalise(q, tri, i, lo, n, spanned)
+        s[i] = dot(resid, 0, lo, resid, 0, lo, n)
         for b in range(d + r):
-            basis = q[b, lo:hi]
-            qy[i, b] = dot(basis, own)
+            qy[i, b] = dot(q, b, lo, resid, 0, lo, n)
             s[i] -= qy[i, b] * qy[i, b]
             for j in range(p):
-                qx[i, b, j] = dot(basis, data.x[j, lo:hi])
+                qx[i, b, j] = dot(q, b, lo, x, j, lo, n)
         for j in range(p):
-            x = data.x[j, lo:hi]
-            v = dot(x, own)
+            v = dot(x, j, lo, resid, 0, lo, n)
             for b in range(d + r):
                 v -= qx[i, b, j] * qy[i, b]
             c[i, j] = v
             for h in range(j + 1):
-                v = dot(x, data.x[h, lo:hi])
+                v = dot(x, j, lo, x, h, lo, n)
                 for b in range(d + r):
                     v -= qx[i, b, j] * qx[i, b, h]
                 a[i, j, h] = v
@@ -71,39 +67,30 @@ def _unit_sums(data, factors, effects, spanned, q, tri, resid, qx, qy, a, c, s):
 @jit
 def _period_equations(data, slots, groups, theta, q, tri, resid, qx, qy, g, sums):
     """Gradient in factors and period coefficients, and their normal equations, at the groups' slopes."""
-    d, m, p, n_basis = data.known.shape[0], data.period.shape[0], data.x.shape[0], q.shape[0]
+    d, m, p, n_basis, time = data.known.shape[0], data.period.shape[0], data.x.shape[0], q.shape[0], data.time
     r = n_basis - d
-    coef, work = np.empty(n_basis), np.empty((r, g.shape[1]))
+    root, coef, room = data.root.reshape((1, -1)), np.empty(n_basis), np.empty((1, g.shape[1]))
     g[:] = 0.0
     sums[:] = 0.0
     for i in range(data.ptr.shape[0] - 1):
-        lo, hi = data.ptr[i], data.ptr[i + 1]
-        if lo == hi:
+        lo = data.ptr[i]
+        n = data.ptr[i + 1] - lo
+        if n == 0:
             continue
-        time, root, own, slot = data.time[lo:hi], data.root[lo:hi], resid[lo:hi], slots[groups[i]]
         for j in range(p):
-            add(own, -theta[slot[j]], data.x[j, lo:hi])
+            add(resid, 0, lo, -theta[slots[groups[i], j]], data.x, j, lo, n)
         for b in range(n_basis):
             v = qy[i, b]
             for j in range(p):
-                v -= qx[i, b, j] * theta[slot[j]]
+                v -= qx[i, b, j] * theta[slots[groups[i], j]]
             coef[b] = v
-            add(own, -v, q[b, lo:hi])
+            add(resid, 0, lo, -v, q, b, lo, n)
         solve_upper(tri[i], coef)
         for j in range(r):
-            loaded, v = work[j, : hi - lo], coef[d + j]
-            for k in range(hi - lo):
-                loaded[k] = v * root[k]
-            scatter_product(g[j], time, -1.0, loaded, own)
-            for h in range(j + 1):
-                scatter_product(sums[j, h], time, coef[d + h], root, loaded)
+            scatter(g, j, time, lo, -coef[d + j], root, 0, lo, resid, 0, lo, n)
         for j in range(m):
-            period = data.period[j, lo:hi]
-            scatter_product(g[r + j], time, -1.0, period, own)
-            for h in range(r):
-                scatter_product(sums[r + j, h], time, 1.0, work[h, : hi - lo], period)
-            for h in range(j + 1):
-                scatter_product(sums[r + j, r + h], time, 1.0, data.period[h, lo:hi], period)
+            scatter(g, r + j, time, lo, -1.0, data.period, j, lo, resid, 0, lo, n)
+        add_to_periods(data, root, coef[d:], lo, n, room, sums)
 
 
 @jit
@@ -162,7 +149,7 @@ def alternate_on_cells(
     a, c, s = np.empty((n, p, p)), np.empty((n, p)), np.empty(n)
     gram, rhs = np.empty((u, u)), np.empty(u)
     loss, counts = np.empty(n), np.empty(slots.shape[0], dtype=np.int64)
-    q, tri, resid = np.empty((b, n_cells)), np.empty((n, b, b)), np.empty(n_cells)
+    q, tri, resid = np.empty((b, n_cells)), np.empty((n, b, b)), np.empty((1, n_cells))
     qx, qy = np.empty((n, b, p)), np.empty((n, b))
     g, sums = np.empty((k, t)), np.empty((k, k, t))
     gauge, room, inverses = np.empty((series.shape[0] + r, t)), np.empty((t, k, k)), np.empty((t, k, k))

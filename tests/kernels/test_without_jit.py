@@ -149,15 +149,22 @@ def _cells() -> dict[str, np.ndarray]:
     on_cells.period_sums(data, state, sums)
     z = rng.standard_normal((2, data.time.size))
     on_cells.off_units(data.ptr, state.q, z)
-    values, some, b = rng.standard_normal(10), np.array([1, 4, 5]), rng.standard_normal(2)
-    gathered, spread, lower = np.empty(3), np.zeros(10), b.copy()
-    on_cells.gather(values, some, gathered)
-    on_cells.scatter_product(spread, some, 2.0, gathered, gathered)
-    q, tri, upper = rng.standard_normal((2, 9)), np.zeros((2, 2)), b.copy()
-    on_cells.orthonormalise(q, tri, 2, 8, 1e-8)
-    on_cells.solve_upper(tri, upper)
-    on_cells.solve_lower(tri, lower)
-    on_cells.add(values, on_cells.dot(q[0], q[1]), values.copy())
+    some, b, room = np.array([1, 4, 5]), rng.standard_normal(2), np.empty((1, 10))
+    rows, spread, lower = rng.standard_normal((2, 10)), np.zeros((1, 10)), b.copy()
+    gathered, outcome = np.empty((1, 3)), np.empty((1, data.time.size))
+    on_cells.gather(rows, 1, some, 0, gathered, 0, 0, 3)
+    on_cells.scatter(spread, 0, some, 0, 2.0, gathered, 0, 0, gathered, 0, 0, 3)
+    on_cells.outcome_less_periods(data, data.y[None], effects, 0, 8, room, outcome[:, :8])
+    basis, part = np.empty((2, 8)), np.zeros((2, 2, 10))
+    on_cells.basis_columns(data, data.root[None], factors, 0, 8, basis)
+    on_cells.add_to_periods(data, data.root[None], state.coef[0, 1:], 0, 8, room, part)
+    q, tri, upper = rng.standard_normal((2, 9)), np.zeros((1, 2, 2)), b.copy()
+    on_cells.orthonormalise(q, tri, 0, 2, 6, 1e-8)
+    on_cells.solve_upper(tri[0], upper)
+    on_cells.solve_lower(tri[0], lower)
+    on_cells.multiply(rows, 0, 1, rows, 1, 0, 9)
+    product = rows.copy()
+    on_cells.add(rows, 0, 1, on_cells.dot(q, 0, 0, q, 1, 0, 9), rows, 1, 0, 9)
     return {
         "evaluate_cells": np.concatenate([[ssr], state.e, state.coef.ravel(), state.g_period.ravel(), state.g_theta]),
         "hessian_product": np.append(out.ravel(), turn),
@@ -168,12 +175,16 @@ def _cells() -> dict[str, np.ndarray]:
         "period_sums": sums,
         "off_units": z,
         "gather": gathered,
-        "scatter_product": spread,
+        "scatter": spread,
+        "outcome_less_periods": outcome[:, :8],
+        "basis_columns": basis,
+        "add_to_periods": part,
+        "multiply": product,
         "orthonormalise": q,
         "solve_upper": upper,
         "solve_lower": lower,
-        "add": values,
-        "dot": np.array([on_cells.dot(values, spread)]),
+        "add": rows,
+        "dot": np.array([on_cells.dot(rows, 0, 1, rows, 1, 0, 9)]),
     }
 
 
