@@ -145,7 +145,8 @@ def test_a_weight_is_so_many_copies_of_an_entity():
 def test_what_is_pruned_is_fitted_exactly():
     panel, observed = holed(20, 14, seed=7)
     thin = observed.copy()
-    thin[4, 3:], thin[1:, 9], thin[9, :11] = False, False, False
+    thin[4, 3:], thin[:, 9], thin[9, :11] = False, False, False
+    thin[0, 9] = True
     kept = core(thin, 3, 3)
     assert not kept[4].any() and not kept[:, 9].any() and kept.sum() < thin.sum()
     part = [type(panel)(panel.y, panel.x, panel.groups, panel.alpha), thin]
@@ -154,13 +155,15 @@ def test_what_is_pruned_is_fitted_exactly():
     cells = laid_out(small, kept[rows][:, columns])
     one = np.arange(2)[None]
     fit = fit_cells_multistart(cells, SlopeMap(np.zeros(len(small.y), dtype=np.int64), one), 2, 6, _rng()).fit
-    # least squares on all cells stays at these slopes and at this sum of squares
-    start = np.zeros((2, 14)), np.zeros((1, 14))
-    start[0][:, columns], start[1][:, columns] = fit.factors, fit.effects
-    whole, everybody = laid_out(*part), SlopeMap(np.zeros(20, dtype=np.int64), one)
-    same = descend_cells(whole, everybody, fit.theta, *start)
-    assert same.ssr == pytest.approx(fit.ssr, rel=1e-10)
-    np.testing.assert_allclose(same.theta, fit.theta, rtol=1e-8)
+    # all cells: the period that one entity has alone is fitted by its effect, and there is nothing left to gain
+    factors, effects = np.zeros((2, 14)), np.zeros((1, 14))
+    factors[:, columns], effects[:, columns] = fit.factors, fit.effects
+    effects[0, 9] = panel.y[0, 9] - panel.x[0, 9] @ fit.theta - fit.state.coef[0, 0]
+    everybody = SlopeMap(np.zeros(20, dtype=np.int64), one)
+    ssr, state = evaluated(laid_out(*part), everybody, [fit.theta, factors, effects])
+    assert ssr == pytest.approx(fit.ssr, rel=1e-12)
+    np.testing.assert_allclose(state.g_theta, 0.0, atol=1e-8)
+    np.testing.assert_allclose(state.g_period, 0.0, atol=1e-8)
 
 
 def _rng():
