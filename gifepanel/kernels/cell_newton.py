@@ -181,6 +181,26 @@ def _inner(a, b, c, d):
 
 
 @jit
+def _advance(out, out_theta, factor, a, a_theta):
+    """out += factor a, both parts."""
+    for j in range(out.shape[0]):
+        for k in range(out.shape[1]):
+            out[j, k] += factor * a[j, k]
+    for j in range(out_theta.shape[0]):
+        out_theta[j] += factor * a_theta[j]
+
+
+@jit
+def _turn(p, p_theta, beta, y, y_theta):
+    """p = beta p - y, both parts."""
+    for j in range(p.shape[0]):
+        for k in range(p.shape[1]):
+            p[j, k] = beta * p[j, k] - y[j, k]
+    for j in range(p_theta.shape[0]):
+        p_theta[j] = beta * p_theta[j] - y_theta[j]
+
+
+@jit
 def truncated_cg(data, groups, slots, state, inv_period, inv_theta, gauge, free, full, radius, max_iter, tol):
     """Steihaug's truncated conjugate gradients, the trust region in the norm of the preconditioner.
 
@@ -225,7 +245,8 @@ def truncated_cg(data, groups, slots, state, inv_period, inv_theta, gauge, free,
     work, h, du = np.zeros((2, t)), np.zeros(state.q.shape[0]), np.zeros(state.q.shape[0])
     _off_gauge(gauge, free, res)
     _precondition(inv_period, inv_theta, gauge, free, res, res_theta, y, y_theta)
-    p, p_theta = -y, -y_theta
+    p, p_theta = np.zeros((r, t)), np.zeros(q)
+    _turn(p, p_theta, 0.0, y, y_theta)
     now = _inner(res, res_theta, y, y_theta)
     first = now
     zz, zp, pp = 0.0, 0.0, now
@@ -240,18 +261,13 @@ def truncated_cg(data, groups, slots, state, inv_period, inv_theta, gauge, free,
         size = zz + 2.0 * alpha * zp + alpha * alpha * pp if curvature > 0.0 else np.inf
         if curvature <= 1e-14 * pp or size >= radius * radius:
             alpha = (-zp + np.sqrt(zp * zp + pp * (radius * radius - zz))) / pp
-            z += alpha * p
-            z_theta += alpha * p_theta
-            hz += alpha * hp
-            hz_theta += alpha * hp_theta
+            _advance(z, z_theta, alpha, p, p_theta)
+            _advance(hz, hz_theta, alpha, hp, hp_theta)
             hit = True
             break
-        z += alpha * p
-        z_theta += alpha * p_theta
-        hz += alpha * hp
-        hz_theta += alpha * hp_theta
-        res += alpha * hp
-        res_theta += alpha * hp_theta
+        _advance(z, z_theta, alpha, p, p_theta)
+        _advance(hz, hz_theta, alpha, hp, hp_theta)
+        _advance(res, res_theta, alpha, hp, hp_theta)
         zz = size
         _precondition(inv_period, inv_theta, gauge, free, res, res_theta, y, y_theta)
         new = _inner(res, res_theta, y, y_theta)
@@ -261,8 +277,7 @@ def truncated_cg(data, groups, slots, state, inv_period, inv_theta, gauge, free,
         now = new
         zp = beta * (zp + alpha * pp)
         pp = new + beta * beta * pp
-        p = -y + beta * p
-        p_theta = -y_theta + beta * p_theta
+        _turn(p, p_theta, beta, y, y_theta)
     predicted = -(_inner(state.g_period, state.g_theta, z, z_theta) + 0.5 * _inner(z, z_theta, hz, hz_theta))
     return z, z_theta, predicted, products, hit, np.sqrt(max(first, 0.0))
 
@@ -326,7 +341,6 @@ def alternate_rounds(data, groups, slots, series, free, theta, factors, effects,
     return ssr
 
 
-@jit
 def _size(state, gauge, free, inv_period, inv_theta, res, y, y_theta):
     """The gradient in the norm of the inverse preconditioner."""
     res[:] = state.g_period

@@ -159,7 +159,7 @@ def scatter(rows, j, time, at, factor, a, i, by, b, h, to, n):
 
 @jit
 def orthonormalise(q, tri, i, lo, n, tol):
-    """Gram-Schmidt, modified, of ``q[:, lo:lo + n]`` in place, again where much was taken off; R in tri[i]."""
+    """Modified Gram-Schmidt of the columns ``q[:, lo:lo + n]`` in place, again where much went; R goes into tri[i]."""
     for j in range(q.shape[0]):
         before = dot(q, j, lo, q, j, lo, n)
         left = before

@@ -149,7 +149,7 @@ def descend_cells(
         A minimum; a descent that comes close to its residuals from above is taken to lead there.
     """
     theta, factors, effects = np.array(theta), np.array(factors), np.array(effects)
-    states = [room(cells, len(factors), slopes.size) for _ in range(2)]
+    now, other = room(cells, len(factors), slopes.size), room(cells, len(factors), slopes.size)
     floor = max(_EXACT**2 * float(cells.data.y @ cells.data.y), np.finfo(float).tiny)
     swapped, ssr, measure, steps, converged, led = newton(
         cells.data,
@@ -160,7 +160,8 @@ def descend_cells(
         theta,
         factors,
         effects,
-        *states,
+        now,
+        other,
         tol,
         floor,
         max_iter,
@@ -174,7 +175,8 @@ def descend_cells(
     )
     if led and known is not None:
         return known
-    return CellFit(theta, factors, effects, states[swapped], float(ssr), bool(converged), int(steps), float(measure))
+    state = other if swapped else now
+    return CellFit(theta, factors, effects, state, float(ssr), bool(converged), int(steps), float(measure))
 
 
 def alternate_cells(

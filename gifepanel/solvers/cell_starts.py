@@ -16,6 +16,7 @@ from gifepanel.solvers.interactive import SlopeMap
 __all__ = ["CellStart", "cell_starts", "completed_factors", "pooled_cells"]
 
 _FILLED, _FILLED_RANDOM = 3, 5
+_FEW = 0.01
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ def completed_factors(cells: Cells, resid: Array, n_factors: int, rounds: int) -
     unit, time = cells.holes
     found = principal_components(full, n_factors)
     factors, loadings = found.factors, found.loadings
+    if unit.size < _FEW * full.size:
+        rounds = min(rounds, 2)
     for _ in range(rounds - 1 if unit.size else 0):
         full[unit, time] = np.einsum("kr,kr->k", loadings[unit], factors[time])
         factors = np.linalg.qr(full.T @ (full @ factors))[0] * np.sqrt(t)

@@ -145,18 +145,29 @@ def test_a_weight_is_so_many_copies_of_an_entity():
 def test_what_is_pruned_is_fitted_exactly():
     panel, observed = holed(20, 14, seed=7)
     thin = observed.copy()
-    thin[4, 3:], thin[1:, 9], thin[9, :11] = False, False, False
+    thin[4, 3:], thin[:, 9], thin[9, :11] = False, False, False
+    thin[0, 9] = True
     kept = core(thin, 3, 3)
     assert not kept[4].any() and not kept[:, 9].any() and kept.sum() < thin.sum()
-    fits = []
-    for mask in (thin, kept):
-        rows, columns = mask.any(axis=1), mask.any(axis=0)
-        part = type(panel)(panel.y[rows][:, columns], panel.x[rows][:, columns], panel.groups, panel.alpha)
-        cells = laid_out(part, mask[rows][:, columns])
-        slopes = SlopeMap(np.zeros(cells.shape[0], dtype=np.int64), np.arange(2)[None])
-        fits.append(fit_cells_multistart(cells, slopes, 2, 6, np.random.default_rng(0)).fit)
-    assert fits[0].ssr == pytest.approx(fits[1].ssr, rel=1e-10)
-    np.testing.assert_allclose(fits[0].theta, fits[1].theta, rtol=1e-9)
+    part = [type(panel)(panel.y, panel.x, panel.groups, panel.alpha), thin]
+    rows, columns = kept.any(axis=1), kept.any(axis=0)
+    small = type(panel)(panel.y[rows][:, columns], panel.x[rows][:, columns], panel.groups, panel.alpha)
+    cells = laid_out(small, kept[rows][:, columns])
+    one = np.arange(2)[None]
+    fit = fit_cells_multistart(cells, SlopeMap(np.zeros(len(small.y), dtype=np.int64), one), 2, 6, _rng()).fit
+    # all cells: the period that one entity has alone is fitted by its effect, and there is nothing left to gain
+    factors, effects = np.zeros((2, 14)), np.zeros((1, 14))
+    factors[:, columns], effects[:, columns] = fit.factors, fit.effects
+    effects[0, 9] = panel.y[0, 9] - panel.x[0, 9] @ fit.theta - fit.state.coef[0, 0]
+    everybody = SlopeMap(np.zeros(20, dtype=np.int64), one)
+    ssr, state = evaluated(laid_out(*part), everybody, [fit.theta, factors, effects])
+    assert ssr == pytest.approx(fit.ssr, rel=1e-12)
+    np.testing.assert_allclose(state.g_theta, 0.0, atol=1e-8)
+    np.testing.assert_allclose(state.g_period, 0.0, atol=1e-8)
+
+
+def _rng():
+    return np.random.default_rng(0)
 
 
 def test_entities_in_another_order_are_the_same_cells():

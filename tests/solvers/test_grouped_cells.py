@@ -100,12 +100,12 @@ def test_alternating_lowers_the_sum_of_squares_and_ends_at_the_cutoff(small):
 
 
 def test_no_grouping_of_a_few_entities_is_better():
-    panel, observed = holed(7, 12, seed=11, noise=2.0)
+    panel, observed = holed(6, 12, seed=11, noise=2.0)
     cells = laid_out(panel, observed, time=False, standardize=True)
     fit, scaled = fit_grouped_cells(cells, 2, 1)
     best = np.inf
-    for code in range(1, 2**6):
-        groups = np.array([0, *((code >> j) & 1 for j in range(6))])
+    for code in range(1, 2**5):
+        groups = np.array([0, *((code >> j) & 1 for j in range(5))])
         slopes = SlopeMap.grouped(groups, 2, 2)
         done = fit.classification.fit
         own = descend_cells(scaled, slopes, np.zeros(4), done.factors, done.effects, tol=1e-7)
