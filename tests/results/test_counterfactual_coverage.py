@@ -53,11 +53,9 @@ def fitted(data: pd.DataFrame, design: str) -> Any:
 
 # by design: bias, standard deviation, then coverage of 95 % intervals by covariance
 STORED = {
-    "two-way": (0, 0, 0, 0, 0),
-    "two-way, serial": (0, 0, 0, 0, 0),
-    "factors": (0, 0, 0, 0, 0),
-    "effects by entity": (0, 0, 0, 0, 0),
-    "groups": (0, 0, 0, 0, 0),
+    "factors": (0.003, 0.114, 0.965, 0.955, 0.955),
+    "effects by entity": (0.003, 0.114, 1.0, 0.955, 0.955),
+    "groups": (0.004, 0.114, 0.965, 0.95, 0.945),
 }
 
 
