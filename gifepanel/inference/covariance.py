@@ -91,8 +91,9 @@ def default_maxlags(n_periods: int, kind: str) -> int:
 def covariance_of_none(kind: str, df_resid: float) -> CovarianceResult:
     """That of a model without slopes."""
     none = np.empty((0, 0))
-    parts = {"cov": none, "bread": none, "meat": none}
-    return CovarianceResult(**parts, kind=kind, description="no slopes", scale=1.0, df_inference=float(df_resid))
+    return CovarianceResult(
+        cov=none, bread=none, meat=none, kind=kind, description="no slopes", scale=1.0, df_inference=float(df_resid)
+    )
 
 
 def factor_covariance(

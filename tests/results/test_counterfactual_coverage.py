@@ -55,6 +55,7 @@ def fitted(data: pd.DataFrame, design: str) -> Any:
 STORED = {
     "factors": (0.003, 0.114, 0.965, 0.955, 0.955),
     "effects by entity": (0.003, 0.114, 1.0, 0.955, 0.955),
+    "two-way, serial": (-0.003, 0.158, 0.955, 0.74, 0.75),
     "groups": (0.004, 0.114, 0.965, 0.95, 0.945),
 }
 
