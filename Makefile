@@ -16,6 +16,8 @@ export MKL_NUM_THREADS ?= 1
 KERNELS := $(CURDIR)/.pytest_cache/numba/first
 
 .DEFAULT_GOAL := help
+# compiled once, before the test processes start from copies
+.PHONY: kernels
 .PHONY: help demo test lint format docs notebooks slow bench clean
 
 help:
@@ -30,8 +32,11 @@ demo: .venv/stamp-run
 	@$(BIN)/gifepanel demo
 
 test: .venv/stamp-dev
-	@NUMBA_CACHE_DIR=$(KERNELS) $(MAKE) --no-print-directory -j$(JOBS) -Otarget lint docs
+	@NUMBA_CACHE_DIR=$(KERNELS) $(MAKE) --no-print-directory -j$(JOBS) -Otarget lint docs kernels
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+kernels: .venv/stamp-dev
+	@$(BIN)/python -m tests.compile_kernels
 
 lint: .venv/stamp-dev
 	$(BIN)/ruff check .
