@@ -36,20 +36,20 @@ PROTOTYPE: dict[tuple[str, int, int], dict[str, tuple[float, str, str]]] = {
         "cover": (0.945, "refined", "none"),
     },
     ("D", 100, 25): {
-        "accuracy_nearest": (0.963, "nearest", "dynamic"),
-        "accuracy": (0.99, "refined", "dynamic"),
+        "accuracy_nearest": (0.963, "nearest", "moon-weidner-b1"),
+        "accuracy": (0.99, "refined", "moon-weidner-b1"),
         "lag_bias": (-0.0076, "refined", "none"),
-        "lag_bias_corrected": (-0.0014, "refined", "analytic"),
+        "lag_bias_corrected": (-0.0014, "refined", "moon-weidner"),
     },
     ("D", 100, 50): {
-        "accuracy": (0.997, "refined", "dynamic"),
+        "accuracy": (0.997, "refined", "moon-weidner-b1"),
         "lag_cover": (0.89, "refined", "none"),
-        "lag_cover_corrected": (0.93, "refined", "analytic"),
+        "lag_cover_corrected": (0.93, "refined", "moon-weidner"),
     },
     ("D", 100, 100): {
-        "accuracy": (1.0, "refined", "dynamic"),
+        "accuracy": (1.0, "refined", "moon-weidner-b1"),
         "lag_cover": (0.93, "refined", "none"),
-        "lag_cover_corrected": (0.957, "refined", "analytic"),
+        "lag_cover_corrected": (0.957, "refined", "moon-weidner"),
     },
     ("P", 100, 15): {"accuracy_nearest": (0.8950, "nearest", "none"), "accuracy": (0.8950, "refined", "none")},
     ("P", 100, 25): {"accuracy_nearest": (0.9639, "nearest", "none"), "accuracy": (0.9639, "refined", "none")},
@@ -246,7 +246,7 @@ def report(table: Sequence[Row], draws: int) -> str:
     }
     # the default of dynamic models is the first bias correction; sums of squares compare without it
     missed = {(row["name"], row["fit"]): row.get("missed") for row in shown if row["correction"] == "none"}
-    usual = [row for row in shown if row["correction"] == ("dynamic" if row["design"] == "D" else "none")]
+    usual = [row for row in shown if row["correction"] == ("moon-weidner-b1" if row["design"] == "D" else "none")]
     usual = [{**row, "missed": missed.get((row["name"], row["fit"]))} for row in usual]
     dynamic = [row for row in shown if row["name"].startswith("D")]
     robust = [_shown(row) for row in table if row["design"] == "S" and row["t"] == 25 and row["fit"] != "oracle"]
