@@ -1,6 +1,6 @@
 """Compile the kernels that most tests use, once, into ``NUMBA_CACHE_DIR``: test processes start from them.
 
-    python -m tests.compile_kernels
+python -m tests.compile_kernels
 """
 
 from __future__ import annotations

@@ -24,8 +24,6 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from gifepanel.kernels.lags import attenuation
-
 __all__ = ["balanced_lag_weights", "deconvolved_bandwidth", "deconvolved_weight", "lag_weights", "pairs_of_periods"]
 
 FloatArray = npt.NDArray[np.float64]
@@ -84,6 +82,8 @@ def balanced_lag_weights(time_basis: FloatArray, lags: int, periods: IntArray) -
     """
     t = time_basis.shape[0]
     one, basis = np.zeros(1, dtype=np.int64), np.ascontiguousarray(time_basis.T)
+    from gifepanel.kernels.lags import attenuation  # numba comes with it
+
     c, pi, pairs = attenuation(np.array([0, t]), periods, np.ones(t), basis, one, 1, lags)
     return lag_weights(c[0], pi[0], pairs[0])
 

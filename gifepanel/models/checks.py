@@ -7,19 +7,21 @@ import numbers
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gifepanel.exceptions import CollinearityWarning, ConvergenceWarning, DataError, FormulaError, SpecificationError
 from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.models.additive import Additive
 from gifepanel.panel.brackets import split_top
 from gifepanel.panel.grammar import split_formula
 from gifepanel.panel.matrices import PanelDesign
 from gifepanel.panel.text import caller_level, first_of
 from gifepanel.projections.triangle import orthogonal_triangle, spanned_by
 from gifepanel.spellings.formulas import quoted
+
+if TYPE_CHECKING:
+    from gifepanel.models.additive import Additive
 
 __all__ = [
     "check_choice",

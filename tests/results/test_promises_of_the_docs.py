@@ -98,7 +98,7 @@ def test_pictures_without_matplotlib(fits: dict[str, Any], monkeypatch: pytest.M
 @pytest.mark.skipif(not (ROOT / "Makefile").exists(), reason="the tests of a source tree")
 def test_demo_builds_an_environment_for_the_pictures_of_the_readme() -> None:
     rule = (ROOT / "Makefile").read_text().partition(".venv/stamp-run:")[2].partition("\n\n")[0]
-    assert '-e ".[plot]"' in rule
+    assert "EXTRAS := plot" in rule
 
 
 def test_conventions_that_coming_from_names() -> None:
