@@ -55,26 +55,18 @@ def one_accuracy(design: str, n: int, t: int, panel: str, draw: int) -> Row:
         entities = np.unique(simulated.data.index.get_level_values(0))
         truth = np.asarray(simulated.truth.groups)[entities.searchsorted(res.groups.index)] - 1
         oracle = _oracle(formula, data, res.groups.index, truth)
-    matched = match_groups(np.asarray(res.groups) - 1, truth, 3)
-    row["accuracy"] = float((matched == truth).mean())
-    slopes = np.asarray(simulated.truth.params)
-    for name, fit in (("fit", res), ("oracle", oracle)):
-        found, error = _by_group(fit, name == "fit", np.asarray(res.groups) - 1, matched)
-        row[f"rmse_{name}"] = float(np.sqrt(((found - slopes) ** 2).mean()))
+    order, row["accuracy"] = match_groups(truth + 1, np.asarray(res.groups), 3)
+    slopes = np.asarray(simulated.truth.alpha)
+    p = slopes.shape[1]
+    fits = {
+        "fit": (res.params_by_group.to_numpy()[order], res.bse_by_group.to_numpy()[order]),
+        "oracle": (np.asarray(oracle.params).reshape(3, p), np.asarray(oracle.bse).reshape(3, p)),
+    }
+    for name, (found, error) in fits.items():
+        row[f"rmse_{name}"] = float(((found - slopes) ** 2).mean())
         row[f"cover_{name}"] = float((np.abs(found - slopes) <= 1.959964 * error).mean())
     row["converged"] = bool(res.converged)
     return row
-
-
-def _by_group(fit: Any, estimated: bool, groups: Any, matched: Any) -> tuple[Any, Any]:
-    """Slopes and standard errors (K, p) in the order of the true groups."""
-    if not estimated:
-        p = len(fit.params) // 3
-        return np.asarray(fit.params).reshape(3, p), np.asarray(fit.bse).reshape(3, p)
-    order = [int(matched[groups == k][0]) for k in range(3)]
-    found, error = np.empty((3, fit.params_by_group.shape[1])), np.empty((3, fit.params_by_group.shape[1]))
-    found[order], error[order] = fit.params_by_group.to_numpy(), fit.bse_by_group.to_numpy()
-    return found, error
 
 
 def _oracle(formula: str, data: Any, entities: Any, truth: Any) -> Any:
@@ -102,6 +94,7 @@ def accuracy_table(draws: int, runner: Runner, sizes: Sequence[tuple[str, int, i
             own = rows.get((design, n, t, panel), [])
             if own:
                 means = {name: float(np.mean([row[name] for row in own])) for name in names}
+                means |= {name: means[name] ** 0.5 for name in ("rmse_fit", "rmse_oracle")}
                 out.append({"design": f"{design} {n}x{t}", "panel": panel, "draws": len(own), **means})
     return out
 
