@@ -96,7 +96,7 @@ def test_each_is_in_the_documentation(script: Path) -> None:
 
 def test_figures_quoted_from_the_accuracy_study_are_in_it() -> None:
     text = (FOLDER / "dynamic_panels.py").read_text("utf-8")
-    quoted = re.findall(r'\((25|50), "(\w+)", -(0\.\d+), (0\.\d+)\)', text)
+    quoted = re.findall(r'\((25|50), "([\w-]+)", -(0\.\d+), (0\.\d+)\)', text)
     assert len(quoted) == 6
     study = [line.replace(" ", "") for line in (ROOT / "docs" / "accuracy.md").read_text("utf-8").splitlines()]
     for periods, correction, bias, cover in quoted:
