@@ -155,7 +155,7 @@ print(lag.round(4).to_string())
 
 # %%
 DRAWS = 20
-WAYS = {"moon-weidner-b1": "moon-weidner-b1", "moon-weidner": "moon-weidner", "default": None, "jackknife": "jackknife"}
+WAYS = {name: name for name in ("moon-weidner-b1", "moon-weidner")} | {"default": None, "jackknife": "jackknife"}
 
 
 def one_draw(n_times, seed):
@@ -246,8 +246,8 @@ plt.show()
 #
 # ## 5. Beside the stored study
 #
-# `docs/accuracy.md` has the same design and the published terms with 100 panels, each with other random numbers. *Question: do twenty panels
-# tell the same story?*
+# `docs/accuracy.md` has the same design and the published terms with 100 panels, each with other random numbers.
+# *Question: do twenty panels tell the same story?*
 
 # %%
 stored = pd.DataFrame(
