@@ -4,7 +4,7 @@
 
 Cells are missing at random (20 or 40 %), or entities enter late: entity i starts at a period drawn from the first half,
 and 20 % of what is left are missing. In design D rows whose lag is missing are lost as well. Writes
-``cells_accuracy.csv``, ``cells_time.csv``, ``cells_em.csv`` and ``cells.md``.
+``cells_draws.csv``, ``cells_accuracy.csv``, ``cells_time.csv``, ``cells_em.csv`` and ``cells.md``.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def one_accuracy(design: str, n: int, t: int, panel: str, draw: int) -> Row:
     for name, (found, error) in fits.items():
         row[f"rmse_{name}"] = float(((found - slopes) ** 2).mean())
         row[f"cover_{name}"] = float((np.abs(found - slopes) <= 1.959964 * error).mean())
-    row["converged"] = bool(res.converged)
+    row["converged"] = int(res.converged)
     return row
 
 
@@ -81,21 +81,23 @@ def _oracle(formula: str, data: Any, entities: Any, truth: Any) -> Any:
     return model.fit(cov_type="HC1", bias_correction="dynamic" if "L(y)" in formula else False)
 
 
-def accuracy_table(draws: int, runner: Runner, sizes: Sequence[tuple[str, int, int]]) -> list[Row]:
-    """Means over draws."""
+def accuracy_draws(draws: int, runner: Runner, sizes: Sequence[tuple[str, int, int]]) -> list[Row]:
+    """All draws, in order."""
     tasks = [(*size, panel, draw) for size in sizes for panel in PANELS for draw in range(draws)]
-    rows: dict[tuple[Any, ...], list[Row]] = {}
-    for _, row in runner(one_accuracy, tasks, "accuracy"):
-        rows.setdefault((row["design"], row["n"], row["t"], row["panel"]), []).append(row)
+    return [row for _, row in sorted(runner(one_accuracy, tasks, "accuracy"), key=lambda one: one[0])]
+
+
+def summarize(rows: Sequence[Row]) -> list[Row]:
+    """Means over draws."""
+    cells: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        cells.setdefault((row["design"], row["n"], row["t"], row["panel"]), []).append(row)
     names = ("accuracy", "rmse_fit", "rmse_oracle", "cover_fit", "cover_oracle", "converged", "seconds")
     out = []
-    for design, n, t in sizes:
-        for panel in PANELS:
-            own = rows.get((design, n, t, panel), [])
-            if own:
-                means = {name: float(np.mean([row[name] for row in own])) for name in names}
-                means |= {name: means[name] ** 0.5 for name in ("rmse_fit", "rmse_oracle")}
-                out.append({"design": f"{design} {n}x{t}", "panel": panel, "draws": len(own), **means})
+    for (design, n, t, panel), own in cells.items():
+        means = {name: float(np.mean([float(row[name]) for row in own])) for name in names}
+        means |= {name: means[name] ** 0.5 for name in ("rmse_fit", "rmse_oracle")}
+        out.append({"design": f"{design} {n}x{t}", "panel": panel, "draws": len(own), **means})
     return out
 
 
@@ -223,13 +225,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tables: dict[str, Sequence[Row]] = {}
     if "accuracy" in wanted:
         draws = 2 if options.quick else options.draws
-        tables["accuracy"] = accuracy_table(draws, runner, SIZES[:1] if options.quick else SIZES)
+        tables["draws"] = accuracy_draws(draws, runner, SIZES[:1] if options.quick else SIZES)
+        tables["accuracy"] = summarize(tables["draws"])
     with one_thread():
         if "time" in wanted:
             tables["time"] = time_rows(options.quick)
         if "em" in wanted:
             tables["em"] = em_rows()
-    complete = not (options.quick or runner.interrupted) and len(tables) == 3
+    complete = not (options.quick or runner.interrupted) and len(tables) == 4
     named = {f"cells_{name}": rows for name, rows in tables.items()}
     print(report(tables))
     write_results("cells", named, report(tables), options=options, complete=complete)
