@@ -19,16 +19,12 @@ from common import RESULTS
 __all__ = ["PAGES", "page"]
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES: Mapping[str, Sequence[str]] = {
-    "accuracy": ("montecarlo", "bias"),
-    "performance": ("scaling", "cells", "peer", "absorb"),
-}
+PAGES: Mapping[str, Sequence[str]] = {"accuracy": ("montecarlo", "bias"), "performance": ("scaling", "peer", "absorb")}
 _TITLES = {
     "accuracy": "# Accuracy",
     "performance": "# Performance",
     "bias": "## Corrections of the bias of a lag",
     "scaling": "## Time and memory",
-    "cells": "## Panels with holes",
     "peer": "## Beside groupedpaneldatamodels",
     "absorb": "## Absorbing fixed effects",
 }
@@ -42,10 +38,6 @@ draw has a random stream of its own and can be run again by itself; `{command}` 
 Times with one thread, compiled code warm, all starts, the refit and, for the whole call, inference included.""",
     "bias": "`{command}` runs this; what the corrections are is on the page on [bias correction](bias.md).",
     "scaling": "`{command}` measures this.",
-    "cells": """\
-Cells missing at random, or entities that enter late besides (up to the middle of the periods); in design D rows whose
-lag is missing are lost too. Intervals are HC1 and take the estimated groups as known. Times are those of `fit()`.
-`{command}` runs this.""",
     "peer": """\
 [groupedpaneldatamodels](https://pypi.org/project/groupedpaneldatamodels/) has an implementation of the same estimator,
 Su & Ju's (2018) penalised principal components. Both packages run in one process on the same panels at the same raw κ;
