@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import warnings
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from gifepanel.exceptions import SpecificationWarning, caller_level
 from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.models.cell_estimation import cell_estimate, cells_of_model, observed_cells, slope_scale
+from gifepanel.models.checks import warn_not_converged
 from gifepanel.models.pruning import warn_of_pieces
 from gifepanel.panel.text import first_of
 from gifepanel.solvers.cell_descent import CellFit
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["CellOutcome", "fit_grouped_on_cells", "fit_one_group_on_cells", "without_runaways"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+Found = TypeVar("Found")
+Last = tuple[CellFit, Array] | None  # a fit under other weights, and the scale of its regressors
 _SET_ASIDE = 5
 _WEIGHINGS, _SETTLED, _DRAWN = 200, 1e-7, 4.0
 
@@ -54,44 +57,65 @@ def fit_one_group_on_cells(
     scale : ndarray, shape (q,)
         Of the slopes of `fit`.
     """
-    model = _weighing(model)
-    last: CellFit | None = None
-    warn_of_pieces(model)
-    for _ in range(_SET_ASIDE + _WEIGHINGS * model._weights_by_entity):
+    limits: dict[str, Any] = {"tol": max(tol, 1e-9), "max_iter": min(max_iter, 100)}
+
+    def once(model: FactorModel, last: Last) -> tuple[Cells, CellFit, tuple[SlopeMap, CellMinimum]]:
         cells = cells_of_model(model, standardize=True)
         slopes = SlopeMap(np.zeros(cells.shape[0], dtype=np.int64), np.arange(cells.n_regressors)[None])
-        own = () if last is None else (_start_at(last, cells.scale),)
-        limits: dict[str, Any] = {"tol": max(tol, 1e-9), "max_iter": min(max_iter, 100)}
+        own = () if last is None else (_start_at(*last, cells.scale),)
         found = fit_cells_multistart(cells, slopes, model.n_factors, 0 if own else n_starts, rng, first=own, **limits)
-        smaller = without_runaways(model, runaway_units(found.fit))
-        again = smaller or weighed_anew(model, cells, found.fit)
-        if again is None:
-            break
-        last = None if smaller else replace(found.fit, theta=found.fit.theta / cells.scale)
-        model = again
+        return cells, found.fit, (slopes, found)
+
+    model, cells, (slopes, found) = _until_settled(model, once)
     estimate = cell_estimate(model, cells, slopes, found.fit, cells.scale)
     return model, estimate, CellOutcome(found), cells.scale
 
 
-def _start_at(fit: CellFit, scale: Array) -> CellStart:
-    """Where a fit under other weights ended."""
-    return CellStart("last weights", fit.theta * scale, fit.factors, fit.effects, 0)
+def _start_at(fit: CellFit, before: Array, scale: Array) -> CellStart:
+    """Where a fit under other weights ended, regressors on another scale then."""
+    return CellStart("last weights", fit.theta / before * scale, fit.factors, fit.effects, 0)
+
+
+def _until_settled(
+    model: FactorModel, once: Callable[[FactorModel, Last], tuple[Cells, CellFit, Found]]
+) -> tuple[FactorModel, Cells, Found]:
+    """Fit again without entities that have no minimum, and with other weights where these are estimated.
+
+    Parameters
+    ----------
+    model : FactorModel
+    once : callable
+        Of the model and the fit under other weights, where there was one: the cells, the fit, and what else is wanted.
+    """
+    last: Last = None
+    model = _weighing(model)
+    warn_of_pieces(model)
+    for _ in range(_SET_ASIDE + _WEIGHINGS * model._weights_by_entity):
+        cells, fit, found = once(model, last)
+        smaller = without_runaways(model, runaway_units(fit))
+        again = smaller or weighed_anew(model, cells, fit)
+        if again is None:
+            return model, cells, found
+        last = None if smaller else (fit, cells.scale)
+        model = again
+    cells, _, found = once(model, last)
+    if model._weights_by_entity:
+        warn_not_converged("The weights by the variances of entities", "weights=None, or a column of weights.")
+    return model, cells, found
 
 
 def fit_grouped_on_cells(
     model: FactorModel, options: GroupedOptions
 ) -> tuple[FactorModel, CellEstimate, GroupedCellFit, Array]:
     """The grouped model; returns as :func:`fit_one_group_on_cells`."""
-    model = _weighing(model)
-    warn_of_pieces(model)
-    for _ in range(_SET_ASIDE + _WEIGHINGS * model._weights_by_entity):
+
+    def once(model: FactorModel, last: Last) -> tuple[Cells, CellFit, tuple[GroupedCellFit, Cells]]:
         cells = cells_of_model(model, standardize=options.standardize)
         grouped, scaled = fit_grouped_cells(cells, model.n_groups, model.n_factors, options)
-        done = grouped.classification
-        again = without_runaways(model, runaway_units(done.fit)) or weighed_anew(model, cells, done.fit)
-        if again is None:
-            break
-        model = again
+        return cells, grouped.classification.fit, (grouped, scaled)
+
+    model, _, (grouped, scaled) = _until_settled(model, once)
+    done = grouped.classification
     scale = slope_scale(grouped.scale, done.slopes)
     return model, cell_estimate(model, scaled, done.slopes, done.fit, scale), grouped, scale
 

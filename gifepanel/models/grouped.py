@@ -35,7 +35,6 @@ from gifepanel.parallel import Progress
 from gifepanel.results.grouped import coefficient_names, grouped_results
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedFit, GroupedOptions, fit_grouped
-from gifepanel.solvers.grouped_cells import GroupedCellFit
 from gifepanel.tables.factor_summary import few_periods_for_groups, periods_of_each
 
 if TYPE_CHECKING:
@@ -345,7 +344,7 @@ class GroupedIFE(FactorModel):
 
         # estimate
         estimate: FactorEstimate
-        grouped: GroupedFit | GroupedCellFit
+        grouped: GroupedFit[Any]
         if self._on_cells:
             model, estimate, grouped, scale = fit_grouped_on_cells(self, options)
             if model is not self:  # entities were set aside
@@ -390,7 +389,7 @@ class GroupedIFE(FactorModel):
         return centres
 
 
-def _warn(results: GroupedIFEResults, grouped: GroupedFit | GroupedCellFit, max_iter: int) -> None:
+def _warn(results: GroupedIFEResults, grouped: GroupedFit[Any], max_iter: int) -> None:
     """What the user should know about how the fit went, each as one warning."""
     done = grouped.classification
     if not grouped.penalized.converged:

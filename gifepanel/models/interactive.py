@@ -286,7 +286,8 @@ class InteractiveFE(FactorModel):
 
         # results
         if not fit.converged:
-            warn_not_converged("Least squares with factors", f"max_iter={10 * max_iter}")
+            fix = f"n_factors={max(0, self.n_factors - 1)}" if self._on_cells else f"max_iter={10 * max_iter}"
+            warn_not_converged("Least squares with factors", fix)
         results = interactive_results(model, inference, fit, scale=scale)
         results._results._fit_call = called("fit", arguments, InteractiveFE.fit.__kwdefaults__)
         results._results._fit_options = refit_options(arguments)

@@ -14,7 +14,6 @@ from gifepanel.results.base import FactorResults, FactorResultsWrapper
 from gifepanel.results.inputs import Inference
 from gifepanel.results.interactive import rescaled
 from gifepanel.solvers.grouped import GroupedFit
-from gifepanel.solvers.grouped_cells import GroupedCellFit
 from gifepanel.tables.blocks import Table
 from gifepanel.tables.text_width import first_names
 
@@ -371,7 +370,7 @@ def coefficient_names(model: FittedFactorModel, slots: Any) -> list[str]:
 def grouped_results(
     model: FittedFactorModel,
     inference: Inference,
-    grouped: GroupedFit | GroupedCellFit,
+    grouped: GroupedFit[Any],
     *,
     scale: Array,
     classify: str,
@@ -397,7 +396,7 @@ def grouped_results(
     return FactorResultsWrapper(results)
 
 
-def _penalized(model: FittedFactorModel, results: GroupedIFEResults, grouped: GroupedFit | GroupedCellFit) -> Penalized:
+def _penalized(model: FittedFactorModel, results: GroupedIFEResults, grouped: GroupedFit[Any]) -> Penalized:
     fit, scale = grouped.penalized, grouped.scale
     labels = pd.Index(results.group_labels, name="group")
     return Penalized(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from scipy.linalg import eigh
@@ -22,7 +22,6 @@ __all__ = [
     "UnitQuadratics",
     "prepare",
     "principal_components",
-    "rescaled",
     "residuals",
     "unit_quadratics",
 ]
@@ -45,6 +44,10 @@ class GroupedData(Protocol):
         self, beta: Array, n_factors: int, *, last: Components | None = None, room: Array | None = None
     ) -> Components: ...
     def quadratics(self, components: Components) -> UnitQuadratics: ...
+    def rescaled(self, factor: Array) -> Self: ...
+    def subset_of_columns(
+        self, free: np.ndarray[Any, np.dtype[np.int64]], common: Any, gamma: Array
+    ) -> GroupedData: ...
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,16 @@ class PanelArrays:
     def quadratics(self, components: Components) -> UnitQuadratics:
         """Every unit's sum of squares under factors and time effect."""
         return unit_quadratics(self, components.factors, components.time_effect)
+
+    def rescaled(self, factor: Array) -> PanelArrays:
+        """The same panel with regressor j divided by ``factor[j]``."""
+        return replace(
+            self,
+            xt=self.xt / factor[None, :, None],
+            xx=self.xx / (factor[:, None] * factor),
+            xy=self.xy / factor,
+            scale=self.scale * factor,
+        )
 
     def subset_of_columns(self, free: np.ndarray[Any, np.dtype[np.int64]], common: Any, gamma: Array) -> PanelArrays:
         """The panel in the regressors `free`, the others taken out of the outcome at slopes `gamma`."""
@@ -187,6 +200,14 @@ class Components:
     time_effect: Array
     ssr: float
 
+    def of_columns(self, columns: np.ndarray[Any, np.dtype[np.int64]]) -> Self:
+        """The same for slopes of some of the regressors."""
+        return self
+
+    def rescaled(self, factor: Array) -> Self:
+        """The same for slopes times `factor` (p,)."""
+        return self
+
 
 def principal_components(resid: Array, n_factors: int, *, time_effects: bool = False) -> Components:
     """The best rank-R approximation of `resid` (N, T), from the smaller of its two Gram matrices.
@@ -231,17 +252,6 @@ def _top(gram: Array, n: int) -> tuple[Array, Array]:
         gram, subset_by_index=[size - n, size - 1], overwrite_a=True, check_finite=False, driver="evr"
     )
     return values[::-1], np.ascontiguousarray(vectors[:, ::-1])
-
-
-def rescaled(data: PanelArrays, factor: Array) -> PanelArrays:
-    """The same panel with regressor j divided by ``factor[j]``."""
-    return replace(
-        data,
-        xt=data.xt / factor[None, :, None],
-        xx=data.xx / (factor[:, None] * factor),
-        xy=data.xy / factor,
-        scale=data.scale * factor,
-    )
 
 
 def residuals(data: PanelArrays, beta: Array, out: Array | None = None) -> Array:

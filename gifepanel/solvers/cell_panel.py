@@ -42,6 +42,14 @@ class CellComponents(Components):
     state: CellState
     beta: Array
 
+    def of_columns(self, columns: IntArray) -> CellComponents:
+        """The same for slopes of some of the regressors."""
+        return replace(self, beta=np.ascontiguousarray(self.beta[:, columns]))
+
+    def rescaled(self, factor: Array) -> CellComponents:
+        """The same for slopes times `factor` (p,)."""
+        return replace(self, beta=self.beta * factor)
+
 
 @dataclass(frozen=True)
 class CellPanel:

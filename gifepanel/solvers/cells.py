@@ -184,14 +184,11 @@ def orthonormal_rows(rows: Array, rtol: float = 1e-10) -> Array:
 
 def _standardized(cells: Cells) -> Cells:
     data = cells.data
-    x = data.x
-    if data.known.shape[0]:
-        q = np.array(data.known)
-        weights = np.add.reduceat(data.root * data.root, data.ptr[:-1])
-        for row in range(min(1, q.shape[0])):
-            if (q[row] == data.root).all():
-                means = np.add.reduceat(x * data.root, data.ptr[:-1], axis=1) / weights
-                x = x - means[:, cells.entity] * data.root
+    x, root = data.x, data.root
+    if len(data.known) and (data.known[0] == root).all():
+        weights = np.add.reduceat(root * root, data.ptr[:-1])
+        means = np.add.reduceat(x * root, data.ptr[:-1], axis=1) / weights
+        x = x - means[:, cells.entity] * root
     rms = np.sqrt((x * x).sum(axis=1) / cells.size)
     scale = np.where(rms > 0, rms, 1.0)
     return replace(cells, data=data._replace(x=data.x / scale[:, None]), scale=cells.scale * scale)

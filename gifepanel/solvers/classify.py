@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ __all__ = ["Classification", "Metric", "fill_empty", "nearest_centre", "refine",
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 Metric = Literal["absolute", "relative", "mahalanobis"]
+Fit = TypeVar("Fit", bound=Any)
 _LOOSE = 1e-5
 _ROUNDS = 100
 
@@ -61,14 +62,15 @@ def fill_empty(groups: IntArray, losses: Array) -> IntArray:
 
 
 @dataclass(frozen=True)
-class Classification:
+class Classification(Generic[Fit]):
     """Groups with the joint least squares given them.
 
     Attributes
     ----------
     groups : ndarray of int64, shape (N,)
         0..K-1.
-    fit : InteractiveFit
+    fit : InteractiveFit or CellFit
+        On a complete panel, or on observed cells.
     slopes : SlopeMap
     ssr : ndarray, shape (N, K)
         Every unit's sum of squares under every group's slopes, at the fitted factors.
@@ -81,7 +83,7 @@ class Classification:
     """
 
     groups: IntArray
-    fit: InteractiveFit
+    fit: Fit
     slopes: SlopeMap
     ssr: Array
     n_rounds: int
@@ -100,7 +102,7 @@ def refine(
     reassign: bool = True,
     tol: float = 1e-9,
     max_iter: int = 500,
-) -> Classification:
+) -> Classification[InteractiveFit]:
     """Joint least squares given groups, alternated with assignment by sum of squares where `reassign`.
 
     Both steps lower the sum of squares, so the alternation ends. It is the least-squares classification of Bonhomme &

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 
 from gifepanel.solvers.arrays import Array, PanelArrays, unit_quadratics
 from gifepanel.solvers.canonical import Canonical, canonical
-from gifepanel.solvers.classify import Classification, nearest_centre, refine
+from gifepanel.solvers.classify import Classification, Fit, nearest_centre, refine
 from gifepanel.solvers.heterogeneous import Centres, HeterogeneousFit, heterogeneous_slopes
-from gifepanel.solvers.interactive import LocalMinimum, SlopeMap, fit_interactive_multistart
+from gifepanel.solvers.interactive import InteractiveFit, LocalMinimum, SlopeMap, fit_interactive_multistart
 from gifepanel.solvers.multistart import interactive_starts
 from gifepanel.solvers.penalized import (
     GroupedOptions,
@@ -28,7 +28,17 @@ from gifepanel.solvers.penalized import (
 from gifepanel.solvers.regrouped import RegroupedPanel
 from gifepanel.solvers.search import Start, search_groupings
 
-__all__ = ["GroupedFit", "GroupedOptions", "fit_grouped", "in_order", "initial_theta", "labels_like", "merged_minima"]
+__all__ = [
+    "GroupedFit",
+    "GroupedOptions",
+    "distinct_minima",
+    "fit_grouped",
+    "initial_theta",
+    "labels_like",
+    "may_reassign",
+    "merged_minima",
+    "relabelled",
+]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _AUDIT_TOL = 1e-5
@@ -39,7 +49,7 @@ _CANCELLED = 1e-14
 
 
 @dataclass(frozen=True)
-class GroupedFit:
+class GroupedFit(Generic[Fit]):
     """A fitted grouped model, groups in lexicographic order of their slopes.
 
     Attributes
@@ -63,7 +73,7 @@ class GroupedFit:
     """
 
     groups: IntArray
-    classification: Classification
+    classification: Classification[Fit]
     penalized: PenalizedFit
     unit_params: Array
     scale: Array
@@ -74,7 +84,10 @@ class GroupedFit:
     minima: tuple[LocalMinimum, ...] = field(default=())
 
 
-def fit_grouped(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptions | None = None) -> GroupedFit:
+PanelFit = GroupedFit[InteractiveFit]
+
+
+def fit_grouped(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptions | None = None) -> PanelFit:
     """Start, sweep, descend, classify, refit.
 
     Parameters
@@ -89,10 +102,10 @@ def fit_grouped(data: PanelArrays, n_groups: int, n_factors: int, options: Group
     options = options or GroupedOptions()
     form = canonical(data, rescale=options.standardize)
     fit = _fit(form.data, n_groups, n_factors, canonical_options(options, form, n_groups))
-    return _relabel(_back(fit, form, n_groups, options), n_groups)
+    return relabelled(_back(fit, form, n_groups, options), n_groups)
 
 
-def _fit(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptions) -> GroupedFit:
+def _fit(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptions) -> PanelFit:
     start = heterogeneous_slopes(data, n_factors, common=options.common)
     if options.standardize:
         data, start = standardized(data, start)
@@ -103,23 +116,23 @@ def _fit(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptio
         for centres in partitions[: options.n_starts]
     ]
     best = min(fits, key=lambda fit: fit.classification.fit.ssr)
-    best = replace(best, minima=_distinct(fits))
-    if options.search and options.start_is_kmeans and _reassigned(n_groups, options):
+    best = replace(best, minima=distinct_minima(fits))
+    if options.search and options.start_is_kmeans and may_reassign(n_groups, options):
         best = _searched(data, n_groups, n_factors, options, start, partitions, best)
     best = _audited(data, n_groups, n_factors, options, best)
     moved = int((best.groups != nearest_centre(best.penalized.distances)).sum())
     return replace(best, classification=replace(best.classification, moved=moved))
 
 
-def _reassigned(n_groups: int, options: GroupedOptions) -> bool:
+def may_reassign(n_groups: int, options: GroupedOptions) -> bool:
     """Whether least squares may move units to other groups."""
     return options.classify == "refined" and n_groups > 1
 
 
 def _refined(
     data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptions, groups: IntArray, theta: Array
-) -> Classification:
-    reassign = _reassigned(n_groups, options)
+) -> Classification[InteractiveFit]:
+    reassign = may_reassign(n_groups, options)
     return refine(data, n_factors, groups, n_groups, theta, common=options.common, reassign=reassign)
 
 
@@ -130,8 +143,8 @@ def _searched(
     options: GroupedOptions,
     start: HeterogeneousFit,
     partitions: list[Centres],
-    fit: GroupedFit,
-) -> GroupedFit:
+    fit: PanelFit,
+) -> PanelFit:
     """The fit, or where the search finds a better grouping, least squares from there.
 
     The penalised estimates stay those from K-means: they are where the search begins.
@@ -156,7 +169,7 @@ def _searched(
         direct = _refined(data, n_groups, n_factors, options, label[best.groups], theta)
         if direct.fit.ssr < done.fit.ssr:
             fit = replace(fit, groups=direct.groups, classification=direct)
-            first = _distinct([fit], "search")
+            first = distinct_minima([fit], "search")
     tried = tuple(LocalMinimum(g.ssr, g.theta, (), g.reached) for g in found if g.ssr > first[0].ssr * (1.0 - _SAME))
     return replace(fit, minima=merged_minima(merged_minima(first, minima), tried))
 
@@ -170,7 +183,7 @@ def labels_like(groups: IntArray, other: IntArray, n_groups: int) -> IntArray:
     return np.asarray(linear_sum_assignment(shared, maximize=True)[1], dtype=np.int64)
 
 
-def _back(fit: GroupedFit, form: Canonical, n_groups: int, options: GroupedOptions) -> GroupedFit:
+def _back(fit: PanelFit, form: Canonical, n_groups: int, options: GroupedOptions) -> PanelFit:
     """A fit of the canonical panel in the order and units of the data."""
     done = fit.classification
     slopes = form.map_back(done.slopes, sorted(options.common))
@@ -204,7 +217,7 @@ def _from_centres(
     options: GroupedOptions,
     start: HeterogeneousFit,
     centres: Centres,
-) -> GroupedFit:
+) -> PanelFit:
     penalized, components = penalized_stage(part.data, n_factors, options, part.start, centres)
     penalized = replace(
         penalized, unit_params=part.with_common(penalized.unit_params), centers=part.with_common(penalized.centers)
@@ -226,7 +239,7 @@ def _from_centres(
     )
 
 
-def _audited(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptions, fit: GroupedFit) -> GroupedFit:
+def _audited(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptions, fit: PanelFit) -> PanelFit:
     """Descend from other starts, groups given; a lower minimum is taken, and the groups refined from there."""
     if n_factors == 0 or options.n_audit == 0:
         return fit
@@ -259,7 +272,7 @@ def initial_theta(a: Array, c: Array, groups: IntArray, n_groups: int, p: int, c
     return theta
 
 
-def _distinct(fits: list[GroupedFit], name: str = "partition") -> tuple[LocalMinimum, ...]:
+def distinct_minima(fits: Sequence[GroupedFit[Any]], name: str = "partition") -> tuple[LocalMinimum, ...]:
     found: tuple[LocalMinimum, ...] = ()
     for number, fit in enumerate(fits):
         done = fit.classification.fit
@@ -280,7 +293,7 @@ def merged_minima(known: tuple[LocalMinimum, ...], new: tuple[LocalMinimum, ...]
     return tuple(sorted(out, key=lambda minimum: minimum.ssr))
 
 
-def _relabel(fit: GroupedFit, n_groups: int) -> GroupedFit:
+def relabelled(fit: GroupedFit[Fit], n_groups: int) -> GroupedFit[Fit]:
     """One permutation, by the slopes in lexicographic order, applied to everything that carries a group."""
     done = fit.classification
     alpha = done.fit.theta[done.slopes.slots]
@@ -291,15 +304,15 @@ def _relabel(fit: GroupedFit, n_groups: int) -> GroupedFit:
     slopes = SlopeMap(groups, done.slopes.slots)
     theta = np.empty_like(done.fit.theta)
     theta[slopes.slots] = alpha[order]
-    minima = tuple(replace(m, theta=in_order(m.theta, done.slopes.slots)) for m in fit.minima)
-    relabelled = replace(done, groups=groups, slopes=slopes, fit=replace(done.fit, theta=theta), ssr=done.ssr[:, order])
+    minima = tuple(replace(m, theta=_in_order(m.theta, done.slopes.slots)) for m in fit.minima)
+    ordered = replace(done, groups=groups, slopes=slopes, fit=replace(done.fit, theta=theta), ssr=done.ssr[:, order])
     penalized = replace(
         fit.penalized, centers=fit.penalized.centers[order], distances=fit.penalized.distances[:, order]
     )
-    return replace(fit, groups=groups, classification=relabelled, penalized=penalized, minima=minima)
+    return replace(fit, groups=groups, classification=ordered, penalized=penalized, minima=minima)
 
 
-def in_order(theta: Array, slots: IntArray) -> Array:
+def _in_order(theta: Array, slots: IntArray) -> Array:
     """The same slopes, groups in lexicographic order."""
     alpha = theta[slots]
     out = np.empty_like(theta)

@@ -6,29 +6,37 @@ observed, and for the start: slopes of entities are drawn to their mean, since t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gifepanel.kernels.passes import unit_ssr
-from gifepanel.solvers.arrays import Array, UnitQuadratics
+from gifepanel.solvers.arrays import Array
 from gifepanel.solvers.cell_descent import CellFit, descend_cells
 from gifepanel.solvers.cell_interactive import POLISHED, fit_cells_multistart
 from gifepanel.solvers.cell_panel import CellComponents, CellPanel, shrunken_slopes
 from gifepanel.solvers.cell_regrouped import RegroupedCells
 from gifepanel.solvers.cell_starts import CellStart
 from gifepanel.solvers.cells import Cells, canonical_units
-from gifepanel.solvers.classify import fill_empty, nearest_centre
-from gifepanel.solvers.grouped import in_order, initial_theta, labels_like, merged_minima
+from gifepanel.solvers.classify import Classification, fill_empty, nearest_centre
+from gifepanel.solvers.grouped import (
+    GroupedFit,
+    distinct_minima,
+    initial_theta,
+    labels_like,
+    may_reassign,
+    merged_minima,
+    relabelled,
+)
 from gifepanel.solvers.heterogeneous import Centres, HeterogeneousFit
 from gifepanel.solvers.interactive import LocalMinimum, SlopeMap
 from gifepanel.solvers.penalized import (
     GroupedOptions,
     GroupedPart,
-    PenalizedFit,
+    grouped_part,
     penalized_stage,
+    standardized,
     starting_centres,
 )
 from gifepanel.solvers.search import Start, search_groupings
@@ -43,36 +51,7 @@ _AUDIT_ROUNDS = 3
 _SAME = 1e-7
 
 
-@dataclass(frozen=True)
-class CellClassification:
-    """Groups with the joint least squares given them; see :class:`~gifepanel.solvers.classify.Classification`."""
-
-    groups: IntArray
-    fit: CellFit
-    slopes: SlopeMap
-    ssr: Array
-    n_rounds: int
-    moved: int
-    settled: bool
-
-
-@dataclass(frozen=True)
-class GroupedCellFit:
-    """A fitted grouped model, groups in lexicographic order of their slopes.
-
-    As :class:`~gifepanel.solvers.grouped.GroupedFit`.
-    """
-
-    groups: IntArray
-    classification: CellClassification
-    penalized: PenalizedFit
-    unit_params: Array
-    scale: Array
-    singular_units: IntArray
-    ssr_heterogeneous: float
-    restarts_agreed: int
-    n_restarts: int
-    minima: tuple[LocalMinimum, ...] = ()
+GroupedCellFit = GroupedFit[CellFit]
 
 
 def fit_grouped_cells(
@@ -93,17 +72,17 @@ def fit_grouped_cells(
     units = canonical_units(cells)
     fit, ordered = _fit(cells.take(units), n_groups, n_factors, options)
     back = np.argsort(units)
-    return _relabel(_in_order_of_data(fit, ordered, back), n_groups), ordered.take(back)
+    return relabelled(_in_order_of_data(fit, ordered, back), n_groups), ordered.take(back)
 
 
 def _fit(cells: Cells, n_groups: int, n_factors: int, options: GroupedOptions) -> tuple[GroupedCellFit, Cells]:
     panel, start = _start(cells, n_factors, options)
-    part = _part(panel, start, options.common)
+    part = grouped_part(panel, start, options.common)
     partitions = starting_centres(part, n_groups, options)
     fits = [_from_centres(panel, part, n_groups, n_factors, options, start, c) for c in partitions[: options.n_starts]]
     best = min(fits, key=lambda fit: fit.classification.fit.ssr)
-    best = replace(best, minima=_distinct(fits))
-    if options.search and options.start_is_kmeans and reassigned(n_groups, options):
+    best = replace(best, minima=distinct_minima(fits))
+    if options.search and options.start_is_kmeans and may_reassign(n_groups, options):
         best = _searched(panel.cells, n_groups, options, start, partitions, best)
     best = _audited(panel.cells, n_groups, n_factors, options, best)
     moved = int((best.groups != nearest_centre(best.penalized.distances)).sum())
@@ -162,14 +141,9 @@ def _searched(
         direct = _refined(cells, n_groups, options, label[best.groups], theta, rows, best.effect)
         if direct.fit.ssr < done.fit.ssr:
             fit = replace(fit, groups=direct.groups, classification=direct)
-            top = _distinct([fit], "search")
+            top = distinct_minima([fit], "search")
     tried = tuple(LocalMinimum(g.ssr, g.theta, (), g.reached) for g in found if g.ssr > top[0].ssr * (1.0 - _SAME))
     return replace(fit, minima=merged_minima(merged_minima(top, minima), tried))
-
-
-def reassigned(n_groups: int, options: GroupedOptions) -> bool:
-    """Whether least squares may move units to other groups."""
-    return options.classify == "refined" and n_groups > 1
 
 
 def _start(cells: Cells, n_factors: int, options: GroupedOptions) -> tuple[CellPanel, HeterogeneousFit]:
@@ -182,27 +156,7 @@ def _start(cells: Cells, n_factors: int, options: GroupedOptions) -> tuple[CellP
     start = shrunken_slopes(panel, fit.theta, fit.factors, fit.effects, common=options.common)
     if not options.standardize:
         return panel, start
-    rms = np.sqrt(np.maximum(np.einsum("npp->p", start.quadratics.a), 0.0) / cells.size)
-    rms = np.where(rms > 0.0, rms, 1.0)
-    q, comp = start.quadratics, start.components
-    assert isinstance(comp, CellComponents)
-    q = UnitQuadratics(q.a / (rms[:, None] * rms), q.c / rms, q.s)
-    comp = replace(comp, beta=comp.beta * rms)
-    return panel.rescaled(rms), replace(start, beta=start.beta * rms, quadratics=q, components=comp)
-
-
-def _part(panel: CellPanel, start: HeterogeneousFit, common: Sequence[int]) -> GroupedPart:
-    """The problem in the regressors whose slopes differ across groups."""
-    w = np.asarray(sorted(common), dtype=np.int64)
-    x = np.setdiff1d(np.arange(panel.shape[2]), w)
-    if not w.size:
-        return GroupedPart(panel, start, x, w, np.empty(0))
-    gamma = start.beta[0, w]
-    part = panel.subset_of_columns(x, w, gamma)
-    beta = np.ascontiguousarray(start.beta[:, x])
-    assert isinstance(start.components, CellComponents)
-    comp = replace(start.components, beta=beta)
-    return GroupedPart(part, replace(start, beta=beta, components=comp, quadratics=part.quadratics(comp)), x, w, gamma)
+    return standardized(panel, start)
 
 
 def _from_centres(
@@ -224,17 +178,7 @@ def _from_centres(
     groups = nearest_centre(penalized.distances)
     theta = initial_theta(q.a, q.c, groups, n_groups, panel.shape[2], options.common)
     done = _refined(panel.cells, n_groups, options, groups, theta, components.rows, components.effects)
-    return _packed(panel, done, penalized, start, centres)
-
-
-def _packed(
-    panel: CellPanel,
-    done: CellClassification,
-    penalized: PenalizedFit,
-    start: HeterogeneousFit,
-    centres: Centres,
-) -> GroupedCellFit:
-    return GroupedCellFit(
+    return GroupedFit(
         done.groups,
         done,
         penalized,
@@ -249,10 +193,10 @@ def _packed(
 
 def _refined(
     cells: Cells, n_groups: int, options: GroupedOptions, groups: IntArray, theta: Array, rows: Array, effects: Array
-) -> CellClassification:
+) -> Classification[CellFit]:
     """Joint least squares given groups, alternated with assignment by sum of squares: both lower it."""
     first, rounds = groups, 0
-    reassign = reassigned(n_groups, options)
+    reassign = may_reassign(n_groups, options)
     tol = _LOOSE if reassign else _TOL
     panel = CellPanel(cells)
     while True:
@@ -266,7 +210,7 @@ def _refined(
             continue
         if tol == _TOL or fit.gradient <= _TOL:
             settled = bool(np.array_equal(new, groups))
-            return CellClassification(groups, fit, slopes, ssr, rounds, int((first != groups).sum()), settled)
+            return Classification(groups, fit, slopes, ssr, rounds, int((first != groups).sum()), settled)
         tol = _TOL
 
 
@@ -305,32 +249,3 @@ def _audited(
         if polished.gradient < at.gradient:
             best = replace(best, classification=replace(done, fit=replace(polished, converged=True)))
     return replace(best, minima=minima)
-
-
-def _distinct(fits: list[GroupedCellFit], name: str = "partition") -> tuple[LocalMinimum, ...]:
-    found: tuple[LocalMinimum, ...] = ()
-    for number, fit in enumerate(fits):
-        done = fit.classification.fit
-        found = merged_minima(found, (LocalMinimum(done.ssr, done.theta, (f"{name} {number + 1}",)),))
-    return found
-
-
-def _relabel(fit: GroupedCellFit, n_groups: int) -> GroupedCellFit:
-    """One permutation, by the slopes in lexicographic order, applied to everything that carries a group."""
-    done = fit.classification
-    alpha = done.fit.theta[done.slopes.slots]
-    order = np.lexsort(alpha.T[::-1])
-    rank = np.empty(n_groups, dtype=np.int64)
-    rank[order] = np.arange(n_groups)
-    groups = rank[done.groups]
-    slopes = SlopeMap(groups, done.slopes.slots)
-    theta = np.empty_like(done.fit.theta)
-    theta[slopes.slots] = alpha[order]
-    classification = replace(
-        done, groups=groups, slopes=slopes, fit=replace(done.fit, theta=theta), ssr=done.ssr[:, order]
-    )
-    penalized = replace(
-        fit.penalized, centers=fit.penalized.centers[order], distances=fit.penalized.distances[:, order]
-    )
-    minima = tuple(replace(m, theta=in_order(m.theta, done.slopes.slots)) for m in fit.minima)
-    return replace(fit, groups=groups, classification=classification, penalized=penalized, minima=minima)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from gifepanel.solvers.arrays import (
     GroupedData,
     PanelArrays,
     UnitQuadratics,
-    rescaled,
 )
 from gifepanel.solvers.canonical import Canonical, canonical
 from gifepanel.solvers.classify import Metric, slope_distances
@@ -37,6 +36,7 @@ __all__ = [
 ]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
+Data = TypeVar("Data", bound=GroupedData)
 _UNPOLISHED = 1e-4
 
 
@@ -170,15 +170,14 @@ def canonical_options(options: GroupedOptions, form: Canonical, n_groups: int) -
     return replace(options, start=start, kappa=kappa, common=form.columns_of(options.common))
 
 
-def standardized(data: PanelArrays, start: HeterogeneousFit) -> tuple[PanelArrays, HeterogeneousFit]:
+def standardized(data: Data, start: HeterogeneousFit) -> tuple[Data, HeterogeneousFit]:
     """Both on regressors of root mean square one after the starting factors."""
-    n, t, _ = data.shape
-    rms = np.sqrt(np.maximum(np.einsum("npp->p", start.quadratics.a), 0.0) / (n * t))
+    rms = np.sqrt(np.maximum(np.einsum("npp->p", start.quadratics.a), 0.0) / data.n_cells)
     rms = np.where(rms > 0.0, rms, 1.0)
-    data = rescaled(data, rms)
     q = start.quadratics
     q = UnitQuadratics(q.a / (rms[:, None] * rms), q.c / rms, q.s)
-    return data, replace(start, beta=start.beta * rms, quadratics=q)
+    components = start.components.rescaled(rms)
+    return data.rescaled(rms), replace(start, beta=start.beta * rms, quadratics=q, components=components)
 
 
 @dataclass(frozen=True)
@@ -211,17 +210,16 @@ class GroupedPart:
         return out
 
 
-def grouped_part(data: PanelArrays, start: HeterogeneousFit, common: Sequence[int]) -> GroupedPart:
+def grouped_part(data: GroupedData, start: HeterogeneousFit, common: Sequence[int]) -> GroupedPart:
     w = np.asarray(sorted(common), dtype=np.int64)
     x = np.setdiff1d(np.arange(data.shape[2]), w)
     if not w.size:
         return GroupedPart(data, start, x, w, np.empty(0))
     gamma = start.beta[0, w]
     part = data.subset_of_columns(x, w, gamma)
-    quadratics = part.quadratics(start.components)
-    return GroupedPart(
-        part, replace(start, beta=np.ascontiguousarray(start.beta[:, x]), quadratics=quadratics), x, w, gamma
-    )
+    components = start.components.of_columns(x)
+    beta, quadratics = np.ascontiguousarray(start.beta[:, x]), part.quadratics(components)
+    return GroupedPart(part, replace(start, beta=beta, components=components, quadratics=quadratics), x, w, gamma)
 
 
 def starting_centres(part: GroupedPart, n_groups: int, options: GroupedOptions) -> list[Centres]:
