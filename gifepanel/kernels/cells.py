@@ -33,7 +33,6 @@ __all__ = [
     "slope_moments",
     "solve_lower",
     "solve_upper",
-    "unit_moments",
     "unit_sums",
 ]
 
@@ -357,14 +356,6 @@ def _moments(data, state, lo, hi, qx, a):
                 s -= qx[c, j] * qx[c, k]
             a[j, k] = s
             a[k, j] = s
-
-
-@jit
-def unit_moments(data, state, a):
-    """X_i'M_i X_i of every entity into `a` (N, p, p)."""
-    qx = np.empty((state.q.shape[0], data.x.shape[0]))
-    for i in range(data.ptr.shape[0] - 1):
-        _moments(data, state, data.ptr[i], data.ptr[i + 1], qx, a[i])
 
 
 @jit

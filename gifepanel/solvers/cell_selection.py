@@ -18,7 +18,7 @@ from gifepanel.solvers.cell_panel import CellComponents, CellPanel, shrunken_slo
 from gifepanel.solvers.cells import Cells
 from gifepanel.solvers.heterogeneous import HeterogeneousFit
 from gifepanel.solvers.interactive import SlopeMap
-from gifepanel.solvers.selection import FactorCriteria, edge_distribution, eigenvalue_ratios
+from gifepanel.solvers.selection import FactorCriteria, criteria_at
 
 __all__ = [
     "CrossValidation",
@@ -63,28 +63,8 @@ def cell_criteria(cells: Cells, candidates: Sequence[int], fits: Sequence[Hetero
     residuals of the largest candidate, holes filled by what its factors say: a second opinion.
     """
     rows, cols = _dimensions(cells)
-    n = cells.size
-    numbers = np.asarray(candidates, dtype=np.int64)
-    v = np.array([fit.ssr for fit in fits]) / n
-    m = n / (rows + cols)
-    ic1 = np.log(v) + numbers * np.log(m) / m
-    ic2 = np.log(v) + numbers * np.log(min(rows, cols)) / m
-    full = _completed(cells, fits[-1])
-    eigenvalues = np.linalg.svd(full, compute_uv=False)[: min(rows, cols)] ** 2 / full.size
-    largest = int(numbers[-1])
-    er, gr = eigenvalue_ratios(eigenvalues, largest)
-    return FactorCriteria(
-        numbers,
-        v,
-        ic1,
-        ic2,
-        eigenvalues,
-        int(numbers[ic1.argmin()]),
-        int(numbers[ic2.argmin()]),
-        er,
-        gr,
-        edge_distribution(eigenvalues, largest),
-    )
+    v = np.array([fit.ssr for fit in fits]) / cells.size
+    return criteria_at(candidates, v, cells.size / (rows + cols), min(rows, cols), _completed(cells, fits[-1]))
 
 
 def _dimensions(cells: Cells) -> tuple[int, int]:

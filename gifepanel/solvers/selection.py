@@ -13,6 +13,7 @@ from gifepanel.solvers.heterogeneous import heterogeneous_slopes
 
 __all__ = [
     "FactorCriteria",
+    "criteria_at",
     "edge_distribution",
     "eigenvalue_ratios",
     "factor_criteria",
@@ -81,15 +82,31 @@ def factor_criteria(data: PanelArrays, candidates: Sequence[int], ssr: Sequence[
     """
     n, t, _ = data.shape
     rows, cols = n - data.time_effects, t - data.entity_effects
-    numbers = np.asarray(candidates, dtype=np.int64)
-    v = np.asarray(ssr, dtype=float) / (n * t)
-    m = rows * cols / (rows + cols)
-    ic1 = np.log(v) + numbers * np.log(m) / m
-    ic2 = np.log(v) + numbers * np.log(min(rows, cols)) / m
     resid = residuals(data, beta)
     if data.time_effects:
         resid -= resid.mean(axis=0)
-    eigenvalues = np.linalg.svd(resid, compute_uv=False)[: min(rows, cols)] ** 2 / (n * t)
+    v = np.asarray(ssr, dtype=float) / (n * t)
+    return criteria_at(candidates, v, rows * cols / (rows + cols), min(rows, cols), resid)
+
+
+def criteria_at(candidates: Sequence[int], v: Array, m: float, smaller: int, resid: Array) -> FactorCriteria:
+    """Criteria from mean squared residuals.
+
+    Parameters
+    ----------
+    candidates : sequence of int
+    v : ndarray, shape (m,)
+    m : float
+        Observations over the sum of the dimensions.
+    smaller : int
+        Of the dimensions.
+    resid : ndarray, shape (N, T)
+        At the largest candidate, its factors in them.
+    """
+    numbers = np.asarray(candidates, dtype=np.int64)
+    ic1 = np.log(v) + numbers * np.log(m) / m
+    ic2 = np.log(v) + numbers * np.log(smaller) / m
+    eigenvalues = np.linalg.svd(resid, compute_uv=False)[:smaller] ** 2 / resid.size
     largest = int(numbers[-1])
     er, gr = eigenvalue_ratios(eigenvalues, largest)
     return FactorCriteria(

@@ -142,8 +142,6 @@ def _cells() -> dict[str, np.ndarray]:
     on_cells.hessian_product(data, groups, slots, state, *step, True, out, turn, work, np.empty(2), np.empty(2))
     on_cells.normal_blocks(data, state, blocks)
     a, c, s, gram, sums = np.empty((6, 2, 2)), np.empty((6, 2)), np.empty(6), np.empty((3, 3)), np.zeros((2, 2, 10))
-    on_cells.unit_moments(data, state, a)
-    moments = a.copy()
     on_cells.unit_sums(data, state, theta[slots[groups]], a, c, s)
     on_cells.slope_moments(data, state, groups, slots, gram)
     on_cells.period_sums(data, state, sums)
@@ -169,8 +167,7 @@ def _cells() -> dict[str, np.ndarray]:
         "evaluate_cells": np.concatenate([[ssr], state.e, state.coef.ravel(), state.g_period.ravel(), state.g_theta]),
         "hessian_product": np.append(out.ravel(), turn),
         "normal_blocks": blocks,
-        "unit_moments": moments,
-        "unit_sums": np.column_stack([c, s]),
+        "unit_sums": np.column_stack([a.reshape(6, -1), c, s]),
         "slope_moments": gram,
         "period_sums": sums,
         "off_units": z,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gifepanel.kernels.cell_newton import fix_gauge, invert_blocks, invert_scaled
-from gifepanel.kernels.cells import evaluate_cells, hessian_product, normal_blocks, slope_moments, unit_moments
+from gifepanel.kernels.cells import evaluate_cells, hessian_product, normal_blocks, slope_moments, unit_sums
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.cell_descent import SPANNED, alternate_cells, descend_cells, room
 from gifepanel.solvers.cell_interactive import fit_cells_multistart
@@ -46,7 +46,7 @@ def test_an_evaluation_is_least_squares_of_every_entity(weighted):
     ssr, state = evaluated(cells, slopes, at)
     data, total = cells.data, 0.0
     moments, blocks = np.empty((12, 2, 2)), np.empty((cells.shape[1], 3, 3))
-    unit_moments(data, state, moments)
+    unit_sums(data, state, slopes.unit_slopes(at[0]), moments, np.empty((12, 2)), np.empty(12))
     normal_blocks(data, state, blocks)
     dense = np.zeros_like(blocks)
     for i, (lo, hi) in enumerate(zip(data.ptr[:-1], data.ptr[1:], strict=True)):
