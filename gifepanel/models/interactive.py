@@ -289,6 +289,8 @@ class InteractiveFE(FactorModel):
             fix = f"n_factors={max(0, self.n_factors - 1)}" if self._on_cells else f"max_iter={10 * max_iter}"
             warn_not_converged("Least squares with factors", fix)
         results = interactive_results(model, inference, fit, scale=scale)
+        if self._on_cells:
+            results._results._passed_ssr = fit.lower
         results._results._fit_call = called("fit", arguments, InteractiveFE.fit.__kwdefaults__)
         results._results._fit_options = refit_options(arguments)
         return results

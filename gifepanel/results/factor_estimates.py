@@ -141,3 +141,4 @@ class FactorEstimates(FitMeasures):
         return frame
 
     _minima: tuple[LocalMinimum, ...] = ()
+    _passed_ssr: float | None = None  # of a descent that went below the best minimum and has none of its own

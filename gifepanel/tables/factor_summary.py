@@ -148,6 +148,11 @@ def _notes(res: Any) -> list[str]:
             f"starts. The best is reported; the next has a sum of squares {minima['excess_percent'].iloc[1]:.3g}% "
             "higher (see .minima)."
         )
+    if res._passed_ssr is not None:
+        notes.append(
+            f"A descent went {100 * (1 - res._passed_ssr / res.ssr):.3g}% below the sum of squares reported, towards "
+            "an infimum at which loadings grow without bound; minima alone are compared."
+        )
     return notes
 
 

@@ -279,6 +279,14 @@ def test_numbers_are_chosen_on_the_same_cells():
     assert "CV" in str(tried)
 
 
+def test_a_descent_without_a_minimum_of_its_own_is_said(cigar):
+    res = gife.InteractiveFE.from_formula("sales ~ price | state", cigar, n_factors=1).fit(n_starts=1)
+    assert res._results._passed_ssr is None and "without bound" not in str(res.summary())
+    res = gife.InteractiveFE.from_formula("sales ~ price | state", cigar, n_factors=1).fit(n_starts=1)
+    res._results._passed_ssr = 0.99 * res.ssr
+    assert "A descent went 1% below" in " ".join(str(res.summary()).split())
+
+
 # ---- bad input
 
 
