@@ -89,27 +89,18 @@ class CellEstimate(FactorEstimate):
     @cached_property
     def z_effects(self) -> Array:
         """z less additive effects (N, T, q)."""
-        return self._off(self.z, self.additive)
+        return self.additive.off(self.z)
 
     @cached_property
     def z_projected(self) -> Array:
         """z off the tangent space (N, T, q), times the roots of the weights."""
-        return self._off(self.z, self.tangent)
+        return self.project(self.z)
 
     @cached_property
     def y_projected(self) -> Array:
         """y likewise (N, T)."""
-        return self._off(self.y[:, :, None], self.tangent)[:, :, 0]
+        return self.project(self.y)
 
     def project(self, cube: Array) -> Array:
         """A panel (N, T) or (N, T, k) off factors, loadings and effects, times the roots of the weights."""
-        if cube.ndim == 2:
-            return self._off(cube[:, :, None], self.tangent)[:, :, 0]
-        return self._off(cube, self.tangent)
-
-    def _off(self, cube: Array, space: TangentSpace) -> Array:
-        entity, time = space.entity, space.data.time
-        columns = np.ascontiguousarray(cube[entity, time].T) * space.data.root
-        out = np.zeros(cube.shape)
-        out[entity, time] = space.residual(columns)[0].T
-        return out
+        return self.tangent.off(cube)

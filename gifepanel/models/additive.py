@@ -46,8 +46,7 @@ class Additive:
 
         parts = model._parts
         known = bool(parts.unit_names or parts.period_names)
-        on_cells = model._observed is not None or model._cell_weights is not None or not parts.only_additive
-        space = additive_space(cells_of_model(model)) if on_cells else None
+        space = additive_space(cells_of_model(model)) if model._on_cells else None
         return cls(model.design, parts.entity_effects, parts.time_effects, space, known)
 
     def taken_out(self, cube: Array) -> Array:
@@ -56,11 +55,7 @@ class Additive:
             n, t = cube.shape[:2]
             space = factor_space(n, t, entity_effects=self.entity_effects, time_effects=self.time_effects)
             return project(cube, space)
-        flat = cube if cube.ndim == 3 else cube[:, :, None]
-        entity, time = self.space.entity, self.space.data.time
-        out = np.zeros(flat.shape)
-        out[entity, time] = self.space.residual(flat[entity, time].T * self.space.data.root)[0].T
-        return out.reshape(cube.shape)
+        return self.space.off(cube)
 
     @property
     def words(self) -> str:

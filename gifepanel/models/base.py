@@ -46,6 +46,7 @@ from gifepanel.projections.triangle import constant_column
 from gifepanel.results.inputs import Pruned, Sample
 from gifepanel.results.selection import Selection
 from gifepanel.solvers.arrays import prepare
+from gifepanel.solvers.cells import n_coefficients
 from gifepanel.solvers.grouped import GroupedOptions
 from gifepanel.spellings.options import keywords, written
 from gifepanel.tables.factor_summary import notes_on_edges
@@ -352,10 +353,9 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         n, t, effects = self.n_entities, self.n_times, (self.entity_effects, self.time_effects)
         if self._on_cells:
             rows, cols = (len(names) for names in (self._parts.unit_names, self._parts.period_names))
-            effects_taken = n * rows + t * cols - rows * cols
-            taken = n * (rows + self.n_factors) + t * (cols + self.n_factors)
-            taken -= (rows + self.n_factors) * (cols + self.n_factors)
-            checked_residual(self.design.nobs, n_slopes, effects_taken, taken - effects_taken)
+            known = n_coefficients(n, t, rows, cols)
+            taken = n_coefficients(n, t, rows + self.n_factors, cols + self.n_factors)
+            checked_residual(self.design.nobs, n_slopes, known, taken - known)
             return
         degrees_of_freedom(n, t, n_slopes, self.n_factors, entity_effects=effects[0], time_effects=effects[1])
 

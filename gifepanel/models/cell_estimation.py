@@ -10,7 +10,7 @@ from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.models.read_data import CellFactorData
 from gifepanel.projections.tangent import TangentSpace
 from gifepanel.solvers.arrays import Array
-from gifepanel.solvers.cell_descent import CellFit, descend_cells, gauged, state_without_factors
+from gifepanel.solvers.cell_descent import CellFit, descend_cells, free_rows, gauged, state_without_factors
 from gifepanel.solvers.cells import Cells, cells_of
 from gifepanel.solvers.interactive import SlopeMap
 
@@ -22,6 +22,7 @@ __all__ = [
     "observed_cells",
     "signs",
     "slope_scale",
+    "tangent_space",
 ]
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
@@ -30,9 +31,7 @@ _TOL = 1e-12
 
 def observed_cells(model: CellFactorData) -> BoolArray:
     """Cells (N, T) that are observed."""
-    if model._observed is None:
-        return np.ones(model._y.shape, dtype=bool)
-    return model._observed
+    return model.design.index.mask
 
 
 def cells_of_model(model: CellFactorData, *, standardize: bool = False) -> Cells:
@@ -51,6 +50,12 @@ def cells_of_model(model: CellFactorData, *, standardize: bool = False) -> Cells
 def additive_space(cells: Cells) -> TangentSpace:
     """The span of known columns and period columns."""
     return TangentSpace(cells.data, state_without_factors(cells), cells.series, cells.free)
+
+
+def tangent_space(cells: Cells, fit: CellFit) -> TangentSpace:
+    """The span of everything that was estimated besides slopes, at a fit."""
+    gauge = gauged(cells, fit.factors, fit.effects)[2]
+    return TangentSpace(cells.data, fit.state, gauge, free_rows(cells, len(fit.factors)))
 
 
 def cell_estimate(model: CellFactorData, cells: Cells, slopes: SlopeMap, fit: CellFit, scale: Array) -> CellEstimate:
@@ -82,8 +87,6 @@ def cell_estimate(model: CellFactorData, cells: Cells, slopes: SlopeMap, fit: Ce
     other = np.einsum("ntj,nj->nt", parts.unit[:, :, others], known[:, others])
     others = [j for j, name in enumerate(parts.period_names) if name != "1"]
     other += np.einsum("ntj,jt->nt", parts.period[:, :, others], effects[others])
-    gauge = gauged(cells, fit.factors, fit.effects)[2]
-    free = np.concatenate([np.zeros(r, dtype=bool), cells.free])
     return CellEstimate(
         model._y,
         model._x,
@@ -99,7 +102,7 @@ def cell_estimate(model: CellFactorData, cells: Cells, slopes: SlopeMap, fit: Ce
         parts.time_effects,
         observed_cells(model),
         cells.to_cube(cells.data.root),
-        TangentSpace(cells.data, fit.state, gauge, free),
+        tangent_space(cells, fit),
         additive_space(cells),
         other,
         {name: known[:, j] for j, name in enumerate(parts.unit_names) if name != "1"},

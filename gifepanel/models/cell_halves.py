@@ -9,13 +9,12 @@ import numpy as np
 
 from gifepanel.exceptions import SpecificationError
 from gifepanel.inference.halfpanel import half_panel_jackknife, half_panels, jackknife_on_cells
-from gifepanel.models.cell_estimation import additive_space, observed_cells
+from gifepanel.models.cell_estimation import additive_space, observed_cells, tangent_space
 from gifepanel.models.checks import warn_not_converged
 from gifepanel.models.estimation import slope_scale
 from gifepanel.models.halves import by_slope, check_columns, check_halves_identify, estimate_on_halves
 from gifepanel.models.read_data import CellFactorData
-from gifepanel.projections.tangent import TangentSpace
-from gifepanel.solvers.cell_descent import CellFit, gauged
+from gifepanel.solvers.cell_descent import CellFit
 from gifepanel.solvers.cell_interactive import fit_cells
 from gifepanel.solvers.cell_starts import CellStart, completed_factors, pooled_cells, residuals_at
 from gifepanel.solvers.cells import Cells, cells_of, core
@@ -103,7 +102,7 @@ def jackknifed(model: CellFactorData, slopes: SlopeMap, theta: Array, names: Seq
         fit = _fit(cells, own, theta * scale, model.n_factors)
         if number is not None:
             z = _by_slope(cells, own)
-            left = _tangent(cells, fit).residual(z)[0]
+            left = tangent_space(cells, fit).residual(z)[0]
             check_columns(model, _flat(z), _flat(left), names, _periods(half, number), model.n_factors > 0)
         if not fit.converged:
             warn_not_converged("Least squares on a half of the periods", "bias_correction=True")
@@ -134,12 +133,6 @@ def _fit(cells: Cells, slopes: SlopeMap, theta: Array, n_factors: int) -> CellFi
     resid = residuals_at(cells, slopes, theta, effects)
     factors = completed_factors(cells, resid, n_factors, _ROUNDS)
     return fit_cells(cells, slopes, CellStart("whole panel", theta, factors, effects, _ALTERNATIONS), tol=1e-11)
-
-
-def _tangent(cells: Cells, fit: CellFit) -> TangentSpace:
-    gauge = gauged(cells, fit.factors, fit.effects)[2]
-    free = np.concatenate([np.zeros(len(fit.factors), dtype=bool), cells.free])
-    return TangentSpace(cells.data, fit.state, gauge, free)
 
 
 def _by_slope(cells: Cells, slopes: SlopeMap) -> Array:

@@ -116,6 +116,14 @@ class TangentSpace:
         off_units(self.data.ptr, self.state.q, out)
         return out, phi
 
+    def off(self, cube: Array) -> Array:
+        """A panel (N, T) or (N, T, k) less what the tangent space fits, times the roots of the weights, 0 in holes."""
+        flat = cube if cube.ndim == 3 else cube[:, :, None]
+        columns = flat[self.entity, self.data.time].T * self.data.root
+        out = np.zeros(flat.shape)
+        out[self.entity, self.data.time] = self.residual(columns)[0].T
+        return out.reshape(cube.shape)
+
     def _coefficients(self, column: Array) -> Array:
         """phi for a column (n,) that is off the bases of entities."""
         rows = self.period_loadings * column

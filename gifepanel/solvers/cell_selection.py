@@ -15,7 +15,7 @@ import numpy as np
 from gifepanel.solvers.arrays import Array
 from gifepanel.solvers.cell_interactive import fit_cells_multistart
 from gifepanel.solvers.cell_panel import CellComponents, CellPanel, shrunken_slopes
-from gifepanel.solvers.cells import Cells
+from gifepanel.solvers.cells import Cells, n_coefficients
 from gifepanel.solvers.heterogeneous import HeterogeneousFit
 from gifepanel.solvers.interactive import SlopeMap
 from gifepanel.solvers.selection import FactorCriteria, criteria_at
@@ -101,8 +101,7 @@ def cell_group_criterion(cells: Cells, ssr: float, n_factors: int, n_slopes: int
     """
     n, t = cells.shape
     d, m = cells.data.known.shape[0], cells.data.period.shape[0]
-    taken = n * (n_factors + d) + t * (n_factors + m) - (n_factors + d) * (n_factors + m)
-    df = max(cells.size - taken - n_slopes, 1)
+    df = max(cells.size - n_coefficients(n, t, n_factors + d, n_factors + m) - n_slopes, 1)
     return float(np.log(ssr / df) + 2.0 / 3.0 * cells.size**-0.5 * n_free * n_groups)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from gifepanel.kernels.cells import CellData, CellState
 from gifepanel.solvers.arrays import Array
 
-__all__ = ["Cells", "canonical_units", "cells_of", "core", "orthonormal_rows"]
+__all__ = ["Cells", "canonical_units", "cells_of", "core", "n_coefficients", "orthonormal_rows"]
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -192,6 +192,11 @@ def _standardized(cells: Cells) -> Cells:
     rms = np.sqrt((x * x).sum(axis=1) / cells.size)
     scale = np.where(rms > 0, rms, 1.0)
     return replace(cells, data=data._replace(x=data.x / scale[:, None]), scale=cells.scale * scale)
+
+
+def n_coefficients(n: int, t: int, of_units: int, of_periods: int) -> int:
+    """Degrees of freedom that so many coefficients of each entity and period take, but for coincidence."""
+    return n * of_units + t * of_periods - of_units * of_periods
 
 
 def core(observed: BoolArray, n_unit: int, n_period: int) -> BoolArray:
