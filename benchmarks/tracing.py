@@ -31,7 +31,7 @@ KINDS: Mapping[str, str] = {
     f"{_K}.passes:deflate": DATA,
     f"{_K}.passes:unit_ssr": DATA,
     f"{_S}.arrays:prepare": DATA,
-    f"{_S}.arrays:rescaled": DATA,
+    f"{_S}.arrays:PanelArrays.rescaled": DATA,
     f"{_S}.arrays:residuals": DATA,
     f"{_S}.arrays:principal_components": DATA,
     f"{_S}.arrays:unit_quadratics": DATA,
