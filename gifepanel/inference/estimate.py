@@ -179,6 +179,31 @@ class FactorEstimate:
         """A panel (N, T) or (N, T, k) off factors, loadings and effects."""
         return project(cube, self.space)
 
+    def off_units(self, cube: Array) -> Array:
+        """A panel (N, T) or (N, T, k) off what is estimated entity by entity: factors and entity effects."""
+        time = FactorSpace(self.space.time, np.empty((self.shape[0], 0)))
+        return project(cube, time)
+
+    @cached_property
+    def unit_moments(self) -> tuple[Array, Array, Array]:
+        """X_i'M_i X_i (N, p, p), X_i'M_i r_i (N, p) and r_i'M_i r_i (N,), r_i the outcome less effects of periods.
+
+        s - 2 c'b + b'a b is the sum of squares of an entity with slopes b under the fitted factors.
+        """
+        x = self.off_units(self.x)
+        further = self.other_effects
+        r = self.off_units(self.y - self.time_effect - (0.0 if further is None else further))
+        return (
+            np.einsum("ntp,ntq->npq", x, x),
+            np.einsum("ntp,nt->np", x, r),
+            np.einsum("nt,nt->n", r, r),
+        )
+
+    @property
+    def other_effects(self) -> Array | None:
+        """Known columns times their coefficients, but for the additive effects (N, T); None where there are none."""
+        return None
+
     @cached_property
     def triangle(self) -> Triangle:
         """Of z~ as columns (NT, q).

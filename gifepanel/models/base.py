@@ -430,11 +430,20 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             return index.from_cube(estimate.z_projected)
         return index.from_cube(estimate.project(index.to_cube(values)))
 
-    def _covariance_for(self, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: bool, use_t: bool | None) -> Any:
+    def _covariance_for(
+        self,
+        cov_type: str,
+        cov_kwds: Mapping[str, Any] | None,
+        ssc: bool,
+        use_t: bool | None,
+        *,
+        groups_known: bool = False,
+    ) -> Any:
         """Another covariance of the same estimate, for results."""
         from gifepanel.models.inference import read_covariance
 
-        choice = read_covariance(self, cov_type, cov_kwds, ssc, use_t, call="get_robustcov_results")
+        options: dict[str, Any] = {"groups_known": groups_known, "call": "get_robustcov_results"}
+        choice = read_covariance(self, cov_type, cov_kwds, ssc, use_t, **options)
         estimate = self._fitted("get_robustcov_results")
         return choice(estimate, list(self.exog_names)), choice.group_names, choice.use_t
 

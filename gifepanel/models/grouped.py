@@ -229,6 +229,7 @@ class GroupedIFE(FactorModel):
         n_starts: int | None = None,
         polish: bool = True,
         bias_correction: bool | str | None = None,
+        groups_known: bool = False,
         ssc: bool = True,
         random_state: int | np.random.Generator | None = 0,
         m1: int | None = None,
@@ -277,6 +278,9 @@ class GroupedIFE(FactorModel):
             regressors. True ("analytic"): all three terms of Moon & Weidner (2017). In both the first term has what
             projected residuals hide of it given back; "moon-weidner-b1" and "moon-weidner" are the same as published.
             "jackknife": half-panel (Dhaene & Jochmans 2015). False ("none"): no correction.
+        groups_known : bool
+            True: standard errors take the groups as known. By default they allow for what is not known about who
+            belongs where (Louis 1982), see :class:`gifepanel.inference.missing_information.MissingInformation`.
         ssc : bool
             Scale covariances by NT over the residual degrees of freedom.
         random_state : int or Generator
@@ -324,7 +328,7 @@ class GroupedIFE(FactorModel):
         reject_unknown(unknown, GroupedIFE.fit.__kwdefaults__ or (), "fit")
         if self._candidates is not None:
             return self._fit_selected(arguments)
-        covariance = read_covariance(self, cov_type, cov_kwds, ssc, use_t)
+        covariance = read_covariance(self, cov_type, cov_kwds, ssc, use_t, groups_known=groups_known)
         bias = read_bias_correction(self, bias_correction, self._n_slopes, m1, m2)
         options = GroupedOptions(
             kappa=None if kappa is None else check_number("kappa", kappa, 1.0),
@@ -349,7 +353,7 @@ class GroupedIFE(FactorModel):
         if self._on_cells:
             model, estimate, grouped, scale = fit_grouped_on_cells(self, options)
             if model is not self:  # entities were set aside
-                covariance = read_covariance(model, cov_type, cov_kwds, ssc, use_t)
+                covariance = read_covariance(model, cov_type, cov_kwds, ssc, use_t, groups_known=groups_known)
         else:
             data = prepare(
                 self._y,

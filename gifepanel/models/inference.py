@@ -16,6 +16,7 @@ from gifepanel.inference.cell_bias import bias_of_cells
 from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.inference.estimated_groups import missing_information
 from gifepanel.models.cell_halves import check_halves_of, jackknifed
 from gifepanel.models.checks import (
     check_choice,
@@ -95,8 +96,16 @@ class CovarianceChoice:
     df_correction: bool = True
     scale: float | None = None
     psd: str = "none"
+    groups_known: bool = False
 
     def __call__(self, estimate: FactorEstimate, names: Sequence[str]) -> CovarianceResult:
+        out = self._given_groups(estimate, names)
+        if self.groups_known or len(estimate.slots) < 2:
+            return out
+        independent = estimate.ssr / estimate.df.residual * estimate.triangle.inverse
+        return out.allowing_for_groups(missing_information(estimate, out.cov, independent))
+
+    def _given_groups(self, estimate: FactorEstimate, names: Sequence[str]) -> CovarianceResult:
         out = factor_covariance(
             estimate.z_projected,
             estimate.wresid,
@@ -123,6 +132,7 @@ def read_covariance(
     ssc: bool,
     use_t: bool | None,
     *,
+    groups_known: bool = False,
     call: str = "fit",
 ) -> CovarianceChoice:
     """Check the options and look the clusters up, before any estimation; t for "nonrobust" unless told otherwise."""
@@ -155,6 +165,7 @@ def read_covariance(
         check_df_correction(keywords.get("df_correction")),
         check_scale(keywords.get("scale", 1.0)) if kind == "fixed scale" else None,
         check_psd(keywords.get("psd")),
+        check_flag("groups_known", groups_known),
     )
 
 

@@ -124,6 +124,11 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
             self.scale = float(covariance.meat[0, 0] / covariance.bread[0, 0])
 
     @property
+    def _groups_known(self) -> bool:
+        """Whether standard errors take the groups as known."""
+        return self._covariance.missing is None
+
+    @property
     def _estimate(self) -> FactorEstimate:
         """The estimate at the reported slopes, with its data."""
         if self._inference is None:
@@ -137,7 +142,13 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
     # ---- inference ----
 
     def get_robustcov_results(
-        self, cov_type: str = "HC1", use_t: bool | None = None, *, ssc: bool = True, **cov_kwds: Any
+        self,
+        cov_type: str = "HC1",
+        use_t: bool | None = None,
+        *,
+        ssc: bool = True,
+        groups_known: bool | None = None,
+        **cov_kwds: Any,
     ) -> FactorResultsWrapper:
         """The same estimates with another covariance.
 
@@ -148,6 +159,8 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
         use_t : bool, optional
             By default that of these results, as in statsmodels: t after a "nonrobust" fit, normal after a robust one.
         ssc : bool
+        groups_known : bool, optional
+            Whether to take groups as known; by default as these results do.
         **cov_kwds
             ``groups``, ``maxlags``, ``kernel``.
 
@@ -161,7 +174,8 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
         ([0.028, 0.0], [0.095, 0.001])
         """
         use_t = self.use_t or None if use_t is None else use_t
-        covariance, names, use_t = self.model._covariance_for(cov_type, cov_kwds, ssc, use_t)
+        known = self._groups_known if groups_known is None else groups_known
+        covariance, names, use_t = self.model._covariance_for(cov_type, cov_kwds, ssc, use_t, groups_known=known)
         other = self._without_covariance()
         assert self._inference is not None
         other._inference = replace(
@@ -169,7 +183,9 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
         )
         other._use_covariance(covariance, names, ssc, bool(use_t))
         given = {"cov_type": cov_type, "use_t": other.use_t, "ssc": ssc, **cov_kwds}
-        other._robust_call = called("get_robustcov_results", given, {"ssc": True})
+        if self.n_groups > 1:
+            given["groups_known"] = known
+        other._robust_call = called("get_robustcov_results", given, {"ssc": True, "groups_known": False})
         return FactorResultsWrapper(other)
 
     def _check_smaller(self, restricted: Any) -> None:
@@ -181,6 +197,8 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
 
     def _heteroskedastic(self, kind: Any) -> Array:
         estimate = self.model._fitted("a covariance")
+        if self.n_groups > 1:
+            return self.model._covariance_for(kind, None, True, None, groups_known=self._groups_known)[0].cov
         return factor_covariance(
             estimate.z_projected,
             estimate.wresid,
