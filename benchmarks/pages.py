@@ -19,10 +19,14 @@ from common import RESULTS
 __all__ = ["PAGES", "page"]
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES: Mapping[str, Sequence[str]] = {"accuracy": ("montecarlo",), "performance": ("scaling", "peer", "absorb")}
+PAGES: Mapping[str, Sequence[str]] = {
+    "accuracy": ("montecarlo", "estimated_groups"),
+    "performance": ("scaling", "peer", "absorb"),
+}
 _TITLES = {
     "accuracy": "# Accuracy",
     "performance": "# Performance",
+    "estimated_groups": "## Standard errors that allow for estimated groups",
     "scaling": "## Time and memory",
     "peer": "## Beside groupedpaneldatamodels",
     "absorb": "## Absorbing fixed effects",
@@ -35,6 +39,9 @@ effects and no factor) and G (a factor for each group). `refined` and `nearest` 
 draw has a random stream of its own and can be run again by itself; `{command}` runs them all.""",
     "performance": """\
 Times with one thread, compiled code warm, all starts, the refit and, for the whole call, inference included.""",
+    "estimated_groups": """\
+Entities that are hard to place make intervals too short that take the groups as known. By default standard errors allow
+for it: see [Estimated groups](theory_inference.md#estimated-groups). `{command}` measures this.""",
     "scaling": "`{command}` measures this.",
     "peer": """\
 [groupedpaneldatamodels](https://pypi.org/project/groupedpaneldatamodels/) has an implementation of the same estimator,

@@ -66,8 +66,9 @@ class CovarianceResult(Sandwich):
     missing: MissingInformation | None = None
 
     def allowing_for_groups(self, missing: MissingInformation) -> CovarianceResult:
-        """Inflated by what is not known about who belongs where."""
-        cov = missing.inflated(self.cov)
+        """Inflated by what is not known about who belongs where; variances that were not positive stay as they are."""
+        cov, without = missing.inflated(self.cov), list(self.without)
+        cov[without], cov[:, without] = self.cov[without], self.cov[:, without]
         factor = self.triangle.factor
         gross = None if self.gross is None else missing.inflated(self.gross)
         return replace(self, cov=cov, core=factor @ cov @ factor.T, gross=gross, missing=missing)

@@ -95,7 +95,8 @@ def missing_at(
     complete[:q, :q] = _information(estimate, tau) / variance
     complete[q:, q:] = of_shares
     # in units where every combination has length one: slopes may have any
-    unit = 1.0 / np.sqrt(np.diag(complete))
+    length = np.sqrt(np.maximum(np.diag(complete), 0.0))
+    unit = 1.0 / np.where(length > 0, length, 1.0)
     values, vectors = np.linalg.eigh(complete * np.outer(unit, unit))
     root = vectors * np.sqrt(np.maximum(values, 1e-12 * values[-1]))
     half = root @ vectors.T

@@ -15,7 +15,11 @@ CLEAR = 0.95
 
 @dataclass(frozen=True, eq=False)
 class MissingInformation:
-    """What is not known about slopes since it is not known who belongs where.
+    """What is not known about slopes since it is not known who belongs where (Louis 1982).
+
+    ``res.missing_information`` of a model with groups; :func:`gifepanel.inference.estimated_groups.missing_information`
+    computes it. Above a `share` of .5 standard errors rest on much that was not seen; above .8 the groups are not
+    separated enough for slopes by group to mean much.
 
     Attributes
     ----------
@@ -30,6 +34,19 @@ class MissingInformation:
         C, as far as it concerns slopes.
     from_shares : ndarray, shape (q, q)
         What the uncertainty of the group shares adds.
+
+    References
+    ----------
+    Louis, T. A. (1982). Finding the observed information matrix when using the EM algorithm. *Journal of the Royal
+    Statistical Society B* 44, 226-233.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+    >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+    >>> model.fit().missing_information
+    <MissingInformation: EXAMPLE>
     """
 
     shares: FloatArray
@@ -47,6 +64,12 @@ class MissingInformation:
     def n_unclear(self) -> int:
         """Entities whose most probable group has a probability below .95."""
         return int((self.posterior.max(axis=1) < CLEAR).sum())
+
+    def __repr__(self) -> str:
+        return (
+            f"<MissingInformation: share {self.share:.2f}, design effect {self.design_effect:.2f}, {self.n_unclear} of "
+            f"{len(self.posterior)} entities unclear>"
+        )
 
     def inflated(self, cov: FloatArray) -> FloatArray:
         """The covariance of slopes (q, q) from that given the groups."""

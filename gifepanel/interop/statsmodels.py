@@ -27,9 +27,10 @@ def to_statsmodels(res: Any, *, dummies: bool = False, max_columns: int = 2000, 
     """A plain statsmodels result with the same coefficients.
 
     Without `dummies`, least squares of the residualised outcome on the residualised regressors, its residual degrees of
-    freedom corrected for what was partialled out. Coefficients, residuals and standard errors (nonrobust, HC0) are the
-    model's own. What differs: there is no constant, R-squared is the one within, AIC and BIC do not count effects and
-    factors, HC2 and HC3 have leverages without the absorbed part, predictions are of the residualised outcome.
+    freedom corrected for what was partialled out. Coefficients, residuals and standard errors (nonrobust, HC0; with
+    groups of slopes those of ``groups_known=True``) are the model's own. What differs: there is no constant, R-squared
+    is the one within, AIC and BIC do not count effects and factors, HC2 and HC3 have leverages without the absorbed
+    part, predictions are of the residualised outcome.
 
     With ``dummies=True``, the full regression with every dummy and control in it, or, for models with factors, with the
     estimated factors times dummies of the entities and the estimated loadings times dummies of the periods. All of

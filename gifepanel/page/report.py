@@ -238,8 +238,10 @@ def _tests(res: Any) -> str:
     if getattr(res, "n_groups", 1) > 1:
         table = equality_tests(res)
         words = (
-            "These tests take the groups as known. The groups were formed to differ in their slopes, so that small "
-            "p-values are to be expected; they are no evidence that there are groups."
+            "These tests use the standard errors above"
+            f"{', which take the groups as known' if res.missing_information is None else ''}. The groups were formed "
+            "to differ in their slopes, so that small p-values are to be expected; they are no evidence that there are "
+            "groups."
         )
         out += [table, paragraph(words, "soft")] if table else []
     return "\n".join(part for part in out if part)

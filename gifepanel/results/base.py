@@ -14,6 +14,7 @@ from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.diagnostics import residual_diagnostics, weighted_diagnostics
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.inference.missing_information import MissingInformation
 from gifepanel.inference.testresult import TestResult
 from gifepanel.page.source import called
 from gifepanel.plots.factor_models import FactorPlots
@@ -122,6 +123,25 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
             self.cov_kwds["groups"] = cluster_names
         if covariance.kind == "fixed scale":
             self.scale = float(covariance.meat[0, 0] / covariance.bread[0, 0])
+
+    @property
+    def missing_information(self) -> MissingInformation | None:
+        """The information about slopes by group that is missing since nobody knows who belongs where (Louis 1982).
+
+        ``share`` of it, at most one, ``design_effect`` of the errors, ``n_unclear`` entities and the ``posterior``
+        probabilities behind them, see :class:`gifepanel.inference.missing_information.MissingInformation`. None where
+        groups are taken as known (``groups_known=True``), and where there is one.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> res = model.fit()
+        >>> round(res.missing_information.share, 2), res.missing_information.n_unclear
+        (EXAMPLE)
+        """
+        return self._covariance.missing
 
     @property
     def _groups_known(self) -> bool:

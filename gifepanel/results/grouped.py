@@ -16,6 +16,7 @@ from gifepanel.results.interactive import rescaled
 from gifepanel.solvers.grouped import GroupedFit
 from gifepanel.solvers.grouped_cells import GroupedCellFit
 from gifepanel.tables.blocks import Table
+from gifepanel.tables.estimated_groups import note_on_information
 from gifepanel.tables.text_width import first_names
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ class GroupedIFEResults(FactorResults):
     groups : Series
         Group of each entity, 1..K, groups in lexicographic order of their slopes.
     group_sizes : Series
+    missing_information : MissingInformation or None
+        What estimated groups cost: standard errors allow for it unless ``groups_known=True``.
     membership : DataFrame
         Distances to every group, margin and runner-up of each entity.
     factors, loadings : DataFrame
@@ -318,9 +321,11 @@ class GroupedIFEResults(FactorResults):
         ]
 
     def _note_on_margins(self) -> str:
+        if self.missing_information is not None:
+            return note_on_information(self)
         margin = clear_margin(_LEVEL)
         close = int((self.membership["margin"] < margin).sum())
-        known = "Standard errors take the estimated groups as known"
+        known = "Standard errors take the groups as known (groups_known=True)"
         if not close:
             return f"{known}; every entity is clearly nearest to its own (margins above {margin:.2f}, see .membership)."
         fit = "entity fits" if close == 1 else "entities fit"
