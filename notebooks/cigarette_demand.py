@@ -464,7 +464,7 @@ print(gife.compare(state_effects, two_way, interactive, res, names=["state", "tw
 #   chance would. A slope for each state is too much for 30 years: the mean of the noisy slopes is no better than its
 #   factors.
 # - *Not sure:* which of 46 states belong where. Take the margin and the specifications together: 27 states stay, the
-#   others are open. Standard errors of the group slopes take membership as known, so they are somewhat too small.
+#   others are open. Standard errors of the group slopes allow for that.
 # - *Not answered:* whether the price is exogenous given the factors. Taxes set by states after smoking declined would
 #   be a reason why not.
 #
