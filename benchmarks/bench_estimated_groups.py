@@ -28,11 +28,8 @@ Row = Mapping[str, Any]
 DESIGNS: Mapping[str, tuple[Cell, bool]] = {
     "S 100x15": (Cell("S", 100, 15), False),
     "S 100x25": (Cell("S", 100, 25), False),
-    "S 100x50": (Cell("S", 100, 50), False),
     "S 100x25, unequal variances": (Cell("S", 100, 25), True),
     "P 100x15": (Cell("P", 100, 15, r=0), False),
-    "S 100x8": (Cell("S", 100, 8), False),
-    "P 100x8": (Cell("P", 100, 8, r=0), False),
 }
 _COLUMNS = {
     "design": "design",
