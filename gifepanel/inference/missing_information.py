@@ -46,7 +46,7 @@ class MissingInformation:
     >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
     >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
     >>> model.fit().missing_information
-    <MissingInformation: EXAMPLE>
+    <MissingInformation: share 0.45, design effect 1.00, 4 of 40 entities unclear>
     """
 
     shares: FloatArray

@@ -139,7 +139,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
         >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
         >>> res = model.fit()
         >>> round(res.missing_information.share, 2), res.missing_information.n_unclear
-        (EXAMPLE)
+        (0.45, 4)
         """
         return self._covariance.missing
 

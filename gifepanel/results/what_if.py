@@ -103,7 +103,7 @@ class WhatIfMethods:
         alpha : float
             One less the level of the intervals.
         cov_type : {"nonrobust", "HC2"}
-            One variance of errors, or one of each entity.
+            One variance of errors, or one of each entity. Groups of slopes are taken as known.
 
         Returns
         -------

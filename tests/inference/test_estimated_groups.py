@@ -28,15 +28,16 @@ def fitted(data: pd.DataFrame, formula: str = "y ~ 0 + x1 + x2", **options: Any)
 
 
 @pytest.mark.parametrize("common", [[], ["x2"]])
-def test_observed_information_is_the_curvature_of_the_mixture(panel: pd.DataFrame, common: list[str]) -> None:
+def test_observed_information_is_the_curvature_of_the_mixture(common: list[str]) -> None:
     """Louis (1982): B - Cov is minus the second derivative of the log-likelihood, at any slopes and group shares."""
-    res = fitted(panel, "y ~ 0 + x1 + x2 | entity", n_groups=3, n_factors=0, common=common)
+    data = simulate("P", 24, 20, random_state=1).data
+    res = fitted(data, "y ~ 0 + x1 + x2 | entity", n_groups=2, n_factors=0, common=common)
     estimate = res._estimate
-    (n, t), q, k = estimate.shape, estimate.theta.size, 3
+    (n, t), q, k = estimate.shape, estimate.theta.size, 2
     off = np.eye(t) - 1 / t
     y, x = estimate.y @ off, np.einsum("st,ntp->nsp", off, estimate.x)
     rng = np.random.default_rng(0)
-    theta, odds, variance = estimate.theta + 0.1 * rng.normal(size=q), np.array([0.3, -0.2, 0.0]), 4.0
+    theta, odds, variance = estimate.theta + 0.05 * rng.normal(size=q), np.array([0.3, 0.0]), 1.5
 
     def losses(slopes: Any) -> Any:
         e = y[:, None] - np.einsum("ntp,kp->nkt", x, slopes[estimate.slots])
@@ -58,7 +59,7 @@ def test_observed_information_is_the_curvature_of_the_mixture(panel: pd.DataFram
         np.add.at(complete, (slot[:, None], slot), np.einsum("n,npr->pr", tau[:, g], a) / variance)
     complete[q:, q:] = n * (np.diag(shares) - np.outer(shares, shares))[:-1, :-1]
     found = missing_at(estimate, theta, tau, shares, variance)
-    assert 0.2 < found.share < 0.8  # nothing is cut off, so that
+    assert 0.05 < found.share < 0.8  # nothing is cut off, so that
     assert_allclose(
         np.sort(np.linalg.eigvals(np.linalg.solve(complete, curvature)).real), 1 - found.shares[::-1], rtol=1e-6
     )

@@ -95,7 +95,7 @@ def test_notes(grouped: Any, single: Any, mixed: Any) -> None:
     assert "bias_correction=False leaves it in" in notes(mixed)
     assert "46 rows were left out for missing values or lags: L(log(sales)) in 46." in notes(mixed)
     assert "The factor explains" in notes(mixed) and "The factors explain" in notes(single)
-    assert "Standard errors allow for estimated groups: 100% of the information" in notes(grouped)
+    assert "Standard errors allow for estimated groups: up to 100% of the information" in notes(grouped)
     assert 'take fewer groups, groups="soft", or one slope for all' in notes(grouped)
     known = notes(grouped.get_robustcov_results("nonrobust", groups_known=True))
     assert "take the groups as known" in known and "groups" not in notes(single)
