@@ -158,8 +158,8 @@ def factor_column(res: Any, alpha: float) -> ModelColumn:
     if sample.n_pruned:
         notes.append("{name} leaves out " + _braced(pruned_words(sample)) + ".")
     if found is not None and warning_of_information(found):
-        unclear = f"{found.n_unclear} of {res.n_entities} entities are unclear"
-        notes.append(f"{{name}} has unclear groups ({unclear}): {warning_of_information(found)}")
+        unclear = f"{found.n_unclear} of {res.n_entities} entities"
+        notes.append(f"{{name}}: who belongs where is unclear for {unclear}. {warning_of_information(found)}")
     if not res.converged:
         notes.append("{name} did not converge.")
     in_order = sorted(_estimates(res, alpha, terms), key=lambda e: sample.regressors.index(e.term))

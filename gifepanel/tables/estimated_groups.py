@@ -20,8 +20,8 @@ def note_on_information(res: Any) -> str:
     )
     effect = f", design effect {found.design_effect:.1f}" if found.design_effect >= 1.05 else ""
     note = (
-        f"Standard errors allow for estimated groups: up to {percent(found.share)} of the information about slopes by group "
-        f"is missing since nobody knows who belongs where (Louis 1982{effect}); {who}, see .membership."
+        f"Standard errors allow for estimated groups: up to {percent(found.share)} of the information about slopes by "
+        f"group is missing since nobody knows who belongs where (Louis 1982{effect}); {who}, see .membership."
     )
     warning = warning_of_information(found)
     return f"{note} {warning}" if warning else note
