@@ -132,8 +132,7 @@ def _notes(res: Any) -> list[str]:
     if few_periods_for_groups(res):
         notes.append(
             f"Groups are found from {periods_of_each(res)} periods of each entity: with fewer than {_FEW_PERIODS}, "
-            "many entities may be in another group than their own, and standard errors take the groups as known (see "
-            ".membership)."
+            "many entities may be in another group than their own, and intervals are too short (see .membership)."
         )
     notes += res._group_notes()
     notes += _notes_on_inference(res)
