@@ -408,8 +408,8 @@ def _warn(results: GroupedIFEResults, grouped: GroupedFit | GroupedCellFit, max_
             SpecificationWarning(
                 f"The groups were found from {periods_of_each(results)} periods of each entity.",
                 "With fewer than 10 many entities are in another group than their own, and standard errors are too "
-                "small, though they allow for it: in simulations with 8 periods intervals of 95 % held the truth in 85 %, "
-                "and in 70 % with the groups taken as known.",
+                "small, though they allow for it: in simulations with 8 periods intervals of 95 % held the truth in 85 "
+                "%, and in 70 % with the groups taken as known.",
                 "n_groups=1",
             ),
             stacklevel=caller_level(),
