@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,11 +13,16 @@ from gifepanel.inference.dof import DegreesOfFreedom, degrees_of_freedom
 from gifepanel.inference.space import FactorSpace, factor_space, project
 from gifepanel.projections.triangle import ROUNDING, Triangle
 
-__all__ = ["FactorEstimate"]
+__all__ = ["FactorEstimate", "mean_slopes"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def mean_slopes(alpha: Array, groups: IntArray, posterior: Array | None) -> Array:
+    """Slopes of entities (N, p) from those of groups (K, p), weighted by probabilities (N, K) where there are some."""
+    return np.asarray(alpha[groups] if posterior is None else posterior @ alpha)
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class FactorEstimate:
         Zero where not absorbed.
     resid : ndarray, shape (N, T)
     entity_effects, time_effects : bool
+    posterior : ndarray, shape (N, K), or None
+        Probabilities of the groups, where slopes of an entity are means over them; `groups` are the most probable then.
     """
 
     y: Array
@@ -57,11 +64,17 @@ class FactorEstimate:
     resid: Array
     entity_effects: bool
     time_effects: bool
+    posterior: Array | None = field(default=None, kw_only=True)
 
     @property
     def shape(self) -> tuple[int, int]:
         """(N, T)."""
         return self.y.shape[0], self.y.shape[1]
+
+    @property
+    def unit_slopes(self) -> Array:
+        """Slopes of every entity (N, p): of its group, or the mean over groups by their probabilities."""
+        return mean_slopes(self.theta[self.slots], self.groups, self.posterior)
 
     @property
     def weights(self) -> Array | None:

@@ -25,17 +25,17 @@ import numpy.typing as npt
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.missing_information import MissingInformation
 
-__all__ = ["BOUND", "missing_at", "missing_information", "posterior", "unit_losses"]
+__all__ = ["BOUND", "design_effect", "missing_at", "missing_information", "posterior", "unit_losses"]
 
 FloatArray = npt.NDArray[np.float64]
 BOUND = 0.8
 _SMALLEST_SHARE = 1e-3
 
 
-def unit_losses(estimate: FactorEstimate) -> FloatArray:
-    """Sum of squares of every entity under the slopes of every group (N, K), at the fitted factors."""
+def unit_losses(estimate: FactorEstimate, theta: FloatArray | None = None) -> FloatArray:
+    """Sum of squares of every entity under the slopes of every group (N, K), at the fitted factors; slopes `theta` (q,)."""
     a, c, s = estimate.unit_moments
-    alpha = estimate.theta[estimate.slots]
+    alpha = (estimate.theta if theta is None else theta)[estimate.slots]
     return np.asarray(s[:, None] - 2.0 * c @ alpha.T + np.einsum("kp,npq,kq->nk", alpha, a, alpha))
 
 
@@ -60,7 +60,7 @@ def missing_information(estimate: FactorEstimate, known: FloatArray, independent
         That of independent errors with one variance.
     """
     n, n_groups = estimate.shape[0], len(estimate.slots)
-    phi = _design_effect(known, independent)
+    phi = design_effect(known, independent)
     variance = estimate.ssr / estimate.df.residual * phi
     shares = np.maximum(np.bincount(estimate.groups, minlength=n_groups) / n, _SMALLEST_SHARE)
     shares /= shares.sum()
@@ -108,8 +108,8 @@ def missing_at(
     return MissingInformation(f, phi, tau, c_matrix[:q, :q], across @ np.linalg.solve(of_shares, across.T))
 
 
-def _design_effect(known: FloatArray, independent: FloatArray) -> float:
-    """Mean ratio of variances, at least one."""
+def design_effect(known: FloatArray, independent: FloatArray) -> float:
+    """Mean ratio of variances, of those asked for to those of independent errors (both q by q), at least one."""
     given, plain = np.diag(known), np.diag(independent)
     use = np.isfinite(given) & (given > 0)
     return max(1.0, float(np.mean(given[use] / plain[use]))) if use.any() else 1.0

@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.inference.estimated_groups import posterior
+from gifepanel.inference.estimated_groups import design_effect as effect_of
+from gifepanel.inference.estimated_groups import missing_at, posterior, unit_losses
+from gifepanel.inference.missing_information import MissingInformation
 
-__all__ = ["SoftGroups", "soft_groups"]
+__all__ = ["SoftGroups", "missing_at_soft_groups", "soft_groups"]
 
 FloatArray = npt.NDArray[np.float64]
 _SMALLEST_SHARE = 1e-3
@@ -58,12 +60,12 @@ def soft_groups(
         On the slopes, relative to the largest.
     max_iter : int
     """
-    a, c, s = estimate.unit_moments
+    a, c, _ = estimate.unit_moments
     slots, n_groups = estimate.slots, len(estimate.slots)
     shares = np.maximum(np.bincount(estimate.groups, minlength=n_groups) / len(c), _SMALLEST_SHARE)
     shares /= shares.sum()
     theta, variance, converged, steps = estimate.theta, estimate.ssr / estimate.df.residual, False, 0
-    tau = posterior(_losses(a, c, s, theta[slots]), shares, variance * design_effect)
+    tau = posterior(unit_losses(estimate), shares, variance * design_effect)
     while steps < max_iter and not converged:
         steps += 1
         shares = np.maximum(tau.mean(axis=0), _SMALLEST_SHARE)
@@ -71,14 +73,31 @@ def soft_groups(
         new = _weighted(a, c, slots, tau, theta.size)
         converged = bool(np.abs(new - theta).max() <= tol * np.abs(theta).max())
         theta = new
-        losses = _losses(a, c, s, theta[slots])
+        losses = unit_losses(estimate, theta)
         variance = float((tau * losses).sum()) / estimate.df.residual
         tau = posterior(losses, shares, variance * design_effect)
     return SoftGroups(theta, tau, shares, variance, steps, converged)
 
 
-def _losses(a: FloatArray, c: FloatArray, s: FloatArray, alpha: FloatArray) -> FloatArray:
-    return np.asarray(s[:, None] - 2.0 * c @ alpha.T + np.einsum("kp,npq,kq->nk", alpha, a, alpha))
+def missing_at_soft_groups(
+    estimate: FactorEstimate, soft: SoftGroups, known: FloatArray, independent: FloatArray
+) -> MissingInformation:
+    """The missing information at the slopes of a mixture, by one step of expectation there.
+
+    Parameters
+    ----------
+    estimate : FactorEstimate
+        The fit that the mixture started from.
+    soft : SoftGroups
+    known : ndarray, shape (q, q)
+        Covariance given the groups, of any kind, whose design effect tempers the likelihood.
+    independent : ndarray, shape (q, q)
+        That of independent errors with one variance.
+    """
+    phi = effect_of(known, independent)
+    variance = soft.variance * phi
+    tau = posterior(unit_losses(estimate, soft.theta), soft.shares, variance)
+    return missing_at(estimate, soft.theta, tau, soft.shares, variance, phi)
 
 
 def _weighted(a: FloatArray, c: FloatArray, slots: npt.NDArray[np.int64], tau: FloatArray, q: int) -> FloatArray:

@@ -17,6 +17,7 @@ from gifepanel.models.checks import (
     check_count,
     check_counts_fit,
     check_flag,
+    check_groups,
     check_number,
     check_seed,
     check_unit_periods,
@@ -229,6 +230,7 @@ class GroupedIFE(FactorModel):
         n_starts: int | None = None,
         polish: bool = True,
         bias_correction: bool | str | None = None,
+        groups: str = "hard",
         groups_known: bool = False,
         ssc: bool = True,
         random_state: int | np.random.Generator | None = 0,
@@ -278,6 +280,13 @@ class GroupedIFE(FactorModel):
             regressors. True ("analytic"): all three terms of Moon & Weidner (2017). In both the first term has what
             projected residuals hide of it given back; "moon-weidner-b1" and "moon-weidner" are the same as published.
             "jackknife": half-panel (Dhaene & Jochmans 2015). False ("none"): no correction.
+        groups : {"hard", "soft"}
+            "hard": every entity counts in its group, whose slopes are least squares. "soft": in every group, with the
+            probability that it belongs there; slopes maximise the likelihood of a mixture at the least-squares factors,
+            tempered by the design effect of `cov_type` (correlated errors say less about groups than they seem to).
+            That takes away the bias of estimated groups, which least squares draws apart. Residuals, fitted values and
+            predictions are at each entity's mean slopes by its probabilities, factors and effects what these leave;
+            ``groups`` are the most probable. A bias correction of the least-squares slopes is added to the soft ones.
         groups_known : bool
             True: standard errors take the groups as known. By default they allow for what is not known about who
             belongs where (Louis 1982), see :class:`gifepanel.inference.missing_information.MissingInformation`.
@@ -301,7 +310,7 @@ class GroupedIFE(FactorModel):
         Raises
         ------
         SpecificationError, DataError
-            Before any estimation.
+            Before any estimation; for soft groups where there is one group, or with ``groups_known=True``.
 
         Warns
         -----
@@ -326,6 +335,7 @@ class GroupedIFE(FactorModel):
         arguments = {name: value for name, value in locals().items() if name not in ("self", "unknown")}
         refuse_fit_words(self, unknown, arguments, GroupedIFE.fit.__kwdefaults__ or {})
         reject_unknown(unknown, GroupedIFE.fit.__kwdefaults__ or (), "fit")
+        soft = self._soft(groups, check_flag("groups_known", groups_known))
         if self._candidates is not None:
             return self._fit_selected(arguments)
         covariance = read_covariance(self, cov_type, cov_kwds, ssc, use_t, groups_known=groups_known)
@@ -368,7 +378,7 @@ class GroupedIFE(FactorModel):
             model, grouped, estimate = self, complete, estimate_from_fit(self, fit, slopes, scale)
 
         # inference
-        inference = infer(model, estimate, coefficient_names(model, estimate.slots), bias, covariance)
+        inference = infer(model, estimate, coefficient_names(model, estimate.slots), bias, covariance, soft=soft)
 
         # results
         results = grouped_results(model, inference, grouped, scale=scale, classify=classify, metric=metric)
@@ -376,6 +386,23 @@ class GroupedIFE(FactorModel):
         results._results._fit_options = refit_options(arguments)
         _warn(results, grouped, max_iter)
         return results
+
+    def _soft(self, groups: Any, groups_known: bool) -> bool:
+        """Whether groups are soft; one group that was chosen from the data is neither."""
+        check_groups(groups, () if self._source is None else getattr(self._source, "columns", ()))
+        if groups == "soft" and groups_known:
+            raise SpecificationError(
+                'groups="soft" came with groups_known=True.',
+                "Soft groups are probabilities: nobody's group is known.",
+                "groups_known=False",
+            )
+        if groups == "soft" and self.n_groups == 1 and not self._chosen:
+            raise SpecificationError(
+                'groups="soft" came with one group.',
+                "Every entity belongs to it.",
+                'groups="hard"',
+            )
+        return bool(groups == "soft" and self.n_groups > 1)
 
     def _default_starts(self, classify: str) -> int:
         return 5 if classify == "nearest" and self.n_groups > 3 else 1
@@ -414,6 +441,9 @@ def _warn(results: GroupedIFEResults, grouped: GroupedFit | GroupedCellFit, max_
             ),
             stacklevel=caller_level(),
         )
+    if results.is_soft:
+        _warn_of_soft_groups(results)
+        return
     single = [k for k, size in results.group_sizes.items() if size == 1]
     if single and results.n_groups > 1:
         one = len(single) == 1
@@ -423,6 +453,22 @@ def _warn(results: GroupedIFEResults, grouped: GroupedFit | GroupedCellFit, max_
                 f"Group{'' if one else 's'} {first_of(single)} {'has' if one else 'have'} one entity: {names}.",
                 f"{'Its slopes are' if one else 'Their slopes are'} that entity's own.",
                 f"n_groups={max(1, results.n_groups - len(single))}",
+            ),
+            stacklevel=caller_level(),
+        )
+
+
+def _warn_of_soft_groups(results: GroupedIFEResults) -> None:
+    if not results._soft.converged:
+        warn_not_converged("The mixture likelihood of soft groups", 'groups="hard"')
+    empty = [k for k, size in results.group_sizes.items() if size == 0]
+    if empty:
+        warnings.warn(
+            SpecificationWarning(
+                f"Group{'' if len(empty) == 1 else 's'} {first_of(empty)} {'is' if len(empty) == 1 else 'are'} the most "
+                "probable of no entity.",
+                "Slopes there come from entities that are more likely elsewhere: the groups are not separated.",
+                f"n_groups={max(1, results.n_groups - len(empty))}",
             ),
             stacklevel=caller_level(),
         )

@@ -16,7 +16,8 @@ from gifepanel.inference.cell_bias import bias_of_cells
 from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.inference.estimated_groups import missing_information
+from gifepanel.inference.estimated_groups import design_effect, missing_information
+from gifepanel.inference.soft_groups import SoftGroups, missing_at_soft_groups, soft_groups
 from gifepanel.models.cell_halves import check_halves_of, jackknifed
 from gifepanel.models.checks import (
     check_choice,
@@ -37,7 +38,7 @@ from gifepanel.models.cov_types import (
     one_level,
     read_keywords,
 )
-from gifepanel.models.estimation import estimate_at, polished
+from gifepanel.models.estimation import estimate_at, estimate_at_soft_groups, polished
 from gifepanel.models.foreign import refuse_covariance_words
 from gifepanel.models.read_data import CellFactorData, FactorData
 from gifepanel.panel.balance import warn_of_gaps
@@ -97,13 +98,21 @@ class CovarianceChoice:
     scale: float | None = None
     psd: str = "none"
     groups_known: bool = False
+    soft: SoftGroups | None = None
 
     def __call__(self, estimate: FactorEstimate, names: Sequence[str]) -> CovarianceResult:
         out = self._given_groups(estimate, names)
         if self.groups_known or len(estimate.slots) < 2:
             return out
-        independent = estimate.ssr / estimate.df.residual * estimate.triangle.inverse
+        independent = independent_covariance(estimate)
+        if self.soft is not None:
+            return out.allowing_for_groups(missing_at_soft_groups(estimate, self.soft, out.cov, independent))
         return out.allowing_for_groups(missing_information(estimate, out.cov, independent))
+
+    def mixture(self, estimate: FactorEstimate, names: Sequence[str]) -> SoftGroups:
+        """The mixture at the factors of an estimate, tempered by the design effect of these errors."""
+        known = self._given_groups(estimate, names).cov
+        return soft_groups(estimate, design_effect=design_effect(known, independent_covariance(estimate)))
 
     def _given_groups(self, estimate: FactorEstimate, names: Sequence[str]) -> CovarianceResult:
         out = factor_covariance(
@@ -123,6 +132,11 @@ class CovarianceChoice:
         if self.scale is not None:
             return out.at_scale(self.scale, scale=1.0)
         return out if self.df_correction else replace(out, df_inference=float(estimate.df.residual))
+
+
+def independent_covariance(estimate: FactorEstimate) -> Array:
+    """Covariance of the slopes (q, q), groups given, under independent errors with one variance."""
+    return np.asarray(estimate.ssr / estimate.df.residual * estimate.triangle.inverse)
 
 
 def read_covariance(
@@ -399,6 +413,8 @@ def infer(
     names: Sequence[str],
     bias: BiasChoice,
     covariance: CovarianceChoice,
+    *,
+    soft: bool = False,
 ) -> Inference:
     """Bias correction, the estimate at the corrected slopes, and the covariance of the least-squares slopes.
 
@@ -410,6 +426,8 @@ def infer(
         Of the slopes (q,).
     bias : BiasChoice
     covariance : CovarianceChoice
+    soft : bool
+        Whether slopes are those of a mixture of groups: the correction of the least-squares slopes is added to them.
 
     Raises
     ------
@@ -423,9 +441,15 @@ def infer(
     slopes = SlopeMap(estimate.groups, estimate.slots)
     steps = lag_units(model.design.index.periods)
     params, terms = correct_bias(bias, estimate, steps, lambda: jackknifed(model, slopes, estimate.theta, names))
+    mixture = covariance.mixture(estimate, names) if soft else None
+    if mixture is None:
+        final = estimate_at(model, estimate, params)
+    else:
+        covariance, params = replace(covariance, soft=mixture), mixture.theta + (params - estimate.theta)
+        final = estimate_at_soft_groups(model, estimate, params, mixture.posterior)
     return Inference(
         estimate,
-        estimate_at(model, estimate, params),
+        final,
         params,
         terms,
         bias.kind,
@@ -433,4 +457,5 @@ def infer(
         covariance.group_names,
         covariance.ssc,
         covariance.use_t,
+        mixture,
     )

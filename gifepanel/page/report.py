@@ -208,11 +208,14 @@ def _groups(res: Any) -> tuple[str, str]:
     if getattr(res, "n_groups", 1) < 2:
         return "", ""
     renamed = res.membership.rename(columns=lambda name: str(name).replace("distance_", "distance to group "))
-    renamed = renamed.rename(columns={"runner_up": "runner-up", "confidence_set": "95 % confidence set"})
+    renamed = renamed.rename(columns=lambda name: name.replace("posterior_", "posterior of group "))
+    renamed = renamed.assign(clear=np.where(renamed["clear"], "yes", "no"))
+    renamed = renamed.rename(columns={"runner_up": "runner-up", "candidates": "candidates (95 %)"})
     words = (
-        "Membership: the distance to a group is the root mean squared residual of the entity under its slopes; the "
-        "margin is by how much the sum of squares is larger in the runner-up, in error variances. The confidence set "
-        "has the groups that the entity can't be told from, nearest first."
+        "Membership: the posterior of a group is its probability given the data; an entity is clear where that of its "
+        "own group is 95 % or more; candidates are the most probable groups that together reach 95 %. The distance to a "
+        "group is the root mean squared residual of the entity under its slopes; the margin is by how much the sum of "
+        "squares is larger in the runner-up, in error variances."
     )
     return members(res), "\n".join([paragraph(words, "soft"), listing(renamed, "Membership of every entity")])
 

@@ -97,7 +97,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
     def __init__(self, model: FittedFactorModel, inference: Inference) -> None:
         self._inference: Inference | None = inference
         self.sample: Sample = model.sample
-        self._least_squares = inference.estimate.theta
+        self._least_squares = inference.estimate.theta if inference.soft is None else inference.soft.theta
         self.bias = inference.bias
         self.bias_correction = inference.correction
         estimate = inference.estimate
@@ -195,7 +195,15 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
         """
         use_t = self.use_t or None if use_t is None else use_t
         known = self._groups_known if groups_known is None else groups_known
-        covariance, names, use_t = self.model._covariance_for(cov_type, cov_kwds, ssc, use_t, groups_known=known)
+        soft = None if self._inference is None else self._inference.soft
+        if soft is not None and known:
+            raise SpecificationError(
+                "The groups of this fit are soft, and groups_known is True.",
+                "They are probabilities: nobody's group is known.",
+                "Leave groups_known out.",
+            )
+        options: dict[str, Any] = {"groups_known": known, "soft": soft}
+        covariance, names, use_t = self.model._covariance_for(cov_type, cov_kwds, ssc, use_t, **options)
         other = self._without_covariance()
         assert self._inference is not None
         other._inference = replace(
@@ -218,7 +226,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
     def _heteroskedastic(self, kind: Any) -> Array:
         estimate = self.model._fitted("a covariance")
         if self.n_groups > 1:
-            return self.model._covariance_for(kind, None, True, None, groups_known=self._groups_known)[0].cov
+            return self._with_groups(kind)
         return factor_covariance(
             estimate.z_projected,
             estimate.wresid,
@@ -228,6 +236,12 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
             triangle=estimate.triangle,
             observed=estimate.observed,
         ).cov
+
+    def _with_groups(self, kind: str) -> Array:
+        """Another covariance of slopes by group."""
+        soft = None if self._inference is None else self._inference.soft
+        options: dict[str, Any] = {"groups_known": self._groups_known, "soft": soft}
+        return np.asarray(self.model._covariance_for(kind, None, True, None, **options)[0].cov)
 
     @property
     def _index(self) -> Any:
