@@ -33,7 +33,7 @@ _SMALLEST_SHARE = 1e-3
 
 
 def unit_losses(estimate: FactorEstimate, theta: FloatArray | None = None) -> FloatArray:
-    """Sum of squares of every entity under the slopes of every group (N, K), at the fitted factors; slopes `theta` (q,)."""
+    """Sum of squares of every entity under the slopes of every group (N, K), at the fitted factors; of slopes (q,)."""
     a, c, s = estimate.unit_moments
     alpha = (estimate.theta if theta is None else theta)[estimate.slots]
     return np.asarray(s[:, None] - 2.0 * c @ alpha.T + np.einsum("kp,npq,kq->nk", alpha, a, alpha))

@@ -465,8 +465,7 @@ def _warn_of_soft_groups(results: GroupedIFEResults) -> None:
     if empty:
         warnings.warn(
             SpecificationWarning(
-                f"Group{'' if len(empty) == 1 else 's'} {first_of(empty)} {'is' if len(empty) == 1 else 'are'} the most "
-                "probable of no entity.",
+                f"No entity is most probably in group{'' if len(empty) == 1 else 's'} {first_of(empty)}.",
                 "Slopes there come from entities that are more likely elsewhere: the groups are not separated.",
                 f"n_groups={max(1, results.n_groups - len(empty))}",
             ),

@@ -213,9 +213,9 @@ def _groups(res: Any) -> tuple[str, str]:
     renamed = renamed.rename(columns={"runner_up": "runner-up", "candidates": "candidates (95 %)"})
     words = (
         "Membership: the posterior of a group is its probability given the data; an entity is clear where that of its "
-        "own group is 95 % or more; candidates are the most probable groups that together reach 95 %. The distance to a "
-        "group is the root mean squared residual of the entity under its slopes; the margin is by how much the sum of "
-        "squares is larger in the runner-up, in error variances."
+        "own group is 95 % or more; candidates are the most probable groups that together reach 95 %. The distance to "
+        "a group is the root mean squared residual of the entity under its slopes; the margin is by how much the sum "
+        "of squares is larger in the runner-up, in error variances."
     )
     return members(res), "\n".join([paragraph(words, "soft"), listing(renamed, "Membership of every entity")])
 

@@ -183,11 +183,10 @@ def draw_posterior(res: Any, level: float, ax: Any) -> Any:
     ax = single(ax, 6.2, 3.8)
     order = np.lexsort((-own, groups))
     tau = table[[f"posterior_{k}" for k in res.group_labels]].to_numpy()[order]
-    base = np.zeros(n)
+    ends = np.concatenate([np.zeros((n, 1)), np.cumsum(tau, axis=1)], axis=1)[[*range(n), -1]]  # the last one twice
     for k in range(res.n_groups):
-        ax.fill_between(np.arange(n + 1) - 0.5, np.append(base, base[-1]), np.append(base + tau[:, k], (base + tau[:, k])[-1]),
-                        step="post", color=style(k).color, linewidth=0, alpha=0.85)  # fmt: skip
-        base = base + tau[:, k]
+        ax.fill_between(np.arange(n + 1) - 0.5, ends[:, k], ends[:, k + 1], step="post", color=style(k).color,
+                        linewidth=0, alpha=0.85)  # fmt: skip
     labels, edges = block_edges(groups[order])
     for edge in edges[1:-1]:
         ax.axvline(edge - 0.5, color="white", linewidth=1.6)

@@ -29,7 +29,7 @@ from gifepanel.results.shared_methods import ReportedResults
 from gifepanel.results.what_if import WhatIfMethods
 from gifepanel.statsmodels_bridge.inherited import populate_wrapper
 from gifepanel.statsmodels_bridge.refused import RefusedMethods
-from gifepanel.tables.factor_summary import observed_share
+from gifepanel.tables.factor_summary import OVER_TIME, observed_share
 
 if TYPE_CHECKING:
     from gifepanel.panel.matrices import PanelDesign
@@ -40,7 +40,6 @@ __all__ = ["FactorResults", "FactorResultsWrapper"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
-_OVER_TIME = ("Panel Durbin-Watson", "Born-Breitung Q(1)")
 _BIAS_WORDS = {
     "none": "none",
     "dynamic": "B1 (predetermined regressors)",
@@ -256,7 +255,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
             return pd.DataFrame(columns=columns, index=pd.Index([], name="test"))
         tests = _tests_on_residuals(estimate)
         if getattr(self._index, "packed", None) is not None:  # no dates, no distances: tests over time have no meaning
-            tests = tuple(test for test in tests if test.name not in _OVER_TIME)
+            tests = tuple(test for test in tests if test.name not in OVER_TIME)
         rows = [(test.name, test.statistic, test.pvalue, test.distribution, test.null) for test in tests]
         frame = pd.DataFrame(rows, columns=["test", "statistic", "pvalue", "distribution", "null"])
         return frame.set_index("test")

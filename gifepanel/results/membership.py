@@ -79,12 +79,12 @@ class Membership(_Parent):
         Columns: ``group``; ``posterior_k``, the probability of group k given the data, slopes, factors and normal
         errors, shares of the groups as weights beforehand, tempered by the design effect of the standard errors;
         ``clear``, whether that of the own group is .95 or more; ``candidates``, the most probable groups that together
-        have a probability of .95, most probable first (:meth:`confidence_sets` are sets that hold the true group in 95 %
-        of samples); ``distance_k``, root mean squared residual, weighted as the fit is, under the slopes of group k at
-        the common factors, the entity's own effect and loadings re-estimated; ``runner_up``, the best fitting of the
-        other groups; ``margin``, by how much its sum of squares is larger, in units of the error variance (a
-        log-likelihood ratio times two). In a panel with holes also ``determined``: whether the entity has periods enough
-        for slopes of its own, without which it says little of its group.
+        have a probability of .95, most probable first (sets that hold the true group in 95 % of samples are those of
+        :meth:`confidence_sets`); ``distance_k``, root mean squared residual, weighted as the fit is, under the slopes
+        of group k at the common factors, the entity's own effect and loadings re-estimated; ``runner_up``, the best
+        fitting of the other groups; ``margin``, by how much its sum of squares is larger, in units of the error
+        variance (a log-likelihood ratio times two). In a panel with holes also ``determined``: whether the entity has
+        periods enough for slopes of its own, without which it says little of its group.
         """
         ssr, own, root = self._unit_ssr, self._estimate.groups, self._estimate.root
         per_entity = self.n_times if root is None else (root**2).sum(axis=1)  # sums of weights, or of cells
