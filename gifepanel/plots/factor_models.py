@@ -90,7 +90,7 @@ class FactorPlots(CoefficientPlots):
 
         By margin: how much worse each entity fits in the next best group (``res.membership``), its sum of squares less
         that in its own group over the error variance, sorted within groups. Hollow are the unclear ones, whose own
-        group has a posterior probability below `level`. By posterior: the probabilities of all groups. On the panel: the
+        group has a posterior probability below `level`. By posterior: probabilities of all groups. On the panel: the
         outcome over time, an Axes for each group, with bands that hold the middle 50 and 90 % of groups of more than
         forty.
 
