@@ -28,6 +28,7 @@ from gifepanel.inference.missing_information import MissingInformation
 __all__ = ["BOUND", "design_effect", "missing_at", "missing_information", "posterior", "unit_losses"]
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 BOUND = 0.8
 _SMALLEST_SHARE = 1e-3
 
@@ -75,8 +76,12 @@ def missing_at(
     shares: FloatArray,
     variance: float,
     phi: float = 1.0,
+    groups: IntArray | None = None,
 ) -> MissingInformation:
-    """The missing information at given slopes (q,), probabilities (N, K), group shares (K,) and error variance."""
+    """The missing information at given slopes (q,), probabilities (N, K), group shares (K,) and error variance.
+
+    The entities' own groups (N,) are those of the fit unless given.
+    """
     slots, q = estimate.slots, estimate.theta.size
     n, n_groups = tau.shape
     a, c, _ = estimate.unit_moments
@@ -105,7 +110,9 @@ def missing_at(
     c_matrix = inverse @ (turn / np.sqrt(1.0 - np.clip(f, 0.0, BOUND))) @ turn.T @ half
     c_matrix = unit[:, None] * c_matrix / unit
     across = c_matrix[:q, q:]
-    return MissingInformation(f, phi, tau, c_matrix[:q, :q], across @ np.linalg.solve(of_shares, across.T))
+    added = across @ np.linalg.solve(of_shares, across.T)
+    own = estimate.groups if groups is None else groups
+    return MissingInformation(f, phi, tau, own, c_matrix[:q, :q], added)
 
 
 def design_effect(known: FloatArray, independent: FloatArray) -> float:

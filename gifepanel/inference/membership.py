@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["candidates", "clear_margin", "excess"]
+__all__ = ["candidates", "excess"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -31,19 +31,6 @@ def excess(ssr: Array, own: IntArray, variance: float) -> Array:
         Zero in the entity's own group.
     """
     return np.asarray((ssr - ssr[np.arange(len(own)), own][:, None]) / variance)
-
-
-def clear_margin(level: float) -> float:
-    """The excess from which a group, against the entity's own, has a probability below 1 - level.
-
-    Normal errors and equal prior probabilities: exp(-m/2) / (1 + exp(-m/2)) = 1 - level at m = 2 ln(level/(1 - level)).
-
-    Examples
-    --------
-    >>> round(clear_margin(0.95), 2)
-    5.89
-    """
-    return float(2 * np.log(level / (1 - level)))
 
 
 def candidates(posterior: Array, level: float) -> list[tuple[int, ...]]:

@@ -10,6 +10,8 @@ import numpy.typing as npt
 __all__ = ["MissingInformation"]
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 CLEAR = 0.95
 
 
@@ -30,6 +32,8 @@ class MissingInformation:
         phi.
     posterior : ndarray, shape (N, K)
         Probabilities of the groups given the data, slopes and factors.
+    groups : ndarray of int, shape (N,)
+        The entities' own groups, from 0.
     factor : ndarray, shape (q, q)
         C, as far as it concerns slopes.
     from_shares : ndarray, shape (q, q)
@@ -52,6 +56,7 @@ class MissingInformation:
     shares: FloatArray
     design_effect: float
     posterior: FloatArray
+    groups: IntArray
     factor: FloatArray
     from_shares: FloatArray
 
@@ -61,9 +66,14 @@ class MissingInformation:
         return float(min(max(self.shares[-1], 0.0), 1.0))
 
     @property
+    def clear(self) -> BoolArray:
+        """Entities (N,) whose own group has a probability of .95 or more."""
+        return np.asarray(self.posterior[np.arange(len(self.groups)), self.groups] >= CLEAR)
+
+    @property
     def n_unclear(self) -> int:
-        """Entities whose most probable group has a probability below .95."""
-        return int((self.posterior.max(axis=1) < CLEAR).sum())
+        """The other entities."""
+        return int((~self.clear).sum())
 
     def __repr__(self) -> str:
         return (

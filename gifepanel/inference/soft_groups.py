@@ -97,7 +97,8 @@ def missing_at_soft_groups(
     phi = effect_of(known, independent)
     variance = soft.variance * phi
     tau = posterior(unit_losses(estimate, soft.theta), soft.shares, variance)
-    return missing_at(estimate, soft.theta, tau, soft.shares, variance, phi)
+    own = soft.posterior.argmax(axis=1).astype(np.int64)
+    return missing_at(estimate, soft.theta, tau, soft.shares, variance, phi, own)
 
 
 def _weighted(a: FloatArray, c: FloatArray, slots: npt.NDArray[np.int64], tau: FloatArray, q: int) -> FloatArray:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.inference.estimated_groups import unit_losses
-from gifepanel.inference.membership import clear_margin
 from gifepanel.results.base import FactorResults, FactorResultsWrapper
 from gifepanel.results.inputs import Inference
 from gifepanel.results.interactive import rescaled
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["GroupedIFEResults", "Penalized", "coefficient_names", "grouped_results"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-
-
-_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -269,13 +265,12 @@ class GroupedIFEResults(Membership, FactorResults):
     def _note_on_margins(self) -> str:
         if self.missing_information is not None:
             return note_on_information(self)
-        margin = clear_margin(_LEVEL)
-        close = int((self.membership["margin"] < margin).sum())
-        known = "Standard errors take the groups as known (groups_known=True)"
-        if not close:
-            return f"{known}; every entity is clearly nearest to its own (margins above {margin:.2f}, see .membership)."
-        fit = "entity fits" if close == 1 else "entities fit"
-        return f"{known}; {close} {fit} another group almost as well (margin below {margin:.2f}, see .membership)."
+        unclear = int((~self.membership["clear"]).sum())
+        who = f"{unclear} of {self.n_entities} entities {'is' if unclear == 1 else 'are'} unclear"
+        return (
+            f"Standard errors take the groups as known (groups_known=True); {who} (own group less than 95% probable), "
+            "see .membership."
+        )
 
     def _notes_on_soft_groups(self) -> list[str]:
         if self._soft is None:

@@ -94,7 +94,7 @@ class Membership(_Parent):
         if missing is not None:
             tau = missing.posterior
             columns |= {f"posterior_{k + 1}": tau[:, k] for k in range(self.n_groups)}
-            columns["clear"] = tau[rows, own] >= CLEAR
+            columns["clear"] = missing.clear
             columns["candidates"] = [tuple(k + 1 for k in some) for some in candidates(tau, CLEAR)]
         for k in range(self.n_groups):
             columns[f"distance_{k + 1}"] = np.sqrt(np.maximum(ssr[:, k], 0.0) / per_entity)

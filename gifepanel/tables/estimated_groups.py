@@ -14,7 +14,7 @@ def note_on_information(res: Any) -> str:
     found = res.missing_information
     unclear, n = found.n_unclear, res.n_entities
     who = (
-        f"{unclear} of {n} entities {'is' if unclear == 1 else 'are'} unclear (no group with a probability of .95)"
+        f"{unclear} of {n} entities {'is' if unclear == 1 else 'are'} unclear (own group less than 95% probable)"
         if unclear
         else "every entity has a group with a probability of .95 or more"
     )
