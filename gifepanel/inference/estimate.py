@@ -164,11 +164,23 @@ class FactorEstimate:
     def z(self) -> Array:
         """Group-interacted regressors z_it (N, T, q), as they are in the data."""
         n, t = self.shape
+        if self.posterior is not None:
+            return self.by_slope(self.x.reshape(n * t, -1), np.repeat(np.arange(n), t)).reshape(n, t, -1)
         out = np.zeros((n, t, self.theta.size))
         for k, slot in enumerate(self.slots):
             members = np.flatnonzero(self.groups == k)
             for j, position in enumerate(slot):
                 out[members, :, position] = self.x[members, :, j]
+        return out
+
+    def by_slope(self, x: Array, entity: IntArray) -> Array:
+        """Regressors (m, p) of cells of these entities (m,) in the columns of their slopes (m, q)."""
+        out = np.zeros((len(x), self.theta.size))
+        if self.posterior is None:
+            np.put_along_axis(out, self.slots[self.groups[entity]], x, axis=1)
+            return out
+        for weights, slot in zip(self.posterior.T, self.slots, strict=True):
+            out[:, slot] += weights[entity, None] * x
         return out
 
     @cached_property

@@ -56,7 +56,7 @@ def to_statsmodels(res: Any, *, dummies: bool = False, max_columns: int = 2000, 
     Raises
     ------
     SpecificationError
-        With a learner; with more columns than `max_columns`.
+        With a learner; with soft groups; with more columns than `max_columns`.
     DataError
         After ``remove_data()``.
 
@@ -77,6 +77,12 @@ def to_statsmodels(res: Any, *, dummies: bool = False, max_columns: int = 2000, 
             "to_statsmodels is not available with a learner.",
             "Coefficients and covariance come from an orthogonal score, not from least squares on one design.",
             "res.fwl().columns for the residualised columns",
+        )
+    if getattr(res, "is_soft", False):
+        raise SpecificationError(
+            "to_statsmodels is not available with soft groups.",
+            "Their slopes maximise the likelihood of a mixture, which is not least squares on one design.",
+            'res.model.fit(groups="hard").to_statsmodels()',
         )
     columns, weights = _residualised(res)
     if dummies:

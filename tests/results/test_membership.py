@@ -243,3 +243,24 @@ def test_one_group_is_neither_hard_nor_soft(soft: Any) -> None:
     data = alike.data.assign(y=alike.data["y"] * 0 + alike.truth.errors.ravel() + alike.data["x1"])
     chosen = model_of(data, n_groups=[1, 2], n_factors=0).fit(groups="soft")
     assert chosen.n_groups == 1 and not chosen.is_soft  # one group was chosen from the data
+
+
+def test_what_soft_groups_cannot_hand_over(soft: Any, hard: Any, model: GroupedIFE) -> None:
+    with pytest.raises(SpecificationError, match=r"to_statsmodels is not available with soft groups"):
+        soft.to_statsmodels()
+    np.testing.assert_allclose(soft.model.fit(groups="hard").to_statsmodels().params, hard.params, rtol=1e-6)
+    smaller = model_of(PANEL.data, "y ~ 0 + x1").fit()
+    with pytest.raises(SpecificationError):
+        soft.compare_lr_test(smaller)
+
+
+def test_counterfactuals_are_at_mean_slopes() -> None:
+    treated = (PANEL.data.index.codes[0] < 6) & (PANEL.data.index.codes[1] >= 10)
+    soft = model_of(PANEL.data.assign(d=treated.astype(int)), treated="d", n_factors=1).fit(groups="soft")
+    beta = probabilities(soft) @ soft.params_by_group.to_numpy()
+    x = PANEL.data[["x1", "x2"]].to_numpy().reshape(N, T, 2)
+    fit = np.einsum("ntp,np->nt", x, beta) + soft.loadings.to_numpy() @ soft.factors.to_numpy().T
+    cf = soft.counterfactual()
+    np.testing.assert_allclose(cf.cells["counterfactual"], fit.ravel()[treated], rtol=1e-8)
+    with pytest.raises(SpecificationError, match="n_bootstrap=0"):
+        soft.counterfactual(n_bootstrap=20)
