@@ -157,9 +157,10 @@ def factor_column(res: Any, alpha: float) -> ModelColumn:
         notes[-1] = notes[-1].replace("was", "were") if number == "numbers" else notes[-1]
     if sample.n_pruned:
         notes.append("{name} leaves out " + _braced(pruned_words(sample)) + ".")
-    if found is not None and warning_of_information(found):
+    warning = "" if found is None else warning_of_information(found, soft=res.is_soft)
+    if warning:
         unclear = f"{found.n_unclear} of {res.n_entities} entities"
-        notes.append(f"{{name}}: who belongs where is unclear for {unclear}. {warning_of_information(found)}")
+        notes.append(f"{{name}}: who belongs where is unclear for {unclear}. {warning}")
     if not res.converged:
         notes.append("{name} did not converge.")
     in_order = sorted(_estimates(res, alpha, terms), key=lambda e: sample.regressors.index(e.term))

@@ -23,16 +23,17 @@ def note_on_information(res: Any) -> str:
         f"Standard errors allow for estimated groups: up to {percent(found.share)} of the information about slopes by "
         f"group is missing since nobody knows who belongs where (Louis 1982{effect}); {who}, see .membership."
     )
-    warning = warning_of_information(found)
+    warning = warning_of_information(found, soft=res.is_soft)
     return f"{note} {warning}" if warning else note
 
 
-def warning_of_information(found: Any) -> str:
+def warning_of_information(found: Any, *, soft: bool = False) -> str:
     """What more than half, and more than four fifths of missing information mean; nothing below."""
     if found.share > TOO_MUCH:
+        other = "" if soft else ', groups="soft",'
         return (
             "The groups are not separated enough for slopes by group to mean much, and intervals may still be too "
-            'short: take fewer groups, groups="soft", or one slope for all (InteractiveFE).'
+            f"short: take fewer groups{other} or one slope for all (InteractiveFE)."
         )
     if found.share > MUCH:
         return "That is more than half: who belongs where is uncertain enough for intervals to be rough."
