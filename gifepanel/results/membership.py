@@ -144,7 +144,7 @@ class Membership(_Parent):
         >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
         >>> res = model.fit()
         >>> res.confidence_sets().sum(axis=1).value_counts().tolist()
-        [28, 12]
+        [32, 8]
         """
         if isinstance(level, bool) or not isinstance(level, (int, float, np.number)) or not 0 < level < 1:
             raise SpecificationError(f"level is {level!r}.", "It must be between 0 and 1.", "level=0.95")
