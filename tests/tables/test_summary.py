@@ -226,3 +226,24 @@ def test_tables_for_code_that_goes_through_them(grouped: Any) -> None:
     assert list(frame.columns) == ["coef", "std err", "t", "P>|t|", "[0.025", "0.975]"]
     assert [name.strip() for name in frame.index] == list(grouped.params.index)
     np.testing.assert_allclose(frame["coef"].astype(float), grouped.params, atol=5.1e-5)
+
+
+@pytest.mark.parametrize("which", ["grouped", "single"])
+def test_errors_that_assume_no_serial_correlation_are_named_once(which: str, request: pytest.FixtureRequest) -> None:
+    res = request.getfixturevalue(which)
+    pvalues = res.diagnostics()["pvalue"]
+    assert pvalues["Panel Durbin-Watson"] < 0.01  # what the note goes by
+    for kind in ("nonrobust", "HC0", "HC1"):
+        text = " ".join(res.get_robustcov_results(kind).summary().as_text().split())
+        assert text.count('cov_type="cluster"') == 1, kind
+        assert "without serial correlation at 1%" in text
+    for kind in ("cluster", "HAC", "hac-groupsum"):
+        assert 'cov_type="cluster"' not in res.get_robustcov_results(kind).summary().as_text()
+
+
+def test_errors_without_serial_correlation_need_no_word() -> None:
+    panel = simulate("S", 40, 25, random_state=1)
+    y = panel.x.sum(axis=2) + panel.truth.loadings @ panel.truth.factors.T + panel.truth.errors
+    res = InteractiveFE(y, panel.x, n_factors=2).fit()
+    assert (res.diagnostics()["pvalue"][["Panel Durbin-Watson", "Born-Breitung Q(1)"]] > 0.01).all()
+    assert "serial correlation at" not in res.summary().as_text()
