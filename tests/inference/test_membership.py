@@ -23,7 +23,8 @@ def test_probabilities_and_margins_are_those_of_bayes_rule(share: float) -> None
         ssr = np.array([[own @ own, other @ other]])
         assert_allclose(excess(ssr, np.array([0]), sigma**2)[0, 1], 2 * (logs[0] - logs[1]), rtol=1e-10)
         tau = posterior(ssr, np.array([share, 1 - share]), sigma**2)
-        assert_allclose(tau, [[probability, 1 - probability]], rtol=1e-10)
+        other_one = 1 / (1 + share / (1 - share) * np.exp(logs[0] - logs[1]))
+        assert_allclose(tau, [[probability, other_one]], rtol=1e-10)
         order = (0, 1) if probability >= 0.5 else (1, 0)
         assert candidates(tau, 0.9) == [order[: 1 + (max(probability, 1 - probability) < 0.9)]]
 
