@@ -228,7 +228,7 @@ def draw_map(ax, color, light, title):
     ax.set_title(title, loc="left", fontsize="medium")
 
 
-unclear = res.membership["margin"] < 2 * np.log(0.95 / 0.05)  # the bound of the picture above
+unclear = ~res.membership["clear"]  # hollow in the picture above
 fig, ax = plt.subplots(figsize=(5.6, 4.2), layout="constrained")
 colors = res.groups.map({1: "#0072B2", 2: "#E69F00"})
 draw_map(ax, colors, unclear, "Blue: group 1, reacts more. Orange: group 2, less. Pale: unclear.")
