@@ -92,7 +92,7 @@ def check_groups(groups: Any, columns: Iterable[Any]) -> None:
         return
     if isinstance(groups, str) and groups in tuple(columns):
         fix = f'cov_type="cluster", cov_kwds={{"groups": {groups!r}}}'
-    elif isinstance(groups, numbers.Integral) and not isinstance(groups, bool) and groups > 0:
+    elif isinstance(groups, (int, np.integer)) and not isinstance(groups, bool) and groups > 0:
         fix = f"n_groups={int(groups)} where the model is made"
     elif isinstance(groups, str) or groups is None or isinstance(groups, (bool, numbers.Number)):
         fix = f'groups="{near(groups, ("hard", "soft")) or "hard"}"' if isinstance(groups, str) else 'groups="hard"'

@@ -459,7 +459,7 @@ def _warn(results: GroupedIFEResults, grouped: GroupedFit | GroupedCellFit, max_
 
 
 def _warn_of_soft_groups(results: GroupedIFEResults) -> None:
-    if not results._soft.converged:
+    if results._soft is not None and not results._soft.converged:
         warn_not_converged("The mixture likelihood of soft groups", 'groups="hard"')
     empty = [k for k, size in results.group_sizes.items() if size == 0]
     if empty:

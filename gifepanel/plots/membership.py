@@ -159,7 +159,7 @@ def draw_margins(res: Any, level: float, ax: Any) -> Any:
     return ax
 
 
-def _own_probability(res: Any, level: float) -> Array:
+def _own_probability(res: Any, level: Any) -> Array:
     """Probability of each entity's own group (N,)."""
     table = res.membership
     if "clear" not in table:

@@ -146,10 +146,7 @@ class Membership(_Parent):
         >>> res.confidence_sets().sum(axis=1).value_counts().tolist()
         [32, 8]
         """
-        if isinstance(level, bool) or not isinstance(level, (int, float, np.number)) or not 0 < level < 1:
-            raise SpecificationError(f"level is {level!r}.", "It must be between 0 and 1.", "level=0.95")
-        if not isinstance(joint, (bool, np.bool_)):
-            raise SpecificationError(f"joint is {joint!r}.", "It must be True or False.", "joint=True")
+        _check_options(level, joint)
         final, missing = self._estimate, self._missing
         if missing is None or self._inference is None:
             inside = np.ones((len(final.groups), 1), dtype=bool)
@@ -185,3 +182,10 @@ class Membership(_Parent):
         for name in _OF_A_COVARIANCE:
             other.__dict__.pop(name, None)
         return other
+
+
+def _check_options(level: Any, joint: Any) -> None:
+    if isinstance(level, bool) or not isinstance(level, (int, float, np.number)) or not 0 < level < 1:
+        raise SpecificationError(f"level is {level!r}.", "It must be between 0 and 1.", "level=0.95")
+    if not isinstance(joint, (bool, np.bool_)):
+        raise SpecificationError(f"joint is {joint!r}.", "It must be True or False.", "joint=True")
