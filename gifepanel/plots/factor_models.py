@@ -109,8 +109,8 @@ class FactorPlots(CoefficientPlots):
         >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
         >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
         >>> res = model.fit()
-        >>> res.plot.membership().get_xlabel()
-        'how much worse the next best group fits (margin, in error variances)'
+        >>> res.plot.membership().get_xlabel().splitlines()[0]
+        'how much worse the next best group fits'
         """
         self._need_groups("groups", "GroupedIFE.from_formula(..., n_groups=3)")
         if check_by(by, ("margin", "posterior", "panel"), "membership") != "panel":

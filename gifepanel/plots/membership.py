@@ -212,7 +212,7 @@ def _frame_margins(ax: Any, margin: Array, groups: IntArray, names: pd.Index, fe
     low = min(0.0, float(margin.min()))
     reach = max(float(margin.max()) - low, 1e-9)
     ax.set_xlim(low - 0.025 * reach, low + 1.05 * reach)
-    ax.set_xlabel("how much worse the next best group fits (margin, in error variances)")
+    ax.set_xlabel("how much worse the next best group fits\n(margin, in error variances)")
     ax.set_ylabel(plain(names.name or "entity") + ("" if few else f" ({n:,}), sorted by margin in groups"))
     labels, edges = block_edges(groups)
     for edge in edges[1:-1]:
