@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import bench_estimated_groups as estimated_groups
+import bench_memberships as memberships
 import pytest
 from bench_montecarlo import TARGETS, compare, summarize
 from draws import REFERENCE, Cell, one_draw
@@ -45,3 +46,11 @@ def test_intervals_allow_for_estimated_groups(name: str, least: float) -> None:
     assert least - 2 * noise <= means["allowing"] <= 0.965 + 2 * noise
     assert means["known"] < means["allowing"]
     assert means["length_allowing"] <= 1.3 * means["length_oracle"]
+
+
+@pytest.mark.parametrize("name", ["S 100x15", "S 100x25"])
+def test_joint_sets_hold_the_true_groups(name: str) -> None:
+    (means,) = memberships.summarize(memberships.one_draw(name, draw) for draw in range(FIRST, FIRST + NUMBER))
+    assert means["joint"] >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / NUMBER)
+    assert means["single"] >= 0.94 and means["size_joint"] <= 1.95
+    assert abs(means["outward_soft"]) < abs(means["outward_hard"])
