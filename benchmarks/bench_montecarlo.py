@@ -85,7 +85,8 @@ Means over draws. *accuracy*: share of entities in their group after the best re
 squares that knows slopes and factors. *rmse unit*: root mean square over entities and regressors of slope less true
 slope, so a misclassified entity counts with the distance between groups. *rmse coef*: the same over groups and
 regressors. *oracle*: least squares with factors that is told the groups. *cover*, *HC1*: coverage of nominal 95 %
-intervals. They take the groups as given: where entities are misclassified, they cover less than those of the oracle.
+intervals that take the groups as given (`groups_known=True`): where entities are misclassified, they cover less than
+those of the oracle. What the default does about it is in the last table of the page.
 *missed*: share of draws where a search ten times as long, from other draws, or the oracle has a sum of squares below
 ours by more than a millionth: a better partition exists that the search did not find; `nearest` does not look for one.
 Design D is with the default bias correction.

@@ -85,6 +85,8 @@ def one_draw(cell: Cell, draw: int) -> list[dict[str, Any]]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", GifepanelWarning)
             results = fit("nonrobust")
+            if label["fit"] != "oracle":
+                results = results.get_robustcov_results("nonrobust", groups_known=True)
             robust = results.get_robustcov_results("HC1")
         oracle = label["fit"] == "oracle"
         groups = panel.truth.groups if oracle else results.groups.to_numpy()

@@ -19,11 +19,15 @@ from common import RESULTS
 __all__ = ["PAGES", "page"]
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES: Mapping[str, Sequence[str]] = {"accuracy": ("montecarlo", "bias"), "performance": ("scaling", "peer", "absorb")}
+PAGES: Mapping[str, Sequence[str]] = {
+    "accuracy": ("montecarlo", "bias", "estimated_groups"),
+    "performance": ("scaling", "peer", "absorb"),
+}
 _TITLES = {
     "accuracy": "# Accuracy",
     "performance": "# Performance",
     "bias": "## Corrections of the bias of a lag",
+    "estimated_groups": "## Standard errors that allow for estimated groups",
     "scaling": "## Time and memory",
     "peer": "## Beside groupedpaneldatamodels",
     "absorb": "## Absorbing fixed effects",
@@ -37,6 +41,9 @@ draw has a random stream of its own and can be run again by itself; `{command}` 
     "performance": """\
 Times with one thread, compiled code warm, all starts, the refit and, for the whole call, inference included.""",
     "bias": "`{command}` runs this; what the corrections are is on the page on [bias correction](bias.md).",
+    "estimated_groups": """\
+Entities that are hard to place make intervals too short that take the groups as known. By default standard errors allow
+for it: see [Estimated groups](theory_inference.md#estimated-groups). `{command}` measures this.""",
     "scaling": "`{command}` measures this.",
     "peer": """\
 [groupedpaneldatamodels](https://pypi.org/project/groupedpaneldatamodels/) has an implementation of the same estimator,

@@ -29,7 +29,7 @@ _DEMO_CODE = """
     res = gife.GroupedIFE.from_formula(
         "{}",
         data, n_groups=3, n_factors=2,
-    ).fit()
+    ).fit(cov_type="cluster")
     print(res.summary())
 """
 
@@ -164,7 +164,8 @@ def _demo(arguments: argparse.Namespace) -> None:
     data = gifepanel.datasets.load_cigar()
     print("Cigarette demand in 46 states of the USA, 1963 to 1992 (Baltagi)")
     print(_DEMO_CODE.format(_DEMO_FORMULA))
-    results = gifepanel.GroupedIFE.from_formula(_DEMO_FORMULA, data, n_groups=3, n_factors=2).fit()
+    model = gifepanel.GroupedIFE.from_formula(_DEMO_FORMULA, data, n_groups=3, n_factors=2)
+    results = model.fit(cov_type="cluster")  # residuals are serially correlated
     print(results.summary())
     print("\n" + _members(results.groups))
     _write_report(results, arguments.report, quiet=False)

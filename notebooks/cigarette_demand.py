@@ -228,7 +228,7 @@ def draw_map(ax, color, light, title):
     ax.set_title(title, loc="left", fontsize="medium")
 
 
-unclear = res.membership["margin"] < 2 * np.log(0.95 / 0.05)  # the bound of the picture above
+unclear = ~res.membership["clear"]  # hollow in the picture above
 fig, ax = plt.subplots(figsize=(5.6, 4.2), layout="constrained")
 colors = res.groups.map({1: "#0072B2", 2: "#E69F00"})
 draw_map(ax, colors, unclear, "Blue: group 1, reacts more. Orange: group 2, less. Pale: unclear.")
@@ -464,7 +464,7 @@ print(gife.compare(state_effects, two_way, interactive, res, names=["state", "tw
 #   chance would. A slope for each state is too much for 30 years: the mean of the noisy slopes is no better than its
 #   factors.
 # - *Not sure:* which of 46 states belong where. Take the margin and the specifications together: 27 states stay, the
-#   others are open. Standard errors of the group slopes take membership as known, so they are somewhat too small.
+#   others are open. Standard errors of the group slopes allow for that.
 # - *Not answered:* whether the price is exogenous given the factors. Taxes set by states after smoking declined would
 #   be a reason why not.
 #

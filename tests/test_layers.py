@@ -25,7 +25,7 @@ BELOW = {
     "diagnostics": {"inference", "panel"},
     "statsmodels_bridge": set(),
     "tables": {"statsmodels_bridge"},
-    "plots": {"inference"},
+    "plots": set(),
     "page": {"tables", "plots"},
     "interop": {"projections", "inference", "panel"},
     "results": {

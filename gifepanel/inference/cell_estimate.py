@@ -35,7 +35,7 @@ class CellEstimate(FactorEstimate):
         Of factors, loadings and effects.
     additive : TangentSpace
         Of effects and further known parts alone.
-    other_effects : ndarray, shape (N, T)
+    further : ndarray, shape (N, T)
         Known columns times their coefficients, but for the additive effects of entities and periods.
     entity_slopes, period_slopes : dict of str to ndarray
         Their coefficients, (N,) and (T,), by name.
@@ -45,7 +45,7 @@ class CellEstimate(FactorEstimate):
     roots: Array
     tangent: TangentSpace
     additive: TangentSpace
-    other_effects: Array
+    further: Array
     entity_slopes: dict[str, Array]
     period_slopes: dict[str, Array]
 
@@ -100,6 +100,21 @@ class CellEstimate(FactorEstimate):
     def y_projected(self) -> Array:
         """y likewise (N, T)."""
         return self.project(self.y)
+
+    @property
+    def other_effects(self) -> Array:
+        """Known columns times their coefficients, but for the additive effects (N, T)."""
+        return self.further
+
+    def off_units(self, cube: Array) -> Array:
+        """A panel (N, T) or (N, T, k) off the bases of entities, times the roots of the weights."""
+        flat = cube if cube.ndim == 3 else cube[:, :, None]
+        entity, time = self.tangent.entity, self.tangent.data.time
+        columns = np.ascontiguousarray(flat[entity, time].T) * self.tangent.data.root
+        self.tangent.off_units(columns)
+        out = np.zeros(flat.shape)
+        out[entity, time] = columns.T
+        return out.reshape(cube.shape)
 
     def project(self, cube: Array) -> Array:
         """A panel (N, T) or (N, T, k) off factors, loadings and effects, times the roots of the weights."""

@@ -17,7 +17,7 @@ e_it enter Omega.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import ceil, floor
 from typing import Literal
@@ -28,6 +28,7 @@ import numpy.typing as npt
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.definite import PSD, treat_indefinite
 from gifepanel.inference.kernel_sums import kernel_weights
+from gifepanel.inference.missing_information import MissingInformation
 from gifepanel.inference.sandwich import Sandwich
 from gifepanel.inference.space import FloatArray, unit_blocks
 from gifepanel.projections.triangle import Triangle, orthogonal_triangle
@@ -64,10 +65,21 @@ class CovarianceResult(Sandwich):
     df_inference : float
         Degrees of freedom for t and F: those of the residuals, smallest number of clusters less one, T - 1 for
         Driscoll-Kraay.
+    missing : MissingInformation or None
+        By which the covariance was inflated, where groups are estimated.
     """
 
     scale: float
     df_inference: float = np.inf
+    missing: MissingInformation | None = None
+
+    def allowing_for_groups(self, missing: MissingInformation) -> CovarianceResult:
+        """Inflated by what is not known about who belongs where; variances that were not positive stay as they are."""
+        cov, without = missing.inflated(self.cov), list(self.without)
+        cov[without], cov[:, without] = self.cov[without], self.cov[:, without]
+        factor = self.triangle.factor
+        gross = None if self.gross is None else missing.inflated(self.gross)
+        return replace(self, cov=cov, core=factor @ cov @ factor.T, gross=gross, missing=missing)
 
 
 def default_maxlags(n_periods: int, kind: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,11 +13,16 @@ from gifepanel.inference.dof import DegreesOfFreedom, degrees_of_freedom
 from gifepanel.inference.space import FactorSpace, factor_space, project
 from gifepanel.projections.triangle import EMPTY, ROUNDING, Triangle
 
-__all__ = ["FactorEstimate"]
+__all__ = ["FactorEstimate", "mean_slopes"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def mean_slopes(alpha: Array, groups: IntArray, posterior: Array | None) -> Array:
+    """Slopes of entities (N, p) from those of groups (K, p), weighted by probabilities (N, K) where there are some."""
+    return np.asarray(alpha[groups] if posterior is None else posterior @ alpha)
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class FactorEstimate:
         Zero where not absorbed.
     resid : ndarray, shape (N, T)
     entity_effects, time_effects : bool
+    posterior : ndarray, shape (N, K), or None
+        Probabilities of the groups, where slopes of an entity are means over them; `groups` are the most probable then.
     """
 
     y: Array
@@ -57,11 +64,17 @@ class FactorEstimate:
     resid: Array
     entity_effects: bool
     time_effects: bool
+    posterior: Array | None = field(default=None, kw_only=True)
 
     @property
     def shape(self) -> tuple[int, int]:
         """(N, T)."""
         return self.y.shape[0], self.y.shape[1]
+
+    @property
+    def unit_slopes(self) -> Array:
+        """Slopes of every entity (N, p): of its group, or the mean over groups by their probabilities."""
+        return mean_slopes(self.theta[self.slots], self.groups, self.posterior)
 
     @property
     def weights(self) -> Array | None:
@@ -151,11 +164,23 @@ class FactorEstimate:
     def z(self) -> Array:
         """Group-interacted regressors z_it (N, T, q), as they are in the data."""
         n, t = self.shape
+        if self.posterior is not None:
+            return self.by_slope(self.x.reshape(n * t, -1), np.repeat(np.arange(n), t)).reshape(n, t, -1)
         out = np.zeros((n, t, self.theta.size))
         for k, slot in enumerate(self.slots):
             members = np.flatnonzero(self.groups == k)
             for j, position in enumerate(slot):
                 out[members, :, position] = self.x[members, :, j]
+        return out
+
+    def by_slope(self, x: Array, entity: IntArray) -> Array:
+        """Regressors (m, p) of cells of these entities (m,) in the columns of their slopes (m, q)."""
+        out = np.zeros((len(x), self.theta.size))
+        if self.posterior is None:
+            np.put_along_axis(out, self.slots[self.groups[entity]], x, axis=1)
+            return out
+        for weights, slot in zip(self.posterior.T, self.slots, strict=True):
+            out[:, slot] += weights[entity, None] * x
         return out
 
     @cached_property
@@ -178,6 +203,31 @@ class FactorEstimate:
     def project(self, cube: Array) -> Array:
         """A panel (N, T) or (N, T, k) off factors, loadings and effects."""
         return project(cube, self.space)
+
+    def off_units(self, cube: Array) -> Array:
+        """A panel (N, T) or (N, T, k) off what is estimated entity by entity: factors and entity effects."""
+        time = FactorSpace(self.space.time, np.empty((self.shape[0], 0)))
+        return project(cube, time)
+
+    @cached_property
+    def unit_moments(self) -> tuple[Array, Array, Array]:
+        """X_i'M_i X_i (N, p, p), X_i'M_i r_i (N, p) and r_i'M_i r_i (N,), r_i the outcome less effects of periods.
+
+        s - 2 c'b + b'a b is the sum of squares of an entity with slopes b under the fitted factors.
+        """
+        x = self.off_units(self.x)
+        further = self.other_effects
+        r = self.off_units(self.y - self.time_effect - (0.0 if further is None else further))
+        return (
+            np.einsum("ntp,ntq->npq", x, x),
+            np.einsum("ntp,nt->np", x, r),
+            np.einsum("nt,nt->n", r, r),
+        )
+
+    @property
+    def other_effects(self) -> Array | None:
+        """Known columns times their coefficients, but for the additive effects (N, T); None where there are none."""
+        return None
 
     @cached_property
     def triangle(self) -> Triangle:

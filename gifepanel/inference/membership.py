@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["clear_margin", "confidence_sets", "excess"]
+__all__ = ["candidates", "excess"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
-BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def excess(ssr: Array, own: IntArray, variance: float) -> Array:
@@ -34,24 +33,21 @@ def excess(ssr: Array, own: IntArray, variance: float) -> Array:
     return np.asarray((ssr - ssr[np.arange(len(own)), own][:, None]) / variance)
 
 
-def clear_margin(level: float) -> float:
-    """The excess from which a group, against the entity's own, has a probability below 1 - level.
+def candidates(posterior: Array, level: float) -> list[tuple[int, ...]]:
+    """The most probable groups of each entity that together have a probability of `level`, most probable first.
 
-    Normal errors and equal prior probabilities: exp(-m/2) / (1 + exp(-m/2)) = 1 - level at m = 2 ln(level/(1 - level)).
+    Parameters
+    ----------
+    posterior : ndarray, shape (N, K)
+        Probabilities of the groups.
+    level : float
 
-    Examples
-    --------
-    >>> round(clear_margin(0.95), 2)
-    5.89
+    Returns
+    -------
+    list of tuple of int
+        Groups, from 0.
     """
-    return float(2 * np.log(level / (1 - level)))
-
-
-def confidence_sets(ssr: Array, own: IntArray, variance: float, level: float) -> BoolArray:
-    """Groups that an entity can't be told from at `level`, its own among them: (N, K).
-
-    Slopes and factors are taken as known, so the sets are too small where those are uncertain.
-    """
-    out = excess(ssr, own, variance) < clear_margin(level)
-    out[np.arange(len(own)), own] = True
-    return np.asarray(out)
+    order = np.argsort(-posterior, axis=1, kind="stable")
+    reached = np.cumsum(np.take_along_axis(posterior, order, axis=1), axis=1)
+    count = np.minimum((reached < level).sum(axis=1) + 1, posterior.shape[1])
+    return [tuple(int(k) for k in row[:n]) for row, n in zip(order, count, strict=True)]

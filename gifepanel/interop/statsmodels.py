@@ -27,9 +27,10 @@ def to_statsmodels(res: Any, *, dummies: bool = False, max_columns: int = 2000, 
     """A plain statsmodels result with the same coefficients.
 
     Without `dummies`, least squares of the residualised outcome on the residualised regressors, its residual degrees of
-    freedom corrected for what was partialled out. Coefficients, residuals and standard errors (nonrobust, HC0) are the
-    model's own. What differs: there is no constant, R-squared is the one within, AIC and BIC do not count effects and
-    factors, HC2 and HC3 have leverages without the absorbed part, predictions are of the residualised outcome.
+    freedom corrected for what was partialled out. Coefficients, residuals and standard errors (nonrobust, HC0; with
+    groups of slopes those of ``groups_known=True``) are the model's own. What differs: there is no constant, R-squared
+    is the one within, AIC and BIC do not count effects and factors, HC2 and HC3 have leverages without the absorbed
+    part, predictions are of the residualised outcome.
 
     With ``dummies=True``, the full regression with every dummy and control in it, or, for models with factors, with the
     estimated factors times dummies of the entities and the estimated loadings times dummies of the periods. All of
@@ -55,7 +56,7 @@ def to_statsmodels(res: Any, *, dummies: bool = False, max_columns: int = 2000, 
     Raises
     ------
     SpecificationError
-        With a learner; with more columns than `max_columns`.
+        With a learner; with soft groups; with more columns than `max_columns`.
     DataError
         After ``remove_data()``.
 
@@ -76,6 +77,12 @@ def to_statsmodels(res: Any, *, dummies: bool = False, max_columns: int = 2000, 
             "to_statsmodels is not available with a learner.",
             "Coefficients and covariance come from an orthogonal score, not from least squares on one design.",
             "res.fwl().columns for the residualised columns",
+        )
+    if getattr(res, "is_soft", False):
+        raise SpecificationError(
+            "to_statsmodels is not available with soft groups.",
+            "Their slopes maximise the likelihood of a mixture, which is not least squares on one design.",
+            'res.model.fit(groups="hard").to_statsmodels()',
         )
     columns, weights = _residualised(res)
     if dummies:

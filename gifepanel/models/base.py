@@ -6,6 +6,7 @@ import copy
 import numbers
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from statsmodels.regression.linear_model import OLS
 from gifepanel.exceptions import SpecificationError, SpecificationWarning, caller_level
 from gifepanel.inference.dof import checked_residual, degrees_of_freedom
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.inference.soft_groups import SoftGroups
 from gifepanel.models.additive import Additive
 from gifepanel.models.cell_estimation import cells_of_model
 from gifepanel.models.checks import (
@@ -67,6 +69,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
 
     _has_groups: ClassVar[bool] = False
     _weights_by_entity = False
+    _chosen = False  # numbers of groups and factors, from the data
     _treatment: Treatment | None = None
 
     # ---- what constructors do with what they were given -----------------------------------------------------------
@@ -338,7 +341,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         )
         self._warn_of_edges(selection)
         chosen = copy.copy(self)
-        chosen._candidates = None
+        chosen._candidates, chosen._chosen = None, True
         chosen.n_factors, chosen.n_groups = selection.n_factors, selection.n_groups
         if chosen._observed is not None:
             chosen._take_core(chosen.n_factors, warn=False)
@@ -435,11 +438,21 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             return index.from_cube(estimate.z_projected)
         return index.from_cube(estimate.project(index.to_cube(values)))
 
-    def _covariance_for(self, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: bool, use_t: bool | None) -> Any:
+    def _covariance_for(
+        self,
+        cov_type: str,
+        cov_kwds: Mapping[str, Any] | None,
+        ssc: bool,
+        use_t: bool | None,
+        *,
+        groups_known: bool = False,
+        soft: SoftGroups | None = None,
+    ) -> Any:
         """Another covariance of the same estimate, for results."""
         from gifepanel.models.inference import read_covariance
 
-        choice = read_covariance(self, cov_type, cov_kwds, ssc, use_t, call="get_robustcov_results")
+        options: dict[str, Any] = {"groups_known": groups_known, "call": "get_robustcov_results"}
+        choice = replace(read_covariance(self, cov_type, cov_kwds, ssc, use_t, **options), soft=soft)
         estimate = self._fitted("get_robustcov_results")
         return choice(estimate, list(self.exog_names)), choice.group_names, choice.use_t
 

@@ -28,6 +28,7 @@ __all__ = [
     "check_count",
     "check_counts_fit",
     "check_flag",
+    "check_groups",
     "check_halves",
     "check_identified",
     "check_no_id_dummies",
@@ -85,6 +86,27 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
             f"{name}={(near(value, choices) or choices[0])!r}",
         )
     return value
+
+
+def check_groups(groups: Any, columns: Iterable[Any]) -> None:
+    """``groups`` of a fit; elsewhere the word means clusters, or how many groups there are."""
+    if isinstance(groups, str) and groups in ("hard", "soft"):
+        return
+    if isinstance(groups, str) and groups in tuple(columns):
+        fix = f'cov_type="cluster", cov_kwds={{"groups": {groups!r}}}'
+    elif isinstance(groups, (int, np.integer)) and not isinstance(groups, bool) and groups > 0:
+        fix = f"n_groups={int(groups)} where the model is made"
+    elif isinstance(groups, str) or groups is None or isinstance(groups, (bool, numbers.Number)):
+        fix = f'groups="{near(groups, ("hard", "soft")) or "hard"}"' if isinstance(groups, str) else 'groups="hard"'
+    else:
+        fix = 'cov_type="cluster", cov_kwds={"groups": groups}'
+    raise SpecificationError(
+        f"groups is {groups!r}."
+        if isinstance(groups, (str, numbers.Number))
+        else f"groups is a {type(groups).__name__}.",
+        "It says how entities count in groups, 'hard' or 'soft'; clusters of errors go into cov_kwds.",
+        fix,
+    )
 
 
 def check_count(name: str, value: Any, minimum: int, maximum: int | None = None, usual: int = 2) -> int:

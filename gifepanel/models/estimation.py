@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from gifepanel.models.read_data import FactorData
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interactive
 
-__all__ = ["estimate_at", "estimate_from_fit", "polished", "slope_scale"]
+__all__ = ["estimate_at", "estimate_at_soft_groups", "estimate_from_fit", "polished", "slope_scale"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _CLOSE = 1e-3  # share of a regressor's variation that others don't span
@@ -57,6 +59,21 @@ def estimate_at(model: FactorData, estimate: FactorEstimate, params: Array) -> F
     slopes = SlopeMap(estimate.groups, estimate.slots)
     fit = fit_interactive(data, slopes, estimate.n_factors, params, max_iter=0)
     return estimate_from_fit(model, fit, slopes, np.ones(params.size))
+
+
+def estimate_at_soft_groups(
+    model: FactorData, estimate: FactorEstimate, params: Array, posterior: Array
+) -> FactorEstimate:
+    """The estimate where slopes of an entity are means over groups, `posterior` (N, K) their weights.
+
+    Factors, loadings, effects and residuals are those of what these slopes leave of the outcome; entities are in their
+    most probable groups.
+    """
+    alpha = params[estimate.slots]
+    shifted = copy(model)
+    shifted._y = model._y - np.einsum("ntp,np->nt", model._x, posterior @ alpha - alpha[estimate.groups])
+    moved = estimate_at(shifted, estimate, params)
+    return replace(moved, y=model._y, groups=posterior.argmax(axis=1).astype(np.int64), posterior=posterior)
 
 
 def polished(model: FactorData, estimate: FactorEstimate) -> FactorEstimate:

@@ -16,6 +16,8 @@ from gifepanel.inference.cell_bias import bias_of_cells
 from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.inference.covariance import CovarianceResult, covariance_of_none, factor_covariance
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.inference.estimated_groups import design_effect, missing_information
+from gifepanel.inference.soft_groups import SoftGroups, missing_at_soft_groups, soft_groups
 from gifepanel.models.cell_halves import check_halves_of, jackknifed
 from gifepanel.models.checks import (
     check_choice,
@@ -36,7 +38,7 @@ from gifepanel.models.cov_types import (
     one_level,
     read_keywords,
 )
-from gifepanel.models.estimation import estimate_at, polished
+from gifepanel.models.estimation import estimate_at, estimate_at_soft_groups, polished
 from gifepanel.models.foreign import refuse_covariance_words
 from gifepanel.models.read_data import CellFactorData, FactorData
 from gifepanel.panel.balance import warn_of_gaps
@@ -95,8 +97,24 @@ class CovarianceChoice:
     df_correction: bool = True
     scale: float | None = None
     psd: str = "none"
+    groups_known: bool = False
+    soft: SoftGroups | None = None
 
     def __call__(self, estimate: FactorEstimate, names: Sequence[str]) -> CovarianceResult:
+        out = self._given_groups(estimate, names)
+        if self.groups_known or len(estimate.slots) < 2:
+            return out
+        independent = independent_covariance(estimate)
+        if self.soft is not None:
+            return out.allowing_for_groups(missing_at_soft_groups(estimate, self.soft, out.cov, independent))
+        return out.allowing_for_groups(missing_information(estimate, out.cov, independent))
+
+    def mixture(self, estimate: FactorEstimate, names: Sequence[str]) -> SoftGroups:
+        """The mixture at the factors of an estimate, tempered by the design effect of these errors."""
+        known = self._given_groups(estimate, names).cov
+        return soft_groups(estimate, design_effect=design_effect(known, independent_covariance(estimate)))
+
+    def _given_groups(self, estimate: FactorEstimate, names: Sequence[str]) -> CovarianceResult:
         if not estimate.theta.size:
             return covariance_of_none(self.kind, estimate.df.residual)
         out = factor_covariance(
@@ -118,6 +136,11 @@ class CovarianceChoice:
         return out if self.df_correction else replace(out, df_inference=float(estimate.df.residual))
 
 
+def independent_covariance(estimate: FactorEstimate) -> Array:
+    """Covariance of the slopes (q, q), groups given, under independent errors with one variance."""
+    return np.asarray(estimate.ssr / estimate.df.residual * estimate.triangle.inverse)
+
+
 def read_covariance(
     model: FactorData,
     cov_type: str,
@@ -125,6 +148,7 @@ def read_covariance(
     ssc: bool,
     use_t: bool | None,
     *,
+    groups_known: bool = False,
     call: str = "fit",
 ) -> CovarianceChoice:
     """Check the options and look the clusters up, before any estimation; t for "nonrobust" unless told otherwise."""
@@ -157,6 +181,7 @@ def read_covariance(
         check_df_correction(keywords.get("df_correction")),
         check_scale(keywords.get("scale", 1.0)) if kind == "fixed scale" else None,
         check_psd(keywords.get("psd")),
+        check_flag("groups_known", groups_known),
     )
 
 
@@ -390,6 +415,8 @@ def infer(
     names: Sequence[str],
     bias: BiasChoice,
     covariance: CovarianceChoice,
+    *,
+    soft: bool = False,
 ) -> Inference:
     """Bias correction, the estimate at the corrected slopes, and the covariance of the least-squares slopes.
 
@@ -401,6 +428,8 @@ def infer(
         Of the slopes (q,).
     bias : BiasChoice
     covariance : CovarianceChoice
+    soft : bool
+        Whether slopes are those of a mixture of groups: the correction of the least-squares slopes is added to them.
 
     Raises
     ------
@@ -414,9 +443,15 @@ def infer(
     slopes = SlopeMap(estimate.groups, estimate.slots)
     steps = lag_units(model.design.index.periods)
     params, terms = correct_bias(bias, estimate, steps, lambda: jackknifed(model, slopes, estimate.theta, names))
+    mixture = covariance.mixture(estimate, names) if soft else None
+    if mixture is None:
+        final = estimate_at(model, estimate, params)
+    else:
+        covariance, params = replace(covariance, soft=mixture), mixture.theta + (params - estimate.theta)
+        final = estimate_at_soft_groups(model, estimate, params, mixture.posterior)
     return Inference(
         estimate,
-        estimate_at(model, estimate, params),
+        final,
         params,
         terms,
         bias.kind,
@@ -424,4 +459,5 @@ def infer(
         covariance.group_names,
         covariance.ssc,
         covariance.use_t,
+        mixture,
     )

@@ -113,9 +113,7 @@ class WhatIf:
         i, t, at = entity[known], time[known], rows[known]
         when = np.minimum(t, own.n_times - 1)
         x = exog[at][:, model._kept]
-        z = np.zeros((len(at), estimate.theta.size))
-        slots = estimate.slots[estimate.groups[i]]
-        np.put_along_axis(z, slots, x, axis=1)
+        z = estimate.by_slope(x, i)
         cells = OutsideCells(
             i,
             t,

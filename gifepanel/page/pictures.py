@@ -137,8 +137,8 @@ def _with_factors(res: Any, slopes: list[str]) -> Iterable[Picture]:
     share = 100 * float(res.factor_shares.sum()) if factors else 0.0
     yield Picture("unit_slopes", "groups", "Slopes of every entity by itself, before any grouping, with the slopes of "
                   "the groups and where they may lie with 95 % confidence.", fits=groups)  # fmt: skip
-    yield Picture("membership", "groups", "How much worse every entity fits in the next best group. Hollow: another "
-                  "group fits almost as well.", fits=groups, label=_margins_in_words)  # fmt: skip
+    yield Picture("membership", "groups", "How much worse every entity fits in the next best group. Hollow: unclear, "
+                  "the own group is less than 95 % probable.", fits=groups, label=_margins_in_words)  # fmt: skip
     yield Picture("membership", "groups", "The outcome over time, by group, with the mean of the group.",
                   ("panel",), fits=groups)  # fmt: skip
     yield Picture("factors", "factors", f"The common factors over time. Together they take up {share:.1f} % of the "

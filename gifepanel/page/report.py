@@ -208,11 +208,14 @@ def _groups(res: Any) -> tuple[str, str]:
     if getattr(res, "n_groups", 1) < 2:
         return "", ""
     renamed = res.membership.rename(columns=lambda name: str(name).replace("distance_", "distance to group "))
-    renamed = renamed.rename(columns={"runner_up": "runner-up", "confidence_set": "95 % confidence set"})
+    renamed = renamed.rename(columns=lambda name: name.replace("posterior_", "posterior of group "))
+    renamed = renamed.assign(clear=np.where(renamed["clear"], "yes", "no"))
+    renamed = renamed.rename(columns={"runner_up": "runner-up", "candidates": "candidates (95 %)"})
     words = (
-        "Membership: the distance to a group is the root mean squared residual of the entity under its slopes; the "
-        "margin is by how much the sum of squares is larger in the runner-up, in error variances. The confidence set "
-        "has the groups that the entity can't be told from, nearest first."
+        "Membership: the posterior of a group is its probability given the data; an entity is clear where that of its "
+        "own group is 95 % or more; candidates are the most probable groups that together reach 95 %. The distance to "
+        "a group is the root mean squared residual of the entity under its slopes; the margin is by how much the sum "
+        "of squares is larger in the runner-up, in error variances."
     )
     return members(res), "\n".join([paragraph(words, "soft"), listing(renamed, "Membership of every entity")])
 
@@ -238,8 +241,10 @@ def _tests(res: Any) -> str:
     if getattr(res, "n_groups", 1) > 1:
         table = equality_tests(res)
         words = (
-            "These tests take the groups as known. The groups were formed to differ in their slopes, so that small "
-            "p-values are to be expected; they are no evidence that there are groups."
+            "These tests use the standard errors above"
+            f"{', which take the groups as known' if res.missing_information is None else ''}. The groups were formed "
+            "to differ in their slopes, so that small p-values are to be expected; they are no evidence that there are "
+            "groups."
         )
         out += [table, paragraph(words, "soft")] if table else []
     return "\n".join(part for part in out if part)

@@ -10,7 +10,7 @@ from gifepanel.exceptions import SpecificationError
 from gifepanel.plots.added_variable import PartialColumns, PartialPicture, beyond, interval_quantile
 from gifepanel.plots.axes import time_labels
 from gifepanel.plots.factors import draw_factors, draw_loadings, draw_path, draw_scree
-from gifepanel.plots.membership import draw_margins, draw_outcomes, draw_unit_slopes
+from gifepanel.plots.membership import draw_margins, draw_outcomes, draw_posterior, draw_unit_slopes
 from gifepanel.plots.residuals import (
     check_by,
     chosen_entities,
@@ -86,18 +86,19 @@ class FactorPlots(CoefficientPlots):
         return draw_unit_slopes(self._res, x, y, level, ax)
 
     def membership(self, by: str = "margin", *, level: float = 0.95, outcome: str = "raw", ax: Any = None) -> Any:
-        """Who is in which group: by margin, or on the panel.
+        """Who is in which group: by margin, by posterior probability, or on the panel.
 
-        By margin: how much worse each entity fits in the next best group (``res.membership``), sorted within groups.
-        Hollow are margins under 2 ln(level / (1 - level)), with which the runner-up has a probability above 1 - level
-        if errors are normal and both groups equally likely beforehand. On the panel: the outcome over time, an Axes for
-        each group, with bands that hold the middle 50 and 90 % of groups of more than forty.
+        By margin: how much worse each entity fits in the next best group (``res.membership``), its sum of squares less
+        that in its own group over the error variance, sorted within groups. Hollow are the unclear ones, whose own
+        group has a posterior probability below `level`. By posterior: probabilities of all groups. On the panel: the
+        outcome over time, an Axes for each group, with bands that hold the middle 50 and 90 % of groups of more than
+        forty.
 
         Parameters
         ----------
-        by : {"margin", "panel"}
+        by : {"margin", "posterior", "panel"}
         level : float
-            Of clear margins.
+            Probability of the own group from which an entity is clear.
         outcome : {"raw", "residualised"}
             On the panel: as it is, or projected off effects, factors and loadings.
         ax : Axes, or a sequence of one for each group, optional
@@ -108,12 +109,12 @@ class FactorPlots(CoefficientPlots):
         >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
         >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
         >>> res = model.fit()
-        >>> res.plot.membership().get_xlabel()
-        'margin over the runner-up, in error variances'
+        >>> res.plot.membership().get_xlabel().splitlines()[0]
+        'how much worse the next best group fits'
         """
         self._need_groups("groups", "GroupedIFE.from_formula(..., n_groups=3)")
-        if check_by(by, ("margin", "panel"), "membership") == "margin":
-            return draw_margins(self._res, level, ax)
+        if check_by(by, ("margin", "posterior", "panel"), "membership") != "panel":
+            return (draw_margins if by == "margin" else draw_posterior)(self._res, level, ax)
         return draw_outcomes(self._res, outcome, ax)
 
     # ---- factors ----

@@ -9,7 +9,6 @@ import pandas as pd
 from scipy import stats
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.inference.membership import clear_margin
 from gifepanel.plots.axes import block_edges, dot_alone, frame_points, name_rows, time_axis, whole_calendar
 from gifepanel.plots.coefficients import group_names, percent
 from gifepanel.plots.style import (
@@ -26,7 +25,7 @@ from gifepanel.plots.style import (
     style,
 )
 
-__all__ = ["draw_margins", "draw_outcomes", "draw_unit_slopes", "ellipse", "group_handles"]
+__all__ = ["draw_margins", "draw_outcomes", "draw_posterior", "draw_unit_slopes", "ellipse", "group_handles"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -142,15 +141,10 @@ def _strip(res: Any, name: str, j: int, level: float, ax: Any) -> Any:
 
 
 def draw_margins(res: Any, level: float, ax: Any) -> Any:
-    """Margins of the entities, sorted within groups; hollow where another group fits nearly as well."""
+    """Margins of the entities, sorted within groups; hollow where the own group has a probability below `level`."""
     table = res.membership
-    if "margin" not in table:
-        raise SpecificationError(
-            "There is one group.", "Margins are against the next best group.", 'res.plot.membership("panel")'
-        )
-    if not 0.5 < level < 1:
-        raise SpecificationError(f"level is {level!r}.", "It must be between 0.5 and 1.", "level=0.95")
-    n, threshold = len(table), clear_margin(level)
+    own = _own_probability(res, level)
+    n = len(table)
     few = n <= MANY_NAMES
     ax = single(ax, 5.6, float(np.clip(1.4 + 0.115 * n, 2.6, 7.6)) if few else 5.0)
     margin, groups = table["margin"].to_numpy(), table["group"].to_numpy()
@@ -158,12 +152,51 @@ def draw_margins(res: Any, level: float, ax: Any) -> Any:
     row = np.arange(n)
     for k in range(res.n_groups):
         for clear in (True, False):
-            chosen = (groups[order] == k + 1) & ((margin[order] >= threshold) == clear)
+            chosen = (groups[order] == k + 1) & ((own[order] >= level) == clear)
             _dots(ax, margin[order][chosen], row[chosen], k, clear, point_size(n))
-    ax.axvline(threshold, color="0.2", linewidth=1.0, linestyle=(0, (4, 2)), zorder=1)
-    unclear = int((margin < threshold).sum())
     _frame_margins(ax, margin, groups[order], table.index[order], few)
-    head(ax, f"{unclear} of {n} unclear (hollow): margin under {threshold:.1f}", group_handles(res))
+    head(ax, _unclear(own, level, " (hollow)"), group_handles(res))
+    return ax
+
+
+def _own_probability(res: Any, level: Any) -> Array:
+    """Probability of each entity's own group (N,)."""
+    table = res.membership
+    if "clear" not in table:
+        raise SpecificationError(
+            "There is one group.", "Probabilities are those of one among several.", 'res.plot.membership("panel")'
+        )
+    if isinstance(level, str) or not 0.5 < level < 1:
+        raise SpecificationError(f"level is {level!r}.", "It must be between 0.5 and 1.", "level=0.95")
+    tau = table[[f"posterior_{k}" for k in res.group_labels]].to_numpy()
+    return np.asarray(tau[np.arange(len(tau)), table["group"].to_numpy() - 1])
+
+
+def _unclear(own: Array, level: float, look: str = "") -> str:
+    return f"{int((own < level).sum())} of {len(own)} unclear{look}: own group less than {percent(level)} probable"
+
+
+def draw_posterior(res: Any, level: float, ax: Any) -> Any:
+    """Posterior probabilities of the groups as a bar of each entity, those of the own group sorted within groups."""
+    own, table = _own_probability(res, level), res.membership
+    n, groups = len(table), table["group"].to_numpy()
+    ax = single(ax, 6.2, 3.8)
+    order = np.lexsort((-own, groups))
+    tau = table[[f"posterior_{k}" for k in res.group_labels]].to_numpy()[order]
+    ends = np.concatenate([np.zeros((n, 1)), np.cumsum(tau, axis=1)], axis=1)[[*range(n), -1]]  # the last one twice
+    for k in range(res.n_groups):
+        ax.fill_between(np.arange(n + 1) - 0.5, ends[:, k], ends[:, k + 1], step="post", color=style(k).color,
+                        linewidth=0, alpha=0.85)  # fmt: skip
+    labels, edges = block_edges(groups[order])
+    for edge in edges[1:-1]:
+        ax.axvline(edge - 0.5, color="white", linewidth=1.6)
+    ax.set_xticks((edges[:-1] + edges[1:] - 1) / 2, [f"group {k} (n = {res.group_sizes[k]})" for k in labels])
+    ax.tick_params(axis="x", length=0)
+    ax.set_xlim(-0.5, n - 0.5)
+    ax.set_ylim(0, 1)
+    ax.set_xlabel(f"{plain(table.index.name or 'entity')}, sorted by group and probability")
+    ax.set_ylabel("posterior probability")
+    head(ax, _unclear(own, level), group_handles(res))
     return ax
 
 
@@ -179,7 +212,7 @@ def _frame_margins(ax: Any, margin: Array, groups: IntArray, names: pd.Index, fe
     low = min(0.0, float(margin.min()))
     reach = max(float(margin.max()) - low, 1e-9)
     ax.set_xlim(low - 0.025 * reach, low + 1.05 * reach)
-    ax.set_xlabel("margin over the runner-up, in error variances")
+    ax.set_xlabel("how much worse the next best group fits\n(margin, in error variances)")
     ax.set_ylabel(plain(names.name or "entity") + ("" if few else f" ({n:,}), sorted by margin in groups"))
     labels, edges = block_edges(groups)
     for edge in edges[1:-1]:

@@ -124,6 +124,10 @@ class TangentSpace:
         out[self.entity, self.data.time] = self.residual(columns)[0].T
         return out.reshape(cube.shape)
 
+    def off_units(self, columns: Array) -> None:
+        """Columns (k, n), times the roots of the weights, off the bases of entities, in place."""
+        off_units(self.data.ptr, self.state.q, columns)
+
     def _coefficients(self, column: Array) -> Array:
         """phi for a column (n,) that is off the bases of entities."""
         rows = self.period_loadings * column

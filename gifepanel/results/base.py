@@ -14,6 +14,7 @@ from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.covariance import CovarianceResult, factor_covariance
 from gifepanel.inference.diagnostics import residual_diagnostics, weighted_diagnostics
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.inference.missing_information import MissingInformation
 from gifepanel.inference.testresult import TestResult
 from gifepanel.page.source import called
 from gifepanel.plots.factor_models import FactorPlots
@@ -28,7 +29,7 @@ from gifepanel.results.shared_methods import ReportedResults
 from gifepanel.results.what_if import WhatIfMethods
 from gifepanel.statsmodels_bridge.inherited import populate_wrapper
 from gifepanel.statsmodels_bridge.refused import RefusedMethods
-from gifepanel.tables.factor_summary import observed_share
+from gifepanel.tables.factor_summary import OVER_TIME, observed_share
 
 if TYPE_CHECKING:
     from gifepanel.panel.matrices import PanelDesign
@@ -39,7 +40,6 @@ __all__ = ["FactorResults", "FactorResultsWrapper"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
-_OVER_TIME = ("Panel Durbin-Watson", "Born-Breitung Q(1)")
 _BIAS_WORDS = {
     "none": "none",
     "dynamic": "B1 (predetermined regressors)",
@@ -96,7 +96,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
     def __init__(self, model: FittedFactorModel, inference: Inference) -> None:
         self._inference: Inference | None = inference
         self.sample: Sample = model.sample
-        self._least_squares = inference.estimate.theta
+        self._least_squares = inference.estimate.theta if inference.soft is None else inference.soft.theta
         self.bias = inference.bias
         self.bias_correction = inference.correction
         estimate = inference.estimate
@@ -124,6 +124,30 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
             self.scale = float(covariance.meat[0, 0] / covariance.bread[0, 0])
 
     @property
+    def missing_information(self) -> MissingInformation | None:
+        """The information about slopes by group that is missing since nobody knows who belongs where (Louis 1982).
+
+        ``share`` of it, at most one, ``design_effect`` of the errors, ``n_unclear`` entities and the ``posterior``
+        probabilities behind them, see :class:`gifepanel.inference.missing_information.MissingInformation`. None where
+        groups are taken as known (``groups_known=True``), and where there is one.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> res = model.fit()
+        >>> round(res.missing_information.share, 2), res.missing_information.n_unclear
+        (0.45, 4)
+        """
+        return self._covariance.missing
+
+    @property
+    def _groups_known(self) -> bool:
+        """Whether standard errors take the groups as known."""
+        return self._covariance.missing is None
+
+    @property
     def _estimate(self) -> FactorEstimate:
         """The estimate at the reported slopes, with its data."""
         if self._inference is None:
@@ -137,7 +161,13 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
     # ---- inference ----
 
     def get_robustcov_results(
-        self, cov_type: str = "HC1", use_t: bool | None = None, *, ssc: bool = True, **cov_kwds: Any
+        self,
+        cov_type: str = "HC1",
+        use_t: bool | None = None,
+        *,
+        ssc: bool = True,
+        groups_known: bool | None = None,
+        **cov_kwds: Any,
     ) -> FactorResultsWrapper:
         """The same estimates with another covariance.
 
@@ -148,6 +178,8 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
         use_t : bool, optional
             By default that of these results, as in statsmodels: t after a "nonrobust" fit, normal after a robust one.
         ssc : bool
+        groups_known : bool, optional
+            Whether to take groups as known; by default as these results do.
         **cov_kwds
             ``groups``, ``maxlags``, ``kernel``.
 
@@ -161,7 +193,16 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
         ([0.028, 0.0], [0.095, 0.001])
         """
         use_t = self.use_t or None if use_t is None else use_t
-        covariance, names, use_t = self.model._covariance_for(cov_type, cov_kwds, ssc, use_t)
+        known = self._groups_known if groups_known is None else groups_known
+        soft = None if self._inference is None else self._inference.soft
+        if soft is not None and known:
+            raise SpecificationError(
+                "The groups of this fit are soft, and groups_known is True.",
+                "They are probabilities: nobody's group is known.",
+                "Leave groups_known out.",
+            )
+        options: dict[str, Any] = {"groups_known": known, "soft": soft}
+        covariance, names, use_t = self.model._covariance_for(cov_type, cov_kwds, ssc, use_t, **options)
         other = self._without_covariance()
         assert self._inference is not None
         other._inference = replace(
@@ -169,7 +210,9 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
         )
         other._use_covariance(covariance, names, ssc, bool(use_t))
         given = {"cov_type": cov_type, "use_t": other.use_t, "ssc": ssc, **cov_kwds}
-        other._robust_call = called("get_robustcov_results", given, {"ssc": True})
+        if self.n_groups > 1:
+            given["groups_known"] = known
+        other._robust_call = called("get_robustcov_results", given, {"ssc": True, "groups_known": False})
         return FactorResultsWrapper(other)
 
     def _check_smaller(self, restricted: Any) -> None:
@@ -183,6 +226,8 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
         estimate = self.model._fitted("a covariance")
         if not estimate.theta.size:
             return np.empty((0, 0))
+        if self.n_groups > 1:
+            return self._with_groups(kind)
         return factor_covariance(
             estimate.z_projected,
             estimate.wresid,
@@ -192,6 +237,12 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
             triangle=estimate.triangle,
             observed=estimate.observed,
         ).cov
+
+    def _with_groups(self, kind: str) -> Array:
+        """Another covariance of slopes by group."""
+        soft = None if self._inference is None else self._inference.soft
+        options: dict[str, Any] = {"groups_known": self._groups_known, "soft": soft}
+        return np.asarray(self.model._covariance_for(kind, None, True, None, **options)[0].cov)
 
     @property
     def _index(self) -> Any:
@@ -206,7 +257,7 @@ class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods
             return pd.DataFrame(columns=columns, index=pd.Index([], name="test"))
         tests = _tests_on_residuals(estimate)
         if getattr(self._index, "packed", None) is not None:  # no dates, no distances: tests over time have no meaning
-            tests = tuple(test for test in tests if test.name not in _OVER_TIME)
+            tests = tuple(test for test in tests if test.name not in OVER_TIME)
         rows = [(test.name, test.statistic, test.pvalue, test.distribution, test.null) for test in tests]
         frame = pd.DataFrame(rows, columns=["test", "statistic", "pvalue", "distribution", "null"])
         return frame.set_index("test")

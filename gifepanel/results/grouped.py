@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gifepanel.inference.membership import clear_margin, confidence_sets, excess
+from gifepanel.inference.estimated_groups import unit_losses
 from gifepanel.results.base import FactorResults, FactorResultsWrapper
 from gifepanel.results.inputs import Inference
 from gifepanel.results.interactive import rescaled
+from gifepanel.results.membership import Membership
 from gifepanel.solvers.grouped import GroupedFit
 from gifepanel.tables.blocks import Table
+from gifepanel.tables.estimated_groups import note_on_information
 from gifepanel.tables.text_width import first_names
 
 if TYPE_CHECKING:
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["GroupedIFEResults", "Penalized", "coefficient_names", "grouped_results"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-
-
-_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Penalized:
     n_restarts: int
 
 
-class GroupedIFEResults(FactorResults):
+class GroupedIFEResults(Membership, FactorResults):
     """Results of :class:`gifepanel.GroupedIFE`.
 
     Attributes
@@ -100,8 +99,10 @@ class GroupedIFEResults(FactorResults):
     groups : Series
         Group of each entity, 1..K, groups in lexicographic order of their slopes.
     group_sizes : Series
+    missing_information : MissingInformation or None
+        What estimated groups cost: standard errors allow for it unless ``groups_known=True``.
     membership : DataFrame
-        Distances to every group, margin and runner-up of each entity.
+        Probabilities of the groups, distances to them, margin and runner-up of each entity.
     factors, loadings : DataFrame
         Time by R and entity by R.
     unit_params : DataFrame
@@ -137,8 +138,6 @@ class GroupedIFEResults(FactorResults):
     metric: str
     moved_by_refinement: int
     _slots: Any
-    _common: tuple[int, ...]
-    _unit_ssr: Array
     _unit_params: Array
 
     @property
@@ -146,25 +145,9 @@ class GroupedIFEResults(FactorResults):
         return "penalised principal components" if self.n_factors else "penalised least squares (C-Lasso)"
 
     @property
-    def group_labels(self) -> list[int]:
-        """1..K."""
-        return list(range(1, self.n_groups + 1))
-
-    @property
     def criterion(self) -> float:
         """Q at the penalised estimates."""
         return self.penalized.criterion
-
-    @cached_property
-    def groups(self) -> pd.Series:
-        """Group of each entity, 1..K."""
-        return pd.Series(self._estimate.groups + 1, index=self._entities, name="group")
-
-    @cached_property
-    def group_sizes(self) -> pd.Series:
-        """Number of entities in each group."""
-        counts = np.bincount(self._estimate.groups, minlength=self.n_groups)
-        return pd.Series(counts, index=pd.Index(self.group_labels, name="group"), name="entities")
 
     def _by_group(self, values: Any) -> pd.DataFrame:
         table = np.asarray(values)[self._slots]
@@ -185,46 +168,6 @@ class GroupedIFEResults(FactorResults):
         return self._by_group(self.bse)
 
     @cached_property
-    def membership(self) -> pd.DataFrame:
-        """Where each entity belongs, and how clearly, at the least-squares slopes.
-
-        Columns: ``group``; ``distance_k``, root mean squared residual, weighted as the fit is, under the slopes of
-        group k at the common factors, the entity's own effect and loadings re-estimated; ``runner_up``, the best of the
-        other groups; ``margin``, by how much its sum of squares is larger, in units of the error variance (a
-        log-likelihood ratio times two); ``confidence_set``, the groups that the entity can't be told from at 95 %
-        (:func:`gifepanel.inference.membership.confidence_sets`), nearest first. In a panel with holes also
-        ``determined``: whether the entity has periods enough for slopes of its own, without which it says little of its
-        group.
-        """
-        ssr, own, root = self._unit_ssr, self._estimate.groups, self._estimate.root
-        per_entity = self.n_times if root is None else (root**2).sum(axis=1)  # sums of weights, or of cells
-        rows = np.arange(len(own))
-        columns: dict[str, Any] = {"group": own + 1}
-        for k in range(self.n_groups):
-            columns[f"distance_{k + 1}"] = np.sqrt(np.maximum(ssr[:, k], 0.0) / per_entity)
-        if self.n_groups > 1:
-            variance = float(ssr[rows, own].sum() / self.df_resid)
-            worse = excess(ssr, own, variance)
-            others = worse.copy()
-            others[rows, own] = np.inf
-            runner = others.argmin(axis=1)
-            columns["runner_up"] = runner + 1
-            columns["margin"] = worse[rows, runner]
-            sets, order = confidence_sets(ssr, own, variance, _LEVEL), worse.argsort(axis=1, kind="stable")
-            columns["confidence_set"] = [
-                tuple(int(k) + 1 for k in some if inside[k]) for some, inside in zip(order, sets, strict=True)
-            ]
-            if self.sample.has_holes:
-                columns["determined"] = self.model.design.index.counts > self._own_coefficients
-        return pd.DataFrame(columns, index=self._entities)
-
-    @property
-    def _own_coefficients(self) -> int:
-        """Number of coefficients of an entity with slopes of its own."""
-        slopes = len(self._regressors) - len(self._common)
-        return slopes + self.n_factors + len(self.model._parts.unit_names)
-
-    @cached_property
     def unit_params(self) -> pd.DataFrame:
         """Each entity's own least-squares slopes under the starting factors, before any grouping."""
         return pd.DataFrame(self._unit_params, index=self._entities, columns=self._regressors)
@@ -238,6 +181,7 @@ class GroupedIFEResults(FactorResults):
         return [
             ("Groups", f"{self.n_groups}{self._groups_chosen_from}"),
             ("Classification", words[self.classify]),
+            *([("Slopes", "soft groups (mixture likelihood)")] if self.is_soft else []),
             ("Penalty kappa", f"{self.penalized.kappa:.4g} ({rule})"),
         ]
 
@@ -249,7 +193,7 @@ class GroupedIFEResults(FactorResults):
         return terms
 
     def _group_facts(self) -> dict[str, str | tuple[str, ...]]:
-        facts: dict[str, str | tuple[str, ...]] = {"Groups": f"{self.n_groups}"}
+        facts: dict[str, str | tuple[str, ...]] = {"Groups": f"{self.n_groups}{' (soft)' if self.is_soft else ''}"}
         if self.n_groups > 1:
             facts["Entities in group"] = tuple(f"{size:,}" for size in self.group_sizes)
         return facts
@@ -312,18 +256,30 @@ class GroupedIFEResults(FactorResults):
         return [
             text,
             self._note_on_margins(),
+            *self._notes_on_soft_groups(),
             *self._notes_on_undetermined(),
             f'In tests, coefficients carry the number of their group: .f_test("{first}={second}").',
         ]
 
     def _note_on_margins(self) -> str:
-        margin = clear_margin(_LEVEL)
-        close = int((self.membership["margin"] < margin).sum())
-        known = "Standard errors take the estimated groups as known"
-        if not close:
-            return f"{known}; every entity is clearly nearest to its own (margins above {margin:.2f}, see .membership)."
-        fit = "entity fits" if close == 1 else "entities fit"
-        return f"{known}; {close} {fit} another group almost as well (margin below {margin:.2f}, see .membership)."
+        if self.missing_information is not None:
+            return note_on_information(self)
+        unclear = int((~self.membership["clear"]).sum())
+        who = f"{unclear} of {self.n_entities} entities {'is' if unclear == 1 else 'are'} unclear"
+        return (
+            f"Standard errors take the groups as known (groups_known=True); {who} (own group less than 95% probable), "
+            "see .membership."
+        )
+
+    def _notes_on_soft_groups(self) -> list[str]:
+        if self._soft is None:
+            return []
+        shares = ", ".join(f"{share:.2f}" for share in self._soft.shares)
+        return [
+            "Soft groups: every entity counts in every group with its probability (shares of the groups "
+            f"{shares}); residuals, fitted values and predictions are at each entity's mean slopes; in the table of "
+            "groups it is where it most probably belongs."
+        ]
 
     def _notes_on_undetermined(self) -> list[str]:
         if not self.sample.has_holes or self.membership["determined"].all():
@@ -386,12 +342,13 @@ def grouped_results(
     results.penalized = _penalized(model, results, grouped)
     results.classify, results.metric = classify, metric
     results.moved_by_refinement = done.moved
-    results.converged = bool(
-        done.fit.converged and grouped.penalized.converged and (done.settled or classify == "nearest")
-    )
+    soft = inference.soft
+    settled = (done.settled or classify == "nearest") and (soft is None or soft.converged)
+    results.converged = bool(done.fit.converged and grouped.penalized.converged and settled)
     results.n_iter = grouped.penalized.n_iter
     results._minima = rescaled(grouped.minima, scale)
-    results._unit_ssr = done.ssr
+    results._soft = soft
+    results._unit_ssr = done.ssr if soft is None else unit_losses(estimate, soft.theta)
     results._unit_params = grouped.unit_params / grouped.scale
     return FactorResultsWrapper(results)
 

@@ -10,6 +10,7 @@ import numpy as np
 from gifepanel.inference.bias import BiasResult
 from gifepanel.inference.covariance import CovarianceResult
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.inference.soft_groups import SoftGroups
 from gifepanel.panel.balance import labels_without
 
 if TYPE_CHECKING:
@@ -138,6 +139,8 @@ class Inference:
     covariance : CovarianceResult
     cluster_names : tuple of str
     ssc, use_t : bool
+    soft : SoftGroups or None
+        The mixture whose slopes are reported, at the least-squares factors.
     """
 
     estimate: FactorEstimate
@@ -149,6 +152,7 @@ class Inference:
     cluster_names: tuple[str, ...]
     ssc: bool
     use_t: bool
+    soft: SoftGroups | None = None
 
 
 class FittedFactorModel(Protocol):

@@ -156,6 +156,8 @@ def check_factors_nested(res: Any, restricted: Any) -> None:
         )
     if not set(other.sample.regressors) < set(res.sample.regressors):
         raise _not_nested("The other model has regressors that this one lacks.", "It must have some of this one's.")
+    if getattr(res, "is_soft", False) or getattr(other, "is_soft", False):
+        raise _not_nested("Slopes are those of soft groups.", "Sums of squares compare least squares.")
     if res.bias_correction != "none" or other.bias_correction != "none":
         raise _not_nested("Slopes are corrected for bias.", "Sums of squares compare least squares.")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import DataError, DataWarning, caller_level
-from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.inference.estimate import FactorEstimate, mean_slopes
 from gifepanel.panel.cubes import float_array
 from gifepanel.results.new_data import matrix_of
 
@@ -42,6 +42,12 @@ class PredictedParts:
     entity_effects: bool
     time_effects: bool
     known_slopes: tuple[dict[str, Array], dict[str, Array]] = field(default_factory=lambda: ({}, {}))
+    posterior: Array | None = None
+
+    @property
+    def unit_slopes(self) -> Array:
+        """Slopes of every entity (N, p)."""
+        return mean_slopes(self.theta[self.slots], self.groups, self.posterior)
 
     @classmethod
     def of(cls, estimate: FactorEstimate) -> PredictedParts:
@@ -89,7 +95,7 @@ def predict(
         i = _known(index.entities, design.index.entities, index.entity_codes, "entities", _NO_ENTITY, left_out[0])
     if effects and by_time:
         t = _known(index.times, design.index.times, index.time_codes, "periods", _NO_PERIOD, left_out[1])
-    values = np.einsum("np,np->n", x, estimate.theta[estimate.slots][estimate.groups[i]])
+    values = np.einsum("np,np->n", x, estimate.unit_slopes[i])
     if effects:
         values += estimate.entity_effect[i] if by_entity else 0.0
         values += estimate.time_effect[t] if by_time else 0.0

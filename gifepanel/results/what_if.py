@@ -87,6 +87,12 @@ class WhatIfMethods:
             raise SpecificationError(
                 f"n_bootstrap is {n_bootstrap!r}.", "It is 0 or a number of samples, 2 at least.", "n_bootstrap=200"
             )
+        if n_bootstrap and getattr(self, "is_soft", False):
+            raise SpecificationError(
+                "A bootstrap was asked for with soft groups.",
+                "It fits least squares with groups as they are to samples of entities.",
+                "n_bootstrap=0",
+            )
         cf = counterfactual_of(self, cov_type=cov_type, average=average)
         if not n_bootstrap:
             return cf
@@ -103,7 +109,7 @@ class WhatIfMethods:
         alpha : float
             One less the level of the intervals.
         cov_type : {"nonrobust", "HC2"}
-            One variance of errors, or one of each entity.
+            One variance of errors, or one of each entity. Groups of slopes are taken as known.
 
         Returns
         -------

@@ -100,6 +100,8 @@ class InheritedMethods(_Parent):
                     "res.cov_params()",
                 )
             cov_p = scale * np.asarray(self.normalized_cov_params)
+            missing = getattr(self._covariance, "missing", None)
+            cov_p = cov_p if missing is None else missing.inflated(cov_p)
         if r_matrix is not None:
             read = read_hypothesis(r_matrix, self._names)
             r_matrix = read[0] if isinstance(read, tuple) else read

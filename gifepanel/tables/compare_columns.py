@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import SpecificationError
+from gifepanel.tables.estimated_groups import percent, warning_of_information
 from gifepanel.tables.factor_summary import observed_share, pruned_words
 from gifepanel.tables.linear_summary import listed_controls
 from gifepanel.tables.summary import joined, without_errors
@@ -34,6 +35,7 @@ SPECIFICATION = (
     "Learner",
     "Bias correction",
     "Standard errors",
+    "Missing information",
 )
 FACTS = ("Observations", "Entities", "Periods", "Cells observed", "R-squared", "R-squared within")
 MORE_FACTS = ("Adj. R-squared", "Residual std. dev.", "Log-likelihood", "AIC", "BIC")
@@ -136,7 +138,7 @@ def _estimates(res: Any, alpha: float, terms: list[tuple[str, int | None]]) -> t
 
 def factor_column(res: Any, alpha: float) -> ModelColumn:
     """The column of results of a model with factors."""
-    sample, facts = res.sample, _fit_facts(res)
+    sample, facts, found = res.sample, _fit_facts(res), res.missing_information
     facts |= {"Entities": f"{res.n_entities:,}", "Periods": f"{res.n_times:,}"}
     facts |= {"Cells observed": observed_share(sample)} if sample.has_holes else {}
     facts |= {"R-squared within": f"{res.rsquared_within:.3f}", "Factors": f"{res.n_factors}"}
@@ -144,6 +146,8 @@ def factor_column(res: Any, alpha: float) -> ModelColumn:
     if res.bias_correction != "none":
         facts["Bias correction"] = res.bias_correction_words.partition(" (")[0]
     facts |= res._group_facts()
+    if res.n_groups > 1:
+        facts["Missing information"] = "groups known" if found is None else percent(found.share)
     terms = res._terms() if res.n_groups > 1 else [(name, None) for name in res._names]
     notes = []
     if res.selection is not None:
@@ -153,6 +157,10 @@ def factor_column(res: Any, alpha: float) -> ModelColumn:
         notes[-1] = notes[-1].replace("was", "were") if number == "numbers" else notes[-1]
     if sample.n_pruned:
         notes.append("{name} leaves out " + _braced(pruned_words(sample)) + ".")
+    warning = "" if found is None else warning_of_information(found, soft=res.is_soft)
+    if warning:
+        unclear = f"{found.n_unclear} of {res.n_entities} entities"
+        notes.append(f"{{name}}: who belongs where is unclear for {unclear}. {warning}")
     if not res.converged:
         notes.append("{name} did not converge.")
     in_order = sorted(_estimates(res, alpha, terms), key=lambda e: sample.regressors.index(e.term))

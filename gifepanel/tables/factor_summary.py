@@ -11,6 +11,7 @@ from gifepanel.tables.coefficients import counted, number, probability
 from gifepanel.tables.summary import ReportParts, joined, notes_on_few, notes_on_variances
 
 __all__ = [
+    "OVER_TIME",
     "factor_report_parts",
     "few_periods_for_groups",
     "notes_on_edges",
@@ -20,6 +21,9 @@ __all__ = [
 ]
 
 _FEW_PERIODS = 10
+_INDEPENDENT = ("nonrobust", "HC0", "HC1")  # covariances under which errors of an entity are independent
+_REJECTED = 0.01
+OVER_TIME = ("Panel Durbin-Watson", "Born-Breitung Q(1)")  # tests among the diagnostics
 
 
 def factor_report_parts(res: Any) -> ReportParts:
@@ -132,8 +136,7 @@ def _notes(res: Any) -> list[str]:
     if few_periods_for_groups(res):
         notes.append(
             f"Groups are found from {periods_of_each(res)} periods of each entity: with fewer than {_FEW_PERIODS}, "
-            "many entities may be in another group than their own, and standard errors take the groups as known (see "
-            ".membership)."
+            "many entities may be in another group than their own, and intervals are too short (see .membership)."
         )
     notes += res._group_notes()
     notes += _notes_on_inference(res)
@@ -211,7 +214,20 @@ def _notes_on_inference(res: Any) -> list[str]:
         notes.append(f"Coefficients are corrected for bias: {res.bias_correction_words}{form}.")
     if not res.cov_kwds["ssc"]:
         notes.append("The covariance has no small-sample factor (ssc=False).")
+    notes += _note_on_serial_correlation(res)
     return notes + notes_on_variances(res) + notes_on_few(res, "use_t=True compares with t")
+
+
+def _note_on_serial_correlation(res: Any) -> list[str]:
+    """Errors that are correlated over time, under standard errors that say they are not."""
+    pvalues = res._diagnostics["pvalue"].reindex(list(OVER_TIME)).dropna()
+    rejecting = [name for name, pvalue in pvalues.items() if pvalue < _REJECTED]
+    if res.cov_type not in _INDEPENDENT or not rejecting:
+        return []
+    return [
+        f"{joined(rejecting)} reject{'s' * (len(rejecting) == 1)} errors without serial correlation at "
+        f'{100 * _REJECTED:g}%, which these standard errors take for granted: cov_type="cluster" does not.'
+    ]
 
 
 def _notes_on_sample(res: Any) -> list[str]:

@@ -56,7 +56,8 @@ def fit(name: str, regressors: str = "x1 + x2", **options: Any) -> Any:
     """A fit of the kind named."""
     data = panel()
     if name == "grouped":
-        return GroupedIFE.from_formula(f"y ~ {regressors} | firm", data, n_groups=2, n_factors=1).fit(**options)
+        model = GroupedIFE.from_formula(f"y ~ {regressors} | firm", data, n_groups=2, n_factors=1)
+        return model.fit(groups_known=True, **options)  # as the regression on dummies beside it
     if name == "interactive":
         return InteractiveFE.from_formula(f"y ~ {regressors} | firm", data, n_factors=1).fit(**options)
     if name == "partialled":

@@ -62,7 +62,7 @@ def test_plain_regression_has_the_models_inference(name: str, weights: str | Non
 def test_factors_as_regressors_give_estimates_and_errors(name: str, request: pytest.FixtureRequest) -> None:
     """Dummies times factors and loadings span what factors can take up: inference is the model's own."""
     res = request.getfixturevalue(name)
-    own = res.get_robustcov_results("nonrobust")
+    own = res.get_robustcov_results("nonrobust", groups_known=True)
     for other in (res.to_statsmodels(), res.to_statsmodels(dummies=True)):
         assert (np.abs(first(other.params, res) - res.params_uncorrected) < 1e-7 * own.bse).all()
         assert_allclose(first(other.bse, res), own.bse, rtol=1e-8)

@@ -86,7 +86,9 @@ def test_interactive_effects_on_firms(key):
 
 @pytest.mark.parametrize("key", [key for key in REFERENCE if "grouped" in key])
 def test_groups_of_states_given_their_members(cigar, key):
+    from gifepanel.inference.estimated_groups import missing_information
     from gifepanel.models.cell_estimation import cell_estimate, cells_of_model
+    from gifepanel.models.inference import read_covariance
     from gifepanel.solvers.cell_interactive import fit_cells_multistart
     from gifepanel.solvers.interactive import SlopeMap
 
@@ -101,6 +103,21 @@ def test_groups_of_states_given_their_members(cigar, key):
     np.testing.assert_allclose(estimate.theta, np.ravel(expected["theta"]), rtol=1e-8)
     assert estimate.ssr == pytest.approx(expected["ssr"], rel=1e-10)
     assert estimate.df.residual == expected["df_resid"]
+    names = [f"x{j}" for j in range(4)]
+    variance = estimate.ssr / estimate.df.residual
+    for kind, cov_type, ours in (("iid", "nonrobust", 1.0), ("hc1", "HC1", 1.0), ("cluster", "cluster", 46 / 45)):
+        # the reference has no G / (G - 1) for clusters
+        known = read_covariance(model, cov_type, None, True, None, groups_known=True)(estimate, names).cov / ours
+        missing = missing_information(estimate, known, variance * estimate.triangle.inverse)
+        want = expected["inflated"][kind]
+        np.testing.assert_allclose(np.sqrt(np.diag(known)), want["se_known"], rtol=1e-8)
+        np.testing.assert_allclose(np.sqrt(np.diag(missing.inflated(known))), want["se"], rtol=1e-8)
+        assert missing.design_effect == pytest.approx(want["phi"], rel=1e-8)
+        assert missing.shares[-1] == pytest.approx(want["missing_information"], rel=1e-8)
+        assert missing.n_unclear == want["uncertain_units"]
+        if ours == 1.0:
+            default = read_covariance(model, cov_type, None, True, None)(estimate, names)
+            np.testing.assert_allclose(default.bse, want["se"], rtol=1e-8)
     res = model.fit()
     assert res.nobs == 1180 and res.df_resid == expected["df_resid"]
     assert res.ssr <= expected["ssr"] * 1.001

@@ -195,9 +195,6 @@ def test_the_strip_of_one_regressor(grouped: Any) -> None:
 
 def test_margins_sorted_and_the_unclear_hollow(grouped: Any) -> None:
     ax = grouped.plot.membership(level=0.9)
-    threshold = 2 * np.log(9)
-    (line,) = [one for one in ax.lines if one.get_linestyle() == "--"]
-    assert line.get_xdata()[0] == pytest.approx(threshold)
     table = grouped.membership.sort_values(["group", "margin"], ascending=[True, False])
     drawn = offsets(ax)
     drawn = drawn[np.argsort(drawn[:, 1])]
@@ -205,8 +202,27 @@ def test_margins_sorted_and_the_unclear_hollow(grouped: Any) -> None:
     assert [label.get_text() for label in ax.get_yticklabels()] == list(table.index)
     hollow = [c for c in scatters(ax) if len(c.get_offsets()) and (c.get_facecolors()[:, :3] == 1).all()]
     unclear = np.concatenate([np.asarray(c.get_offsets())[:, 0] for c in hollow])
-    assert len(unclear) == (table["margin"] < threshold).sum() and (unclear < threshold).all()
+    tau = table[["posterior_1", "posterior_2", "posterior_3"]].to_numpy()
+    own = tau[np.arange(46), table["group"] - 1]
+    np.testing.assert_allclose(np.sort(unclear), np.sort(table["margin"][own < 0.9]))
     assert ax.get_title(loc="left").startswith(f"{len(unclear)} of 46 unclear")
+
+
+def test_probabilities_are_bars_of_height_one(grouped: Any) -> None:
+    ax = grouped.plot.membership("posterior", level=0.8)
+    table = grouped.membership
+    heights = []
+    for area in ax.collections:
+        points = area.get_paths()[0].vertices
+        inside = [points[np.isclose(points[:, 0], i - 0.5), 1] for i in range(46)]
+        heights.append([ends.max() - ends.min() for ends in inside])
+    tau = table[["posterior_1", "posterior_2", "posterior_3"]].to_numpy()
+    np.testing.assert_allclose(sum(heights[k][0] for k in range(3)), 1, atol=1e-9)
+    own = tau[np.arange(46), table["group"] - 1]
+    assert ax.get_title(loc="left").startswith(f"{int((own < 0.8).sum())} of 46 unclear: own group less than 80 %")
+    for options in ({"level": 0.5}, {"level": 1}, {"level": "95"}):
+        with pytest.raises(SpecificationError, match=r"level=0\.95"):
+            grouped.plot.membership("posterior", **options)
 
 
 def test_outcomes_by_group(grouped: Any) -> None:

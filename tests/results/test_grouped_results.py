@@ -122,11 +122,11 @@ def test_membership_by_hand(grouped: Any) -> None:
     rows = np.arange(46)
     margin = (ssr[rows, order[:, 1]] - ssr[rows, order[:, 0]]) / grouped.mse_resid
     np.testing.assert_allclose(table["margin"], margin, rtol=1e-6)
-    limit = 2 * np.log(19)
-    close = (ssr - ssr.min(axis=1, keepdims=True)) / grouped.mse_resid < limit
-    expected = [tuple(int(k) + 1 for k in order[i] if close[i, k]) for i in rows]
-    assert table["confidence_set"].tolist() == expected
-    assert f"{int((margin < limit).sum())} entities fit another group" in " ".join(str(grouped.summary()).split())
+    tau = table[["posterior_1", "posterior_2", "posterior_3"]].to_numpy()
+    np.testing.assert_array_equal(table["clear"], tau[rows, own] >= 0.95)
+    unclear = f"{int((~table['clear']).sum())} of 46 entities are unclear"
+    known = grouped.get_robustcov_results("nonrobust", groups_known=True)
+    assert all(unclear in " ".join(str(one.summary()).split()) for one in (grouped, known))
     assert ssr[rows, own].sum() == pytest.approx(grouped.ssr)
 
 

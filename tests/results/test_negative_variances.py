@@ -170,7 +170,9 @@ def test_eigenvalue_adjustment(res: Any, psd: Any) -> None:
         fixed = quiet(model.fit, cov_type="cluster", cov_kwds={**TWO, "psd": psd})
         length = 1 / np.linalg.norm(res.orthogonal.influence, axis=0)
     else:
-        fixed = quiet(res.get_robustcov_results, cov_type="cluster", **TWO, psd=psd)
+        given: dict[str, Any] = {} if not hasattr(res, "groups") else {"groups_known": True}
+        raw = np.asarray(quiet(res.get_robustcov_results, cov_type="cluster", **TWO, **given).cov_params())
+        fixed = quiet(res.get_robustcov_results, cov_type="cluster", **TWO, psd=psd, **given)
         length = np.linalg.norm(np.asarray(res.model.wexog), axis=0)
     outer = np.outer(length, length) if psd == "eigen-scaled" else 1.0
     values, vectors = np.linalg.eigh(raw * outer)

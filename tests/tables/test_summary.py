@@ -95,7 +95,10 @@ def test_notes(grouped: Any, single: Any, mixed: Any) -> None:
     assert "bias_correction=False leaves it in" in notes(mixed)
     assert "46 rows were left out for missing values or lags: L(log(sales)) in 46." in notes(mixed)
     assert "The factor explains" in notes(mixed) and "The factors explain" in notes(single)
-    assert "take the estimated groups as known" in notes(grouped) and "groups" not in notes(single)
+    assert "Standard errors allow for estimated groups: up to 100% of the information" in notes(grouped)
+    assert 'take fewer groups, groups="soft", or one slope for all' in notes(grouped)
+    known = notes(grouped.get_robustcov_results("nonrobust", groups_known=True))
+    assert "take the groups as known" in known and "groups" not in notes(single)
     example = re.search(r'\.f_test\("(.+?)"\)', notes(grouped))
     assert example is not None
     assert grouped.f_test(example[1]).df_num == 1
@@ -223,3 +226,24 @@ def test_tables_for_code_that_goes_through_them(grouped: Any) -> None:
     assert list(frame.columns) == ["coef", "std err", "t", "P>|t|", "[0.025", "0.975]"]
     assert [name.strip() for name in frame.index] == list(grouped.params.index)
     np.testing.assert_allclose(frame["coef"].astype(float), grouped.params, atol=5.1e-5)
+
+
+@pytest.mark.parametrize("which", ["grouped", "single"])
+def test_errors_that_assume_no_serial_correlation_are_named_once(which: str, request: pytest.FixtureRequest) -> None:
+    res = request.getfixturevalue(which)
+    pvalues = res.diagnostics()["pvalue"]
+    assert pvalues["Panel Durbin-Watson"] < 0.01  # what the note goes by
+    for kind in ("nonrobust", "HC0", "HC1"):
+        text = " ".join(res.get_robustcov_results(kind).summary().as_text().split())
+        assert text.count('cov_type="cluster"') == 1, kind
+        assert "without serial correlation at 1%" in text
+    for kind in ("cluster", "HAC", "hac-groupsum"):
+        assert 'cov_type="cluster"' not in res.get_robustcov_results(kind).summary().as_text()
+
+
+def test_errors_without_serial_correlation_need_no_word() -> None:
+    panel = simulate("S", 40, 25, random_state=1)
+    y = panel.x.sum(axis=2) + panel.truth.loadings @ panel.truth.factors.T + panel.truth.errors
+    res = InteractiveFE(y, panel.x, n_factors=2).fit()
+    assert (res.diagnostics()["pvalue"][["Panel Durbin-Watson", "Born-Breitung Q(1)"]] > 0.01).all()
+    assert "serial correlation at" not in res.summary().as_text()

@@ -1,0 +1,105 @@
+"""Confidence sets for group membership: the groups that an entity can't be told from, entity by entity or jointly.
+
+If entity i is in group g, then for every other group h the statistic
+
+    D_i(g, h) = v'u / (sigma |v|),    u = M_i (y_i - X_i a_g),    v = M_i X_i (a_h - a_g),
+
+has mean zero and variance one: fitting the entity by h instead of g gains nothing but noise. It is the moment condition
+of Dzemski and Okui (2024, Quantitative Economics 15, 245-277, eq. 4), E[v'u] <= 0 for all h if and only if g is true,
+with factors and effects projected out. A group is in the set unless one of its K - 1 statistics is above the normal
+quantile at level alpha / (K - 1), for joint sets of all N entities at alpha / (N (K - 1)); the entity's own group
+always is. The variance allows for what is not known about a_g, and for serial correlation of the errors.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from gifepanel.inference.estimate import FactorEstimate
+
+__all__ = ["membership_sets", "membership_statistics"]
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+_FLOOR = 0.1
+
+
+def membership_statistics(estimate: FactorEstimate, cov: FloatArray, *, serial: bool = True) -> FloatArray:
+    """The largest statistic of every group over its competitors.
+
+    Parameters
+    ----------
+    estimate : FactorEstimate
+    cov : ndarray, shape (q, q)
+        Of the slopes.
+    serial : bool
+        Whether errors may be correlated over ceil(T^(1/4)) periods.
+
+    Returns
+    -------
+    ndarray, shape (N, K)
+    """
+    a, c, _ = estimate.unit_moments
+    alpha = estimate.theta[estimate.slots]
+    plain = estimate.ssr / estimate.df.residual
+    noise = _noise(estimate, plain) if serial else plain * a
+    n, n_groups = len(a), len(alpha)
+    out = np.full((n, n_groups), -np.inf)
+    for g in range(n_groups):
+        slot = estimate.slots[g]
+        score = c - a @ alpha[g]
+        for h in range(n_groups):
+            if h == g:
+                continue
+            d = alpha[h] - alpha[g]
+            w = a @ d
+            least = _FLOOR * plain * np.einsum("np,p->n", w, d)
+            variance = np.maximum(np.einsum("p,npq,q->n", d, noise, d), least)
+            variance = variance + np.einsum("np,pq,nq->n", w, cov[np.ix_(slot, slot)], w)
+            size = np.sqrt(np.where(variance > 0, variance, np.inf))
+            out[:, g] = np.maximum(out[:, g], score @ d / size)
+    return out
+
+
+def _noise(estimate: FactorEstimate, plain: float) -> FloatArray:
+    """Variance of X_i'M_i e_i (N, p, p), autocovariances of the errors pooled over the entities."""
+    n, t = estimate.shape
+    x = estimate.off_units(estimate.x)
+    e = estimate.wresid
+    seen = np.ones((n, t)) if estimate.observed is None else estimate.observed.astype(float)
+    out = plain * estimate.unit_moments[0]
+    scale = estimate.nobs / estimate.df.residual
+    for lag in range(1, min(ceil(t**0.25 - 1e-9), t - 1) + 1):
+        pairs = float((seen[:, lag:] * seen[:, :-lag]).sum())
+        gamma = scale * float((e[:, lag:] * e[:, :-lag]).sum()) / max(pairs, 1.0)
+        cross = np.einsum("ntp,ntq->npq", x[:, lag:], x[:, :-lag])
+        out = out + gamma * (cross + cross.transpose(0, 2, 1))
+    return np.asarray(out)
+
+
+def membership_sets(
+    estimate: FactorEstimate, cov: FloatArray, level: float = 0.95, *, joint: bool = True, serial: bool = True
+) -> BoolArray:
+    """Groups in the confidence set of every entity (N, K); its own is always among them.
+
+    Parameters
+    ----------
+    estimate : FactorEstimate
+    cov : ndarray, shape (q, q)
+        Of the slopes.
+    level : float
+    joint : bool
+        Whether all N sets hold the true groups with this probability, or each of them.
+    serial : bool
+        As in :func:`membership_statistics`.
+    """
+    n, n_groups = estimate.shape[0], len(estimate.slots)
+    tests = (n_groups - 1) * (n if joint else 1)
+    critical = float(ndtri(1.0 - (1.0 - level) / max(tests, 1)))
+    out = membership_statistics(estimate, cov, serial=serial) <= critical
+    out[np.arange(n), estimate.groups] = True
+    return np.asarray(out)
