@@ -8,7 +8,12 @@ has mean zero and variance one: fitting the entity by h instead of g gains nothi
 of Dzemski and Okui (2024, Quantitative Economics 15, 245-277, eq. 4), E[v'u] <= 0 for all h if and only if g is true,
 with factors and effects projected out. A group is in the set unless one of its K - 1 statistics is above the normal
 quantile at level alpha / (K - 1), for joint sets of all N entities at alpha / (N (K - 1)); the entity's own group
-always is. The variance allows for what is not known about a_g, and for serial correlation of the errors.
+always is. The variance allows for what is not known about a_g, and for serial correlation of the errors
+(:mod:`~gifepanel.inference.error_autocovariances`).
+
+Slopes and variance had better be those of the mixture (:mod:`~gifepanel.inference.soft_groups`): least squares over groups
+pulls centres apart and makes the variance too small. 200 draws of design S with 100 entities and 15 periods: joint sets
+cover .925 with its slopes and variance, .95 with the mixture's, with 1.90 and 1.93 groups in a set.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
+from gifepanel.inference.error_autocovariances import error_autocovariances
 from gifepanel.inference.estimate import FactorEstimate
 
 __all__ = ["membership_sets", "membership_statistics"]
@@ -28,7 +34,9 @@ BoolArray = npt.NDArray[np.bool_]
 _FLOOR = 0.1
 
 
-def membership_statistics(estimate: FactorEstimate, cov: FloatArray, *, serial: bool = True) -> FloatArray:
+def membership_statistics(
+    estimate: FactorEstimate, cov: FloatArray, *, variance: float | None = None, serial: bool = True
+) -> FloatArray:
     """The largest statistic of every group over its competitors.
 
     Parameters
@@ -36,6 +44,8 @@ def membership_statistics(estimate: FactorEstimate, cov: FloatArray, *, serial: 
     estimate : FactorEstimate
     cov : ndarray, shape (q, q)
         Of the slopes.
+    variance : float, optional
+        Of the errors; that of the residuals by default, which least squares over groups makes a little too small.
     serial : bool
         Whether errors may be correlated over ceil(T^(1/4)) periods.
 
@@ -45,8 +55,9 @@ def membership_statistics(estimate: FactorEstimate, cov: FloatArray, *, serial: 
     """
     a, c, _ = estimate.unit_moments
     alpha = estimate.theta[estimate.slots]
-    plain = estimate.ssr / estimate.df.residual
-    noise = _noise(estimate, plain) if serial else plain * a
+    residual = estimate.ssr / estimate.df.residual
+    plain = residual if variance is None else variance
+    noise = plain / residual * _noise(estimate) if serial else plain * a
     n, n_groups = len(a), len(alpha)
     out = np.full((n, n_groups), -np.inf)
     for g in range(n_groups):
@@ -58,31 +69,33 @@ def membership_statistics(estimate: FactorEstimate, cov: FloatArray, *, serial: 
             d = alpha[h] - alpha[g]
             w = a @ d
             least = _FLOOR * plain * np.einsum("np,p->n", w, d)
-            variance = np.maximum(np.einsum("p,npq,q->n", d, noise, d), least)
-            variance = variance + np.einsum("np,pq,nq->n", w, cov[np.ix_(slot, slot)], w)
-            size = np.sqrt(np.where(variance > 0, variance, np.inf))
+            spread = np.maximum(np.einsum("p,npq,q->n", d, noise, d), least)
+            spread = spread + np.einsum("np,pq,nq->n", w, cov[np.ix_(slot, slot)], w)
+            size = np.sqrt(np.where(spread > 0, spread, np.inf))
             out[:, g] = np.maximum(out[:, g], score @ d / size)
     return out
 
 
-def _noise(estimate: FactorEstimate, plain: float) -> FloatArray:
+def _noise(estimate: FactorEstimate) -> FloatArray:
     """Variance of X_i'M_i e_i (N, p, p), autocovariances of the errors pooled over the entities."""
-    n, t = estimate.shape
+    t = estimate.shape[1]
     x = estimate.off_units(estimate.x)
-    e = estimate.wresid
-    seen = np.ones((n, t)) if estimate.observed is None else estimate.observed.astype(float)
-    out = plain * estimate.unit_moments[0]
-    scale = estimate.nobs / estimate.df.residual
-    for lag in range(1, min(ceil(t**0.25 - 1e-9), t - 1) + 1):
-        pairs = float((seen[:, lag:] * seen[:, :-lag]).sum())
-        gamma = scale * float((e[:, lag:] * e[:, :-lag]).sum()) / max(pairs, 1.0)
+    gamma = error_autocovariances(estimate, min(ceil(t**0.25 - 1e-9), t - 1))
+    out = gamma[0] * estimate.unit_moments[0]
+    for lag in range(1, gamma.size):
         cross = np.einsum("ntp,ntq->npq", x[:, lag:], x[:, :-lag])
-        out = out + gamma * (cross + cross.transpose(0, 2, 1))
+        out = out + gamma[lag] * (cross + cross.transpose(0, 2, 1))
     return np.asarray(out)
 
 
 def membership_sets(
-    estimate: FactorEstimate, cov: FloatArray, level: float = 0.95, *, joint: bool = True, serial: bool = True
+    estimate: FactorEstimate,
+    cov: FloatArray,
+    level: float = 0.95,
+    *,
+    joint: bool = True,
+    variance: float | None = None,
+    serial: bool = True,
 ) -> BoolArray:
     """Groups in the confidence set of every entity (N, K); its own is always among them.
 
@@ -94,12 +107,13 @@ def membership_sets(
     level : float
     joint : bool
         Whether all N sets hold the true groups with this probability, or each of them.
+    variance : float, optional
     serial : bool
         As in :func:`membership_statistics`.
     """
     n, n_groups = estimate.shape[0], len(estimate.slots)
     tests = (n_groups - 1) * (n if joint else 1)
     critical = float(ndtri(1.0 - (1.0 - level) / max(tests, 1)))
-    out = membership_statistics(estimate, cov, serial=serial) <= critical
+    out = membership_statistics(estimate, cov, variance=variance, serial=serial) <= critical
     out[np.arange(n), estimate.groups] = True
     return np.asarray(out)

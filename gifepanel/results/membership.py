@@ -14,6 +14,7 @@ from gifepanel.inference.estimated_groups import missing_information
 from gifepanel.inference.membership import candidates, excess
 from gifepanel.inference.membership_sets import membership_sets
 from gifepanel.inference.missing_information import CLEAR, MissingInformation
+from gifepanel.inference.soft_groups import soft_groups
 
 if TYPE_CHECKING:
     from gifepanel.inference.covariance import CovarianceResult
@@ -113,8 +114,9 @@ class Membership(_Parent):
         """Which groups each entity may belong to: sets that hold the true groups with a given probability.
 
         A group is in the set of an entity unless another fits it significantly better: the moment inequalities of
-        Dzemski & Okui (2024), factors and effects projected out, variances with what is not known about the slopes and
-        with serial correlation of the errors. The entity's own group is always in.
+        Dzemski & Okui (2024), factors and effects projected out, at the slopes and variance of the mixture that
+        ``groups="soft"`` fits, variances with what is not known about the slopes and with serial correlation of the
+        errors. The entity's own group is always in.
 
         Parameters
         ----------
@@ -151,12 +153,11 @@ class Membership(_Parent):
         if missing is None or self._inference is None:
             inside = np.ones((len(final.groups), 1), dtype=bool)
         else:
-            estimate = self._inference.estimate
-            if self._soft is not None:
-                estimate = replace(estimate, theta=self._soft.theta, groups=final.groups)
-            cov = self._covariance.cov
+            estimate, cov = self._inference.estimate, self._covariance.cov
+            mixture = self._soft or soft_groups(estimate, design_effect=missing.design_effect)
+            at_mixture = replace(estimate, theta=mixture.theta, groups=final.groups)
             honest = cov if self._covariance.missing is not None else missing.inflated(cov)
-            inside = membership_sets(estimate, honest, float(level), joint=bool(joint))
+            inside = membership_sets(at_mixture, honest, float(level), joint=bool(joint), variance=mixture.variance)
         return pd.DataFrame(inside, index=self._entities, columns=pd.Index(self.group_labels, name="group"))
 
     @cached_property

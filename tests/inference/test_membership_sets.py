@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from gifepanel import GroupedIFE
+from gifepanel import GroupedIFE, InteractiveFE
 from gifepanel.datasets import simulate
+from gifepanel.inference.error_autocovariances import error_autocovariances
 from gifepanel.inference.membership_sets import membership_sets, membership_statistics
 
 
@@ -20,12 +21,15 @@ def by_loops(estimate: Any, cov: np.ndarray, serial: bool) -> np.ndarray:
     alpha, variance = estimate.theta[estimate.slots], estimate.ssr / estimate.df.residual
     basis = np.column_stack([estimate.factors, *([np.ones(t)] if estimate.entity_effects else [])])
     annihilator = np.eye(t) - basis @ np.linalg.pinv(basis)
-    autocov = [
-        float((estimate.resid[:, lag:] * estimate.resid[:, : t - lag]).sum())
-        * (n * t / estimate.df.residual)
-        / (n * (t - lag))
-        for lag in range(1, ceil(t**0.25) + 1)
+    lags = ceil(t**0.25)
+    shifts = [np.eye(t, k=lag) for lag in range(lags + 1)]
+    seen = [float((estimate.resid @ shift * estimate.resid).sum()) for shift in shifts]
+    shares = [
+        [np.trace(annihilator @ (s if j == 0 else s + s.T) @ annihilator @ shift.T) for j, s in enumerate(shifts)]
+        for shift in shifts
     ]
+    gamma = np.linalg.solve(shares, seen) / n * (n * np.trace(annihilator) / estimate.df.residual)
+    assert gamma[0] == pytest.approx(variance, rel=0.1)
     out = np.full((n, len(alpha)), -np.inf)
     for i in range(n):
         y, x = annihilator @ (estimate.y[i] - estimate.time_effect), annihilator @ estimate.x[i]
@@ -36,8 +40,7 @@ def by_loops(estimate: Any, cov: np.ndarray, serial: bool) -> np.ndarray:
                 u, v = y - x @ own, x @ (other - own)
                 noise = variance * v @ v
                 if serial:
-                    for lag, gamma in enumerate(autocov, start=1):
-                        noise += 2 * gamma * (v[lag:] @ v[: t - lag])
+                    noise = gamma[0] * v @ v + 2 * sum(gamma[k] * (v[k:] @ v[: t - k]) for k in range(1, lags + 1))
                 noise = max(noise, 0.1 * variance * v @ v)
                 w = x.T @ v
                 slot = estimate.slots[g]
@@ -60,3 +63,36 @@ def test_statistics_by_loops(serial: bool, effects: str) -> None:
         inside[np.arange(14), estimate.groups] = True
         sets = membership_sets(estimate, cov, 0.9, joint=joint, serial=serial)
         np.testing.assert_array_equal(sets, inside)
+
+
+def test_autocovariances_of_white_noise_are_zero_where_those_of_residuals_are_not() -> None:
+    means = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        x, e = rng.standard_normal((900, 10, 1)), rng.standard_normal((900, 10))
+        common = rng.standard_normal((900, 2)) @ rng.standard_normal((2, 10))
+        model = InteractiveFE(3 * common + x[:, :, 0] + e, x, n_factors=2, absorb="entity")
+        estimate = model.fit()._inference.estimate
+        resid = estimate.wresid
+        means.append([*error_autocovariances(estimate, 2)[1:], (resid[:, 1:] * resid[:, :-1]).mean()])
+    first, second, naive = np.mean(means, axis=0)
+    assert abs(first) < 0.02 > abs(second)
+    assert naive < -0.05
+
+
+def test_autocovariances_on_cells_are_those_of_the_balanced_panel_entity_by_entity() -> None:
+    panel = simulate("S", 12, 10, random_state=3)
+    data = panel.data.drop(index=panel.data.index[[5, 37, 38, 91]])
+    estimate = GroupedIFE.from_formula("y ~ 0 + x1 + x2 | entity", data, n_groups=1, n_factors=1).fit()
+    estimate = estimate._inference.estimate
+    shares, sums = np.zeros((3, 3)), np.zeros(3)
+    for e, seen in zip(estimate.wresid, estimate.observed, strict=True):
+        basis = np.column_stack([estimate.factors, np.ones(10)]) * seen[:, None]
+        m = np.diag(seen * 1.0) - basis @ np.linalg.pinv(basis)
+        for lag in range(3):
+            sums[lag] += e[: 10 - lag] @ e[lag:]
+            for j in range(3):
+                toeplitz = np.eye(10, k=j) + (np.eye(10, k=-j) if j else 0.0)
+                shares[lag, j] += np.trace(m @ toeplitz @ m, offset=lag)
+    expected = np.linalg.solve(shares, sums) * shares[0, 0] / estimate.df.residual
+    np.testing.assert_allclose(error_autocovariances(estimate, 2), expected, rtol=1e-9)
