@@ -1,13 +1,13 @@
 """Autocovariances of the errors, with what residuals hide of them restored.
 
 Residuals e_i = M_i u_i are off the factors and effects of their entity, so that products of them l periods apart are
-not those of the errors: of white noise they have expectations of order -1/T. Sums over entities and periods are linear in
-the autocovariances gamma_0..gamma_m, those beyond m taken to be zero,
+not those of the errors: with entity effects those of white noise have expectations of -1/T. Sums over entities and
+periods are linear in the autocovariances gamma_0..gamma_m, those beyond m taken to be zero,
 
     E[S_l] = sum_j A_lj gamma_j,   S_l = sum_i sum_t e_it e_i,t+l,   A_lj = sum_i sum_t (M_i T_j M_i)_{t,t+l},
 
-T_j with ones j places beside the diagonal, so that gamma = A^-1 S; as :mod:`~gifepanel.inference.predetermined_bias` does
-with products of residuals and regressors. What loadings and slopes take is given back in proportion, n tr(M) / df.
+T_j with ones j places beside the diagonal, so that gamma = A^-1 S, as products of residuals and regressors are treated
+in :mod:`~gifepanel.inference.predetermined_bias`. What loadings and slopes take is given back in proportion.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def _annihilator_columns(estimate: FactorEstimate) -> Iterator[FloatArray]:
         for s in range(t):
             yield ((np.arange(t) == s) - basis @ basis[s])[None, :]
         return
+    assert estimate.root is not None  # as in every panel with holes
     root = np.where(estimate.root > 0, estimate.root, np.inf)
     for s in range(t):
         cube = np.zeros((n, t))

@@ -11,9 +11,9 @@ quantile at level alpha / (K - 1), for joint sets of all N entities at alpha / (
 always is. The variance allows for what is not known about a_g, and for serial correlation of the errors
 (:mod:`~gifepanel.inference.error_autocovariances`).
 
-Slopes and variance had better be those of the mixture (:mod:`~gifepanel.inference.soft_groups`): least squares over groups
-pulls centres apart and makes the variance too small. 200 draws of design S with 100 entities and 15 periods: joint sets
-cover .925 with its slopes and variance, .95 with the mixture's, with 1.90 and 1.93 groups in a set.
+Slopes and variance had better be those of the mixture (:mod:`~gifepanel.inference.soft_groups`): least squares over
+groups pulls centres apart and makes the variance too small. 200 draws of design S with 100 entities and 15 periods:
+joint sets cover .925 with its slopes and variance, .95 with the mixture's, with 1.90 and 1.93 groups in a set.
 """
 
 from __future__ import annotations
