@@ -13,7 +13,17 @@ import numpy.typing as npt
 
 from gifepanel.panel.transforms import PANEL_FUNCTIONS, PanelFunctions
 
-__all__ = ["Expression", "lags_of", "missing_rows", "private_calls", "read_expression", "without_backticks"]
+__all__ = [
+    "Expression",
+    "lags_of",
+    "missing_rows",
+    "panel_call",
+    "periods_of",
+    "private_calls",
+    "read_expression",
+    "spelled",
+    "without_backticks",
+]
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -94,7 +104,8 @@ def _is_call(node: ast.AST, *names: str) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names and bool(node.args)
 
 
-def _panel_call(node: ast.AST) -> bool:
+def panel_call(node: ast.AST) -> bool:
+    """Whether a node calls a lag, lead or difference."""
     return _is_call(node, *PANEL_FUNCTIONS)
 
 
@@ -126,10 +137,10 @@ def private_calls(text: str) -> str:
 
 def uses_panel(expression: Expression) -> bool:
     """Whether a lag, lead or difference is called."""
-    return any(_panel_call(node) for node in ast.walk(expression.tree))
+    return any(panel_call(node) for node in ast.walk(expression.tree))
 
 
-def _periods(call: ast.Call) -> int:
+def periods_of(call: ast.Call) -> int:
     """The ``k`` of a panel call as far as it is a literal; 1 by default."""
     given = call.args[1] if len(call.args) > 1 else next((kw.value for kw in call.keywords if kw.arg == "k"), None)
     if given is None:
@@ -166,9 +177,9 @@ def missing_rows(
     def visit(node: ast.AST) -> BoolArray:
         if isinstance(node, ast.Name):
             return missing.get(expression.name(node), np.zeros(n, dtype=bool))
-        if _panel_call(node):
+        if panel_call(node):
             assert isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-            return functions.missing_after(node.func.id, visit(node.args[0]), _periods(node))
+            return functions.missing_after(node.func.id, visit(node.args[0]), periods_of(node))
         if _is_call(node, "Q") and isinstance(node.args[0], ast.Constant):  # type: ignore[attr-defined]
             return missing.get(str(node.args[0].value), np.zeros(n, dtype=bool))  # type: ignore[attr-defined]
         out = np.zeros(n, dtype=bool)
@@ -203,9 +214,9 @@ def lags_of(endog: Expression, columns: Iterable[str], exog: Expression) -> bool
     column = next(iter(used)) if len(used) == 1 else None
 
     def dates(tree: ast.AST, expression: Expression, core: ast.AST, at: int) -> list[int]:
-        if _panel_call(tree):
+        if panel_call(tree):
             assert isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
-            k = _periods(tree)
+            k = periods_of(tree)
             moves = {"F": [k], "lead": [k], "D": [0, -k], "diff": [0, -k]}.get(tree.func.id, [-k])
             return [date for move in moves for date in dates(tree.args[0], expression, core, at + move)]
         if _same(tree, expression, core, endog):
@@ -223,7 +234,7 @@ def lags_of(endog: Expression, columns: Iterable[str], exog: Expression) -> bool
 
 def _cores(tree: ast.AST) -> list[ast.AST]:
     """What is inside the lags and differences of an outcome: of the whole, and of each part of a sum."""
-    while _panel_call(tree):
+    while panel_call(tree):
         tree = tree.args[0]  # type: ignore[attr-defined]
     parts: list[ast.AST] = []
     if isinstance(tree, ast.BinOp) and isinstance(tree.op, (ast.Add, ast.Sub)):
@@ -238,10 +249,11 @@ def _cores(tree: ast.AST) -> list[ast.AST]:
 
 
 def _same(tree: ast.AST, expression: Expression, other: ast.AST, its: Expression) -> bool:
-    return _spelled(tree, expression) == _spelled(other, its)
+    return spelled(tree, expression) == spelled(other, its)
 
 
-def _spelled(tree: ast.AST, expression: Expression) -> str:
+def spelled(tree: ast.AST, expression: Expression) -> str:
+    """A part of an expression as text, names in backticks where they need them."""
     text = ast.unparse(tree)
     for alias, name in expression.aliases.items():
         text = text.replace(alias, f"`{name}`" if not name.isidentifier() else name)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from gifepanel.inference.definite import has_variance, is_definite, standard_errors
+from gifepanel.results.dynamics import DynamicMethods
 from gifepanel.results.hand_over import NeighbourMethods
 from gifepanel.results.joint_tests import JointTests
 from gifepanel.statsmodels_bridge.hypotheses import read_hypothesis
@@ -40,7 +41,7 @@ __all__ = ["ReportedResults"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
-class ReportedResults(NeighbourMethods, JointTests, InheritedMethods, _Parent):
+class ReportedResults(NeighbourMethods, DynamicMethods, JointTests, InheritedMethods, _Parent):
     """Mixed in before statsmodels' class."""
 
     @cached_property
