@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from gifepanel.exceptions import SpecificationError
+from gifepanel.short_repr import ShortRepr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +25,8 @@ _DYNAMIC = np.array([[0.8, 0.4, 1.6], [0.6, 1.0, 1.0], [0.4, 1.6, 0.4]])
 _BURN_IN = 50
 
 
-@dataclass(frozen=True)
-class Truth:
+@dataclass(frozen=True, eq=False, repr=False)
+class Truth(ShortRepr):
     """What a panel was made of.
 
     ``y[i] = x[i] @ alpha[groups[i] - 1] + effects[i] + factors @ loadings[i] + errors[i]`` for every entity.
@@ -59,8 +60,8 @@ class Truth:
     errors: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class SimulatedPanel:
+@dataclass(frozen=True, eq=False, repr=False)
+class SimulatedPanel(ShortRepr):
     """A simulated panel as a data frame and as arrays.
 
     Attributes

@@ -32,6 +32,7 @@ from gifepanel.inference.predetermined_bias import (
     pairs_of_periods,
 )
 from gifepanel.inference.space import FactorSpace, FloatArray, factor_space
+from gifepanel.short_repr import ShortRepr
 
 __all__ = ["BiasResult", "bandwidth", "bias_terms", "default_bandwidth"]
 
@@ -39,8 +40,8 @@ BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class BiasResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class BiasResult(ShortRepr):
     """Bias corrections, each as it is ADDED to the estimate.
 
     Attributes

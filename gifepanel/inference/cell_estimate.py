@@ -19,7 +19,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class CellEstimate(FactorEstimate):
     """Slopes, factors and effects where cells are missing, rows are weighted, or further parts are known.
 

@@ -50,7 +50,7 @@ IntArray = npt.NDArray[np.int64]
 _KINDS = ("nonrobust", "HC0", "HC1", "HAC", "cluster", "driscoll-kraay")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class CovarianceResult(Sandwich):
     """The covariance of slopes estimated together with factors; see :class:`Sandwich` for what is common to all.
 

@@ -12,6 +12,7 @@ from gifepanel.inference.covariance import checked_triangle
 from gifepanel.inference.dof import DegreesOfFreedom, degrees_of_freedom
 from gifepanel.inference.space import FactorSpace, factor_space, project
 from gifepanel.projections.triangle import EMPTY, ROUNDING, Triangle
+from gifepanel.short_repr import ShortRepr
 
 __all__ = ["FactorEstimate", "mean_slopes"]
 
@@ -25,8 +26,8 @@ def mean_slopes(alpha: Array, groups: IntArray, posterior: Array | None) -> Arra
     return np.asarray(alpha[groups] if posterior is None else posterior @ alpha)
 
 
-@dataclass(frozen=True)
-class FactorEstimate:
+@dataclass(frozen=True, eq=False, repr=False)
+class FactorEstimate(ShortRepr):
     """Slopes, factors and effects of one fit.
 
     Attributes

@@ -67,7 +67,7 @@ _CLUSTERED = ("CR0", "cluster", "CR2", "cluster-crv3", "cluster-jk")
 _TIMED = ("HAC", "hac-panel", "hac-groupsum")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class LinearCovariance(Sandwich):
     """The covariance after partialling out; see :class:`Sandwich` for what is common to all.
 

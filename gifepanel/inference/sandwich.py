@@ -10,12 +10,13 @@ import numpy as np
 from gifepanel.inference.definite import standard_errors
 from gifepanel.inference.space import FloatArray
 from gifepanel.projections.triangle import EMPTY, Triangle
+from gifepanel.short_repr import ShortRepr
 
 __all__ = ["Sandwich"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sandwich:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Sandwich(ShortRepr):
     """A covariance matrix of k slopes, its parts, and how it came about.
 
     Attributes

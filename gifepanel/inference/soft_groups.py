@@ -16,6 +16,7 @@ from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.estimated_groups import design_effect as effect_of
 from gifepanel.inference.estimated_groups import missing_at, posterior, unit_losses
 from gifepanel.inference.missing_information import MissingInformation
+from gifepanel.short_repr import ShortRepr
 
 __all__ = ["SoftGroups", "missing_at_soft_groups", "soft_groups"]
 
@@ -23,8 +24,8 @@ FloatArray = npt.NDArray[np.float64]
 _SMALLEST_SHARE = 1e-3
 
 
-@dataclass(frozen=True, eq=False)
-class SoftGroups:
+@dataclass(frozen=True, eq=False, repr=False)
+class SoftGroups(ShortRepr):
     """A mixture fitted by the EM algorithm from a grouping.
 
     Attributes

@@ -29,14 +29,15 @@ from gifepanel.inference.wild_inversion import Draws, PValueKind, invert, percen
 from gifepanel.inference.wild_weights import WildDistribution, draw_weights, wild_scheme
 from gifepanel.projections.system import Effect
 from gifepanel.projections.triangle import Triangle
+from gifepanel.short_repr import ShortRepr
 
 __all__ = ["WildBootstrap", "wild_cluster_bootstrap"]
 
 _BLOCK = 1 << 21  # elements of one block of weights: 16 MB
 
 
-@dataclass(frozen=True)
-class WildBootstrap:
+@dataclass(frozen=True, eq=False, repr=False)
+class WildBootstrap(ShortRepr):
     """Outcome of a wild cluster bootstrap.
 
     Attributes

@@ -16,6 +16,7 @@ from gifepanel.panel.packed import PackedDates
 from gifepanel.panel.repairs import prepared, with_column, without_rows
 from gifepanel.panel.text import show
 from gifepanel.panel.times import TimeGrid, order_times
+from gifepanel.short_repr import ShortRepr
 
 __all__ = ["Codes", "PanelIndex", "blank_rows", "code_labels", "id_problems", "level_codes", "sort_codes"]
 
@@ -128,8 +129,8 @@ def sort_codes(coded: Codes) -> tuple[IntArray, pd.Index]:
     return codes, labels
 
 
-@dataclass(frozen=True, eq=False)
-class PanelIndex:
+@dataclass(frozen=True, eq=False, repr=False)
+class PanelIndex(ShortRepr):
     """Who and when each row is.
 
     Attributes

@@ -19,6 +19,7 @@ from gifepanel.panel.names import unknown_names
 from gifepanel.panel.sample import Sample
 from gifepanel.panel.spec import DesignSpec
 from gifepanel.panel.text import did_you_mean, first_of
+from gifepanel.short_repr import ShortRepr
 
 __all__ = ["PanelDesign", "common_columns", "slope_values"]
 
@@ -27,8 +28,8 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
-class PanelDesign:
+@dataclass(frozen=True, eq=False, repr=False)
+class PanelDesign(ShortRepr):
     """Complete rows of a model, in the caller's order.
 
     Attributes

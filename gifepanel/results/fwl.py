@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.projections.triangle import least_squares, orthogonal_triangle
+from gifepanel.short_repr import ShortRepr
 
 if TYPE_CHECKING:
     from gifepanel.results.linear_inputs import LinearModel, PartialledFit
@@ -19,8 +20,8 @@ __all__ = ["FwlCheck", "fwl_check"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
-@dataclass(frozen=True, eq=False)
-class FwlCheck:
+@dataclass(frozen=True, eq=False, repr=False)
+class FwlCheck(ShortRepr):
     """Residualised columns and what three regressions make of them.
 
     Attributes

@@ -14,6 +14,7 @@ from gifepanel.results.base import FactorResults, FactorResultsWrapper
 from gifepanel.results.inputs import Inference
 from gifepanel.results.interactive import rescaled
 from gifepanel.results.membership import Membership
+from gifepanel.short_repr import ShortRepr
 from gifepanel.solvers.grouped import GroupedFit
 from gifepanel.tables.blocks import Table
 from gifepanel.tables.estimated_groups import note_on_information
@@ -27,8 +28,8 @@ __all__ = ["GroupedIFEResults", "Penalized", "coefficient_names", "grouped_resul
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
-@dataclass(frozen=True)
-class Penalized:
+@dataclass(frozen=True, eq=False, repr=False)
+class Penalized(ShortRepr):
     """The penalised estimates before classification (Su & Ju 2018, equation 2.7), in the units of the data.
 
     Attributes

@@ -12,6 +12,7 @@ from gifepanel.inference.covariance import CovarianceResult
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.soft_groups import SoftGroups
 from gifepanel.panel.balance import labels_without
+from gifepanel.short_repr import ShortRepr
 
 if TYPE_CHECKING:
     from gifepanel.panel.index import PanelIndex
@@ -51,8 +52,8 @@ class Pruned:
         )
 
 
-@dataclass(frozen=True)
-class Sample:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sample(ShortRepr):
     """Names and counts of the data a model was fitted to.
 
     Attributes
@@ -122,8 +123,8 @@ class Sample:
         return self.n_observed < self.n_cells
 
 
-@dataclass(frozen=True)
-class Inference:
+@dataclass(frozen=True, eq=False, repr=False)
+class Inference(ShortRepr):
     """What is known about the slopes.
 
     Attributes

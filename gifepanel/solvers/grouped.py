@@ -8,6 +8,7 @@ from typing import Any, Generic
 
 import numpy as np
 
+from gifepanel.short_repr import ShortRepr
 from gifepanel.solvers.arrays import Array, PanelArrays, unit_quadratics
 from gifepanel.solvers.canonical import Canonical, canonical
 from gifepanel.solvers.classify import Classification, Fit, nearest_centre, refine
@@ -48,8 +49,8 @@ _SAME = 1e-7
 _CANCELLED = 1e-14
 
 
-@dataclass(frozen=True)
-class GroupedFit(Generic[Fit]):
+@dataclass(frozen=True, eq=False, repr=False)
+class GroupedFit(ShortRepr, Generic[Fit]):
     """A fitted grouped model, groups in lexicographic order of their slopes.
 
     Attributes
