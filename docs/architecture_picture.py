@@ -2,7 +2,7 @@
 
 A box is a folder of the package (or a file at its top), an arrow an import, for types too. An arrow that follows from
 others is left out: where a imports b and b imports c, none is drawn from a to c. What everything imports
-(``exceptions``) and what imports everything on demand (the package itself) is not drawn.
+(``exceptions``, ``short_repr``) and what imports everything on demand (the package itself) is not drawn.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "gifepanel"
 PICTURE = Path(__file__).parent / "_static" / "layers.svg"
-LEFT_OUT = {"exceptions", "__init__", "__main__"}
+LEFT_OUT = {"exceptions", "short_repr", "__init__", "__main__"}
 ARRAYS_ONLY = {"kernels", "projections", "solvers", "inference"}
 ROOM, WIDTH, HEIGHT, GAP, RISE = 900, 132, 34, 24, 74
 
