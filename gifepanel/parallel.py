@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
@@ -122,6 +123,8 @@ def _counter(progress: Progress, total: int, description: str) -> Iterator[Calla
 
 
 def _bar(total: int, description: str, done: int, *, disable: bool | None) -> Any:
-    from tqdm.auto import tqdm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that notebooks without widgets get a bar of text
+        from tqdm.auto import tqdm
 
     return tqdm(total=total, desc=description, initial=done, disable=disable, leave=False)

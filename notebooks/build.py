@@ -37,8 +37,11 @@ def build(script: Path) -> Path:
         coalesce_streams=True,
     ).execute(cwd=str(HERE))
     for cell in notebook.cells:
-        for output in cell.get("outputs", []):
+        outputs = [one for one in cell.get("outputs", []) if one.get("name") != "stderr"]  # progress bars
+        for output in outputs:
             shrink(output)
+        if "outputs" in cell:
+            cell["outputs"] = outputs
     target = script.with_suffix(".ipynb")
     nbformat.write(notebook, target)
     return target
