@@ -102,8 +102,7 @@ def test_what_estimated_groups_do_is_stored_as_it_comes_out() -> None:
         assert row["known"] <= row["allowing"] <= row["oracle"] + 0.02
         assert row["outward_soft"] < row["outward_allowing"]
     assert estimated_groups.report(table) == (RESULTS / "estimated_groups.md").read_text("utf-8").strip()
-    samples = ("S 100x25", 7), ("S 100x15", 42), ("S 100x50, closer groups", 3), ("D 100x25", 91)
-    for name, draw in (*samples, ("S 100x50, 20 % missing", 1), ("S 100x25, AR(.5) errors", 5)):
+    for name, draw in (("S 100x15", 42), ("D 100x25", 91), ("S 100x50, 20 % missing", 1)):
         old = next(row for row in kept if row["design"] == name and row["draw"] == draw)
         new = estimated_groups.one_draw(name, draw)
         assert all(new[key] == pytest.approx(old[key], rel=1e-8, abs=1e-8) for key in new if key != "design")
