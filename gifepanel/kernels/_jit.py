@@ -41,7 +41,8 @@ def jit(*args: Any, **options: Any) -> Any:
     *args : callable or str
         The function (``@jit`` without parentheses), or numba signatures, compiled at once.
     **options
-        Options of ``numba.njit``. ``fastmath`` is refused: it lets the compiler drop checks for NaN.
+        Options of ``numba.njit``. ``fastmath`` may be a set of ``"reassoc"`` and ``"contract"``, for sums on
+        vectors; anything else is refused: it lets the compiler drop checks for NaN.
 
     Returns
     -------
@@ -51,7 +52,7 @@ def jit(*args: Any, **options: Any) -> Any:
     Raises
     ------
     TypeError
-        If ``fastmath`` is asked for.
+        If ``fastmath`` is asked for, or other flags of it.
 
     Examples
     --------
@@ -65,8 +66,10 @@ def jit(*args: Any, **options: Any) -> Any:
     >>> float(total(np.ones(3)))
     3.0
     """
-    if options.get("fastmath"):
-        raise TypeError("fastmath is refused: it lets the compiler drop checks for NaN. Leave it out.")
+    if not _keeps_nan(options.get("fastmath", False)):
+        raise TypeError(
+            'fastmath is refused, but for {"reassoc", "contract"}: it lets the compiler drop checks for NaN.'
+        )
     if len(args) == 1 and not isinstance(args[0], str) and callable(args[0]):
         return _compile(args[0], (), options)
 
@@ -74,6 +77,10 @@ def jit(*args: Any, **options: Any) -> Any:
         return _compile(func, args, options)
 
     return decorate
+
+
+def _keeps_nan(fastmath: Any) -> bool:
+    return fastmath is False or (fastmath is not True and set(fastmath) <= {"reassoc", "contract"})
 
 
 def _compile(func: Func, signatures: tuple[Any, ...], options: dict[str, Any]) -> Func:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from gifepanel.kernels._jit import jit
-from gifepanel.kernels.cells import add, dot, evaluate_cells, hessian_product, normal_blocks, period_sums, slope_moments
+from gifepanel.kernels.cells import evaluate_cells, hessian_product, normal_blocks, period_sums, slope_moments
+from gifepanel.kernels.columns import add, dot
 from gifepanel.kernels.small import cholesky_in_place, cholesky_solve_in_place, jacobi_eigh
 
 __all__ = [

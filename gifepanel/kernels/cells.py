@@ -12,31 +12,39 @@ from typing import NamedTuple
 import numpy as np
 
 from gifepanel.kernels._jit import jit
+from gifepanel.kernels.columns import (
+    add,
+    add_and_dot,
+    add_rows,
+    copy,
+    dot,
+    gather_times,
+    products,
+    scale,
+    scale_add,
+    scatter,
+    scatter_rows,
+    scatter_sums,
+    sum_squares,
+)
 
 __all__ = [
     "CellData",
     "CellState",
-    "add",
     "add_to_periods",
     "basis_columns",
-    "dot",
     "evaluate_cells",
-    "gather",
     "hessian_product",
-    "multiply",
     "normal_blocks",
     "off_units",
     "orthonormalise",
     "outcome_less_periods",
     "period_sums",
-    "scatter",
     "slope_moments",
     "solve_lower",
     "solve_upper",
     "unit_sums",
 ]
-
-_U = np.uint64  # an index that is not looked at for its sign: loops of them run on vectors
 
 
 class CellData(NamedTuple):
@@ -93,93 +101,54 @@ class CellState(NamedTuple):
 
 
 @jit
-def dot(a, i, at, b, j, by, n):
-    """Sum over k < n of a[i, at + k] b[j, by + k], by eight sums side by side."""
-    whole = n - n % 8
-    s0 = 0.0
-    s1 = 0.0
-    s2 = 0.0
-    s3 = 0.0
-    s4 = 0.0
-    s5 = 0.0
-    s6 = 0.0
-    s7 = 0.0
-    for k in range(0, whole, 8):
-        s0 += a[i, _U(at + k)] * b[j, _U(by + k)]
-        s1 += a[i, _U(at + k + 1)] * b[j, _U(by + k + 1)]
-        s2 += a[i, _U(at + k + 2)] * b[j, _U(by + k + 2)]
-        s3 += a[i, _U(at + k + 3)] * b[j, _U(by + k + 3)]
-        s4 += a[i, _U(at + k + 4)] * b[j, _U(by + k + 4)]
-        s5 += a[i, _U(at + k + 5)] * b[j, _U(by + k + 5)]
-        s6 += a[i, _U(at + k + 6)] * b[j, _U(by + k + 6)]
-        s7 += a[i, _U(at + k + 7)] * b[j, _U(by + k + 7)]
-    for k in range(whole, n):
-        s0 += a[i, _U(at + k)] * b[j, _U(by + k)]
-    return ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7))
-
-
-@jit
-def add(a, i, at, factor, b, j, by, n):
-    """a[i, at + k] += factor b[j, by + k] for k < n."""
-    for k in range(n):
-        a[i, _U(at + k)] += factor * b[j, _U(by + k)]
-
-
-@jit
-def multiply(a, i, at, b, j, by, n):
-    """a[i, at + k] *= b[j, by + k] for k < n."""
-    for k in range(n):
-        a[i, _U(at + k)] *= b[j, _U(by + k)]
-
-
-@jit
-def gather(rows, j, time, at, out, i, by, n):
-    """out[i, by + k] = rows[j, time[at + k]] for k < n, times in order."""
-    first = time[at]
-    if time[at + n - 1] - first == n - 1:
-        for k in range(n):
-            out[i, _U(by + k)] = rows[j, _U(first + k)]
-    else:
-        for k in range(n):
-            out[i, _U(by + k)] = rows[j, _U(time[_U(at + k)])]
-
-
-@jit
-def scatter(rows, j, time, at, factor, a, i, by, b, h, to, n):
-    """rows[j, time[at + k]] += factor a[i, by + k] b[h, to + k] for k < n, times in order."""
-    first = time[at]
-    if time[at + n - 1] - first == n - 1:
-        for k in range(n):
-            rows[j, _U(first + k)] += factor * a[i, _U(by + k)] * b[h, _U(to + k)]
-    else:
-        for k in range(n):
-            rows[j, _U(time[_U(at + k)])] += factor * a[i, _U(by + k)] * b[h, _U(to + k)]
-
-
-@jit
 def orthonormalise(q, tri, i, lo, n, tol):
-    """Modified Gram-Schmidt of the columns ``q[:, lo:lo + n]`` in place, again where much went; R goes into tri[i]."""
+    """Gram-Schmidt of the columns ``q[:, lo:lo + n]`` in place; R goes into tri[i].
+
+    Where those before take little of a column once is enough, else modified, again where much went.
+    """
     for j in range(q.shape[0]):
-        before = dot(q, j, lo, q, j, lo, n)
+        before = sum_squares(q, j, lo, n)
         left = before
         for m in range(q.shape[0]):
             tri[i, m, j] = 0.0
-        for _ in range(3 if j else 0):
-            last = left
-            for m in range(j):
-                if tri[i, m, m] != 0.0:
-                    v = dot(q, m, lo, q, j, lo, n)
-                    tri[i, m, j] += v
-                    add(q, j, lo, -v, q, m, lo, n)
-            left = dot(q, j, lo, q, j, lo, n)
-            if left > 0.25 * last or left <= tol * tol * before:
-                break
-        scale = 0.0
-        if left > tol * tol * before and left != 0.0:
+        for m in range(j):
+            if tri[i, m, m] != 0.0:
+                tri[i, m, j] = dot(q, m, lo, q, j, lo, n)
+                left -= tri[i, m, j] * tri[i, m, j]
+        if left > 0.25 * before:
             tri[i, j, j] = np.sqrt(left)
-            scale = 1.0 / tri[i, j, j]
-        for k in range(n):
-            q[j, _U(lo + k)] *= scale
+            size = 1.0 / tri[i, j, j]
+            if j:
+                scale_add(q, j, lo, size, -size * tri[i, 0, j], q, 0, lo, n)
+            else:
+                scale(q, j, lo, size, n)
+            for m in range(1, j):
+                add(q, j, lo, -size * tri[i, m, j], q, m, lo, n)
+        else:
+            _modified(q, tri, i, j, lo, n, tol, before)
+
+
+@jit
+def _modified(q, tri, i, j, lo, n, tol, before):
+    """Column `j` of :func:`orthonormalise`, of which those before take most."""
+    for m in range(j):
+        tri[i, m, j] = 0.0
+    left = before
+    for _ in range(3 if j else 0):
+        last = left
+        for m in range(j):
+            if tri[i, m, m] != 0.0:
+                v = dot(q, m, lo, q, j, lo, n)
+                tri[i, m, j] += v
+                add(q, j, lo, -v, q, m, lo, n)
+        left = sum_squares(q, j, lo, n)
+        if left > 0.25 * last or left <= tol * tol * before:
+            break
+    size = 0.0
+    if left > tol * tol * before and left != 0.0:
+        tri[i, j, j] = np.sqrt(left)
+        size = 1.0 / tri[i, j, j]
+    scale(q, j, lo, size, n)
 
 
 @jit
@@ -207,14 +176,12 @@ def solve_lower(tri, b):
 
 
 @jit
-def outcome_less_periods(data, y, effects, lo, n, room, out):
-    """The outcome `y` (1, n) of an entity less what periods explain, into `out`; `room` is (1, T)."""
-    for k in range(n):
-        out[0, _U(lo + k)] = y[0, _U(lo + k)]
+def outcome_less_periods(data, y, effects, lo, n, room, out, to):
+    """The outcome `y` (1, n) of an entity less what periods explain, into `out` from `to` on; `room` is (1, T)."""
+    copy(out, 0, to, y, 0, lo, n)
     for j in range(effects.shape[0]):
-        gather(effects, j, data.time, lo, room, 0, 0, n)
-        multiply(room, 0, 0, data.period, j, lo, n)
-        add(out, 0, lo, -1.0, room, 0, 0, n)
+        gather_times(effects, j, data.time, data.period[j : j + 1], lo, room, 0, 0, n)
+        add(out, 0, to, -1.0, room, 0, 0, n)
 
 
 @jit
@@ -222,11 +189,9 @@ def basis_columns(data, root, factors, lo, n, q):
     """Known columns and factors of an entity, times `root` (1, n), into `q`."""
     d = data.known.shape[0]
     for j in range(d):
-        for k in range(n):
-            q[j, _U(lo + k)] = data.known[j, _U(lo + k)]
+        copy(q, j, lo, data.known, j, lo, n)
     for j in range(factors.shape[0]):
-        gather(factors, j, data.time, lo, q, d + j, lo, n)
-        multiply(q, d + j, lo, root, 0, lo, n)
+        gather_times(factors, j, data.time, root, lo, q, d + j, lo, n)
 
 
 @jit
@@ -251,7 +216,8 @@ def evaluate_cells(data, groups, slots, theta, factors, effects, tol, state):
     d, r, m, p = data.known.shape[0], factors.shape[0], data.period.shape[0], x.shape[0]
     state.g_period[:] = 0.0
     state.g_theta[:] = 0.0
-    room = np.empty((1, state.g_period.shape[1]))
+    room, own, parts = np.empty((1, state.g_period.shape[1])), np.empty(p), np.empty(d + r)
+    loads = np.empty(r)
     ssr = 0.0
     for i in range(data.ptr.shape[0] - 1):
         lo = data.ptr[i]
@@ -260,23 +226,26 @@ def evaluate_cells(data, groups, slots, theta, factors, effects, tol, state):
             tri[i] = 0.0
             coef[i] = 0.0
             continue
-        outcome_less_periods(data, y, effects, lo, n, room, e)
+        outcome_less_periods(data, y, effects, lo, n, room, e, lo)
         for j in range(p):
-            add(e, 0, lo, -theta[slots[groups[i], j]], x, j, lo, n)
+            own[j] = theta[slots[groups[i], j]]
+        add_rows(e, 0, lo, -1.0, own, x, lo, n)
         basis_columns(data, root, factors, lo, n, q)
         orthonormalise(q, tri, i, lo, n, tol)
+        products(q, lo, e, 0, lo, n, parts)
+        add_rows(e, 0, lo, -1.0, parts, q, lo, n)
         for j in range(d + r):
-            v = dot(q, j, lo, e, 0, lo, n)
-            coef[i, j] = v
-            add(e, 0, lo, -v, q, j, lo, n)
+            coef[i, j] = parts[j]
         solve_upper(tri[i], coef[i])
-        ssr += dot(e, 0, lo, e, 0, lo, n)
+        ssr += sum_squares(e, 0, lo, n)
         for j in range(r):
-            scatter(state.g_period, j, time, lo, -coef[i, d + j], root, 0, lo, e, 0, lo, n)
+            loads[j] = -coef[i, d + j]
+        scatter_rows(state.g_period, time, root, lo, loads, e, 0, lo, n)
         for j in range(m):
             scatter(state.g_period, r + j, time, lo, -1.0, data.period, j, lo, e, 0, lo, n)
+        products(x, lo, e, 0, lo, n, own)
         for j in range(p):
-            state.g_theta[slots[groups[i], j]] -= dot(x, j, lo, e, 0, lo, n)
+            state.g_theta[slots[groups[i], j]] -= own[j]
     return ssr
 
 
@@ -301,6 +270,7 @@ def hessian_product(data, groups, slots, state, step, turn, full, out_period, ou
     e, root = state.e.reshape((1, -1)), data.root.reshape((1, -1))
     d, m, p, b = data.known.shape[0], data.period.shape[0], x.shape[0], q.shape[0]
     r = b - d
+    own, loads, turned = np.empty(p), np.empty(r), np.zeros(r)
     out_period[:] = 0.0
     out_theta[:] = 0.0
     for i in range(data.ptr.shape[0] - 1):
@@ -312,57 +282,57 @@ def hessian_product(data, groups, slots, state, step, turn, full, out_period, ou
             work[0, k] = 0.0
         h[:] = 0.0
         for j in range(r):
-            gather(step, j, time, lo, work, 1, 0, n)
-            multiply(work, 1, 0, root, 0, lo, n)
-            add(work, 0, 0, state.coef[i, d + j], work, 1, 0, n)
-            h[d + j] = dot(e, 0, lo, work, 1, 0, n)
+            gather_times(step, j, time, root, lo, work, 1, 0, n)
+            loads[j] = state.coef[i, d + j]
+            if full:
+                h[d + j] = add_and_dot(work, 0, 0, loads[j], work, 1, 0, e, 0, lo, n)
+            else:
+                add(work, 0, 0, loads[j], work, 1, 0, n)
         for j in range(m):
-            gather(step, r + j, time, lo, work, 1, 0, n)
-            multiply(work, 1, 0, data.period, j, lo, n)
+            gather_times(step, r + j, time, data.period[j : j + 1], lo, work, 1, 0, n)
             add(work, 0, 0, 1.0, work, 1, 0, n)
         for j in range(p):
-            add(work, 0, 0, turn[slots[groups[i], j]], x, j, lo, n)
+            own[j] = turn[slots[groups[i], j]]
+        add_rows(work, 0, 0, 1.0, own, x, lo, n)
+        products(q, lo, work, 0, 0, n, du)
         if full:
             solve_lower(state.tri[i], h)
-        else:
-            h[:] = 0.0
         for j in range(b):
-            du[j] = h[j] - dot(q, j, lo, work, 0, 0, n)
-            add(work, 0, 0, du[j], q, j, lo, n)
+            du[j] = h[j] - du[j]
+        add_rows(work, 0, 0, 1.0, du, q, lo, n)
         if full:
             solve_upper(state.tri[i], du)
-        for j in range(r):
-            v, u = state.coef[i, d + j], du[d + j] if full else 0.0
-            for k in range(n):
-                work[1, k] = v * work[0, k] - u * e[0, _U(lo + k)]
-            scatter(out_period, j, time, lo, 1.0, root, 0, lo, work, 1, 0, n)
+            for j in range(r):
+                turned[j] = -du[d + j]
+        if full:
+            scatter_sums(out_period, time, root, lo, loads, work, 0, 0, turned, e, 0, lo, n)
+        else:
+            scatter_rows(out_period, time, root, lo, loads, work, 0, 0, n)
         for j in range(m):
             scatter(out_period, r + j, time, lo, 1.0, data.period, j, lo, work, 0, 0, n)
+        products(x, lo, work, 0, 0, n, own)
         for j in range(p):
-            out_theta[slots[groups[i], j]] += dot(x, j, lo, work, 0, 0, n)
+            out_theta[slots[groups[i], j]] += own[j]
 
 
 @jit
 def _moments(data, state, lo, hi, qx, a):
     """X_i'M_i X_i of the entity whose cells are `lo` to `hi` into `a` (p, p)."""
     x, q, n = data.x, state.q, hi - lo
-    p, b = x.shape[0], q.shape[0]
-    for j in range(p):
-        for c in range(b):
-            qx[c, j] = dot(q, c, lo, x, j, lo, n)
+    for j in range(x.shape[0]):
+        products(q, lo, x, j, lo, n, qx[j])
+        products(x, lo, x, j, lo, n, a[j, : j + 1])
         for k in range(j + 1):
-            s = dot(x, j, lo, x, k, lo, n)
-            for c in range(b):
-                s -= qx[c, j] * qx[c, k]
-            a[j, k] = s
-            a[k, j] = s
+            for c in range(q.shape[0]):
+                a[j, k] -= qx[j, c] * qx[k, c]
+            a[k, j] = a[j, k]
 
 
 @jit
 def slope_moments(data, state, groups, slots, out):
     """Sums of X_i'M_i X_i over the entities of every parameter into `out` (q, q)."""
     p = data.x.shape[0]
-    qx, own = np.empty((state.q.shape[0], p)), np.empty((p, p))
+    qx, own = np.empty((p, state.q.shape[0])), np.empty((p, p))
     out[:] = 0.0
     for i in range(data.ptr.shape[0] - 1):
         _moments(data, state, data.ptr[i], data.ptr[i + 1], qx, own)
@@ -385,15 +355,15 @@ def unit_sums(data, state, beta, a, c, s):
         Overwritten.
     """
     p, e = data.x.shape[0], state.e.reshape((1, -1))
-    qx = np.empty((state.q.shape[0], p))
+    qx, score = np.empty((p, state.q.shape[0])), np.empty(p)
     for i in range(data.ptr.shape[0] - 1):
         lo, hi = data.ptr[i], data.ptr[i + 1]
         _moments(data, state, lo, hi, qx, a[i])
-        s[i] = dot(e, 0, lo, e, 0, lo, hi - lo)
+        s[i] = sum_squares(e, 0, lo, hi - lo)
+        products(data.x, lo, e, 0, lo, hi - lo, score)
         for j in range(p):
-            score = dot(data.x, j, lo, e, 0, lo, hi - lo)
-            c[i, j] = score
-            s[i] += 2.0 * score * beta[i, j]
+            c[i, j] = score[j]
+            s[i] += 2.0 * score[j] * beta[i, j]
             for k in range(p):
                 c[i, j] += a[i, j, k] * beta[i, k]
                 s[i] += beta[i, j] * a[i, j, k] * beta[i, k]
@@ -406,10 +376,9 @@ def add_to_periods(data, root, loadings, lo, n, room, sums):
     if n == 0:
         return
     for j in range(r):
-        for k in range(n):
-            room[0, k] = loadings[j] * root[0, _U(lo + k)]
-        for c in range(j + 1):
-            scatter(sums[j], c, time, lo, loadings[c], root, 0, lo, room, 0, 0, n)
+        copy(room, 0, 0, root, 0, lo, n)
+        scale(room, 0, 0, loadings[j], n)
+        scatter_rows(sums[j], time, root, lo, loadings[: j + 1], room, 0, 0, n)
         for c in range(m):
             scatter(sums[r + c], j, time, lo, 1.0, period, c, lo, room, 0, 0, n)
     for j in range(m):

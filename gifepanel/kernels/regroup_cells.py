@@ -11,15 +11,13 @@ import numpy as np
 from gifepanel.kernels._jit import jit
 from gifepanel.kernels.cell_newton import fix_gauge, step_to_periods
 from gifepanel.kernels.cells import (
-    add,
     add_to_periods,
     basis_columns,
-    dot,
     orthonormalise,
     outcome_less_periods,
-    scatter,
     solve_upper,
 )
+from gifepanel.kernels.columns import add_rows, products, scatter, scatter_rows, sum_squares
 from gifepanel.kernels.regroup import assign, own_losses, slopes_given_groups
 
 __all__ = ["alternate_on_cells"]
@@ -28,10 +26,20 @@ _BACK = 1e-3
 
 
 @jit
-def _unit_sums(data, factors, effects, spanned, q, tri, resid, qx, qy, a, c, s):
+def _squares(data, xx):
+    """X_i'X_i of every entity."""
+    for i in range(data.ptr.shape[0] - 1):
+        lo = data.ptr[i]
+        for j in range(xx.shape[1]):
+            products(data.x, lo, data.x, j, lo, data.ptr[i + 1] - lo, xx[i, j])
+
+
+@jit
+def _unit_sums(data, factors, effects, spanned, q, tri, xx, qx, qy, a, c, s):
     """Bases of the entities, and X_i'M_i X_i, X_i'M_i y_i, y_i'M_i y_i with y less what periods explain."""
-    d, r, p, x = data.known.shape[0], factors.shape[0], data.x.shape[0], data.x
-    y, root, room = data.y.reshape((1, -1)), data.root.reshape((1, -1)), np.empty((1, factors.shape[1]))
+    p, x, n_basis = data.x.shape[0], data.x, q.shape[0]
+    y, root = data.y.reshape((1, -1)), data.root.reshape((1, -1))
+    room, left = np.empty((1, factors.shape[1])), np.empty((1, factors.shape[1]))
     for i in range(data.ptr.shape[0] - 1):
         lo = data.ptr[i]
         n = data.ptr[i + 1] - lo
@@ -42,34 +50,32 @@ def _unit_sums(data, factors, effects, spanned, q, tri, resid, qx, qy, a, c, s):
             c[i] = 0.0
             s[i] = 0.0
             continue
-        outcome_less_periods(data, y, effects, lo, n, room, resid)
+        outcome_less_periods(data, y, effects, lo, n, room, left, 0)
         basis_columns(data, root, factors, lo, n, q)
         orthonormalise(q, tri, i, lo, n, spanned)
-        s[i] = dot(resid, 0, lo, resid, 0, lo, n)
-        for b in range(d + r):
-            qy[i, b] = dot(q, b, lo, resid, 0, lo, n)
+        s[i] = sum_squares(left, 0, 0, n)
+        products(q, lo, left, 0, 0, n, qy[i])
+        products(x, lo, left, 0, 0, n, c[i])
+        for b in range(n_basis):
             s[i] -= qy[i, b] * qy[i, b]
-            for j in range(p):
-                qx[i, b, j] = dot(q, b, lo, x, j, lo, n)
         for j in range(p):
-            v = dot(x, j, lo, resid, 0, lo, n)
-            for b in range(d + r):
-                v -= qx[i, b, j] * qy[i, b]
-            c[i, j] = v
+            products(q, lo, x, j, lo, n, qx[i, j])
+            for b in range(n_basis):
+                c[i, j] -= qx[i, j, b] * qy[i, b]
             for h in range(j + 1):
-                v = dot(x, j, lo, x, h, lo, n)
-                for b in range(d + r):
-                    v -= qx[i, b, j] * qx[i, b, h]
+                v = xx[i, j, h]
+                for b in range(n_basis):
+                    v -= qx[i, j, b] * qx[i, h, b]
                 a[i, j, h] = v
                 a[i, h, j] = v
 
 
 @jit
-def _period_equations(data, slots, groups, theta, q, tri, resid, qx, qy, g, sums):
+def _period_equations(data, slots, groups, theta, effects, q, tri, qx, qy, g, sums):
     """Gradient in factors and period coefficients, and their normal equations, at the groups' slopes."""
     d, m, p, n_basis, time = data.known.shape[0], data.period.shape[0], data.x.shape[0], q.shape[0], data.time
-    r = n_basis - d
-    root, coef, room = data.root.reshape((1, -1)), np.empty(n_basis), np.empty((1, g.shape[1]))
+    y, root, own, coef = data.y.reshape((1, -1)), data.root.reshape((1, -1)), np.empty(p), np.empty(n_basis)
+    room, left, loads = np.empty((1, g.shape[1])), np.empty((1, g.shape[1])), np.empty(n_basis - d)
     g[:] = 0.0
     sums[:] = 0.0
     for i in range(data.ptr.shape[0] - 1):
@@ -77,19 +83,21 @@ def _period_equations(data, slots, groups, theta, q, tri, resid, qx, qy, g, sums
         n = data.ptr[i + 1] - lo
         if n == 0:
             continue
-        for j in range(p):
-            add(resid, 0, lo, -theta[slots[groups[i], j]], data.x, j, lo, n)
+        outcome_less_periods(data, y, effects, lo, n, room, left, 0)
         for b in range(n_basis):
-            v = qy[i, b]
-            for j in range(p):
-                v -= qx[i, b, j] * theta[slots[groups[i], j]]
-            coef[b] = v
-            add(resid, 0, lo, -v, q, b, lo, n)
+            coef[b] = qy[i, b]
+        for j in range(p):
+            own[j] = theta[slots[groups[i], j]]
+            for b in range(n_basis):
+                coef[b] -= qx[i, j, b] * own[j]
+        add_rows(left, 0, 0, -1.0, own, data.x, lo, n)
+        add_rows(left, 0, 0, -1.0, coef, q, lo, n)
         solve_upper(tri[i], coef)
-        for j in range(r):
-            scatter(g, j, time, lo, -coef[d + j], root, 0, lo, resid, 0, lo, n)
+        for j in range(n_basis - d):
+            loads[j] = -coef[d + j]
+        scatter_rows(g, time, root, lo, loads, left, 0, 0, n)
         for j in range(m):
-            scatter(g, r + j, time, lo, -1.0, data.period, j, lo, resid, 0, lo, n)
+            scatter(g, n_basis - d + j, time, lo, -1.0, data.period, j, lo, left, 0, 0, n)
         add_to_periods(data, root, coef[d:], lo, n, room, sums)
 
 
@@ -149,16 +157,17 @@ def alternate_on_cells(
     a, c, s = np.empty((n, p, p)), np.empty((n, p)), np.empty(n)
     gram, rhs = np.empty((u, u)), np.empty(u)
     loss, counts = np.empty(n), np.empty(slots.shape[0], dtype=np.int64)
-    q, tri, resid = np.empty((b, n_cells)), np.empty((n, b, b)), np.empty((1, n_cells))
-    qx, qy = np.empty((n, b, p)), np.empty((n, b))
+    q, tri = np.empty((b, n_cells)), np.empty((n, b, b))
+    xx, qx, qy = np.empty((n, p, p)), np.empty((n, p, b)), np.empty((n, b))
     g, sums = np.empty((k, t)), np.empty((k, k, t))
     gauge, room, inverses = np.empty((series.shape[0] + r, t)), np.empty((t, k, k)), np.empty((t, k, k))
     image = np.empty(slots.shape[0], dtype=np.int64)
     fix_gauge(series, free, factors, effects, gauge)
+    _squares(data, xx)
     previous, ssr = np.inf, np.inf
     done = 0
     while True:
-        _unit_sums(data, factors, effects, spanned, q, tri, resid, qx, qy, a, c, s)
+        _unit_sums(data, factors, effects, spanned, q, tri, xx, qx, qy, a, c, s)
         slopes_given_groups(a, c, slots, groups, theta, gram, rhs)
         moved = 0
         if reassign:
@@ -182,7 +191,7 @@ def alternate_on_cells(
             break
         previous = ssr
         if k:
-            _period_equations(data, slots, groups, theta, q, tri, resid, qx, qy, g, sums)
+            _period_equations(data, slots, groups, theta, effects, q, tri, qx, qy, g, sums)
             step_to_periods(sums, room, inverses, g, factors, effects)
             fix_gauge(series, free, factors, effects, gauge)
     return ssr, done

@@ -31,6 +31,7 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _TOL, _PRODUCTS = 1e-13, 2000
 _DENSE = 3e8
 _RANK = 1e-9
+_BLOCK = 1 << 21  # elements of the directions of so many entities at a time: 16 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,14 +179,16 @@ class TangentSpace:
     @cached_property
     def _taken(self) -> Array:
         """V V' (Tk, Tk), rows ordered by period, then row."""
-        t, k = self.shape[1], self.period_loadings.shape[0]
-        out = np.zeros((t * k, t * k))
-        for lo, hi in zip(self.data.ptr[:-1], self.data.ptr[1:], strict=True):
-            where = (self.data.time[lo:hi, None] * k + np.arange(k)).ravel()
-            v = (self.period_loadings[:, lo:hi].T[:, :, None] * self.state.q[:, lo:hi].T[:, None, :]).reshape(
-                len(where), -1
-            )
-            out[where[:, None], where] += v @ v.T
+        (n, t), k, b = self.shape, self.period_loadings.shape[0], self.state.q.shape[0]
+        out, step = np.zeros((t * k, t * k)), max(1, _BLOCK // max(1, t * k * b))
+        for first in range(0, n, step):
+            last = min(first + step, n)
+            own = slice(self.data.ptr[first], self.data.ptr[last])
+            v = np.zeros((last - first, b, t, k))
+            products = self.state.q[:, None, own] * self.period_loadings[None, :, own]
+            v[self.entity[own] - first, :, self.data.time[own]] = products.transpose(2, 0, 1)
+            rows = v.reshape(-1, t * k)
+            out += rows.T @ rows
         return out
 
     def _dense(self) -> Array:

@@ -13,6 +13,7 @@ import pytest
 
 from gifepanel.kernels import _jit
 from gifepanel.kernels._jit import jit
+from gifepanel.kernels.columns import dot
 
 KERNEL = """
 from _jit import jit
@@ -119,6 +120,13 @@ def test_division_follows_numpy() -> None:
         assert divide(np.float64(1.0), np.float64(0.0)) == np.inf
 
 
-def test_fastmath_is_refused() -> None:
+@pytest.mark.parametrize("flags", [True, {"fast"}, {"reassoc", "nnan"}])
+def test_fastmath_is_refused_but_for_the_order_of_sums(flags: bool | set[str]) -> None:
     with pytest.raises(TypeError, match="fastmath"):
-        jit(fastmath=True)
+        jit(fastmath=flags)
+
+
+def test_sums_on_vectors_keep_nan() -> None:
+    a = np.ones((1, 70))
+    a[0, 33] = np.nan
+    assert np.isnan(dot(a, 0, 0, a, 0, 0, 70)) and dot(a, 0, 0, a, 0, 0, 33) == 33.0
