@@ -98,8 +98,8 @@ class CellEstimate(FactorEstimate):
 
     @cached_property
     def y_projected(self) -> Array:
-        """y likewise (N, T)."""
-        return self.project(self.y)
+        """y likewise (N, T): z~'theta and the residuals, of which next to nothing is left to take out."""
+        return self.z_projected @ self.theta + self.project(self.resid)
 
     @property
     def other_effects(self) -> Array:
@@ -108,13 +108,7 @@ class CellEstimate(FactorEstimate):
 
     def off_units(self, cube: Array) -> Array:
         """A panel (N, T) or (N, T, k) off the bases of entities, times the roots of the weights."""
-        flat = cube if cube.ndim == 3 else cube[:, :, None]
-        entity, time = self.tangent.entity, self.tangent.data.time
-        columns = np.ascontiguousarray(flat[entity, time].T) * self.tangent.data.root
-        self.tangent.off_units(columns)
-        out = np.zeros(flat.shape)
-        out[entity, time] = columns.T
-        return out.reshape(cube.shape)
+        return self.tangent.off_units(cube)
 
     def project(self, cube: Array) -> Array:
         """A panel (N, T) or (N, T, k) off factors, loadings and effects, times the roots of the weights."""

@@ -33,12 +33,16 @@ __all__ = [
     "CellState",
     "add_to_periods",
     "basis_columns",
+    "cells_of_cube",
+    "cube_of_cells",
     "evaluate_cells",
     "hessian_product",
+    "less_periods",
     "normal_blocks",
     "off_units",
     "orthonormalise",
     "outcome_less_periods",
+    "period_scores",
     "period_sums",
     "slope_moments",
     "solve_lower",
@@ -415,8 +419,57 @@ def normal_blocks(data, state, out):
 @jit
 def off_units(ptr, q, z):
     """Columns z (k, n) projected off every entity's basis, in place."""
+    parts = np.empty(q.shape[0])
     for i in range(ptr.shape[0] - 1):
         lo, n = ptr[i], ptr[i + 1] - ptr[i]
-        for j in range(q.shape[0]):
-            for c in range(z.shape[0]):
-                add(z, c, lo, -dot(q, j, lo, z, c, lo, n), q, j, lo, n)
+        for c in range(z.shape[0]):
+            products(q, lo, z, c, lo, n, parts)
+            add_rows(z, c, lo, -1.0, parts, q, lo, n)
+
+
+@jit
+def period_scores(data, coef, z, out):
+    """Sums over the entities of l_i z_it, l = (loadings times root, period columns), into `out` (k, R + m, T)."""
+    d, m, root = data.known.shape[0], data.period.shape[0], data.root.reshape((1, -1))
+    r = coef.shape[1] - d
+    out[:] = 0.0
+    for i in range(data.ptr.shape[0] - 1):
+        lo, n = data.ptr[i], data.ptr[i + 1] - data.ptr[i]
+        for c in range(z.shape[0] if n else 0):
+            scatter_rows(out[c], data.time, root, lo, coef[i, d:], z, c, lo, n)
+            for j in range(m):
+                scatter(out[c], r + j, data.time, lo, 1.0, data.period, j, lo, z, c, lo, n)
+
+
+@jit
+def less_periods(data, coef, phi, z):
+    """Columns z (k, n) less l_i'phi_t, in place, `phi` (k, R + m, T)."""
+    d, m, root = data.known.shape[0], data.period.shape[0], data.root.reshape((1, -1))
+    r, room = coef.shape[1] - d, np.empty((1, phi.shape[2]))
+    for i in range(data.ptr.shape[0] - 1):
+        lo, n = data.ptr[i], data.ptr[i + 1] - data.ptr[i]
+        for c in range(z.shape[0] if n else 0):
+            for j in range(r):
+                gather_times(phi[c], j, data.time, root, lo, room, 0, 0, n)
+                add(z, c, lo, -coef[i, d + j], room, 0, 0, n)
+            for j in range(m):
+                gather_times(phi[c], r + j, data.time, data.period[j : j + 1], lo, room, 0, 0, n)
+                add(z, c, lo, -1.0, room, 0, 0, n)
+
+
+@jit
+def cells_of_cube(ptr, time, root, cube, out):
+    """The observed cells of a panel (N, T, k), times `root`, into `out` (k, n)."""
+    for i in range(ptr.shape[0] - 1):
+        for at in range(ptr[i], ptr[i + 1]):
+            for j in range(out.shape[0]):
+                out[j, at] = cube[i, time[at], j] * root[at]
+
+
+@jit
+def cube_of_cells(ptr, time, columns, cube):
+    """Columns (k, n) into the observed cells of a panel (N, T, k)."""
+    for i in range(ptr.shape[0] - 1):
+        for at in range(ptr[i], ptr[i + 1]):
+            for j in range(columns.shape[0]):
+                cube[i, time[at], j] = columns[j, at]

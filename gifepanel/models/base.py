@@ -436,6 +436,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         index = self.design.index
         if values is self.exog:
             return index.from_cube(estimate.z_projected)
+        if values is self.endog:
+            return index.from_cube(estimate.y_projected)
         return index.from_cube(estimate.project(index.to_cube(values)))
 
     def _covariance_for(

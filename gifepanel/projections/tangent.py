@@ -12,6 +12,7 @@ the same residuals by alternating projections).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,7 +22,16 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from gifepanel.kernels.cell_newton import truncated_cg
-from gifepanel.kernels.cells import CellData, CellState, normal_blocks, off_units
+from gifepanel.kernels.cells import (
+    CellData,
+    CellState,
+    cells_of_cube,
+    cube_of_cells,
+    less_periods,
+    normal_blocks,
+    off_units,
+    period_scores,
+)
 
 __all__ = ["TangentSpace"]
 
@@ -111,31 +121,44 @@ class TangentSpace:
         if n_rows:
             first = out.copy()
             off_units(self.data.ptr, self.state.q, first)
-            for j in range(len(out)):
-                phi[j] = self._coefficients(first[j])
-                out[j] -= (self.period_loadings * phi[j][:, self.data.time]).sum(axis=0)
+            right = np.empty_like(phi)
+            period_scores(self.data, self.state.coef, first, right)
+            for j, size in enumerate(np.linalg.norm(out, axis=1)):
+                phi[j] = self._coefficients(right[j], float(size))
+            less_periods(self.data, self.state.coef, phi, out)
         off_units(self.data.ptr, self.state.q, out)
         return out, phi
 
     def off(self, cube: Array) -> Array:
         """A panel (N, T) or (N, T, k) less what the tangent space fits, times the roots of the weights, 0 in holes."""
+        return self._by_cell(cube, lambda columns: self.residual(columns)[0])
+
+    def off_units(self, cube: Array) -> Array:
+        """A panel likewise, less what the bases of entities fit."""
+
+        def less(columns: Array) -> Array:
+            off_units(self.data.ptr, self.state.q, columns)
+            return columns
+
+        return self._by_cell(cube, less)
+
+    def _by_cell(self, cube: Array, change: Callable[[Array], Array]) -> Array:
         flat = cube if cube.ndim == 3 else cube[:, :, None]
-        columns = flat[self.entity, self.data.time].T * self.data.root
+        columns, where = np.empty((flat.shape[2], self.n_cells)), (self.data.ptr, self.data.time)
+        cells_of_cube(*where, self.data.root, np.ascontiguousarray(flat, dtype=np.float64), columns)
         out = np.zeros(flat.shape)
-        out[self.entity, self.data.time] = self.residual(columns)[0].T
+        cube_of_cells(*where, change(columns), out)
         return out.reshape(cube.shape)
 
-    def off_units(self, columns: Array) -> None:
-        """Columns (k, n), times the roots of the weights, off the bases of entities, in place."""
-        off_units(self.data.ptr, self.state.q, columns)
-
-    def _coefficients(self, column: Array) -> Array:
-        """phi for a column (n,) that is off the bases of entities."""
-        rows = self.period_loadings * column
-        right = np.stack([np.bincount(self.data.time, row, minlength=self.shape[1]) for row in rows])
+    def _coefficients(self, right: Array, size: float) -> Array:
+        """phi for the sums (R + m, T) of a column that is off the bases of entities; zero where they are rounding."""
         data = self.data._replace(x=np.empty((0, self.n_cells)))
         state = self.state._replace(g_period=-right, g_theta=np.empty(0))
         none = np.zeros(self.shape[0], dtype=np.int64), np.empty((1, 0), dtype=np.int64)
+        length = float(np.sqrt(np.einsum("jt,tjk,kt->", right, self._inverses, right)))
+        if length <= _TOL * size:
+            return np.zeros_like(right)
+        tol = max(_TOL, _TOL * size / length)
         solved = truncated_cg(
             data,
             *none,
@@ -147,7 +170,7 @@ class TangentSpace:
             False,
             np.inf,
             _PRODUCTS,
-            _TOL,
+            tol,
         )
         return np.asarray(solved[0])
 
