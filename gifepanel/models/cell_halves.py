@@ -15,7 +15,7 @@ from gifepanel.models.estimation import slope_scale
 from gifepanel.models.halves import by_slope, check_columns, check_halves_identify, estimate_on_halves
 from gifepanel.models.read_data import CellFactorData
 from gifepanel.solvers.cell_descent import CellFit
-from gifepanel.solvers.cell_interactive import fit_cells
+from gifepanel.solvers.cell_sample import fit_cells
 from gifepanel.solvers.cell_starts import CellStart, completed_factors, pooled_cells, residuals_at
 from gifepanel.solvers.cells import Cells, cells_of, core
 from gifepanel.solvers.interactive import SlopeMap

@@ -12,7 +12,7 @@ The certificate is the gradient in the norm of the inverse preconditioner, relat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,13 @@ from gifepanel.solvers.arrays import Array
 from gifepanel.solvers.cells import Cells
 from gifepanel.solvers.interactive import SlopeMap
 
-__all__ = ["CellFit", "alternate_cells", "descend_cells", "gauged", "state_without_factors"]
+__all__ = ["CellFit", "alternate_cells", "descend_cells", "gauged", "polished", "state_without_factors"]
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 SPANNED = 1e-8
 _EXACT = 1e-13
 _NEAR = 1e-4
+_POLISHED = 1e-12
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,16 @@ def descend_cells(
         return known
     state = other if swapped else now
     return CellFit(theta, factors, effects, state, float(ssr), bool(converged), int(steps), float(measure))
+
+
+def polished(cells: Cells, slopes: SlopeMap, fit: CellFit) -> CellFit:
+    """A fit that converged, descended to the resolution of its gradient."""
+    if not fit.converged or fit.gradient <= _POLISHED:
+        return fit
+    lower = descend_cells(cells, slopes, fit.theta, fit.factors, fit.effects, tol=_POLISHED, max_iter=5)
+    if not lower.gradient < fit.gradient:
+        return fit
+    return replace(lower, converged=True, n_iter=fit.n_iter + lower.n_iter)
 
 
 def alternate_cells(

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gifepanel.solvers.cell_descent import CellFit, alternate_cells, descend_cells
+from gifepanel.solvers.cell_descent import CellFit, polished
+from gifepanel.solvers.cell_sample import CellSample, fit_cells, sample_of
 from gifepanel.solvers.cell_starts import CellStart, cell_starts, pooled_cells
 from gifepanel.solvers.cells import Cells
 from gifepanel.solvers.interactive import LocalMinimum, SlopeMap
 
-__all__ = ["CellMinimum", "fit_cells", "fit_cells_multistart", "runaway_units"]
+__all__ = ["CellMinimum", "fit_cells_multistart", "runaway_units"]
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
-POLISHED = 1e-12
 _SAME = 1e-7
 _RUNAWAY = 100.0
 _MAX_ITER = 60
@@ -40,16 +40,6 @@ class CellMinimum:
     lower: float | None = None
 
 
-def fit_cells(
-    cells: Cells, slopes: SlopeMap, start: CellStart, *, tol: float = 1e-9, max_iter: int = 100, known: Any = None
-) -> CellFit:
-    """Descend from a start."""
-    theta, factors, effects = start.theta, start.factors, start.effects
-    if start.rounds:
-        theta, factors, effects, _ = alternate_cells(cells, slopes, theta, factors, effects, start.rounds)
-    return descend_cells(cells, slopes, theta, factors, effects, tol=tol, max_iter=max_iter, known=known)
-
-
 def fit_cells_multistart(
     cells: Cells,
     slopes: SlopeMap,
@@ -63,6 +53,9 @@ def fit_cells_multistart(
     polish: bool = True,
 ) -> CellMinimum:
     """The best minimum over named starts; converged descents come before those that are not.
+
+    On a large panel starts descend on a sample of the entities first (:mod:`gifepanel.solvers.cell_sample`): those that
+    lead to one minimum there are one descent on the whole.
 
     Parameters
     ----------
@@ -81,29 +74,26 @@ def fit_cells_multistart(
         Descend to the resolution of the gradient in the end.
     """
     found: list[tuple[CellFit, list[str]]] = []
-    others: Iterable[CellStart] = ()
-    if n_starts:
-        others = cell_starts(cells, slopes, n_factors, n_starts, rng, pooled_cells(cells, slopes))
-    for start in (*first, *others):
+    sample = sample_of(cells, slopes, n_factors) if n_starts else None
+    for start, given in _starts(cells, slopes, n_factors, n_starts, rng, first, sample):
+        at = start
+        if sample:
+            near, number = sample.descend(start)
+            if number is not None:
+                found[number][1].append(start.name)
+                continue
+            if not given:
+                at = CellStart(start.name, near.theta, near.factors, near.effects, 0)
         best = min((fit for fit, _ in found if fit.converged), key=lambda fit: fit.ssr, default=None)
         steps = max_iter if not found else min(max_iter, _MAX_ITER)
-        _record(found, fit_cells(cells, slopes, start, tol=tol, max_iter=steps, known=best), start.name)
+        number = _record(found, fit_cells(cells, slopes, at, tol=tol, max_iter=steps, known=best), start.name)
+        if sample:
+            sample.put_down(near, number)
     found.sort(key=lambda entry: (not entry[0].converged, entry[0].ssr))
     best = found[0][0]
     lowest = min(fit.ssr for fit, _ in found)
-    if polish and best.converged and best.gradient > POLISHED:
-        polished = descend_cells(cells, slopes, best.theta, best.factors, best.effects, tol=POLISHED, max_iter=5)
-        if polished.gradient < best.gradient:
-            best = CellFit(
-                polished.theta,
-                polished.factors,
-                polished.effects,
-                polished.state,
-                polished.ssr,
-                True,
-                best.n_iter + polished.n_iter,
-                polished.gradient,
-            )
+    if polish:
+        best = polished(cells, slopes, best)
     minima = tuple(
         LocalMinimum(fit.ssr, fit.theta, tuple(names)) for fit, names in found if fit.converged == best.converged
     )
@@ -111,14 +101,32 @@ def fit_cells_multistart(
     return CellMinimum(best, minima, lower)
 
 
-def _record(found: list[tuple[CellFit, list[str]]], fit: CellFit, name: str) -> None:
-    """Add a fit, or its name to the same minimum, of which the better fit is kept."""
+def _starts(
+    cells: Cells,
+    slopes: SlopeMap,
+    n_factors: int,
+    n_starts: int,
+    rng: np.random.Generator,
+    first: Iterable[CellStart],
+    sample: CellSample | None,
+) -> Iterator[tuple[CellStart, bool]]:
+    """Starts, with whether they are given; those that are not are made on the sample, if there is one."""
+    yield from ((start, True) for start in first)
+    if n_starts:
+        where = (sample.cells, sample.slopes) if sample else (cells, slopes)
+        starts = cell_starts(*where, n_factors, n_starts, rng, pooled_cells(*where))
+        yield from ((start, False) for start in starts)
+
+
+def _record(found: list[tuple[CellFit, list[str]]], fit: CellFit, name: str) -> int:
+    """Add a fit, or its name to the same minimum, of which the better fit is kept; its number."""
     for j, (known, names) in enumerate(found):
         if known.converged == fit.converged and abs(known.ssr - fit.ssr) <= _SAME * max(known.ssr, fit.ssr):
             better = fit if (fit.ssr, fit.gradient) < (known.ssr, known.gradient) else known
             found[j] = (better, [*names, name])
-            return
+            return j
     found.append((fit, [name]))
+    return len(found) - 1
 
 
 def runaway_units(fit: CellFit) -> BoolArray:

@@ -67,7 +67,7 @@ class Cells:
         return replace(self, data=data, scale=np.empty(0))
 
     def take(self, units: IntArray) -> Cells:
-        """The same cells, entities in another order."""
+        """The same cells, entities in another order, or those of some of the entities."""
         moved, data = self._cells_of(units), self.data
         ptr = np.concatenate([[0], np.cumsum(np.diff(data.ptr)[units])]).astype(np.int64)
         columns = (
@@ -75,7 +75,7 @@ class Cells:
         )
         taken = CellData(ptr, data.time[moved], *columns)
         entity = np.repeat(np.arange(len(units)), np.diff(ptr))
-        return replace(self, data=taken, entity=entity)
+        return replace(self, data=taken, entity=entity, shape=(len(units), self.shape[1]))
 
     def state_in_order(self, state: CellState, units: IntArray) -> CellState:
         """An evaluation at these cells as one of those that :meth:`take` gives."""
@@ -89,7 +89,7 @@ class Cells:
 
     def _cells_of(self, units: IntArray) -> IntArray:
         first, count = self.data.ptr[units], np.diff(self.data.ptr)[units]
-        return np.repeat(first - np.cumsum(count) + count, count) + np.arange(self.size)
+        return np.repeat(first - np.cumsum(count) + count, count) + np.arange(count.sum())
 
     def to_cube(self, values: Array) -> Array:
         """Values by cell, (n,) or (k, n), as (N, T) or (k, N, T): zero where nothing is observed."""

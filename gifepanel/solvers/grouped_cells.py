@@ -13,8 +13,8 @@ import numpy as np
 
 from gifepanel.kernels.passes import unit_ssr
 from gifepanel.solvers.arrays import Array
-from gifepanel.solvers.cell_descent import CellFit, descend_cells
-from gifepanel.solvers.cell_interactive import POLISHED, fit_cells_multistart
+from gifepanel.solvers.cell_descent import CellFit, descend_cells, polished
+from gifepanel.solvers.cell_interactive import fit_cells_multistart
 from gifepanel.solvers.cell_panel import CellComponents, CellPanel, shrunken_slopes
 from gifepanel.solvers.cell_regrouped import RegroupedCells
 from gifepanel.solvers.cell_starts import CellStart
@@ -243,9 +243,5 @@ def _audited(
         best = replace(best, groups=done.groups, classification=done)
         minima = merged_minima(minima, (LocalMinimum(done.fit.ssr, done.fit.theta, ("refined again",)),))
     done = best.classification
-    if done.fit.converged and done.fit.gradient > POLISHED:
-        at = done.fit
-        polished = descend_cells(cells, done.slopes, at.theta, at.factors, at.effects, tol=POLISHED, max_iter=5)
-        if polished.gradient < at.gradient:
-            best = replace(best, classification=replace(done, fit=replace(polished, converged=True)))
+    best = replace(best, classification=replace(done, fit=polished(cells, done.slopes, done.fit)))
     return replace(best, minima=minima)
