@@ -14,6 +14,7 @@ from gifepanel.solvers.interactive import SlopeMap
 
 __all__ = ["CellSample", "fit_cells", "sample_of"]
 
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
 # cells of a sample, the fewest entities of a group and, for each coefficient of a period, cells of a period in it
 _CELLS, _ENTITIES, _OF_PERIODS = 50_000, 40, 20
 _MOST, _FEWEST = 8, 3
@@ -38,12 +39,15 @@ class CellSample:
     ----------
     cells : Cells
     slopes : SlopeMap
+    units : ndarray of int64
+        The entities that are in it.
     met : list of (CellFit, int)
         Minima, with the number of the fit to the whole panel that began at each.
     """
 
     cells: Cells
     slopes: SlopeMap
+    units: IntArray
     met: list[tuple[CellFit, int]] = field(default_factory=list)
 
     def descend(self, start: CellStart) -> tuple[CellFit, int | None]:
@@ -73,4 +77,4 @@ def sample_of(cells: Cells, slopes: SlopeMap, n_factors: int) -> CellSample | No
     enough = by_period.min() >= _OF_PERIODS * (n_factors + len(part.data.period))
     if not enough or np.bincount(groups, minlength=len(slopes.slots)).min() < _ENTITIES:
         return None
-    return CellSample(part, SlopeMap(groups, slopes.slots))
+    return CellSample(part, SlopeMap(groups, slopes.slots), units)

@@ -17,6 +17,7 @@ from gifepanel.solvers.cell_descent import CellFit, descend_cells, polished
 from gifepanel.solvers.cell_interactive import fit_cells_multistart
 from gifepanel.solvers.cell_panel import CellComponents, CellPanel, shrunken_slopes
 from gifepanel.solvers.cell_regrouped import RegroupedCells
+from gifepanel.solvers.cell_sample import sample_of
 from gifepanel.solvers.cell_starts import CellStart
 from gifepanel.solvers.cells import Cells, canonical_units
 from gifepanel.solvers.classify import Classification, fill_empty, nearest_centre
@@ -48,7 +49,7 @@ _LOOSE, _TOL = 1e-5, 1e-9
 _ROUNDS = 100
 _FIRST_TOL = 1e-4
 _AUDIT_ROUNDS = 3
-_SAME = 1e-7
+_SAME, _BETTER = 1e-7, 1e-5
 
 
 GroupedCellFit = GroupedFit[CellFit]
@@ -121,28 +122,40 @@ def _searched(
     partitions: list[Centres],
     fit: GroupedCellFit,
 ) -> GroupedCellFit:
-    """The fit, or where the search finds a better grouping, least squares from there; as on a complete panel."""
+    """The fit, or where the search finds a better grouping, least squares from there; as on a complete panel.
+
+    A large panel is searched on a sample of its entities; what else was met there is not among the minima.
+    """
     done, first, length = fit.classification, start.components, np.sqrt(cells.shape[1])
     assert isinstance(first, CellComponents)
+    sample = sample_of(cells, done.slopes, len(done.fit.factors))
+    units = np.arange(cells.shape[0]) if sample is None else sample.units
     starts = [
-        Start(done.groups, done.fit.factors.T / length, done.fit.effects),
-        *(Start(c.groups, first.factors / length, first.effects) for c in partitions),
+        Start(done.groups[units], done.fit.factors.T / length, done.fit.effects),
+        *(Start(c.groups[units], first.factors / length, first.effects) for c in partitions),
     ]
-    rng, problem = np.random.default_rng(options.seed), RegroupedCells(cells)
-    found = search_groupings(problem, done.slopes.slots, starts, rng, common=options.common, patience=options.n_starts)
+    rng, problem = np.random.default_rng(options.seed), RegroupedCells(cells if sample is None else sample.cells)
+    slots = done.slopes.slots
+    found = search_groupings(problem, slots, starts, rng, common=options.common, patience=options.n_starts)
     best = found[0]
+    if sample is None:
+        better = best.ssr < done.fit.ssr * (1.0 - _SAME)
+    else:
+        better = best.ssr < problem.descended(slots, starts[0], done.fit.theta) * (1.0 - _BETTER)
     minima = tuple(replace(m, starts=(), n_groupings=max(1, m.n_groupings)) for m in fit.minima[1:])
     top = fit.minima[:1]
-    if best.ssr < done.fit.ssr * (1.0 - _SAME):
-        label = labels_like(best.groups, nearest_centre(fit.penalized.distances), n_groups)
+    if better:
+        groups = best.groups if sample is None else RegroupedCells(cells).assigned(slots, best)
+        label = labels_like(groups, nearest_centre(fit.penalized.distances), n_groups)
         theta = np.empty_like(best.theta)
-        theta[done.slopes.slots[label]] = best.theta[done.slopes.slots]
+        theta[slots[label]] = best.theta[slots]
         rows = np.ascontiguousarray(best.factors.T) * length
-        direct = _refined(cells, n_groups, options, label[best.groups], theta, rows, best.effect)
+        direct = _refined(cells, n_groups, options, label[groups], theta, rows, best.effect)
         if direct.fit.ssr < done.fit.ssr:
             fit = replace(fit, groups=direct.groups, classification=direct)
             top = distinct_minima([fit], "search")
-    tried = tuple(LocalMinimum(g.ssr, g.theta, (), g.reached) for g in found if g.ssr > top[0].ssr * (1.0 - _SAME))
+    met = found if sample is None else ()
+    tried = tuple(LocalMinimum(g.ssr, g.theta, (), g.reached) for g in met if g.ssr > top[0].ssr * (1.0 - _SAME))
     return replace(fit, minima=merged_minima(merged_minima(top, minima), tried))
 
 
