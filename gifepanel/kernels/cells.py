@@ -23,6 +23,7 @@ from gifepanel.kernels.columns import (
     scale,
     scale_add,
     scatter,
+    scatter_products,
     scatter_rows,
     scatter_sums,
     sum_squares,
@@ -104,7 +105,7 @@ class CellState(NamedTuple):
     g_theta: np.ndarray
 
 
-@jit
+@jit(forceinline=True)
 def orthonormalise(q, tri, i, lo, n, tol):
     """Gram-Schmidt of the columns ``q[:, lo:lo + n]`` in place; R goes into tri[i].
 
@@ -155,7 +156,7 @@ def _modified(q, tri, i, j, lo, n, tol, before):
     scale(q, j, lo, size, n)
 
 
-@jit
+@jit(forceinline=True)
 def solve_upper(tri, b):
     """R^-1 b in place; 0 for columns that are spanned."""
     for j in range(b.shape[0] - 1, -1, -1):
@@ -167,7 +168,7 @@ def solve_upper(tri, b):
             b[j] /= tri[j, j]
 
 
-@jit
+@jit(forceinline=True)
 def solve_lower(tri, b):
     """R^-T b in place; 0 for columns that are spanned."""
     for j in range(b.shape[0]):
@@ -179,7 +180,7 @@ def solve_lower(tri, b):
             b[j] /= tri[j, j]
 
 
-@jit
+@jit(forceinline=True)
 def outcome_less_periods(data, y, effects, lo, n, room, out, to):
     """The outcome `y` (1, n) of an entity less what periods explain, into `out` from `to` on; `room` is (1, T)."""
     copy(out, 0, to, y, 0, lo, n)
@@ -188,7 +189,7 @@ def outcome_less_periods(data, y, effects, lo, n, room, out, to):
         add(out, 0, to, -1.0, room, 0, 0, n)
 
 
-@jit
+@jit(forceinline=True)
 def basis_columns(data, root, factors, lo, n, q):
     """Known columns and factors of an entity, times `root` (1, n), into `q`."""
     d = data.known.shape[0]
@@ -319,7 +320,7 @@ def hessian_product(data, groups, slots, state, step, turn, full, out_period, ou
             out_theta[slots[groups[i], j]] += own[j]
 
 
-@jit
+@jit(forceinline=True)
 def _moments(data, state, lo, hi, qx, a):
     """X_i'M_i X_i of the entity whose cells are `lo` to `hi` into `a` (p, p)."""
     x, q, n = data.x, state.q, hi - lo
@@ -373,18 +374,16 @@ def unit_sums(data, state, beta, a, c, s):
                 s[i] += beta[i, j] * a[i, j, k] * beta[i, k]
 
 
-@jit
-def add_to_periods(data, root, loadings, lo, n, room, sums):
-    """An entity's part of :func:`period_sums`; `root` is (1, n), `room` (1, T)."""
+@jit(forceinline=True)
+def add_to_periods(data, root, loadings, lo, n, sums):
+    """An entity's part of :func:`period_sums`; `root` is (1, n)."""
     r, m, time, period = loadings.shape[0], data.period.shape[0], data.time, data.period
     if n == 0:
         return
+    scatter_products(sums, time, root, lo, loadings, n)
     for j in range(r):
-        copy(room, 0, 0, root, 0, lo, n)
-        scale(room, 0, 0, loadings[j], n)
-        scatter_rows(sums[j], time, root, lo, loadings[: j + 1], room, 0, 0, n)
         for c in range(m):
-            scatter(sums[r + c], j, time, lo, 1.0, period, c, lo, room, 0, 0, n)
+            scatter(sums[r + c], j, time, lo, loadings[j], period, c, lo, root, 0, lo, n)
     for j in range(m):
         for c in range(j + 1):
             scatter(sums[r + j], r + c, time, lo, 1.0, period, j, lo, period, c, lo, n)
@@ -397,10 +396,10 @@ def period_sums(data, state, sums):
     `sums` (R + m, R + m, T) is overwritten.
     """
     d = data.known.shape[0]
-    root, room = data.root.reshape((1, -1)), np.empty((1, sums.shape[2]))
+    root = data.root.reshape((1, -1))
     sums[:] = 0.0
     for i in range(data.ptr.shape[0] - 1):
-        add_to_periods(data, root, state.coef[i, d:], data.ptr[i], data.ptr[i + 1] - data.ptr[i], room, sums)
+        add_to_periods(data, root, state.coef[i, d:], data.ptr[i], data.ptr[i + 1] - data.ptr[i], sums)
 
 
 @jit

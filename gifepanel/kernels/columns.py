@@ -26,6 +26,7 @@ __all__ = [
     "scale",
     "scale_add",
     "scatter",
+    "scatter_products",
     "scatter_rows",
     "scatter_sums",
     "sum_squares",
@@ -194,6 +195,24 @@ def scatter_rows(rows, time, root, at, factors, a, i, by, n):
         v = factors[m - 1]
         for k in range(n):
             rows[m - 1, _U(time[_U(at + k)])] += v * (root[0, _U(at + k)] * a[i, _U(by + k)])
+
+
+@jit(forceinline=True)
+def scatter_products(rows, time, root, at, factors, n):
+    """rows[j, c, time[at + k]] += factors[j] factors[c] root[0, at + k]^2 for c <= j and k < n, times in order."""
+    first = time[at]
+    whole = time[at + n - 1] - first == n - 1
+    for j in range(factors.shape[0]):
+        for c in range(j + 1):
+            v = factors[j] * factors[c]
+            if whole:
+                for k in range(n):
+                    w = root[0, _U(at + k)]
+                    rows[j, c, _U(first + k)] += v * (w * w)
+            else:
+                for k in range(n):
+                    w = root[0, _U(at + k)]
+                    rows[j, c, _U(time[_U(at + k)])] += v * (w * w)
 
 
 @jit(forceinline=True, fastmath={"contract"})

@@ -98,7 +98,7 @@ def _period_equations(data, slots, groups, theta, effects, q, tri, qx, qy, g, su
         scatter_rows(g, time, root, lo, loads, left, 0, 0, n)
         for j in range(m):
             scatter(g, n_basis - d + j, time, lo, -1.0, data.period, j, lo, left, 0, 0, n)
-        add_to_periods(data, root, coef[d:], lo, n, room, sums)
+        add_to_periods(data, root, coef[d:], lo, n, sums)
 
 
 @jit

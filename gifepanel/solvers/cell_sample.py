@@ -16,7 +16,7 @@ __all__ = ["CellSample", "fit_cells", "sample_of"]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 # cells of a sample, the fewest entities of a group and, for each coefficient of a period, cells of a period in it
-_CELLS, _ENTITIES, _OF_PERIODS = 50_000, 40, 20
+_CELLS, _ENTITIES, _OF_PERIODS = 12_000, 40, 20
 _MOST, _FEWEST = 8, 3
 _TOL, _SAME, _MAX_ITER = 1e-4, 1e-6, 60
 
@@ -65,9 +65,9 @@ class CellSample:
             self.met.append((fit, number))
 
 
-def sample_of(cells: Cells, slopes: SlopeMap, n_factors: int) -> CellSample | None:
+def sample_of(cells: Cells, slopes: SlopeMap, n_factors: int, least: int = _CELLS) -> CellSample | None:
     """A sample of the entities, stratified by the sizes of their outcomes; None where the panel is small or thin."""
-    step = min(_MOST, cells.size // _CELLS)
+    step = min(_MOST, cells.size // least)
     if step < _FEWEST or n_factors == 0:
         return None
     units = canonical_units(cells)[::step]

@@ -50,6 +50,7 @@ _ROUNDS = 100
 _FIRST_TOL = 1e-4
 _AUDIT_ROUNDS = 3
 _SAME, _BETTER = 1e-7, 1e-5
+_SEARCHED = 50_000  # cells of the sample on which groupings of a large panel are searched
 
 
 GroupedCellFit = GroupedFit[CellFit]
@@ -128,7 +129,7 @@ def _searched(
     """
     done, first, length = fit.classification, start.components, np.sqrt(cells.shape[1])
     assert isinstance(first, CellComponents)
-    sample = sample_of(cells, done.slopes, len(done.fit.factors))
+    sample = sample_of(cells, done.slopes, len(done.fit.factors), _SEARCHED)
     units = np.arange(cells.shape[0]) if sample is None else sample.units
     starts = [
         Start(done.groups[units], done.fit.factors.T / length, done.fit.effects),

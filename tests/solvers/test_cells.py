@@ -110,7 +110,7 @@ def test_rounds_and_steps_lower_the_sum_of_squares(weighted):
         path.append(descend_cells(cells, slopes, *at, max_iter=steps).ssr)
     assert (np.diff(path) <= 1e-12 * path[0]).all()
     fit = descend_cells(cells, slopes, *at, tol=1e-12)
-    assert fit.converged and fit.gradient <= 1e-12 and fit.ssr <= path[-1]
+    assert fit.converged and fit.gradient <= 1e-12 and fit.ssr <= path[-1] * (1.0 + 1e-15)  # one rounding
     assert descend_cells(cells, slopes, *at, known=fit) is fit  # it leads to a minimum that is known
 
 
