@@ -34,8 +34,8 @@ def moderated_variances(ssr: FloatArray, df: FloatArray, common: float) -> Entit
     """Empirical Bayes, (d0 s0^2 + ssr_i) / (d0 + df_i), with d0 and s0 from the spread of the logarithms.
 
     Smyth (2004, Statistical Applications in Genetics and Molecular Biology 3, article 3, section 6.2): with entities'
-    variances from a scaled inverse chi-squared distribution, ln(ssr_i / df_i) has the variance psi'(df_i / 2) + psi'(d0 /
-    2). Where it is no larger than chance has it, d0 is infinite and all have the common variance.
+    variances from a scaled inverse chi-squared distribution, ln(ssr_i / df_i) has the variance psi'(df_i / 2) +
+    psi'(d0 / 2). Where it is no larger than chance has it, d0 is infinite and all have the common variance.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ import numbers
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -28,8 +29,9 @@ from gifepanel.models.checks import (
     reject_unknown,
     usable_columns,
 )
-from gifepanel.models.counts import Count, candidates, select_counts
+from gifepanel.models.counts import RULES, Count, candidates, check_share, select_counts
 from gifepanel.models.described import DescribedFactorModel
+from gifepanel.models.estimation import estimate_of_groups
 from gifepanel.models.factor_likelihood import FactorLikelihood
 from gifepanel.models.foreign import refuse_model_words
 from gifepanel.models.known_parts import KnownParts, known_parts
@@ -50,8 +52,9 @@ from gifepanel.results.selection import Selection
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.cells import n_coefficients
 from gifepanel.solvers.grouped import GroupedOptions
+from gifepanel.solvers.selection import smallest_group
 from gifepanel.spellings.options import keywords, written
-from gifepanel.tables.factor_summary import notes_on_edges
+from gifepanel.tables.choices import notes_on_edges
 
 __all__ = ["FactorModel"]
 
@@ -70,6 +73,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     _has_groups: ClassVar[bool] = False
     _weights_by_entity = False
     _chosen = False  # numbers of groups and factors, from the data
+    _min_group_share = 0.05
     _treatment: Treatment | None = None
 
     # ---- what constructors do with what they were given -----------------------------------------------------------
@@ -261,7 +265,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         *,
         n_factors: Count | None = None,
         n_groups: Count | None = None,
-        rule: str = "ic2",
+        rule: str = "edge",
+        min_group_share: float | None = None,
         kappa_scale: float = 1.0,
         random_state: Any = 0,
         n_jobs: int | None = None,
@@ -273,8 +278,11 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         ----------
         n_factors, n_groups : int, iterable of int or "auto", optional
             Candidates; by default those of the model.
-        rule : {"ic2", "ic1", "er", "gr", "ed", "cv"}
+        rule : {"edge", "ic2", "ic1", "er", "gr", "ed", "cv"}
+            "edge": sequential test of the next component against simulated noise with the memory of the residuals.
             "cv": cross-validation over cells held out, blocks of three periods in five folds, with its standard error.
+        min_group_share : float, optional
+            Smallest share of the entities in a group; by default that of the model.
         kappa_scale : float
         random_state : int or Generator
         n_jobs : int, optional
@@ -294,7 +302,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         >>> choice.n_factors, choice.n_groups
         (2, 3)
         """
-        check_choice("rule", rule, ("ic2", "ic1", "er", "gr", "ed", "cv"))
+        check_choice("rule", rule, RULES)
+        share = self._min_group_share if min_group_share is None else check_share(min_group_share)
         open_model = copy.copy(self)
         own = self._candidates or (self.n_factors, self.n_groups)
         open_model._read_counts(own[0] if n_factors is None else n_factors, own[1] if n_groups is None else n_groups)
@@ -311,7 +320,17 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             common=self._common,
             seed=check_seed(random_state),
         )
-        return select_counts(data, factors, groups, options, rule=rule, n_jobs=n_jobs, progress=progress)
+        return select_counts(
+            data,
+            factors,
+            groups,
+            options,
+            partial(estimate_of_groups, open_model),
+            rule=rule,
+            smallest=smallest_group(share, self.n_entities),
+            n_jobs=n_jobs,
+            progress=progress,
+        )
 
     def _check_counts(self) -> None:
         """The numbers of factors and groups must fit the data."""
@@ -323,7 +342,9 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         for found in notes_on_edges(selection):
             name = "n_factors" if "factors" in found else "n_groups"
             largest = selection.n_factors if name == "n_factors" else selection.n_groups
-            if name in self._automatic and largest < limits[name]:  # of the caller's own range a note says it
+            settled = name == "n_factors" and selection.rule == "edge" and selection.edge_accepted
+            # of the caller's own range a note says it
+            if name in self._automatic and not settled and largest < limits[name]:
                 more = f"{name}=range({largest}, {min(largest + 5, limits[name] + 1)})"
                 warnings.warn(
                     SpecificationWarning(found, "Look at the criteria, or try more.", more), stacklevel=caller_level()

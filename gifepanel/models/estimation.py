@@ -10,13 +10,20 @@ import numpy as np
 
 from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.models.cell_estimation import estimate_at_slopes, signs, slope_scale
+from gifepanel.models.cell_estimation import cell_estimate, estimate_at_slopes, signs, slope_scale
 from gifepanel.models.checks import warn_not_converged
 from gifepanel.models.read_data import FactorData
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interactive
 
-__all__ = ["estimate_at", "estimate_at_soft_groups", "estimate_from_fit", "polished", "slope_scale"]
+__all__ = [
+    "estimate_at",
+    "estimate_at_soft_groups",
+    "estimate_from_fit",
+    "estimate_of_groups",
+    "polished",
+    "slope_scale",
+]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _CLOSE = 1e-3  # share of a regressor's variation that others don't span
@@ -47,6 +54,17 @@ def estimate_from_fit(model: FactorData, fit: InteractiveFit, slopes: SlopeMap, 
         model.entity_effects,
         model.time_effects,
     )
+
+
+def estimate_of_groups(model: FactorData, found: Any) -> FactorEstimate:
+    """What inference asks of a grouped fit by the solvers; on cells it comes with the cells on its slopes' scale."""
+    if isinstance(found, tuple):
+        grouped, cells = found
+        done = grouped.classification
+        scale = slope_scale(grouped.scale, done.slopes)
+        return cell_estimate(model, cells, done.slopes, done.fit, scale)  # type: ignore[arg-type]
+    done = found.classification
+    return estimate_from_fit(model, done.fit, done.slopes, slope_scale(found.scale, done.slopes))
 
 
 def estimate_at(model: FactorData, estimate: FactorEstimate, params: Array) -> FactorEstimate:

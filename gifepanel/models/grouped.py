@@ -24,7 +24,7 @@ from gifepanel.models.checks import (
     reject_unknown,
     warn_not_converged,
 )
-from gifepanel.models.counts import Count
+from gifepanel.models.counts import Count, check_share
 from gifepanel.models.estimation import estimate_from_fit, slope_scale
 from gifepanel.models.foreign import refuse_fit_words
 from gifepanel.models.inference import infer, read_bias_correction, read_covariance
@@ -36,6 +36,7 @@ from gifepanel.parallel import Progress
 from gifepanel.results.grouped import coefficient_names, grouped_results
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.grouped import GroupedFit, GroupedOptions, fit_grouped
+from gifepanel.solvers.selection import smallest_group
 from gifepanel.tables.factor_summary import few_periods_for_groups, periods_of_each
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class GroupedIFE(FactorModel):
     common : str or sequence of str, optional
         Regressors whose slope is the same in all groups; by default the intercept, where the formula has one. ``[]``
         gives every group its own.
+    min_group_share : float
+        Share of the entities that a group should have, and two entities at least. A number of groups that is left open
+        is not chosen where one of them is smaller; a fit with a number that was given warns. 0
+        allows any; groups of one entity are said all the same.
     entity, time : str or sequence, optional
         Columns that say who and when; for arrays, their labels.
     absorb : str or sequence of str
@@ -99,6 +104,7 @@ class GroupedIFE(FactorModel):
         n_groups: Count | None = None,
         n_factors: Count | None = None,
         common: str | Sequence[str] | None = None,
+        min_group_share: float = 0.05,
         entity: Any = None,
         time: Any = None,
         absorb: str | Sequence[str] = (),
@@ -107,7 +113,8 @@ class GroupedIFE(FactorModel):
         missing: str = "drop",
         **unknown: Any,
     ) -> None:
-        own = {"n_groups": n_groups, "n_factors": n_factors, "common": common}
+        own: dict[str, Any] = {"n_groups": n_groups, "n_factors": n_factors, "common": common}
+        own["min_group_share"] = min_group_share
         given = {"entity": entity, "time": time, "absorb": absorb, "predetermined": predetermined}
         given |= {"weights": weights, "missing": missing}
         self._from_data(endog, exog, own, given, unknown, GroupedIFE.__init__.__kwdefaults__ or {})
@@ -121,6 +128,7 @@ class GroupedIFE(FactorModel):
         n_groups: Count | None = None,
         n_factors: Count | None = None,
         common: str | Sequence[str] | None = None,
+        min_group_share: float = 0.05,
         entity: Any = None,
         time: Any = None,
         predetermined: str | Sequence[str] = (),
@@ -149,6 +157,10 @@ class GroupedIFE(FactorModel):
         common : str or sequence of str, optional
             Regressors, or terms, whose slope is the same in all groups; by default the intercept, where the formula has
             one. ``[]`` gives every group its own.
+        min_group_share : float
+            Share of the entities that a group should have, and two entities at least. A number of groups that is left
+            open is not chosen where one of them is smaller; a fit with a number that was given warns. 0
+            allows any; groups of one entity are said all the same.
         entity, time : str, optional
             Columns that say who and when.
         predetermined : str or sequence of str
@@ -186,13 +198,23 @@ class GroupedIFE(FactorModel):
         [12, 11, 17]
         """
         names = capture_context(context)
-        own = {"n_groups": n_groups, "n_factors": n_factors, "common": common}
+        own: dict[str, Any] = {"n_groups": n_groups, "n_factors": n_factors, "common": common}
+        own["min_group_share"] = min_group_share
         given = {"entity": entity, "time": time, "predetermined": predetermined, "weights": weights, "missing": missing}
         given |= {"treated": treated, "anticipation": anticipation}
         defaults = GroupedIFE.from_formula.__kwdefaults__ or {}
         return cls._from_formula(formula, data, names, own, given, unknown, defaults)
 
-    def _read_options(self, *, n_groups: Any = None, n_factors: Any = None, common: Any = None, **_: Any) -> None:
+    def _read_options(
+        self,
+        *,
+        n_groups: Any = None,
+        n_factors: Any = None,
+        common: Any = None,
+        min_group_share: Any = 0.05,
+        **_: Any,
+    ) -> None:
+        self._min_group_share = check_share(min_group_share)
         if common is None and "Intercept" in self._names:
             self._common = (self._names.index("Intercept"),)
         given = self._read_counts(n_factors, n_groups)
@@ -316,7 +338,7 @@ class GroupedIFE(FactorModel):
         ConvergenceWarning
             If the descent, the classification or the final least squares did not settle.
         SpecificationWarning
-            If a group has one entity, or groups are found from fewer than ten periods.
+            If a group is smaller than `min_group_share` asks for, or groups are found from fewer than ten periods.
 
         Examples
         --------
@@ -443,18 +465,27 @@ def _warn(results: GroupedIFEResults, grouped: GroupedFit[Any], max_iter: int) -
     if results.is_soft:
         _warn_of_soft_groups(results)
         return
-    single = [k for k, size in results.group_sizes.items() if size == 1]
-    if single and results.n_groups > 1:
-        one = len(single) == 1
-        names = first_of(results.groups.index[results.groups == k][0] for k in single)
-        warnings.warn(
-            SpecificationWarning(
-                f"Group{'' if one else 's'} {first_of(single)} {'has' if one else 'have'} one entity: {names}.",
-                f"{'Its slopes are' if one else 'Their slopes are'} that entity's own.",
-                f"n_groups={max(1, results.n_groups - len(single))}",
-            ),
-            stacklevel=caller_level(),
-        )
+    _warn_of_small_groups(results)
+
+
+def _warn_of_small_groups(results: GroupedIFEResults) -> None:
+    """One warning for groups smaller than the model asks for."""
+    least = smallest_group(results.model._min_group_share, results.n_entities)
+    small = [k for k, size in results.group_sizes.items() if size < least or size == 1]
+    if not small or results.n_groups == 1:
+        return
+    one, sizes = len(small) == 1, [results.group_sizes[k] for k in small]
+    names = first_of(name for k in small for name in results.groups.index[results.groups == k])
+    if max(sizes) == 1:
+        found = f"{'has' if one else 'have'} one entity: {names}."
+        needed = f"{'Its slopes are' if one else 'Their slopes are'} that entity's own."
+    else:
+        found = f"{'has' if one else 'have'} {first_of(sizes)} of {results.n_entities} entities: {names}."
+        asked = f"min_group_share={results.model._min_group_share:g}"
+        needed = f"A group should have {least} ({asked}): slopes of few entities are theirs and no group's."
+    groups = f"Group{'' if one else 's'} {first_of(small)}"
+    fewer = f"n_groups={max(1, results.n_groups - len(small))}"
+    warnings.warn(SpecificationWarning(f"{groups} {found}", needed, fewer), stacklevel=caller_level())
 
 
 def _warn_of_soft_groups(results: GroupedIFEResults) -> None:

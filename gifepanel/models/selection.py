@@ -32,7 +32,8 @@ def select(
     predetermined: str | Sequence[str] = (),
     weights: Any = None,
     missing: str = "drop",
-    rule: str = "ic2",
+    rule: str = "edge",
+    min_group_share: float | None = None,
     kappa_scale: float = 1.0,
     random_state: Any = 0,
     n_jobs: int | None = None,
@@ -40,11 +41,13 @@ def select(
     context: int | Mapping[str, Any] | None = 0,
     **unknown: Any,
 ) -> Selection:
-    """Choose the numbers of factors and groups by information criteria.
+    """Choose the numbers of factors and groups.
 
-    The number of factors comes first, from the mean squared residual with slopes of each entity (no grouping is assumed
-    then), by IC1 or IC2 of Bai & Ng (2002) or by an eigenvalue rule; the number of groups at that number, by ln sigma^2
-    + (2/3) (NT)^(-1/2) p K after classification (Su, Shi & Phillips 2016; Su & Ju 2018).
+    The number of factors comes first, with slopes of each entity (no grouping is assumed then), by a sequential test of
+    the next principal component against noise with the memory of the residuals; IC1 and IC2 of Bai & Ng (2002) and
+    three rules on eigenvalues stand beside it. The number of groups follows at that number, by ln sigma^2 + (2/3)
+    (NT)^(-1/2) p K phi after classification (Su, Shi & Phillips 2016; Su & Ju 2018), phi being the design effect of
+    dependence within entities.
 
     Parameters
     ----------
@@ -66,8 +69,11 @@ def select(
         Weights of observations: a column, or one value per row.
     missing : {"drop", "raise"}
         What to do with rows that hold NaN.
-    rule : {"ic2", "ic1", "er", "gr", "ed", "cv"}
-        What chooses the number of factors; all are reported.
+    rule : {"edge", "ic2", "ic1", "er", "gr", "ed", "cv"}
+        What chooses the number of factors; all but "cv", cross-validation, are reported.
+    min_group_share : float, optional
+        Smallest share of the entities in a group, which has two at least; numbers of groups with a smaller one are not
+        chosen. By default 0.05, or that of the model; 0 allows any.
     kappa_scale : float
         Of the fits by number of groups.
     random_state : int or Generator
@@ -97,8 +103,8 @@ def select(
     counts: dict[str, Any] = {"n_groups": n_groups, "n_factors": n_factors}
     built: dict[str, Any] = {"common": common, "entity": entity, "time": time}
     built |= {"predetermined": predetermined, "weights": weights, "missing": missing}
-    how: dict[str, Any] = {"rule": rule, "kappa_scale": kappa_scale, "random_state": random_state}
-    how |= {"n_jobs": n_jobs, "progress": progress}
+    how: dict[str, Any] = {"rule": rule, "min_group_share": min_group_share, "kappa_scale": kappa_scale}
+    how |= {"random_state": random_state, "n_jobs": n_jobs, "progress": progress}
     _check_call(model, data, unknown, {**counts, **built, **how})
     if isinstance(model, str):
         model = GroupedIFE.from_formula(model, data, context=capture_context(context), **counts, **built)

@@ -16,8 +16,10 @@ from gifepanel.results.interactive import rescaled
 from gifepanel.results.membership import Membership
 from gifepanel.short_repr import ShortRepr
 from gifepanel.solvers.grouped import GroupedFit
+from gifepanel.solvers.selection import smallest_group
 from gifepanel.tables.blocks import Table
 from gifepanel.tables.estimated_groups import note_on_information
+from gifepanel.tables.summary import joined
 from gifepanel.tables.text_width import first_names
 
 if TYPE_CHECKING:
@@ -258,9 +260,20 @@ class GroupedIFEResults(Membership, FactorResults):
             text,
             self._note_on_margins(),
             *self._notes_on_soft_groups(),
+            *self._notes_on_small_groups(),
             *self._notes_on_undetermined(),
             f'In tests, coefficients carry the number of their group: .f_test("{first}={second}").',
         ]
+
+    def _notes_on_small_groups(self) -> list[str]:
+        """Groups with fewer entities than the model asks for."""
+        share = self.model._min_group_share
+        least = smallest_group(share, self.n_entities)
+        small = [f"group {k} has {size}" for k, size in self.group_sizes.items() if size < least]
+        if not small:
+            return []
+        text = f"{joined(small)} of {self.n_entities} entities, fewer than the {least} of min_group_share={share:g}."
+        return [text[0].upper() + text[1:]]
 
     def _note_on_margins(self) -> str:
         if self.missing_information is not None:

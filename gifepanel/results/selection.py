@@ -5,14 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import SpecificationError
 from gifepanel.tables.blocks import Block, Notes, Row, Table
+from gifepanel.tables.choices import notes_on_choice, rule_words
 from gifepanel.tables.coefficients import number
 from gifepanel.tables.printed import Printed
 
 __all__ = ["Selection"]
+
+_WORDS = {
+    "ic": "information criterion",
+    "cv": "mean squared error of cells held out",
+    "share": "next component",
+    "edge": "edge of noise",
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -24,16 +33,28 @@ class Selection(Printed):
     n_factors, n_groups : int
         The choice.
     factors : DataFrame
-        By number of factors: ``v`` (mean squared residual with slopes of each entity), ``ic1``, ``ic2``; after
-        cross-validation ``cv`` (mean squared error of cells held out) and ``cv_se``, its standard error over the folds.
-        Empty where the number was given.
+        By number of factors: ``v`` (mean squared residual with slopes of each entity), ``ic1``, ``ic2``; of the edge
+        test the ``share`` of the next principal component, the ``edge`` that noise hardly exceeds, and the ``memory``
+        (autocorrelation) of the errors, up to the first number that is not rejected; after cross-validation ``cv``
+        (mean squared error of cells held out) and ``cv_se``, its standard error over the folds. Empty where the number
+        was given.
     rules : Series
-        What each rule says: ic1, ic2 (Bai & Ng 2002), er, gr (Ahn & Horenstein 2013), ed (Onatski 2010), cv.
+        What each rule says: edge, ic1, ic2 (Bai & Ng 2002), er, gr (Ahn & Horenstein 2013), ed (Onatski 2010), cv.
     groups : DataFrame
-        By number of groups: ``sigma2`` (mean squared residual after classification), ``ic``, ``smallest`` (size of the
-        smallest group), ``converged``. Empty where the number was given.
+        By number of groups: ``sigma2`` (mean squared residual after classification), ``ic``, ``ic_independent`` (the
+        criterion for independent errors), ``smallest`` (size of the smallest group), ``admissible`` (no group is too
+        small), ``converged``. Empty where the number was given.
     rule : str
         The rule that chose the number of factors.
+    design_effect : float
+        What the penalty of ``ic`` is multiplied by: variance of slopes clustered by entity over that of independent
+        errors, at one group more than was chosen.
+    edge_accepted : bool
+        Whether the edge test accepts one of the candidates; otherwise it finds more factors than were tried.
+    smallest : int
+        Entities that a group must have for a number of groups to be admissible.
+    periods : float
+        Of an entity, on average.
 
     Examples
     --------
@@ -50,9 +71,23 @@ class Selection(Printed):
     rules: pd.Series
     groups: pd.DataFrame
     rule: str
+    design_effect: float = 1.0
+    edge_accepted: bool = True
+    smallest: int = 1
+    periods: float = np.inf
+
+    @property
+    def memory(self) -> float:
+        """Autocorrelation of the errors at the number of factors chosen, or the last that was tested; NaN for none."""
+        known = self.factors["memory"].dropna() if len(self.factors) else pd.Series(dtype=float)
+        known = known[known.index <= max(self.n_factors, *known.index[:1])] if len(known) else known
+        return float(known.iloc[-1]) if len(known) else float("nan")
 
     def table(self) -> pd.DataFrame:
         """Both tables, one above the other: criterion by candidate, the chosen ones marked.
+
+        The criterion of the edge test is the share of the next component over the edge: at one and below, nothing but
+        noise is left.
 
         Examples
         --------
@@ -60,12 +95,11 @@ class Selection(Printed):
         >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
         >>> choice = gife.select("y ~ 0 + x1 + x2", panel.data, n_factors=range(0, 4), n_groups=3)
         >>> choice.table()["criterion"].round(2).tolist()
-        [0.48, 0.33, 0.15, 0.23]
+        [1.9, 1.7, 0.9, nan]
         """
         parts = []
         if len(self.factors):
-            part = self.factors[["v", self.rule if self.rule in self.factors else "ic2"]].copy()
-            part.columns = ["sigma2", "criterion"]
+            part = pd.DataFrame({"sigma2": self.factors["v"], "criterion": self._criterion()})
             part["chosen"] = part.index == self.n_factors
             parts.append(pd.concat({"factors": part}))
         if len(self.groups):
@@ -75,6 +109,12 @@ class Selection(Printed):
         if not parts:
             return pd.DataFrame(columns=["sigma2", "criterion", "chosen"])
         return pd.concat(parts).rename_axis(["what", "number"])
+
+    def _criterion(self) -> pd.Series:
+        """Of the rule, by number of factors; IC2 for rules on eigenvalues, which have none."""
+        if self.rule == "edge":
+            return self.factors["share"] / self.factors["edge"]
+        return self.factors[self.rule if self.rule in self.factors else "ic2"]
 
     def plot(self, ax: Any = None) -> Any:
         """Criteria against the number of factors and of groups, the chosen numbers marked.
@@ -99,7 +139,7 @@ class Selection(Printed):
 
         panels = []
         if len(self.factors):
-            shown = ["cv"] if self.rule == "cv" else ["ic1", "ic2"]
+            shown = {"cv": ["cv"], "edge": ["share", "edge"]}.get(self.rule, ["ic1", "ic2"])
             panels.append(("factors", self.factors[shown], self.n_factors))
         if len(self.groups):
             panels.append(("groups", self.groups[["ic"]], self.n_groups))
@@ -121,8 +161,7 @@ class Selection(Printed):
         for j, name in enumerate(frame.columns):
             own, values = style(j), frame[name]
             look = {"color": own.color, "marker": own.marker, "linestyle": own.line, "linewidth": 1.3}
-            words = {"ic": "information criterion", "cv": "mean squared error of cells held out"}
-            label = words.get(name, name.upper())
+            label = _WORDS.get(name, name.upper())
             handles += ax.plot(frame.index, values, markersize=5, markerfacecolor="white", label=label, **look)
             if name == "cv":
                 bars = {"color": own.color, "linestyle": "none", "linewidth": 1.0, "capsize": 2.5, "zorder": 1}
@@ -133,23 +172,40 @@ class Selection(Printed):
         ax.axvline(chosen, color=LINE, linewidth=1.2, linestyle=(0, (4, 2)), zorder=0)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True))
         ax.set_xlabel(f"number of {what}")
-        ax.set_ylabel("criterion (smaller is better)")
-        rule = f" by {self.rule.upper()}" if what == "factors" else ""
+        ax.set_ylabel("share of variance" if "share" in frame else "criterion (smaller is better)")
+        rule = f" by {rule_words(self.rule)}" if what == "factors" else ""
         head(ax, f"{chosen} {what if chosen != 1 else what[:-1]} chosen{rule}", handles)
 
     def _content(self, fmt: str) -> tuple[str, list[Block]]:
         blocks: list[Block] = []
         if len(self.factors):
             validated = ("CV", "s.e.") if "cv" in self.factors else ()
-            header = ("Factors", "mean sq. resid.", "IC1", "IC2", *validated, "picked by")
+            header = ("Factors", "mean sq. resid.", "IC1", "IC2", "next", "edge", *validated, "picked by")
             blocks.append(Table(header, (("", self._by_factors()),), True))
         if len(self.groups):
             header = ("Groups", "mean sq. resid.", "IC", "smallest group", "picked by")
             blocks.append(Table(header, (("", self._by_groups()),), True))
         notes = [f"The number of {what} was given." for what, table in self._tables if not len(table)]
-        rule = f" (by {self.rule.upper()})" if len(self.factors) else ""
+        rule = f" (by {rule_words(self.rule)})" if len(self.factors) else ""
+        notes += self._legend() + notes_on_choice(self)
         title = f"Choice: {_counted(self.n_factors, 'factor')}{rule}, {_counted(self.n_groups, 'group')}"
         return title, [*blocks, *([Notes(tuple(notes), False)] if notes else [])]
+
+    def _legend(self) -> list[str]:
+        """What columns are."""
+        out = []
+        if len(self.factors):
+            memory = f", autocorrelation {self.memory:.2f}" if np.isfinite(self.memory) else ""
+            out.append(
+                f"next: share of the next component in what is left; edge: what noise hardly exceeds{memory}. Factors "
+                "are added as long as the share is above the edge."
+            )
+        if len(self.groups) and self.design_effect > 1.0:
+            out.append(
+                f"The penalty for groups is {self.design_effect:.2f} times that for independent errors: the design "
+                "effect of dependence within entities."
+            )
+        return out
 
     @property
     def _tables(self) -> list[tuple[str, pd.DataFrame]]:
@@ -158,10 +214,11 @@ class Selection(Printed):
     def _by_factors(self) -> tuple[Row, ...]:
         rows: list[Row] = []
         for n, row in self.factors.iterrows():
-            picked = [str(name).upper() for name, choice in self.rules.items() if choice == n]
+            picked = [rule_words(str(name)) for name, choice in self.rules.items() if choice == n]
             mark = " <- chosen" if n == self.n_factors else ""
             validated = (number(row["cv"], 6), number(row["cv_se"], 6)) if "cv" in row else ()
-            criteria = (number(row["v"], 6), number(row["ic1"]), number(row["ic2"]), *validated)
+            tested = tuple("" if np.isnan(row[name]) else number(row[name]) for name in ("share", "edge"))
+            criteria = (number(row["v"], 6), number(row["ic1"]), number(row["ic2"]), *tested, *validated)
             rows.append((str(n), *criteria, ", ".join(picked) + mark))
         return tuple(rows)
 
@@ -169,6 +226,7 @@ class Selection(Printed):
         rows: list[Row] = []
         for n, row in self.groups.iterrows():
             mark = "<- chosen" if n == self.n_groups else ""
+            mark = mark if row["admissible"] else f"{mark} too small".strip()
             mark = mark if row["converged"] else f"{mark} not converged".strip()
             rows.append((str(n), number(row["sigma2"], 6), number(row["ic"]), f"{row['smallest']:.0f}", mark))
         return tuple(rows)

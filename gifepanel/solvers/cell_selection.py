@@ -24,6 +24,7 @@ __all__ = [
     "CrossValidation",
     "cell_criteria",
     "cell_group_criterion",
+    "completed",
     "cross_validated",
     "held_out",
     "slopes_by_entity",
@@ -64,7 +65,7 @@ def cell_criteria(cells: Cells, candidates: Sequence[int], fits: Sequence[Hetero
     """
     rows, cols = _dimensions(cells)
     v = np.array([fit.ssr for fit in fits]) / cells.size
-    return criteria_at(candidates, v, cells.size / (rows + cols), min(rows, cols), _completed(cells, fits[-1]))
+    return criteria_at(candidates, v, cells.size / (rows + cols), min(rows, cols), completed(cells, fits[-1]))
 
 
 def _dimensions(cells: Cells) -> tuple[int, int]:
@@ -73,7 +74,7 @@ def _dimensions(cells: Cells) -> tuple[int, int]:
     return n - cells.data.period.shape[0], t - len(cells.series)
 
 
-def _completed(cells: Cells, fit: HeterogeneousFit) -> Array:
+def completed(cells: Cells, fit: HeterogeneousFit) -> Array:
     """y less slopes and known parts (N, T), holes filled by factors and loadings."""
     comp = fit.components
     assert isinstance(comp, CellComponents)
@@ -84,8 +85,16 @@ def _completed(cells: Cells, fit: HeterogeneousFit) -> Array:
     return out
 
 
-def cell_group_criterion(cells: Cells, ssr: float, n_factors: int, n_slopes: int, n_free: int, n_groups: int) -> float:
-    """ln(ssr/df) + (2/3) n^(-1/2) p K: as on a complete panel, variance over the degrees of freedom.
+def cell_group_criterion(
+    cells: Cells,
+    ssr: float,
+    n_factors: int,
+    n_slopes: int,
+    n_free: int,
+    n_groups: int,
+    design_effect: float = 1.0,
+) -> float:
+    """ln(ssr/df) + (2/3) n^(-1/2) p K phi: as on a complete panel, variance over the degrees of freedom.
 
     Parameters
     ----------
@@ -98,11 +107,13 @@ def cell_group_criterion(cells: Cells, ssr: float, n_factors: int, n_slopes: int
         Slopes that differ across groups, p.
     n_groups : int
         K.
+    design_effect : float
+        phi.
     """
     n, t = cells.shape
     d, m = cells.data.known.shape[0], cells.data.period.shape[0]
     df = max(cells.size - n_coefficients(n, t, n_factors + d, n_factors + m) - n_slopes, 1)
-    return float(np.log(ssr / df) + 2.0 / 3.0 * cells.size**-0.5 * n_free * n_groups)
+    return float(np.log(ssr / df) + 2.0 / 3.0 * cells.size**-0.5 * n_free * n_groups * design_effect)
 
 
 @dataclass(frozen=True)

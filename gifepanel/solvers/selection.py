@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ __all__ = [
     "factor_criteria",
     "group_criterion",
     "heterogeneous_ssr",
+    "smallest_group",
 ]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -175,8 +177,8 @@ def edge_distribution(eigenvalues: Array, largest: int, *, max_iter: int = 10) -
     return chosen
 
 
-def group_criterion(ssr: float, n: int, t: int, n_slopes: int, n_groups: int) -> float:
-    """ln sigma^2 + (2/3) (NT)^(-1/2) p K after classification (Su, Shi & Phillips 2016, eq. 2.10; Su & Ju 2018).
+def group_criterion(ssr: float, n: int, t: int, n_slopes: int, n_groups: int, design_effect: float = 1.0) -> float:
+    """ln sigma^2 + (2/3) (NT)^(-1/2) p K phi after classification (Su, Shi & Phillips 2016, eq. 2.10; Su & Ju 2018).
 
     Parameters
     ----------
@@ -187,5 +189,13 @@ def group_criterion(ssr: float, n: int, t: int, n_slopes: int, n_groups: int) ->
         Slopes that differ across groups, p.
     n_groups : int
         K.
+    design_effect : float
+        phi; 1 for independent errors. What splitting a group gains grows with the variance of the slopes of entities,
+        and so must what it costs.
     """
-    return float(np.log(ssr / (n * t)) + 2.0 / 3.0 * (n * t) ** -0.5 * n_slopes * n_groups)
+    return float(np.log(ssr / (n * t)) + 2.0 / 3.0 * (n * t) ** -0.5 * n_slopes * n_groups * design_effect)
+
+
+def smallest_group(share: float, n_entities: int) -> int:
+    """Entities that a group should have: the share of all, and two at least; one where the share is zero."""
+    return max(2, math.ceil(share * n_entities - 1e-9)) if share > 0 else 1

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gifepanel.tables.blocks import Notes, Pairs, Table
+from gifepanel.tables.choices import notes_on_choice, rule_words
 from gifepanel.tables.coefficients import counted, number, probability
 from gifepanel.tables.summary import ReportParts, joined, notes_on_few, notes_on_variances
 
@@ -14,7 +15,6 @@ __all__ = [
     "OVER_TIME",
     "factor_report_parts",
     "few_periods_for_groups",
-    "notes_on_edges",
     "observed_share",
     "periods_of_each",
     "pruned_words",
@@ -63,11 +63,11 @@ def _information(res: Any) -> Pairs:
 
 
 def _chosen_from(selection: Any, what: str) -> str:
-    """ " of 0 to 8, by IC2" where the number was left open."""
+    """ " of 0 to 8, by edge test" where the number was left open."""
     table = None if selection is None else getattr(selection, what)
     if table is None or not len(table):
         return ""
-    rule = f", by {selection.rule.upper()}" if what == "factors" and selection is not None else ""
+    rule = f", by {rule_words(selection.rule)}" if what == "factors" and selection is not None else ""
     return f" (of {table.index[0]} to {table.index[-1]}{rule})"
 
 
@@ -132,7 +132,7 @@ def _notes(res: Any) -> list[str]:
         notes.append(f"The {verb} {shares} of what slopes{effects} leave of the outcome.")
     if res.selection is not None:
         notes.append(_note_on_selection(res.selection))
-        notes += notes_on_edges(res.selection)
+        notes += notes_on_choice(res.selection)
     if few_periods_for_groups(res):
         notes.append(
             f"Groups are found from {periods_of_each(res)} periods of each entity: with fewer than {_FEW_PERIODS}, "
@@ -174,7 +174,8 @@ def _note_on_selection(selection: Any) -> str:
     chosen = []
     if len(selection.factors):
         span = f"{selection.factors.index[0]} to {selection.factors.index[-1]}"
-        chosen.append(f"the number of factors ({span}) by {selection.rule.upper()}")
+        by = "the edge test" if selection.rule == "edge" else rule_words(selection.rule)
+        chosen.append(f"the number of factors ({span}) by {by}")
     if len(selection.groups):
         span = f"{selection.groups.index[0]} to {selection.groups.index[-1]}"
         chosen.append(f"the number of groups ({span}) by an information criterion")
@@ -184,21 +185,6 @@ def _note_on_selection(selection: Any) -> str:
 def few_periods_for_groups(res: Any) -> bool:
     """Whether groups are found from so few periods that many entities are in another than their own."""
     return bool(res.n_groups > 1 and res.nobs < _FEW_PERIODS * res.n_entities)
-
-
-def notes_on_edges(selection: Any) -> list[str]:
-    """What to say of a choice at the largest candidate, which may be the limit of the range and no optimum."""
-    out = []
-    for what, table, chosen in (
-        ("factors", selection.factors, selection.n_factors),
-        ("groups", selection.groups, selection.n_groups),
-    ):
-        if len(table) > 1 and chosen == table.index[-1]:
-            out.append(
-                f"The number of {what}, {chosen}, is the largest of those tried: the criterion may go on falling; it "
-                "says nothing of more."
-            )
-    return out
 
 
 def _notes_on_inference(res: Any) -> list[str]:
