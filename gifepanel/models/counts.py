@@ -230,20 +230,20 @@ def _over_groups(
 def _least(
     criterion: Callable[[float], pd.Series], admissible: pd.Series, effect: Callable[[int], float]
 ) -> tuple[float, int]:
-    """The design effect at one group more than is chosen, and the choice.
+    """The design effect at one group more than is chosen, and the choice: the smallest that bears itself out.
 
-    From independent errors on: a larger design effect leads to fewer groups, at which it is estimated anew. It is not
-    lowered again, so this ends. At many groups it comes out too small: splitting absorbs what it measures.
+    At too few groups the design effect is too large, since slopes of a group differ; at too many it is too small:
+    splitting absorbs what it measures. A number is chosen if the criterion wants no more at the design effect that the
+    next one leaves.
     """
     allowed = admissible if admissible.any() else ~admissible
     numbers = list(admissible.index)
-    phi, chosen = 1.0, None
-    while True:
-        new = int(criterion(phi)[allowed].idxmin())
-        if new == chosen:
-            return phi, new
-        chosen = new
-        phi = max(phi, effect(min(numbers.index(new) + 1, len(numbers) - 1)))
+    for position, number in enumerate(numbers):
+        phi = effect(min(position + 1, len(numbers) - 1))
+        chosen = int(criterion(phi)[allowed].idxmin())
+        if chosen <= number:
+            break
+    return phi, chosen
 
 
 def _of_groups(data: PanelArrays | Cells, fit: GroupedFit[Any], k: int) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def estimate_from_fit(model: FactorData, fit: InteractiveFit, slopes: SlopeMap, 
 
 
 def estimate_of_groups(model: FactorData, found: Any) -> FactorEstimate:
-    """What inference asks of a grouped fit by the solvers; on cells it comes with the cells on its slopes' scale."""
+    """What inference asks of a grouped fit by the solvers; on cells, with the cells on the scale of its slopes."""
     if isinstance(found, tuple):
         grouped, cells = found
         done = grouped.classification

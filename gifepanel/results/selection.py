@@ -180,7 +180,7 @@ class Selection(Printed):
         blocks: list[Block] = []
         if len(self.factors):
             validated = ("CV", "s.e.") if "cv" in self.factors else ()
-            header = ("Factors", "mean sq. resid.", "IC1", "IC2", "next", "edge", *validated, "picked by")
+            header = ("Factors", "mean sq. resid.", "IC1", "IC2", "next/edge", *validated, "picked by")
             blocks.append(Table(header, (("", self._by_factors()),), True))
         if len(self.groups):
             header = ("Groups", "mean sq. resid.", "IC", "smallest group", "picked by")
@@ -195,10 +195,10 @@ class Selection(Printed):
         """What columns are."""
         out = []
         if len(self.factors):
-            memory = f", autocorrelation {self.memory:.2f}" if np.isfinite(self.memory) else ""
+            memory = f" with an autocorrelation of {self.memory:.2f}" if np.isfinite(self.memory) else ""
             out.append(
-                f"next: share of the next component in what is left; edge: what noise hardly exceeds{memory}. Factors "
-                "are added as long as the share is above the edge."
+                f"next/edge: share of the next component over what noise{memory} hardly exceeds; above 1 there are "
+                "more factors."
             )
         if len(self.groups) and self.design_effect > 1.0:
             out.append(
@@ -214,12 +214,15 @@ class Selection(Printed):
     def _by_factors(self) -> tuple[Row, ...]:
         rows: list[Row] = []
         for n, row in self.factors.iterrows():
-            picked = [rule_words(str(name)) for name, choice in self.rules.items() if choice == n]
-            mark = " <- chosen" if n == self.n_factors else ""
+            picked = [
+                "edge" if name == "edge" else str(name).upper() for name, choice in self.rules.items() if choice == n
+            ]
+            said = ", ".join(picked)
+            said = f"<- chosen; {said}" if n == self.n_factors else said
             validated = (number(row["cv"], 6), number(row["cv_se"], 6)) if "cv" in row else ()
-            tested = tuple("" if np.isnan(row[name]) else number(row[name]) for name in ("share", "edge"))
-            criteria = (number(row["v"], 6), number(row["ic1"]), number(row["ic2"]), *tested, *validated)
-            rows.append((str(n), *criteria, ", ".join(picked) + mark))
+            above = "" if np.isnan(row["share"]) else f"{row['share'] / row['edge']:.3f}"
+            criteria = (number(row["v"], 6), number(row["ic1"]), number(row["ic2"]), above, *validated)
+            rows.append((str(n), *criteria, said))
         return tuple(rows)
 
     def _by_groups(self) -> tuple[Row, ...]:

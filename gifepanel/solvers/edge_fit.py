@@ -22,7 +22,7 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _DEPENDENT = 1e-8
 _ROUNDS = 60
 _TURNED, _REWEIGHTED = 1e-4, 0.02
-_SMALLEST_VARIANCE, _LARGEST_LEVERAGE = 0.02, 0.95
+_DRAWN, _LARGEST_LEVERAGE = 4.0, 0.95
 
 
 @dataclass(frozen=True)
@@ -139,23 +139,25 @@ def weighted_factors(panel: EdgePanel, resid: Array, n_factors: int) -> Weighted
     basis = bases(panel.unit)
     counts = panel.observed.sum(axis=1)
     left = np.maximum(counts - (np.abs(basis).max(axis=1) > 0).sum(axis=1) - n_factors, 1.0)
-    scale = np.ones(len(resid))
-    filled = np.zeros_like(resid)
+    # to begin with, noisy entities and those with large loadings count no more than others
+    scale = np.sqrt(_drawn(np.square(resid).sum(axis=1) / left, left))
+    shared = filled = np.zeros_like(resid)
     last: Array | None = None
     for _ in range(_ROUNDS):
         across = _period_bases(panel, scale)
         z = np.where(panel.observed, resid / scale[:, None], filled)
-        additive = _along(across, z)
+        additive = _along(across, z - shared)
         comp = principal_components(z - additive, n_factors)
         t = z.shape[1]
         factors, loadings = comp.factors / np.sqrt(t), comp.loadings * np.sqrt(t)
-        common = loadings @ factors.T + additive
-        e = (z - common) * panel.observed
-        new = scale * np.sqrt(np.square(e).sum(axis=1) / left / (1.0 - _leverage(loadings)))
-        new = np.maximum(new, np.sqrt(_SMALLEST_VARIANCE) * np.median(new))
+        shared = loadings @ factors.T
+        e = (z - shared - additive) * panel.observed
+        own = scale**2 * np.square(e).sum(axis=1) / left
+        new = np.sqrt(_drawn(own / (1.0 - _leverage(loadings)), left))
         if last is not None and _settled(last, factors, scale, new):
             break
-        last, filled = factors, common * (scale / new)[:, None]
+        last, shared = factors, shared * (scale / new)[:, None]
+        filled = shared + additive * (scale / new)[:, None]
         y = panel.y - additive * scale[:, None] * panel.observed
         resid = _at_factors(panel, basis, y, factors) + panel.y - y
         scale = new
@@ -165,6 +167,12 @@ def weighted_factors(panel: EdgePanel, resid: Array, n_factors: int) -> Weighted
         appended(basis, np.repeat(factors[None], len(e), axis=0) * panel.observed[..., None]),
         _with_loadings(panel, across, loadings),
     )
+
+
+def _drawn(variance: Array, left: Array) -> Array:
+    """Variances of entities (N,) drawn to their median with the weight of some periods."""
+    middle = np.median(variance)
+    return np.asarray((left * variance + _DRAWN * middle) / (left + _DRAWN))
 
 
 def _settled(last: Array, factors: Array, scale: Array, new: Array) -> bool:

@@ -56,12 +56,12 @@ def _notes_on_small_groups(selection: Any) -> list[str]:
     """Numbers of groups left out of the choice."""
     if not len(selection.groups) or selection.groups["admissible"].all():
         return []
-    small = selection.groups.index[~selection.groups["admissible"]]
-    found = f"have a group of fewer than {selection.smallest} entities (min_group_share)"
+    small = [str(k) for k in selection.groups.index[~selection.groups["admissible"]]]
+    found = f"a group of fewer than {selection.smallest} entities (min_group_share)"
     if not selection.groups["admissible"].any():
-        return [f"All numbers of groups tried {found}; the choice is among them all the same."]
-    one = len(small) == 1
-    return [f"{joined([str(k) for k in small])} groups {found} and {'was' if one else 'were'} left out of the choice."]
+        return [f"Every number of groups tried has {found}; the choice is among them all the same."]
+    verb, left = ("has", "was") if len(small) == 1 else ("have", "were")
+    return [f"K = {joined(small)} {verb} {found} and {left} left out of the choice."]
 
 
 def _notes_on_rules(selection: Any) -> list[str]:

@@ -34,8 +34,10 @@ def test_the_choice_stays_with_the_results(chosen):
     assert choice.groups["ic"].idxmin() == 3
     assert choice.rules["ic1"] == 2
     assert choice.table()["chosen"].sum() == 2
-    assert "Chosen from the data: the number of factors (0 to 4) by IC2" in " ".join(str(chosen.summary()).split())
-    assert "2 factors (by IC2), 3 groups" in str(choice)
+    assert "Chosen from the data: the number of factors (0 to 4) by the edge test" in " ".join(
+        str(chosen.summary()).split()
+    )
+    assert "2 factors (by edge test), 3 groups" in str(choice)
     assert "<table" in choice._repr_html_()
 
 
@@ -73,7 +75,7 @@ def test_candidates_of_a_small_panel_stop_where_slopes_are_identified():
 
 
 def test_rules_can_be_chosen(panel):
-    for rule in ("ic1", "er", "gr"):
+    for rule in ("ic1", "ic2", "er", "gr"):
         assert gife.select("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=range(5), rule=rule).n_factors == 2
     with pytest.raises(SpecificationError, match="rule is 'bic'"):
         gife.select("y ~ 0 + x1 + x2", panel.data, rule="bic")
@@ -114,7 +116,7 @@ def test_select_takes_what_the_model_takes(two_slopes):
     found = gife.select(formula, two_slopes, **options)
     pd.testing.assert_frame_equal(found.groups, model.select().groups)
     # of p K slopes, one is not counted K times: (2/3) (NT)^(-1/2) (p - 1) K
-    heavier = found.groups["ic"] - np.log(found.groups["sigma2"])
+    heavier = found.groups["ic_independent"] - np.log(found.groups["sigma2"])
     np.testing.assert_allclose(heavier, 2 / 3 * (16 * 14) ** -0.5 * np.array([1, 2]), rtol=1e-12)
     free = gife.select(formula, two_slopes, **GIVEN).groups
     assert free["sigma2"][2] < found.groups["sigma2"][2] and free["sigma2"][1] == found.groups["sigma2"][1]

@@ -283,8 +283,8 @@ def test_scree_continues_the_shares_of_the_factors(grouped: Any) -> None:
 
 def test_criteria(selected: Any, grouped: Any) -> None:
     factors, groups = selected.plot.criteria()
-    np.testing.assert_allclose(factors.lines[0].get_ydata(), selected.selection.factors["ic1"])
-    np.testing.assert_allclose(factors.lines[2].get_ydata(), selected.selection.factors["ic2"])
+    np.testing.assert_allclose(factors.lines[0].get_ydata(), selected.selection.factors["share"])
+    np.testing.assert_allclose(factors.lines[2].get_ydata(), selected.selection.factors["edge"])
     np.testing.assert_allclose(groups.lines[0].get_ydata(), selected.selection.groups["ic"])
     assert factors.lines[1].get_xdata() == [selected.n_factors] and groups.lines[1].get_xdata() == [selected.n_groups]
     saved(factors)

@@ -117,4 +117,4 @@ def test_selection() -> None:
     assert "<- chosen" in text and "The number of groups was given." in text and text == repr(selection)
     assert selection._repr_html_().count("<table") == 1 and selection.as_latex().count("tabular") == 2
     chosen = next(line for line in text.splitlines() if "<- chosen" in line)
-    assert chosen.split()[0] == str(selection.n_factors) and "IC2" in chosen
+    assert chosen.split()[0] == str(selection.n_factors) and "edge" in chosen
