@@ -20,7 +20,7 @@ __all__ = ["PAGES", "page"]
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES: Mapping[str, Sequence[str]] = {
-    "accuracy": ("montecarlo", "bias", "estimated_groups"),
+    "accuracy": ("montecarlo", "bias", "estimated_groups", "auto"),
     "performance": ("scaling", "peer", "absorb"),
 }
 _TITLES = {
@@ -28,6 +28,7 @@ _TITLES = {
     "performance": "# Performance",
     "bias": "## Corrections of the bias of a lag",
     "estimated_groups": "## Standard errors that allow for estimated groups",
+    "auto": "## Numbers that are left open",
     "scaling": "## Time and memory",
     "peer": "## Beside groupedpaneldatamodels",
     "absorb": "## Absorbing fixed effects",
@@ -44,6 +45,7 @@ Times with one thread, compiled code warm, all starts, the refit and, for the wh
     "estimated_groups": """\
 Entities that are hard to place make intervals too short that take the groups as known. By default standard errors allow
 for it: see [Estimated groups](theory_inference.md#estimated-groups). `{command}` measures this.""",
+    "auto": "`{command}` runs this; what the rules are is on the page on [choosing numbers](selecting.md).",
     "scaling": "`{command}` measures this.",
     "peer": """\
 [groupedpaneldatamodels](https://pypi.org/project/groupedpaneldatamodels/) has an implementation of the same estimator,

@@ -22,6 +22,7 @@ def notes_on_choice(selection: Any) -> list[str]:
         *notes_on_edges(selection),
         *_notes_on_small_groups(selection),
         *_notes_on_rules(selection),
+        *_notes_on_dependence(selection),
         *_notes_on_reliability(selection),
     ]
 
@@ -82,6 +83,21 @@ def _notes_on_rules(selection: Any) -> list[str]:
     if memory >= _REMEMBERED and {"ic1", "ic2"} & set(more):
         note += f" IC1 and IC2 take errors that remember (autocorrelation {memory:.2f}) for factors."
     return [note]
+
+
+def _notes_on_dependence(selection: Any) -> list[str]:
+    """What the criterion for independent errors takes, where that is another number of groups."""
+    table = selection.groups
+    if not len(table):
+        return []
+    allowed = table[table["admissible"]] if table["admissible"].any() else table
+    other = int(allowed["ic_independent"].idxmin())
+    if other == selection.n_groups:
+        return []
+    return [
+        f"Without the design effect in its penalty ({selection.design_effect:.2f}) the criterion takes {other} groups: "
+        "dependence within entities makes their slopes differ by chance."
+    ]
 
 
 def _by(said: dict[str, int]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gifepanel as gife
-from gifepanel.inference.design_effect import design_effect
+from gifepanel.inference.clustered_design_effect import clustered_design_effect
 from gifepanel.models.base import FactorModel
 
 
@@ -29,11 +29,11 @@ def test_it_is_the_mean_ratio_of_variances(holes):
     res, estimate = estimate_of(y, x)
     clustered = res.get_robustcov_results("cluster").bse ** 2
     expected = float(np.mean(np.asarray(clustered) / np.asarray(res.bse) ** 2))
-    assert design_effect(estimate) == pytest.approx(expected, rel=1e-9)
+    assert clustered_design_effect(estimate) == pytest.approx(expected, rel=1e-9)
     assert expected > 1.5
 
 
 def test_it_is_at_least_one():
     rng = np.random.default_rng(1)
     x = rng.normal(size=(12, 10, 1))
-    assert design_effect(estimate_of(x[..., 0] + rng.normal(size=(12, 10)), x)[1]) >= 1.0
+    assert clustered_design_effect(estimate_of(x[..., 0] + rng.normal(size=(12, 10)), x)[1]) >= 1.0

