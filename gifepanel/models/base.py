@@ -34,6 +34,7 @@ from gifepanel.models.described import DescribedFactorModel
 from gifepanel.models.estimation import estimate_of_groups
 from gifepanel.models.factor_likelihood import FactorLikelihood
 from gifepanel.models.foreign import refuse_model_words
+from gifepanel.models.grouping_tests import GroupingTests
 from gifepanel.models.known_parts import KnownParts, known_parts
 from gifepanel.models.pruning import largest_with_core, pruned_design
 from gifepanel.models.reading import positions, read_design
@@ -482,6 +483,10 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     def _what_if(self) -> WhatIf:
         """What counterfactuals ask of the model."""
         return WhatIf(self)
+
+    def _grouping_tests(self) -> GroupingTests:
+        """What tests of groupings ask of the model."""
+        return GroupingTests(self)
 
     def _fitted(self, what: str) -> FactorEstimate:
         estimate = getattr(self, "_estimate", None)

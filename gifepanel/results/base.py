@@ -19,6 +19,7 @@ from gifepanel.inference.testresult import TestResult
 from gifepanel.page.source import called
 from gifepanel.plots.factor_models import FactorPlots
 from gifepanel.results.factor_estimates import FactorEstimates
+from gifepanel.results.grouping_tests import GroupingTestMethods
 from gifepanel.results.inputs import Inference, Sample
 from gifepanel.results.linear_prediction import check_effects
 from gifepanel.results.nested import NestedModels, check_factors_nested
@@ -77,7 +78,15 @@ _KEPT = (
 )
 
 
-class FactorResults(RefusedMethods, ReportedResults, NestedModels, WhatIfMethods, FactorEstimates, RegressionResults):
+class FactorResults(
+    RefusedMethods,
+    ReportedResults,
+    NestedModels,
+    WhatIfMethods,
+    GroupingTestMethods,
+    FactorEstimates,
+    RegressionResults,
+):
     """What the results of models with factors have in common.
 
     Everything of statsmodels' regression results is here, computed on the projected regression: coefficients, standard

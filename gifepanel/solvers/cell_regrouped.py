@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -80,6 +80,20 @@ class RegroupedCells:
     def loadings(self, beta: Array, factors: Array, effect: Array) -> Array:
         """Loadings at unit slopes."""
         return self._at(beta, factors, effect).loadings
+
+    def residuals(self, beta: Array, factors: Array, effect: Array) -> Array:
+        """What slopes, factors and period coefficients leave, times the roots of the weights."""
+        return np.array(self._at(beta, factors, effect).state.e)
+
+    @property
+    def starts(self) -> IntArray:
+        """As the cells are laid out."""
+        return np.asarray(self.cells.data.ptr)
+
+    def with_errors(self, before: Array, after: Array) -> Self:
+        """Another outcome; errors are times the roots of the weights."""
+        data = self.cells.data
+        return replace(self, cells=replace(self.cells, data=data._replace(y=data.y + (after - before))))
 
     def _at(self, beta: Array, factors: Array, effect: Array) -> CellComponents:
         rows = np.ascontiguousarray(factors.T) * np.sqrt(self.cells.shape[1])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -50,6 +50,16 @@ class Regrouped(Protocol):
     def loadings(self, beta: Array, factors: Array, effect: Array) -> Array:
         """Loadings (N, R) at unit slopes (N, p)."""
 
+    def residuals(self, beta: Array, factors: Array, effect: Array) -> Array:
+        """What slopes, factors and effects leave (n,), entity by entity, at unit slopes (N, p)."""
+
+    @property
+    def starts(self) -> IntArray:
+        """Where each entity's cells begin among all, and the end of the last (N + 1,)."""
+
+    def with_errors(self, before: Array, after: Array) -> Self:
+        """The same data with other errors (n,) in the outcome."""
+
 
 @dataclass(frozen=True)
 class RegroupedPanel:
@@ -93,3 +103,23 @@ class RegroupedPanel:
         """Loadings at unit slopes."""
         resid = self.data.y - effect - np.einsum("npt,np->nt", self.data.xt, beta)
         return np.asarray(resid @ factors)
+
+    def residuals(self, beta: Array, factors: Array, effect: Array) -> Array:
+        """What slopes, factors and time effect leave."""
+        resid = self.data.y - effect - np.einsum("npt,np->nt", self.data.xt, beta)
+        return np.asarray(resid - resid @ factors @ factors.T).ravel()
+
+    @property
+    def starts(self) -> IntArray:
+        """Multiples of T."""
+        n, t = self.data.y.shape
+        return np.arange(n + 1, dtype=np.int64) * t
+
+    def with_errors(self, before: Array, after: Array) -> Self:
+        """Another outcome, less its entity means where entity effects are absorbed."""
+        d = self.data
+        y = d.y + (after - before).reshape(d.y.shape)
+        if d.entity_effects:
+            y -= y.mean(axis=1, keepdims=True)
+        xy, yy = np.einsum("npt,nt->np", d.xt, y), np.einsum("nt,nt->n", y, y)
+        return replace(self, data=replace(d, y=y, xy=xy, yy=yy))

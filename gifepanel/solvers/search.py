@@ -251,6 +251,7 @@ def search_groupings(
     *,
     common: Iterable[int] = (),
     patience: int = 1,
+    leaps: int | None = None,
 ) -> tuple[Grouping, ...]:
     """Groupings met, best first.
 
@@ -266,6 +267,8 @@ def search_groupings(
         Regressors whose slope is the same in all groups.
     patience : int
         Multiplies the number of swaps and shakes without improvement after which the search ends.
+    leaps : int, optional
+        That number itself; by default it follows the size of the panel.
     """
     n, t, p = data.shape
     free = np.setdiff1d(np.arange(p), np.asarray(list(common), dtype=np.int64))
@@ -276,7 +279,7 @@ def search_groupings(
         search.descend(Grouping(start.groups, np.zeros(int(slots.max()) + 1), other, start.effect, np.inf, 0))
     r = other.shape[1]
     work = data.n_cells * (p * max(r, 2) + 4 * max(r, 2) + p)
-    number = patience * int(np.clip((_WORK / work) ** 2, _FEWEST, _MOST))
+    number = patience * int(np.clip((_WORK / work) ** 2, _FEWEST, _MOST)) if leaps is None else leaps
     if n <= _ALL and n_partitions(n, len(slots)) <= _ALL:
         search.every(other)
     for _ in range(_ROUNDS_AT_MOST):
