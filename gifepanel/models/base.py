@@ -38,6 +38,7 @@ from gifepanel.models.grouping_tests import GroupingTests
 from gifepanel.models.known_parts import KnownParts, known_parts
 from gifepanel.models.pruning import largest_with_core, pruned_design
 from gifepanel.models.reading import positions, read_design
+from gifepanel.models.refits import Refits
 from gifepanel.models.treated import read_treatment_for, refuse_treated_arrays, warn_of_lost_cells
 from gifepanel.models.what_if import WhatIf
 from gifepanel.page.source import called
@@ -487,6 +488,10 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     def _grouping_tests(self) -> GroupingTests:
         """What tests of groupings ask of the model."""
         return GroupingTests(self)
+
+    def _refits(self) -> Refits:
+        """Fits of the same model with other numbers of factors."""
+        return Refits(self)
 
     def _fitted(self, what: str) -> FactorEstimate:
         estimate = getattr(self, "_estimate", None)

@@ -28,7 +28,7 @@ from gifepanel.models.counts import Count, check_share
 from gifepanel.models.estimation import estimate_from_fit, slope_scale
 from gifepanel.models.foreign import refuse_fit_words
 from gifepanel.models.inference import infer, read_bias_correction, read_covariance
-from gifepanel.models.treated import refit_options
+from gifepanel.models.treated import covariance_options, refit_options
 from gifepanel.page.source import called
 from gifepanel.panel.context import capture_context
 from gifepanel.panel.text import caller_level, first_of
@@ -405,6 +405,7 @@ class GroupedIFE(FactorModel):
         results = grouped_results(model, inference, grouped, scale=scale, classify=classify, metric=metric)
         results._results._fit_call = called("fit", arguments, GroupedIFE.fit.__kwdefaults__)
         results._results._fit_options = refit_options(arguments)
+        results._results._covariance_options = covariance_options(arguments)
         _warn(results, grouped, max_iter)
         return results
 

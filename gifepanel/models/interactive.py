@@ -22,7 +22,7 @@ from gifepanel.models.counts import Count
 from gifepanel.models.estimation import estimate_from_fit, slope_scale
 from gifepanel.models.foreign import refuse_fit_words
 from gifepanel.models.inference import infer, read_bias_correction, read_covariance
-from gifepanel.models.treated import refit_options
+from gifepanel.models.treated import covariance_options, refit_options
 from gifepanel.page.source import called
 from gifepanel.panel.context import capture_context
 from gifepanel.parallel import Progress
@@ -293,6 +293,7 @@ class InteractiveFE(FactorModel):
             results._results._passed_ssr = fit.lower
         results._results._fit_call = called("fit", arguments, InteractiveFE.fit.__kwdefaults__)
         results._results._fit_options = refit_options(arguments)
+        results._results._covariance_options = covariance_options(arguments)
         return results
 
     def _default_starts(self) -> int:

@@ -14,9 +14,10 @@ from gifepanel.panel.matrices import PanelDesign
 from gifepanel.panel.text import first_of
 from gifepanel.panel.treatment import Treatment, read_treatment
 
-__all__ = ["read_treatment_for", "refit_options", "refuse_treated_arrays", "warn_of_lost_cells"]
+__all__ = ["covariance_options", "read_treatment_for", "refit_options", "refuse_treated_arrays", "warn_of_lost_cells"]
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+_OF_COVARIANCES = ("cov_type", "cov_kwds", "use_t", "ssc")
 
 
 def refuse_treated_arrays(name: str, unknown: Mapping[str, Any]) -> None:
@@ -108,11 +109,16 @@ def warn_of_lost_cells(model: Any) -> None:
 
 def refit_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a fit that a fit to other rows of the same model takes over."""
-    own = ("cov_type", "cov_kwds", "use_t", "ssc", "n_jobs", "progress")
+    own = (*_OF_COVARIANCES, "n_jobs", "progress")
     options = {name: value for name, value in arguments.items() if name not in own}
     if isinstance(options["random_state"], np.random.Generator):
         options["random_state"] = 0
     return options
+
+
+def covariance_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The others: those of its covariance."""
+    return {name: arguments[name] for name in _OF_COVARIANCES}
 
 
 def _needed(needs: int) -> str:

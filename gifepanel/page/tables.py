@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.page.html import details, scrolling
-from gifepanel.tables.blocks import Block, Table
+from gifepanel.tables.blocks import Block, Notes, Table
 from gifepanel.tables.coefficients import coefficient_blocks, number, probability
 from gifepanel.tables.markup import STYLE
 from gifepanel.tables.render import render
@@ -135,12 +135,17 @@ def equality_tests(res: Any) -> str:
         matrix = np.zeros((len(positions) - 1, len(names)))
         for row, position in enumerate(positions[1:]):
             matrix[row, positions[0]], matrix[row, position] = 1.0, -1.0
-        test = res.wald_test(matrix, use_f=res.use_t)
+        test = res._wald_test(matrix, use_f=res.use_t)
         df = f"({len(matrix)}, {test.df_denom:.0f})" if res.use_t else f"({len(matrix)})"
         law = f"{'F' if res.use_t else 'chi2'}{df}"
         rows.append((str(regressor), number(float(test.statistic), 3), law, probability(float(test.pvalue))))
     if not rows:
         return ""
-    return blocks_html(
-        Table(("Same slope in all groups", "statistic", "distribution", "p-value"), (("", tuple(rows)),))
+    table = Table(("Same slope in all groups", "statistic", "distribution", "p-value"), (("", tuple(rows)),))
+    if res._groups_known:
+        return blocks_html(table)
+    naive = (
+        "As if the groups had been given. They were formed to differ: these tests reject far more often than they say "
+        "where slopes are the same. res.test_groups() and res.test_common() allow for it."
     )
+    return blocks_html(table, Notes((naive,), False))

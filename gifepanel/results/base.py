@@ -18,7 +18,9 @@ from gifepanel.inference.missing_information import MissingInformation
 from gifepanel.inference.testresult import TestResult
 from gifepanel.page.source import called
 from gifepanel.plots.factor_models import FactorPlots
+from gifepanel.results.additive_test import AdditiveTestMethods
 from gifepanel.results.factor_estimates import FactorEstimates
+from gifepanel.results.factor_sensitivity import FactorSensitivityMethods
 from gifepanel.results.grouping_tests import GroupingTestMethods
 from gifepanel.results.inputs import Inference, Sample
 from gifepanel.results.linear_prediction import check_effects
@@ -84,6 +86,8 @@ class FactorResults(
     NestedModels,
     WhatIfMethods,
     GroupingTestMethods,
+    AdditiveTestMethods,
+    FactorSensitivityMethods,
     FactorEstimates,
     RegressionResults,
 ):
@@ -218,6 +222,7 @@ class FactorResults(
             self._inference, covariance=covariance, cluster_names=names, ssc=ssc, use_t=bool(use_t)
         )
         other._use_covariance(covariance, names, ssc, bool(use_t))
+        other._covariance_options = {"cov_type": cov_type, "cov_kwds": cov_kwds or None, "use_t": use_t, "ssc": ssc}
         given = {"cov_type": cov_type, "use_t": other.use_t, "ssc": ssc, **cov_kwds}
         if self.n_groups > 1:
             given["groups_known"] = known
@@ -430,6 +435,7 @@ class FactorResults(
         """
         self._remove_rows()
         self._inference = None
+        self._covariance_options = {}  # clusters may be labels of rows
 
     def _new_recipe(self) -> tuple[PanelDesign, PredictedParts, list[int]]:
         return self.model.design.without_rows(), PredictedParts.of(self._estimate), self.model._kept

@@ -130,7 +130,7 @@ class GroupedIFEResults(Membership, FactorResults):
     1      0.43  1.67
     2      0.90  0.99
     3      1.57  0.43
-    >>> bool(res.f_test("x1[1] = x1[2]").pvalue < 0.01)
+    >>> bool(res.f_test("x1[1] = 1").pvalue < 0.01)
     True
     """
 
@@ -255,14 +255,15 @@ class GroupedIFEResults(Membership, FactorResults):
             by = f"Refinement by least squares{f', {tried} groupings tried,' if tried else ''}"
             text += f" {by} moved {self.moved_by_refinement} of {self.n_entities} entities."
         own = next(j for j in range(len(self._regressors)) if j not in self._common)
-        first, second = (self._names[self._slots[k, own]] for k in (0, 1))
+        name = self._regressors[own]
         return [
             text,
             self._note_on_margins(),
             *self._notes_on_soft_groups(),
             *self._notes_on_small_groups(),
             *self._notes_on_undetermined(),
-            f'In tests, coefficients carry the number of their group: .f_test("{first}={second}").',
+            f'Do the groups differ? .test_groups(), and .test_common("{name}") for one slope. In other tests coefficients '
+            f'carry the number of their group: .f_test("{self._names[self._slots[0, own]]}=0").',
         ]
 
     def _notes_on_small_groups(self) -> list[str]:

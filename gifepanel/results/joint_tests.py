@@ -11,6 +11,7 @@ from statsmodels.stats.contrast import ContrastResults
 from gifepanel.exceptions import SpecificationError, SpecificationWarning, caller_level
 from gifepanel.inference.definite import has_variance
 from gifepanel.inference.wald import Hypothesis, independent_rows, wald
+from gifepanel.results.group_contrasts import told_of_contrast
 from gifepanel.statsmodels_bridge.hypotheses import read_hypothesis
 
 __all__ = ["JointTests"]
@@ -44,7 +45,8 @@ class JointTests(_Parent):
 
         With CR2 it is the approximate Hotelling test of Pustejovsky & Tipton (2018), whose degrees of freedom are those
         of the hypothesis; of one restriction the square of its t test. Restrictions that follow from others are left
-        out with a warning.
+        out with a warning. A comparison of estimated groups is naive, which the result and a warning say; see
+        ``test_groups`` and ``test_common`` of the models with groups.
 
         Parameters
         ----------
@@ -108,6 +110,22 @@ class JointTests(_Parent):
         5.62
         """
         read = read_hypothesis(r_matrix, self._names)
+        options: dict[str, Any] = {"use_f": use_f, "df_constraints": df_constraints, "scalar": scalar}
+        test = self._wald_test(read, cov_p, invcov, **options)
+        matrix = np.asarray(read[0] if isinstance(read, tuple) else read, dtype=np.float64)
+        return told_of_contrast(test, self, np.atleast_2d(matrix), joint=True)
+
+    def _wald_test(
+        self,
+        read: Any,
+        cov_p: Any = None,
+        invcov: Any = None,
+        *,
+        use_f: bool | None = None,
+        df_constraints: int | None = None,
+        scalar: bool = True,
+    ) -> Any:
+        """The test of a hypothesis that was read, whatever it says of groups."""
         if invcov is not None:
             return super().wald_test(
                 read, cov_p=cov_p, invcov=invcov, use_f=use_f, df_constraints=df_constraints, scalar=scalar

@@ -31,7 +31,7 @@ class FitMeasures:
         k_constant: int
         model: Any
         params: Any
-        f_test: Any
+        _wald_test: Any
 
     @cached_property
     def ssr(self) -> float:
@@ -121,7 +121,7 @@ class FitMeasures:
         if not slopes:
             return np.nan, np.nan
         try:
-            test = self.f_test(matrix)
+            test = self._wald_test(matrix, use_f=True)
         except SpecificationError:
             return np.nan, np.nan  # more slopes than the covariance allows to test at once
         return float(np.squeeze(test.fvalue)), float(np.squeeze(test.pvalue))

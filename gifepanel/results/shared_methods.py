@@ -12,6 +12,7 @@ import numpy as np
 
 from gifepanel.inference.definite import has_variance, is_definite, standard_errors
 from gifepanel.results.dynamics import DynamicMethods
+from gifepanel.results.group_contrasts import told_of_contrast
 from gifepanel.results.hand_over import NeighbourMethods
 from gifepanel.results.joint_tests import JointTests
 from gifepanel.statsmodels_bridge.hypotheses import read_hypothesis
@@ -256,8 +257,9 @@ class ReportedResults(NeighbourMethods, DynamicMethods, JointTests, InheritedMet
         return is_definite(matrix, self._covariance.cov, self._covariance.gross)
 
     def t_test(self, r_matrix: Any, cov_p: Any = None, use_t: Any = None) -> Any:
-        """t tests of linear hypotheses: ``"x1[1] = x1[2]"``, a matrix, or a pair (R, q).
+        """t tests of linear hypotheses: ``"x1[1] = 1, x2[1] = 0"``, a matrix, or a pair (R, q).
 
+        A comparison of estimated groups is naive, which the result and a warning say: ``test_groups``, ``test_common``.
         NaN for a combination whose variance is not positive, as it can be with several ways of clustering.
 
         Parameters
@@ -286,7 +288,7 @@ class ReportedResults(NeighbourMethods, DynamicMethods, JointTests, InheritedMet
             out.sd = _blanked(out.sd, missing)
             out.tvalue = out.statistic = _blanked(out.statistic, missing)
             out.pvalue = np.squeeze(_blanked(out.pvalue, missing))
-        return out
+        return told_of_contrast(out, self, _matrix(hypothesis), joint=False)
 
     # ---- the report ----
 
