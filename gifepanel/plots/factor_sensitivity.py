@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,6 @@ from scipy import stats
 from gifepanel.plots.style import LINE, head, plain, several, shared_legend, style
 
 __all__ = ["draw_sensitivity"]
-
-_GROUP = re.compile(r"\[(\d+)\]$")
 
 
 def draw_sensitivity(found: Any, alpha: float, ax: Any) -> Any:
@@ -26,17 +23,16 @@ def draw_sensitivity(found: Any, alpha: float, ax: Any) -> Any:
     """
     numbers = [int(r) for r in found.params.columns]
     panels: dict[str, list[tuple[int | None, str]]] = {}
-    for name in found.params.index:
-        group = _GROUP.search(name)
-        regressor, k = (name[: group.start()], int(group[1])) if group else (name, None)
+    for name, (regressor, k) in zip(found.params.index, found.terms, strict=True):
         panels.setdefault(regressor, []).append((k, name))
+    grouped = any(k is not None for _, k in found.terms)
     axes = several(ax, len(panels), size=(3.4, 2.9))
     reach = float(stats.norm.ppf(1 - alpha / 2))
     handles: dict[str, Any] = {}
     for one, (regressor, members) in zip(axes, panels.items(), strict=True):
         step = 0.5 / max(len(members), 2)
         for position, (k, name) in enumerate(members):
-            own = style(6 if k is None and len(panels) > 1 and _any_groups(panels) else (k or 1) - 1)
+            own = style(6 if k is None and grouped else (k or 1) - 1)
             at = np.array(numbers) + (position - (len(members) - 1) / 2) * step
             bars = one.errorbar(
                 at,
@@ -65,7 +61,3 @@ def draw_sensitivity(found: Any, alpha: float, ax: Any) -> Any:
             bars.set_label(label)
         shared_legend(axes, list(handles.values()), ax is None)
     return axes
-
-
-def _any_groups(panels: dict[str, list[tuple[int | None, str]]]) -> bool:
-    return any(k is not None for members in panels.values() for k, _ in members)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         _fit_options: dict[str, Any]
         _groups_known: bool
 
+        def _terms(self) -> list[tuple[str, int | None]]: ...
+
 else:
     _Parent = object
 
@@ -51,6 +53,8 @@ class FactorSensitivity(Printed):
     fits : DataFrame
         By number of factors: ``residual_sd``, ``nobs``, ``same_group`` (share of the entities in the group they have
         in that fit; NaN without groups) and ``converged``.
+    terms : tuple of (str, int or None)
+        Regressor and group (from 1; None: of all) of every coefficient.
 
     Examples
     --------
@@ -67,6 +71,7 @@ class FactorSensitivity(Printed):
     params: pd.DataFrame
     bse: pd.DataFrame
     fits: pd.DataFrame
+    terms: tuple[tuple[str, int | None], ...]
 
     @property
     def change(self) -> pd.DataFrame:
@@ -221,7 +226,8 @@ class FactorSensitivityMethods(_Parent):
         }
         columns = pd.Index(list(by_number), name="n_factors")
         table = pd.DataFrame.from_dict(fits, orient="index").rename_axis("n_factors")
-        return FactorSensitivity(own, pd.DataFrame(params)[columns], pd.DataFrame(bse)[columns], table)
+        terms = tuple((name, None if k is None else k + 1) for name, k in self._terms())
+        return FactorSensitivity(own, pd.DataFrame(params)[columns], pd.DataFrame(bse)[columns], table, terms)
 
 
 def _others(given: Any, own: int, largest: int) -> list[int]:
