@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         bse: Any
         _estimate: FactorEstimate
         _fit_options: dict[str, Any]
+        _covariance_options: dict[str, Any]
         _groups_known: bool
 
         def _terms(self) -> list[tuple[str, int | None]]: ...
@@ -99,9 +100,11 @@ class FactorSensitivity(Printed):
         >>> res.factor_sensitivity().to_frame().shape
         (6, 3)
         """
-        parts = {"estimate": self.params, "se": self.bse, "change": self.change}
-        columns = {name: frame.T.stack() for name, frame in parts.items()}
-        return pd.DataFrame(columns).rename_axis(["n_factors", "coefficient"])
+        parts = {
+            r: pd.DataFrame({"estimate": self.params[r], "se": self.bse[r], "change": self.change[r]})
+            for r in self.params.columns
+        }
+        return pd.concat(parts, names=["n_factors", "coefficient"])
 
     def plot(self, ax: Any = None, *, alpha: float = 0.05) -> Any:
         """Slopes with their intervals against the number of factors: a panel for each regressor.
@@ -142,7 +145,7 @@ class FactorSensitivity(Printed):
         if self.fits["same_group"].notna().any():
             shares = (f"{100 * self.fits.loc[r, 'same_group']:.0f}%" for r in numbers)
             facts.append(("Entities in the same group", *shares))
-        if self.fits["nobs"].nunique() > 1:
+        if self.fits["nobs"].min() < self.fits["nobs"].max():
             facts.append(("Observations", *(f"{self.fits.loc[r, 'nobs']:.0f}" for r in numbers)))
         header = ("", *(f"{r} factor{'s' * (r != 1)}{' *' if r == self.n_factors else ''}" for r in numbers))
         notes = [
@@ -154,13 +157,14 @@ class FactorSensitivity(Printed):
         late = [str(r) for r in numbers if not self.fits.loc[r, "converged"]]
         if late:
             notes.append(f"Not converged: {', '.join(late)} factors.")
-        return "Slopes by number of factors", [Table(header, (("", tuple(rows)), ("", tuple(facts)))), Notes(tuple(notes), False)]
+        return "Slopes by number of factors", [
+            Table(header, (("", tuple(rows)), ("", tuple(facts)))),
+            Notes(tuple(notes), False),
+        ]
 
 
 class FactorSensitivityMethods(_Parent):
     """Mixed in before statsmodels' class."""
-
-    _covariance_options: dict[str, Any] = {}
 
     def factor_sensitivity(
         self, n_factors: Iterable[int] | None = None, *, n_jobs: int | None = None, progress: Progress = None
@@ -207,7 +211,7 @@ class FactorSensitivityMethods(_Parent):
         _ = self._estimate  # which raises where the data are gone
         refits, own = self.model._refits(), self.n_factors
         others = _others(n_factors, own, max(refits.largest(), own))
-        arguments = {**self._fit_options, **self._covariance_options}
+        arguments = {**self._fit_options, **getattr(self, "_covariance_options", {})}
         if self.n_groups > 1:
             arguments["groups_known"] = self._groups_known
         found = refits.fits(others, arguments, n_jobs=n_jobs, progress=progress)

@@ -100,17 +100,15 @@ def told_of_contrast(test: Any, res: Any, matrix: Array, *, joint: bool) -> Any:
     names = list(dict.fromkeys(res.sample.regressors[j] for j, _, _ in found))
     groups = sorted({k + 1 for _, *pair in found for k in pair})
     listed = f"{', '.join(map(str, groups[:-1]))} and {groups[-1]}"
-    what = f"The slope{'s' * (len(names) > 1)} of {', '.join(names)} in groups {listed}"
+    what = ("The slope of", "was") if len(names) == 1 else ("Slopes of", "were")
     why = "Groups were formed to differ: where slopes are the same, such a test rejects far more often than it says"
     right = f'res.test_common("{names[0]}")'
     warnings.warn(
         SpecificationWarning(
-            f"{what} were compared as if the groups had been given.",
+            f"{what[0]} {', '.join(names)} in groups {listed} {what[1]} compared as if the groups had been given.",
             f"{why} (Wan, Sun & Xu 2025); res.test_groups() asks whether groups differ at all.",
             right,
         ),
         stacklevel=caller_level(),
     )
-    return NaiveContrast.of(
-        test, f"{why}. Tests that allow for it: res.test_groups(), and {right} for one regressor."
-    )
+    return NaiveContrast.of(test, f"{why}. Tests that allow for it: res.test_groups(), and {right} for one regressor.")

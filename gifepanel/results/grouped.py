@@ -262,8 +262,8 @@ class GroupedIFEResults(Membership, FactorResults):
             *self._notes_on_soft_groups(),
             *self._notes_on_small_groups(),
             *self._notes_on_undetermined(),
-            f'Do the groups differ? .test_groups(), and .test_common("{name}") for one slope. In other tests coefficients '
-            f'carry the number of their group: .f_test("{self._names[self._slots[0, own]]}=0").',
+            f'Whether groups differ: .test_groups(); whether one slope does: .test_common("{name}"). In other tests '
+            f'coefficients carry the number of their group: .f_test("{self._names[self._slots[0, own]]}=0").',
         ]
 
     def _notes_on_small_groups(self) -> list[str]:

@@ -187,7 +187,10 @@ class GroupingTestMethods(_Parent):
             f"{'Are slopes' if len(names) > 1 else 'Is the slope'} of {listed} common to the groups?",
             Grouped(1, ()) if everything else Grouped(self.n_groups, also),
             Grouped(self.n_groups, common),
-            ("one slope for all" if everything else f"{listed} in common", f"{self.n_groups} groups, {listed} by group"),
+            (
+                "one slope for all" if everything else f"{listed} in common",
+                f"{self.n_groups} groups, {listed} by group",
+            ),
             n_draws=n_draws,
             errors=errors,
             random_state=random_state,
@@ -197,7 +200,7 @@ class GroupingTestMethods(_Parent):
 
     @property
     def _common_slopes(self) -> tuple[int, ...]:
-        """Regressors whose slope is common to all groups; of a fit without groups those that a grouped one would have."""
+        """Regressors whose slope is common to all groups; of a fit without groups those that one with groups has."""
         common = tuple(sorted(self.model._common))
         if not common and self.n_groups == 1 and "Intercept" in self.sample.regressors:
             common = (self.sample.regressors.index("Intercept"),)
@@ -207,9 +210,7 @@ class GroupingTestMethods(_Parent):
         """Positions of regressors that have slopes by group."""
         known = self.sample.regressors
         if self.n_groups == 1:
-            raise SpecificationError(
-                "The fit has one group.", "Every slope is common already.", "res.test_groups()"
-            )
+            raise SpecificationError("The fit has one group.", "Every slope is common already.", "res.test_groups()")
         free = [name for j, name in enumerate(known) if j not in self._common_slopes]
         for name in names:
             if name in free:
