@@ -160,13 +160,11 @@ def one_draw(cell: Cell, draw: int) -> dict[str, Any]:
             test = gife.InteractiveFE(y, x, n_factors=2).fit(n_starts=4).test_additive(cov_type=cell.errors or None)
             return row | {"statistic": test.statistic, "pvalue": test.pvalue}
         options: dict[str, Any] = {"n_draws": 1, "random_state": draw, "errors": cell.errors or "series"}
+        two = gife.GroupedIFE(y, x, n_groups=2, n_factors=2).fit(cov_type="HC1", groups_known=True)
         if cell.test == "groups":
-            one = gife.InteractiveFE(y, x, n_factors=2).fit(n_starts=4)
-            found = one.test_groups(2, **options)
-            two = gife.GroupedIFE(y, x, n_groups=2, n_factors=2).fit(cov_type="HC1", groups_known=True)
+            found = two.test_groups(**options)
             row["naive"] = float(two.f_test("x1[1] = x1[2]").pvalue)
         else:
-            two = gife.GroupedIFE(y, x, n_groups=2, n_factors=2).fit()
             found = two.test_groups(3, **options) if cell.test == "more" else two.test_common("x1", **options)
     return row | {"statistic": found.statistic, "drawn": float(found.draws[0])}
 

@@ -107,15 +107,16 @@ class GroupingTests:
         """The statistic on the data, and on outcomes drawn from the null model."""
         df = self.check(alternative, estimate)
         p = len(self.model._names)
-        first, *seeds = spawn_seeds(check_seed(random_state), n_draws + 1)
-        rng = np.random.default_rng(first)
+        seeds = spawn_seeds(check_seed(random_state), n_draws)
         panel = self._panel()
         columns = self._columns(panel)
         own = Grouped(self.model.n_groups, tuple(sorted(self.model._common)))
-        start = self._start(panel, estimate) if null == own else self._fitted(panel, null, columns)
+        of_fit = self._start(panel, estimate)
+        start = of_fit if null == own else self._fitted(panel, null, columns)
         before, after = (Grouped(one.n_groups, columns(one.common)) for one in (null, alternative))
         contrast = Contrast(before.slots(p), after.slots(p), before.common, after.common, df)
-        found = gain(panel.data, contrast, start, rng)
+        known = of_fit if alternative == own and own.n_groups > 1 else None
+        found = gain(panel.data, contrast, start, np.random.default_rng(0), known)
         drawn_from = Start(found.null.groups, found.null.factors, found.null.effect)
         resid = _residuals(panel.data, contrast, found)
         tasks = [(seed, panel.data, contrast, drawn_from, resid, errors) for seed in seeds]

@@ -244,7 +244,7 @@ def _tests(res: Any) -> str:
             "These tests use the standard errors above"
             f"{', which take the groups as known' if res.missing_information is None else ''}. The groups were formed "
             "to differ in their slopes, so that small p-values are to be expected; they are no evidence that there are "
-            "groups."
+            "groups. res.test_groups() and res.test_common() are tests that allow for it."
         )
         out += [table, paragraph(words, "soft")] if table else []
     return "\n".join(part for part in out if part)

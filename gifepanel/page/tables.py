@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.page.html import details, scrolling
-from gifepanel.tables.blocks import Block, Notes, Table
+from gifepanel.tables.blocks import Block, Table
 from gifepanel.tables.coefficients import coefficient_blocks, number, probability
 from gifepanel.tables.markup import STYLE
 from gifepanel.tables.render import render
@@ -141,11 +141,6 @@ def equality_tests(res: Any) -> str:
         rows.append((str(regressor), number(float(test.statistic), 3), law, probability(float(test.pvalue))))
     if not rows:
         return ""
-    table = Table(("Same slope in all groups", "statistic", "distribution", "p-value"), (("", tuple(rows)),))
-    if res._groups_known:
-        return blocks_html(table)
-    naive = (
-        "As if the groups had been given. They were formed to differ: these tests reject far more often than they say "
-        "where slopes are the same. res.test_groups() and res.test_common() allow for it."
+    return blocks_html(
+        Table(("Same slope in all groups", "statistic", "distribution", "p-value"), (("", tuple(rows)),))
     )
-    return blocks_html(table, Notes((naive,), False))

@@ -9,6 +9,7 @@ import numpy as np
 from statsmodels.stats.contrast import ContrastResults
 
 from gifepanel.exceptions import SpecificationWarning, caller_level
+from gifepanel.tables.text_width import wrap
 
 __all__ = ["NaiveContrast", "compared_groups", "told_of_contrast"]
 
@@ -36,7 +37,7 @@ class NaiveContrast(ContrastResults):
         return out
 
     def __str__(self) -> str:
-        return f"{super().__str__()}\n{self.note}"
+        return "\n".join([super().__str__(), *wrap(self.note, 78)])
 
     def __repr__(self) -> str:
         return str(self)
@@ -64,7 +65,7 @@ def compared_groups(matrix: Array, slots: IntArray, lengths: Array, *, joint: bo
 
     def implied(vector: Array) -> bool:
         left = vector - rows.T @ (rows @ vector)
-        return bool(np.abs(left).max() <= 1e-7 * np.abs(vector).max())
+        return bool(np.abs(left).max() <= _SAME * np.abs(vector).max())
 
     out = []
     for j, positions in enumerate(slots.T):

@@ -88,7 +88,8 @@ class GroupingTestMethods(_Parent):
 
         Notes
         -----
-        Groups are those of least squares, also where the fit's are soft. Regressors, lags of the outcome among them,
+        Groups are those of least squares, also where the fit's are soft; they are searched for less long than in a fit,
+        in the data and in the draws alike. Regressors, lags of the outcome among them,
         stay as they are in all draws (the fixed design of Gonçalves & Kilian 2004), and errors of different entities
         are drawn independent of each other.
 

@@ -36,7 +36,7 @@ __all__ = ["Contrast", "Errors", "Gain", "GainDraws", "Grouped", "bootstrapped_g
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 Errors = Literal["series", "cells"]
-_STARTS, _LEAPS = 6, 6
+_STARTS, _LEAPS = 6, 12
 _ROUNDS, _TOL = 2_000, 1e-10
 
 
@@ -118,7 +118,9 @@ class GainDraws:
     smallest_drawn: IntArray
 
 
-def gain(data: Regrouped, contrast: Contrast, start: Start, rng: np.random.Generator) -> Gain:
+def gain(
+    data: Regrouped, contrast: Contrast, start: Start, rng: np.random.Generator, known: Start | None = None
+) -> Gain:
     """Fit both to a panel, the null from `start`, the alternative from the null.
 
     Parameters
@@ -128,9 +130,11 @@ def gain(data: Regrouped, contrast: Contrast, start: Start, rng: np.random.Gener
     start : Start
         Groups and factors of the null model.
     rng : Generator
+    known : Start, optional
+        Those of the alternative, where it was fitted already: the search begins there too.
     """
     null = _null(data, contrast, start, rng)
-    starts = list(_starts(data, contrast, null, rng))
+    starts = [*_starts(data, contrast, null, rng), *([] if known is None else [known])]
     common = contrast.common_alternative
     found = search_groupings(data, contrast.alternative, starts, rng, common=common, leaps=_LEAPS)[0]
     smallest = int(np.bincount(found.groups, minlength=len(contrast.alternative)).min())

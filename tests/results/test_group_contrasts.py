@@ -55,8 +55,10 @@ def test_naive_tests_say_so_once_and_are_the_same_test(grouped: Any, call: Any) 
     assert [w.category for w in said] == [SpecificationWarning] and said[0].filename == __file__
     message = said[0].message
     assert "as if the groups had been given" in message.found and message.fix == 'res.test_common("x1")'
-    assert isinstance(test, NaiveContrast) and "formed to differ" in test.note and test.note in str(test)
-    assert "res.test_groups()" in test.note and test.note in repr(test)
+    assert (
+        isinstance(test, NaiveContrast) and "formed to differ" in test.note and test.note in " ".join(str(test).split())
+    )
+    assert "res.test_groups()" in test.note and repr(test) == str(test)
     known = call(grouped.get_robustcov_results("cluster", groups_known=True))
     assert not isinstance(known, NaiveContrast) and np.shape(known.statistic) == np.shape(test.statistic)
 
@@ -81,7 +83,7 @@ def test_one_group_and_no_groups_are_silent() -> None:
 
 def test_comparisons_are_seen_whatever_the_units() -> None:
     slots = np.array([[0, 1], [2, 3]])
-    for unit in (1e-8, 1.0, 1e8):
+    for unit in (1e-6, 1.0, 1e6):
         lengths = np.array([unit, 1.0, unit, 3.0])
         matrix = np.array([[1.0, 5.0, 0.0, 0.0], [0.0, 5.0, 1.0, 0.0]])
         assert compared_groups(matrix, slots, lengths, joint=True) == [(0, 0, 1)]

