@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 import bench_estimated_groups as estimated_groups
+import bench_group_tests as group_tests
 import pytest
 from bench_montecarlo import compare, stored_draws, summarize
 from common import RESULTS, read_csv
@@ -108,13 +109,31 @@ def test_what_estimated_groups_do_is_stored_as_it_comes_out() -> None:
         assert all(new[key] == pytest.approx(old[key], rel=1e-8, abs=1e-8) for key in new if key != "design")
 
 
+def test_tests_after_grouping_are_stored_as_they_come_out() -> None:
+    kept = group_tests.stored_draws()
+    table = group_tests.summarize(kept)
+    assert len(table) == len(group_tests.CELLS)
+    for row, old in zip(table, stored("group_tests"), strict=True):
+        assert row["draws"] == old["draws"] >= 100 and row["rate"] == pytest.approx(old["rate"], abs=1e-9)
+        naive = row["test"] == "groups"
+        assert row["naive"] > 0.7 if naive else math.isnan(row["naive"])
+    text = group_tests.report(table)
+    assert text == (RESULTS / "group_tests.md").read_text("utf-8").strip()
+    page = (RESULTS.parents[1] / "docs" / "testing_groups.md").read_text("utf-8")
+    assert text.split("\n\n")[1] in page
+    for cell in group_tests.CELLS[0], group_tests.CELLS[-1]:
+        old = next(row for row in kept if row["cell"] == cell.name and row["draw"] == 17)
+        new = group_tests.one_draw(cell, 17)
+        assert all(new[key] == pytest.approx(old[key], rel=1e-6, nan_ok=True) for key in new if key != "cell")
+
+
 def test_criterion_is_never_above_the_peers() -> None:
     rows = stored("peer")
     assert {row["kappa"] for row in rows if row["n"] == 100} == {0.01, 0.1, 1, 10}
     assert all(row["q_ours"] <= row["q_peer"] * (1 + 1e-10) for row in rows)
 
 
-@pytest.mark.parametrize("name", ["montecarlo", "estimated_groups", "peer", "scaling"])
+@pytest.mark.parametrize("name", ["montecarlo", "estimated_groups", "group_tests", "peer", "scaling"])
 def test_facts_say_how_it_was_run_and_not_where(name: str) -> None:
     text = (RESULTS / f"{name}.json").read_text("utf-8")
     facts = json.loads(text)
