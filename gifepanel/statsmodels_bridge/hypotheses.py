@@ -72,8 +72,9 @@ def _listed(names: list[str]) -> str:
 
 
 def _example(names: list[str], meant: str = "") -> str:
-    """A hypothesis that works, about the regressor that was meant where it can be found, across groups."""
+    """A hypothesis that works, about the regressor that was meant where it can be found; none that compares groups."""
     stems = {name.rpartition("[")[0] or name for name in names}
     stem = max((stem for stem in stems if stem in meant), key=len, default="")
     alike = [name for name in names if name == stem or name.startswith(f"{stem}[")] if stem else names
-    return f"{alike[0]} = {alike[1]}" if len(alike) > 1 else f"{alike[0]} = 0"
+    groups = stem and all(name[len(stem) + 1 : -1].isdigit() for name in alike)
+    return f"{alike[0]} = {alike[1]}" if len(alike) > 1 and not groups else f"{alike[0]} = 0"

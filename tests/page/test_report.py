@@ -18,7 +18,7 @@ import pytest
 
 import gifepanel as gife
 from gifepanel.datasets import load_cigar, simulate
-from gifepanel.exceptions import SpecificationError
+from gifepanel.exceptions import SpecificationError, SpecificationWarning
 from gifepanel.page import pictures as report_pictures
 from gifepanel.page.html import _DARK, _LIGHT
 from tests.conftest import DEMAND
@@ -212,7 +212,8 @@ def test_membership_has_every_entity(grouped: Any, texts: dict[str, str]) -> Non
 def test_equal_slopes_are_tested_as_by_hand(grouped: Any, texts: dict[str, str]) -> None:
     table = Page(texts["grouped"]).tables["tests"][1]
     for row, name in zip(table[1:], grouped.params_by_group, strict=True):
-        test = grouped.f_test(f"{name}[1] = {name}[2] = {name}[3]")
+        with pytest.warns(SpecificationWarning, match="as if the groups had been given"):
+            test = grouped.f_test(f"{name}[1] = {name}[2] = {name}[3]")
         assert row[0] == name and float(row[1]) == pytest.approx(float(test.fvalue), abs=5.001e-4)
         assert row[2] == f"F(2, {grouped.df_resid:.0f})"
 

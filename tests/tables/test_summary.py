@@ -99,6 +99,7 @@ def test_notes(grouped: Any, single: Any, mixed: Any) -> None:
     assert 'take fewer groups, groups="soft", or one slope for all' in notes(grouped)
     known = notes(grouped.get_robustcov_results("nonrobust", groups_known=True))
     assert "take the groups as known" in known and "groups" not in notes(single)
+    assert '.test_groups(); whether one slope does: .test_common("log(real_price)")' in notes(grouped)
     example = re.search(r'\.f_test\("(.+?)"\)', notes(grouped))
     assert example is not None
     assert grouped.f_test(example[1]).df_num == 1
