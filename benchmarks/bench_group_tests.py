@@ -62,24 +62,24 @@ class Cell:
 
 CELLS = (
     Cell("groups", 50, 15),
-    Cell("groups", 50, 15, effect=0.2),
+    Cell("groups", 50, 15, effect=0.12),
     Cell("groups", 100, 25),
-    Cell("groups", 100, 25, effect=0.2),
+    Cell("groups", 100, 25, effect=0.08),
     Cell("groups", 50, 25, "missing"),
     Cell("groups", 50, 25, "unequal"),
     Cell("groups", 50, 15, "AR"),
-    Cell("groups", 50, 25, "AR"),
-    Cell("groups", 50, 25, "of x"),
-    Cell("groups", 50, 25, "of x", errors="cells"),
+    Cell("groups", 50, 50, "AR"),
+    Cell("groups", 50, 50, "of x"),
+    Cell("groups", 50, 50, "of x", errors="cells"),
     Cell("more", 50, 15),
     Cell("more", 100, 25),
-    Cell("more", 100, 25, effect=0.3),
+    Cell("more", 100, 25, effect=0.4),
     Cell("common", 50, 15),
     Cell("common", 100, 25),
     Cell("common", 100, 25, effect=0.05),
     Cell("additive", 50, 20),
     Cell("additive", 100, 25),
-    Cell("additive", 100, 25, effect=0.3),
+    Cell("additive", 100, 25, effect=0.6),
     Cell("additive", 50, 20, "AR", errors="cluster"),
 )
 _TESTS = {
@@ -101,12 +101,13 @@ _SHOWN = {
 NOTES = """\
 Share of panels in which a test rejects at 5 %, under the null (should be .05) and at one alternative. Bootstraps run at
 warp speed: one draw for each panel, the critical value that of all draws of a row together; the binomial standard
-error at .05 is {se:.3f} with {draws} panels. *naive Wald*: the slope of x1 in the two groups of a fit tested to be the
-same by `f_test`, HC1, as if the groups were known. Panels have two factors, correlated with both regressors, in the
-last test additive effects in their place. Alternatives: slopes 1 - d and 1 + d of both regressors in two halves of the
-entities; a third group between two; x1 with 1 - d and 1 + d in the two groups; d times a factor with loadings beside
-the additive effects. *AR*: AR(.5) errors, AR(.7) regressors; *unequal*: variances of entities from .25 to 1.75;
-*missing*: a fifth of the cells is; *of x*: variances .25 + .75 z^2 with z what the regressor has of its own.
+error at .05 is {se:.3f} with {draws} panels. *naive Wald*: the slopes in the two groups of a fit tested to be the same
+by `f_test`, HC1, as if the groups were known. Panels have two factors, correlated with both regressors; in the last
+test additive effects in their place. Alternatives, row by row: slopes 1 - d and 1 + d of both regressors in two halves
+of the entities; slopes .4 and 1.6 in two halves, half of the second one nearer to 1 by a share d; x1 with 1 - d and
+1 + d in the two groups; d times a factor with loadings beside the additive effects. *AR*: AR(.5) errors, AR(.7)
+regressors; *unequal*: variances of entities from .25 to 1.75; *missing*: a fifth of the cells is; *of x*: variances
+.25 + .75 z^2 with z what the regressor has of its own.
 """
 
 
@@ -143,8 +144,8 @@ def _slopes(cell: Cell) -> Any:
     if cell.test == "groups":
         return 1.0 + cell.effect * np.column_stack([side, -side])
     if cell.test == "more":
-        between = (np.arange(cell.n) % 3 == 0)[:, None] * (cell.effect > 0)
-        return 1.0 + 0.6 * np.column_stack([side, -side]) * (1.0 - between)
+        nearer = cell.effect * (np.arange(cell.n) % 4 == 1)[:, None]
+        return 1.0 + 0.6 * np.column_stack([side, -side]) * (1.0 - nearer)
     if cell.test == "common":
         return np.column_stack([1.0 + cell.effect * side, 1.0 - 0.6 * side])
     return np.ones((cell.n, 2))
@@ -163,7 +164,7 @@ def one_draw(cell: Cell, draw: int) -> dict[str, Any]:
         two = gife.GroupedIFE(y, x, n_groups=2, n_factors=2).fit(cov_type="HC1", groups_known=True)
         if cell.test == "groups":
             found = two.test_groups(**options)
-            row["naive"] = float(two.f_test("x1[1] = x1[2]").pvalue)
+            row["naive"] = float(two.f_test("x1[1] = x1[2], x2[1] = x2[2]").pvalue)
         else:
             found = two.test_groups(3, **options) if cell.test == "more" else two.test_common("x1", **options)
     return row | {"statistic": found.statistic, "drawn": float(found.draws[0])}

@@ -80,7 +80,7 @@ def hausman(
     """
     n, t, q = z_factors.shape
     flat = z_additive.reshape(n * t, q)
-    additive = np.linalg.lstsq(flat, y_additive.ravel(), rcond=None)[0]
+    additive = np.asarray(np.linalg.lstsq(flat, y_additive.ravel(), rcond=None)[0], dtype=np.float64)
     resid = y_additive - z_additive @ additive
     inner = [np.linalg.inv(z.reshape(n * t, q).T @ z.reshape(n * t, q)) for z in (z_factors, z_additive)]
     psi = z_factors @ inner[0] - z_additive @ inner[1]

@@ -30,8 +30,11 @@ if TYPE_CHECKING:
         n_factors: int
         cov_type: str
         _inference: Inference | None
-        _names: list[str]
-        _estimate: FactorEstimate
+
+        @property
+        def _names(self) -> list[str]: ...
+        @property
+        def _estimate(self) -> FactorEstimate: ...
 
 else:
     _Parent = object
@@ -196,7 +199,7 @@ class AdditiveTestMethods(_Parent):
 
 def _kind(cov_type: Any, given: bool) -> HausmanKind:
     if cov_type in ("nonrobust", "HC1", "cluster"):
-        return cov_type  # type: ignore[no-any-return]
+        return cov_type
     if given:
         raise SpecificationError(
             f"cov_type is {cov_type!r}.", 'It must be "nonrobust", "HC1" or "cluster".', 'cov_type="cluster"'

@@ -16,6 +16,7 @@ from gifepanel.tables.printed import Printed
 __all__ = ["BootstrapTest"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+_ERRORS = {"series": "whole series", "cells": "signs by cell"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,21 +43,17 @@ class BootstrapTest(Printed, TestResult):
         Draws whose fit lost a group, or gave no number; they are not counted.
     ssr_null, ssr_alternative : float
         Least squares under both.
+    errors : {"series", "cells"}
+        How errors were drawn.
 
     Examples
     --------
     >>> import gifepanel as gife
     >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=15, random_state=1)
     >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
-    >>> test = model.fit().test_groups(n_draws=19)
-    >>> print(test)
-                    Do slopes differ between groups?
-    ==============================================================
-    H0:           one slope for all  Statistic:             200.90
-    Against:      3 groups           p-value:                0.050
-    SSR under H0: 740.0              5% critical value:      68.00
-    SSR against:  524.2              Draws under H0:            19
-    ==============================================================
+    >>> test = model.fit().test_groups(n_draws=9)
+    >>> test.null, test.alternative, test.pvalue
+    ('one slope for all', '3 groups', 0.1)
     """
 
     alternative: str = field(default="", kw_only=True)
@@ -64,6 +61,7 @@ class BootstrapTest(Printed, TestResult):
     n_failed: int = field(default=0, kw_only=True)
     ssr_null: float = field(default=float("nan"), kw_only=True)
     ssr_alternative: float = field(default=float("nan"), kw_only=True)
+    errors: str = field(default="series", kw_only=True)
 
     def critical_value(self, level: float = 0.05) -> float:
         """The value above which the statistic rejects at a level: a quantile of the draws.
@@ -78,8 +76,8 @@ class BootstrapTest(Printed, TestResult):
         >>> import gifepanel as gife
         >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=15, random_state=1)
         >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
-        >>> test = model.fit().test_groups(n_draws=19)
-        >>> test.critical_value(0.05) == test.draws.max()
+        >>> test = model.fit().test_groups(n_draws=9)
+        >>> test.critical_value(0.1) == test.draws.max()
         True
         """
         level = float(check_level(level))
@@ -95,12 +93,14 @@ class BootstrapTest(Printed, TestResult):
             ("Against", self.alternative),
             ("SSR under H0", number(self.ssr_null)),
             ("SSR against", number(self.ssr_alternative)),
+            ("Errors drawn", _ERRORS[self.errors]),
         )
         right = (
             ("Statistic", f"{self.statistic:.2f}"),
             ("p-value", f"{self.pvalue:.3f}"),
             ("5% critical value", f"{critical:.2f}" if np.isfinite(critical) else "too few draws"),
             ("Draws under H0", f"{len(self.draws)}"),
+            ("p-values in steps of", f"{1 / (len(self.draws) + 1):.3g}"),
         )
         notes = (Notes((self.note,), False),) if self.note else ()
         return self.name, [Pairs(left, right), *notes]

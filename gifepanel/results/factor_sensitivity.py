@@ -26,11 +26,15 @@ if TYPE_CHECKING:
         n_factors: int
         params: Any
         bse: Any
-        _estimate: FactorEstimate
+
+        @property
+        def _estimate(self) -> FactorEstimate: ...
+
         _fit_options: dict[str, Any]
         _covariance_options: dict[str, Any]
-        _groups_known: bool
 
+        @property
+        def _groups_known(self) -> bool: ...
         def _terms(self) -> list[tuple[str, int | None]]: ...
 
 else:
@@ -236,10 +240,9 @@ class FactorSensitivityMethods(_Parent):
 
 def _others(given: Any, own: int, largest: int) -> list[int]:
     """Numbers of factors besides that of the fit."""
-    if given is None:
-        wanted = {own - 1, own + 1}
-    else:
-        wanted = {given} if isinstance(given, (int, np.integer)) else set(given)
+    wanted: list[Any] = [own - 1, own + 1]
+    if given is not None:
+        wanted = list(given) if isinstance(given, Iterable) else [given]
         for one in wanted:
             if not isinstance(one, (int, np.integer)) or isinstance(one, bool) or not 0 <= one <= largest:
                 raise SpecificationError(
@@ -247,7 +250,7 @@ def _others(given: Any, own: int, largest: int) -> list[int]:
                     f"They must be whole numbers from 0 to {largest}, which the panel allows.",
                     f"n_factors=range({max(own - 1, 0)}, {min(own + 1, largest) + 1})",
                 )
-    others = sorted(int(r) for r in wanted if 0 <= r <= largest and r != own)
+    others = sorted({int(r) for r in wanted if 0 <= r <= largest and r != own})
     if not others:
         raise SpecificationError(
             f"There is no other number of factors than {own} to look at.",

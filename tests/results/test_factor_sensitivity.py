@@ -74,7 +74,7 @@ def test_panels_with_holes_and_pickles(data: Any) -> None:
 
 
 def test_wrong_numbers(single: Any) -> None:
-    for given in ([-1], [1.5], [50], "auto"):
+    for given in ([-1], [1.5], [50], 1.5, [True], "auto"):
         with pytest.raises(SpecificationError, match="whole numbers from 0 to"):
             single.factor_sensitivity(given)
     with pytest.raises(SpecificationError, match="no other number of factors than 2"):

@@ -106,7 +106,7 @@ def test_it_prints_what_it_is(grouped: Any) -> None:
     text = found.as_text()
     assert "Do slopes differ between groups?" in text and re.search(r"Statistic: +\d+\.\d\d", text)
     assert "too few draws" in text and "one slope for all" in found._repr_html_()
-    assert found.distribution == "1 draws from the null model" or "1 draw" in found.distribution
+    assert found.distribution == "1 draw from the null model" and "whole series" in text
 
 
 WRONG: list[tuple[Any, str, str]] = [
