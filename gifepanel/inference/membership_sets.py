@@ -14,6 +14,9 @@ always is. The variance allows for what is not known about a_g, and for serial c
 Slopes and variance had better be those of the mixture (:mod:`~gifepanel.inference.soft_groups`): least squares over
 groups pulls centres apart and makes the variance too small. 200 draws of design S with 100 entities and 15 periods:
 joint sets cover .925 with its slopes and variance, .95 with the mixture's, with 1.90 and 1.93 groups in a set.
+Variances are those of single entities as far as they differ by more than chance
+(:mod:`~gifepanel.inference.entity_variances`): where they differ eightfold, 60 draws at 25 periods, joint sets cover
+.83 with one variance and .95 with these.
 """
 
 from __future__ import annotations
@@ -22,12 +25,15 @@ from math import ceil
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
+from gifepanel.inference.entity_variances import EntityVariances, moderated_variances
 from gifepanel.inference.error_autocovariances import error_autocovariances
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.inference.estimated_groups import unit_losses
+from gifepanel.inference.soft_groups import SoftGroups
 
-__all__ = ["membership_sets", "membership_statistics"]
+__all__ = ["membership_sets", "membership_statistics", "variances_of_entities"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -35,7 +41,7 @@ _FLOOR = 0.1
 
 
 def membership_statistics(
-    estimate: FactorEstimate, cov: FloatArray, *, variance: float | None = None, serial: bool = True
+    estimate: FactorEstimate, cov: FloatArray, *, variance: FloatArray | float | None = None, serial: bool = True
 ) -> FloatArray:
     """The largest statistic of every group over its competitors.
 
@@ -44,7 +50,7 @@ def membership_statistics(
     estimate : FactorEstimate
     cov : ndarray, shape (q, q)
         Of the slopes.
-    variance : float, optional
+    variance : float or ndarray of shape (N,), optional
         Of the errors; that of the residuals by default, which least squares over groups makes a little too small.
     serial : bool
         Whether errors may be correlated over ceil(T^(1/4)) periods.
@@ -56,8 +62,8 @@ def membership_statistics(
     a, c, _ = estimate.unit_moments
     alpha = estimate.theta[estimate.slots]
     residual = estimate.ssr / estimate.df.residual
-    plain = residual if variance is None else variance
-    noise = plain / residual * _noise(estimate) if serial else plain * a
+    plain = np.broadcast_to(np.asarray(residual if variance is None else variance), len(a))
+    noise = plain[:, None, None] * (_noise(estimate) / residual if serial else a)
     n, n_groups = len(a), len(alpha)
     out = np.full((n, n_groups), -np.inf)
     for g in range(n_groups):
@@ -68,7 +74,7 @@ def membership_statistics(
                 continue
             d = alpha[h] - alpha[g]
             w = a @ d
-            least = _FLOOR * plain * np.einsum("np,p->n", w, d)
+            least = _FLOOR * plain * (w @ d)
             spread = np.maximum(np.einsum("p,npq,q->n", d, noise, d), least)
             spread = spread + np.einsum("np,pq,nq->n", w, cov[np.ix_(slot, slot)], w)
             size = np.sqrt(np.where(spread > 0, spread, np.inf))
@@ -94,7 +100,7 @@ def membership_sets(
     level: float = 0.95,
     *,
     joint: bool = True,
-    variance: float | None = None,
+    variances: EntityVariances | None = None,
     serial: bool = True,
 ) -> BoolArray:
     """Groups in the confidence set of every entity (N, K); its own is always among them.
@@ -107,13 +113,34 @@ def membership_sets(
     level : float
     joint : bool
         Whether all N sets hold the true groups with this probability, or each of them.
-    variance : float, optional
+    variances : EntityVariances, optional
+        Of the errors of each entity, whose degrees of freedom are those of the quantile; by default one for all.
     serial : bool
         As in :func:`membership_statistics`.
     """
     n, n_groups = estimate.shape[0], len(estimate.slots)
     tests = (n_groups - 1) * (n if joint else 1)
-    critical = float(ndtri(1.0 - (1.0 - level) / max(tests, 1)))
+    share = (1.0 - level) / max(tests, 1)
+    critical: FloatArray | float = float(ndtri(1.0 - share))
+    if variances is not None:
+        critical = np.where(np.isinf(variances.df), critical, -stdtrit(variances.df, share))[:, None]
+    variance = None if variances is None else variances.variance
     out = membership_statistics(estimate, cov, variance=variance, serial=serial) <= critical
     out[np.arange(n), estimate.groups] = True
     return np.asarray(out)
+
+
+def variances_of_entities(estimate: FactorEstimate, mixture: SoftGroups) -> EntityVariances:
+    """Variances of the errors by entity at the slopes of a mixture, drawn towards its own as far as by chance.
+
+    Parameters
+    ----------
+    estimate : FactorEstimate
+        The fit that the mixture started from.
+    mixture : SoftGroups
+    """
+    losses = (mixture.posterior * unit_losses(estimate, mixture.theta)).sum(axis=1)
+    cells = np.full(len(losses), float(estimate.shape[1]))
+    if estimate.observed is not None:
+        cells = estimate.observed.sum(axis=1).astype(np.float64)
+    return moderated_variances(losses, cells * (estimate.df.residual / estimate.nobs), mixture.variance)

@@ -12,7 +12,7 @@ import pandas as pd
 from gifepanel.exceptions import SpecificationError
 from gifepanel.inference.estimated_groups import missing_information
 from gifepanel.inference.membership import candidates, excess
-from gifepanel.inference.membership_sets import membership_sets
+from gifepanel.inference.membership_sets import membership_sets, variances_of_entities
 from gifepanel.inference.missing_information import CLEAR, MissingInformation
 from gifepanel.inference.soft_groups import soft_groups
 
@@ -115,8 +115,8 @@ class Membership(_Parent):
 
         A group is in the set of an entity unless another fits it significantly better: the moment inequalities of
         Dzemski & Okui (2024), factors and effects projected out, at the slopes and variance of the mixture that
-        ``groups="soft"`` fits, variances with what is not known about the slopes and with serial correlation of the
-        errors. The entity's own group is always in.
+        ``groups="soft"`` fits, variances with what is not known about the slopes, with serial correlation of the
+        errors, and those of single entities where they differ by more than chance. The entity's own group is always in.
 
         Parameters
         ----------
@@ -157,7 +157,8 @@ class Membership(_Parent):
             mixture = self._soft or soft_groups(estimate, design_effect=missing.design_effect)
             at_mixture = replace(estimate, theta=mixture.theta, groups=final.groups)
             honest = cov if self._covariance.missing is not None else missing.inflated(cov)
-            inside = membership_sets(at_mixture, honest, float(level), joint=bool(joint), variance=mixture.variance)
+            variances = variances_of_entities(estimate, mixture)
+            inside = membership_sets(at_mixture, honest, float(level), joint=bool(joint), variances=variances)
         return pd.DataFrame(inside, index=self._entities, columns=pd.Index(self.group_labels, name="group"))
 
     @cached_property

@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from gifepanel import GroupedIFE, InteractiveFE
 from gifepanel.datasets import simulate
+from gifepanel.inference.entity_variances import moderated_variances
 from gifepanel.inference.error_autocovariances import error_autocovariances
 from gifepanel.inference.membership_sets import membership_sets, membership_statistics
 
@@ -96,3 +97,27 @@ def test_autocovariances_on_cells_are_those_of_the_balanced_panel_entity_by_enti
                 shares[lag, j] += np.trace(m @ toeplitz @ m, offset=lag)
     expected = np.linalg.solve(shares, sums) * shares[0, 0] / estimate.df.residual
     np.testing.assert_allclose(error_autocovariances(estimate, 2), expected, rtol=1e-9)
+
+
+def test_variances_of_entities_that_are_alike_are_one() -> None:
+    rng = np.random.default_rng(2)
+    df = np.full(200, 20.0)
+    alike = moderated_variances(3.0 * rng.chisquare(df), df, 3.1)
+    assert alike.df.min() > 200
+    np.testing.assert_allclose(alike.variance, 3.0, rtol=0.1)
+    few = moderated_variances(np.array([1.0, 9.0]), np.array([5.0, 5.0]), 2.0)
+    assert np.isinf(few.df).all() and (few.variance == 2.0).all()
+
+
+def test_variances_that_differ_are_drawn_towards_each_other() -> None:
+    rng = np.random.default_rng(3)
+    prior, level, df = 8.0, 2.0, np.where(np.arange(4000) < 2000, 15.0, 30.0)
+    true = prior * level / rng.chisquare(prior, df.size)  # scaled inverse chi-squared
+    ssr = true * rng.chisquare(df)
+    found = moderated_variances(ssr, df, 1.0)
+    assert found.df[0] - 15.0 == pytest.approx(prior, rel=0.1)
+    np.testing.assert_allclose(found.variance, (prior * level + ssr) / (prior + df), rtol=0.1)
+    own = ssr / df
+    assert ((np.log(found.variance / true)) ** 2).mean() < 0.9 * (np.log(own / true) ** 2).mean()
+    none = moderated_variances(np.append(ssr, 0.0), np.append(df, 0.0), 1.0)
+    assert none.variance[-1] == pytest.approx(level, rel=0.1) and none.df[-1] == pytest.approx(prior, rel=0.1)
