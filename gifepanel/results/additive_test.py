@@ -304,6 +304,8 @@ def _note(res: Any, lost: list[str], effects: str) -> str:
         notes.append(f"{', '.join(lost)}: spanned by {_WORDS[effects]}, not compared.")
     if res.n_groups > 1 and not res._groups_known:
         notes.append("Groups are those of the fit, taken as known in both.")
+    if getattr(res, "is_soft", False):
+        notes.append("Slopes are those of least squares, every entity in its most probable group.")
     if res.bias_correction != "none":
         notes.append("Slopes are those of least squares, before the correction of bias.")
     return " ".join(notes)

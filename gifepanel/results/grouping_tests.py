@@ -30,6 +30,7 @@ else:
 
 __all__ = ["GroupingTestMethods"]
 
+_CORRELATED, _SHORT = 0.15, 30
 Progress = bool | Callable[[int, int], None] | None
 
 
@@ -277,7 +278,9 @@ def grouping_test(
         None,
         f"{draws.size} draws from the null model" if draws.size > 1 else "1 draw from the null model",
         words[0],
-        _note(found.smallest, single, draws.size, int((~good).sum())),
+        " ".join(
+            [*_counts(found.smallest, single, draws.size, int((~good).sum())), *_on_errors(res._inference, errors)]
+        ),
         alternative=words[1],
         draws=draws,
         n_failed=int((~good).sum()),
@@ -287,7 +290,7 @@ def grouping_test(
     )
 
 
-def _note(smallest: int, single: int, n: int, failed: int) -> str:
+def _counts(smallest: int, single: int, n: int, failed: int) -> list[str]:
     """What draws and data have of groups with one entity, and without any."""
     notes = []
     if failed:
@@ -296,7 +299,23 @@ def _note(smallest: int, single: int, n: int, failed: int) -> str:
         notes.append("A group of the alternative has one entity.")
     if single:
         notes.append(f"In {single} of {n} draws a group has one entity.")
-    return " ".join(notes)
+    return notes
+
+
+def _on_errors(inference: Inference, errors: str) -> list[str]:
+    """What is known of draws where residuals are correlated over time."""
+    resid = inference.estimate.wresid
+    after, before = resid[:, 1:], resid[:, :-1]
+    square = float(np.vdot(resid, resid))
+    correlation = float(np.vdot(after, before)) / square if square else 0.0
+    if correlation < _CORRELATED:
+        return []
+    found = f"Residuals are correlated over time ({correlation:.2f})"
+    if errors == "cells":
+        return [f'{found}, and errors were drawn as if they were not: errors="series".']
+    if resid.shape[1] < _SHORT:
+        return [f"{found}, of which few periods show a part: the test rejects somewhat too often."]
+    return []
 
 
 def _counted(name: str, value: Any) -> int:

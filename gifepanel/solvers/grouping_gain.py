@@ -139,7 +139,7 @@ def gain(
     found = search_groupings(data, contrast.alternative, starts, rng, common=common, leaps=_LEAPS)[0]
     smallest = int(np.bincount(found.groups, minlength=len(contrast.alternative)).min())
     # the null is nested: what a descent left is no loss
-    value = max(null.ssr - found.ssr, 0.0) / (found.ssr / contrast.df)
+    value = contrast.df * max(null.ssr - found.ssr, 0.0) / max(found.ssr, np.finfo(float).tiny)
     return Gain(float(value), null, found, smallest)
 
 

@@ -93,12 +93,20 @@ def test_panels_with_holes(holes: pd.DataFrame) -> None:
 
 def test_weights_and_effects(panel: Any) -> None:
     data = panel.data.assign(w=np.random.default_rng(0).uniform(0.5, 2.0, len(panel.data)))
-    for formula, weights in ((FORMULA, "w"), ("y ~ x1 + x2 | time", None)):
-        single = gife.InteractiveFE.from_formula(formula, data, n_factors=1, weights=weights).fit()
-        grouped = gife.GroupedIFE.from_formula(formula, data, n_factors=1, n_groups=2, weights=weights).fit()
+    for formula, r, weights in ((FORMULA, 1, "w"), ("y ~ x1 + x2 | time", 1, None), ("y ~ x1 + x2 | entity", 0, None)):
+        single = gife.InteractiveFE.from_formula(formula, data, n_factors=r, weights=weights).fit()
+        grouped = gife.GroupedIFE.from_formula(formula, data, n_factors=r, n_groups=2, weights=weights).fit()
         found = single.test_groups(2, n_draws=2)
         assert found.statistic == pytest.approx(expected(single, grouped), rel=1e-4)
         assert np.isfinite(found.draws).all()
+
+
+def test_correlated_errors_are_said(panel: Any) -> None:
+    rng = np.random.default_rng(0)
+    y = panel.x.sum(axis=2) + 2.0 * rng.standard_normal((36, 12)).cumsum(axis=1)
+    res = gife.InteractiveFE(y, panel.x, n_factors=1).fit()
+    assert "the test rejects somewhat too often" in res.test_groups(n_draws=1).note
+    assert 'errors="series"' in res.test_groups(n_draws=1, errors="cells").note
 
 
 def test_it_prints_what_it_is(grouped: Any) -> None:
