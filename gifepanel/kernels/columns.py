@@ -19,9 +19,7 @@ __all__ = [
     "copy",
     "dot",
     "dot_pair",
-    "gather",
     "gather_times",
-    "multiply",
     "products",
     "scale",
     "scale_add",
@@ -130,25 +128,6 @@ def scale(a, i, at, factor, n):
     """a[i, at + k] *= factor for k < n."""
     for k in range(n):
         a[i, _U(at + k)] *= factor
-
-
-@jit(forceinline=True)
-def multiply(a, i, at, b, j, by, n):
-    """a[i, at + k] *= b[j, by + k] for k < n."""
-    for k in range(n):
-        a[i, _U(at + k)] *= b[j, _U(by + k)]
-
-
-@jit(forceinline=True)
-def gather(rows, j, time, at, out, i, by, n):
-    """out[i, by + k] = rows[j, time[at + k]] for k < n, times in order."""
-    first = time[at]
-    if time[at + n - 1] - first == n - 1:
-        for k in range(n):
-            out[i, _U(by + k)] = rows[j, _U(first + k)]
-    else:
-        for k in range(n):
-            out[i, _U(by + k)] = rows[j, _U(time[_U(at + k)])]
 
 
 @jit(forceinline=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gifepanel.kernels import cell_newton, joint, kmeans, lags, passes, product, regroup_cells, small
+from gifepanel.kernels import cell_newton, columns, joint, kmeans, lags, passes, product, regroup_cells, small
 from gifepanel.kernels import cells as on_cells
 from tests.kernels.problems import units
 from tests.kernels.test_lags import GROUPS, cells
@@ -147,22 +147,24 @@ def _cells() -> dict[str, np.ndarray]:
     on_cells.period_sums(data, state, sums)
     z = rng.standard_normal((2, data.time.size))
     on_cells.off_units(data.ptr, state.q, z)
-    some, b, room = np.array([1, 4, 5]), rng.standard_normal(2), np.empty((1, 10))
-    rows, spread, lower = rng.standard_normal((2, 10)), np.zeros((1, 10)), b.copy()
-    gathered, outcome = np.empty((1, 3)), np.empty((1, data.time.size))
-    on_cells.gather(rows, 1, some, 0, gathered, 0, 0, 3)
-    on_cells.scatter(spread, 0, some, 0, 2.0, gathered, 0, 0, gathered, 0, 0, 3)
-    on_cells.outcome_less_periods(data, data.y[None], effects, 0, 8, room, outcome[:, :8])
+    b, room = rng.standard_normal(2), np.empty((1, 10))
+    lower, outcome = b.copy(), np.empty((1, data.time.size))
+    on_cells.outcome_less_periods(data, data.y[None], effects, 0, 8, room, outcome, 2)
     basis, part = np.empty((2, 8)), np.zeros((2, 2, 10))
     on_cells.basis_columns(data, data.root[None], factors, 0, 8, basis)
-    on_cells.add_to_periods(data, data.root[None], state.coef[0, 1:], 0, 8, room, part)
+    on_cells.add_to_periods(data, data.root[None], state.coef[0, 1:], 0, 8, part)
     q, tri, upper = rng.standard_normal((2, 9)), np.zeros((1, 2, 2)), b.copy()
     on_cells.orthonormalise(q, tri, 0, 2, 6, 1e-8)
+    near = np.vstack([q[0], q[0] + 1e-3 * q[1]])
+    on_cells.orthonormalise(near, tri.copy(), 0, 2, 6, 1e-8)
     on_cells.solve_upper(tri[0], upper)
     on_cells.solve_lower(tri[0], lower)
-    on_cells.multiply(rows, 0, 1, rows, 1, 0, 9)
-    product = rows.copy()
-    on_cells.add(rows, 0, 1, on_cells.dot(q, 0, 0, q, 1, 0, 9), rows, 1, 0, 9)
+    scores, less, cube = np.empty((2, 2, 10)), z.copy(), np.zeros((6, 10, 2))
+    on_cells.period_scores(data, state.coef, z, scores)
+    on_cells.less_periods(data, state.coef, scores, less)
+    on_cells.cube_of_cells(data.ptr, data.time, z, cube)
+    back = np.empty_like(z)
+    on_cells.cells_of_cube(data.ptr, data.time, data.root, cube, back)
     return {
         "evaluate_cells": np.concatenate([[ssr], state.e, state.coef.ravel(), state.g_period.ravel(), state.g_theta]),
         "hessian_product": np.append(out.ravel(), turn),
@@ -171,18 +173,62 @@ def _cells() -> dict[str, np.ndarray]:
         "slope_moments": gram,
         "period_sums": sums,
         "off_units": z,
-        "gather": gathered,
-        "scatter": spread,
-        "outcome_less_periods": outcome[:, :8],
+        "outcome_less_periods": outcome[:, 2:10],
         "basis_columns": basis,
         "add_to_periods": part,
-        "multiply": product,
-        "orthonormalise": q,
+        "orthonormalise": np.vstack([q, near]),
         "solve_upper": upper,
         "solve_lower": lower,
-        "add": rows,
-        "dot": np.array([on_cells.dot(rows, 0, 1, rows, 1, 0, 9)]),
+        "period_scores": scores,
+        "less_periods": less,
+        "cube_of_cells": cube,
+        "cells_of_cube": back,
     }
+
+
+def _columns() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(10)
+    a, b, f, g = (
+        rng.standard_normal((3, 9)),
+        rng.standard_normal((3, 9)),
+        rng.standard_normal(3),
+        rng.standard_normal(3),
+    )
+    root, out = rng.uniform(0.5, 1.5, (1, 9)), {}
+    for name, arguments in {
+        "add": (0, 1, 0.5, b, 1, 2, 7),
+        "add_and_dot": (0, 1, 0.5, b, 1, 2, b, 0, 0, 7),
+        "add_pair": (0, 1, 0.5, b, 1, -0.5, 2, 2, 7),
+        "add_rows": (0, 1, -1.0, f, b, 2, 7),
+        "copy": (0, 1, b, 1, 2, 7),
+        "scale": (0, 1, 0.5, 7),
+        "scale_add": (0, 1, 0.5, -0.5, b, 1, 2, 7),
+    }.items():
+        changed = a.copy()
+        returned = getattr(columns, name)(changed, *arguments)
+        out[name] = np.append(changed.ravel(), 0.0 if returned is None else returned)
+    parts = np.empty(3)
+    columns.products(a, 1, b, 0, 2, 7, parts)
+    out |= {
+        "products": parts,
+        "dot": np.array([columns.dot(a, 0, 1, b, 1, 2, 7)]),
+        "dot_pair": np.array(columns.dot_pair(a, 0, 2, 1, b, 1, 2, 7)),
+        "sum_squares": np.array([columns.sum_squares(a, 0, 1, 7)]),
+    }
+    whole, some = np.arange(2, 9), np.array([0, 1, 3, 4, 6, 7, 8])  # periods without and with a hole
+    names = ("gather_times", "scatter", "scatter_rows", "scatter_products", "scatter_sums")
+    spread = {name: [] for name in names}
+    for time in (whole, some):
+        rows, more, most = np.zeros((3, 9)), np.zeros((3, 9)), np.zeros((3, 9))
+        square, read = np.zeros((3, 3, 9)), np.empty((1, 7))
+        columns.gather_times(b, 1, time, root, 0, read, 0, 0, 7)
+        columns.scatter(rows, 1, time, 0, 2.0, a, 0, 1, b, 1, 2, 7)
+        columns.scatter_rows(more, time, root, 0, f, a, 0, 1, 7)
+        columns.scatter_products(square, time, root, 0, f, 7)
+        columns.scatter_sums(most, time, root, 0, f, a, 0, 1, g, b, 1, 2, 7)
+        for name, values in zip(names, (read, rows, more, square, most), strict=True):
+            spread[name].append(values.ravel())
+    return out | {name: np.concatenate(values) for name, values in spread.items()}
 
 
 def _newton() -> dict[str, np.ndarray]:
@@ -221,7 +267,7 @@ def _newton() -> dict[str, np.ndarray]:
 
 def outputs() -> dict[str, np.ndarray]:
     """Something from every public kernel."""
-    return _small() | _passes() | _kmeans() | _joint() | _product() | _lags() | _cells() | _newton()
+    return _small() | _passes() | _kmeans() | _joint() | _product() | _lags() | _columns() | _cells() | _newton()
 
 
 def interpreted(*arguments: str) -> None:
@@ -237,7 +283,7 @@ def interpreted(*arguments: str) -> None:
 
 
 def test_every_public_kernel_is_covered():
-    modules = (joint, kmeans, lags, passes, product, small, on_cells, cell_newton, regroup_cells)
+    modules = (columns, joint, kmeans, lags, passes, product, small, on_cells, cell_newton, regroup_cells)
     tuples = {"CellData", "CellState"}
     assert {name for module in modules for name in module.__all__} - tuples == set(outputs())
 
