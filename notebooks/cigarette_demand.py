@@ -155,10 +155,11 @@ choice = gife.select(f"{DEMAND} | state", cigar, n_factors=range(7), n_groups=ra
 print(choice)
 
 # %% [markdown]
-# The criteria do not agree, and it is better to know it than to take the first answer.
+# The rules do not agree, and it is better to know it than to take the first answer.
 #
-# - The information criteria take as many factors as they are offered: residuals are autocorrelated, and every factor
-#   catches some of that. Eigenvalue ratios say one or two.
+# - The information criteria take as many factors as they are offered: errors are autocorrelated, and every factor
+#   catches some of that. Eigenvalue ratios say one or two. The test that allows for the memory of the errors, which
+#   `auto` goes by, says five, the last two by a narrow margin.
 # - From three factors on, the price elasticity stays near -0.3, and the cross-section dependence is small for the
 #   first time.
 #

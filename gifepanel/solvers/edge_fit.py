@@ -172,7 +172,8 @@ def weighted_factors(panel: EdgePanel, resid: Array, n_factors: int) -> Weighted
 def _drawn(variance: Array, left: Array) -> Array:
     """Variances of entities (N,) drawn to their median with the weight of some periods."""
     middle = np.median(variance)
-    return np.asarray((left * variance + _DRAWN * middle) / (left + _DRAWN))
+    out = (left * variance + _DRAWN * middle) / (left + _DRAWN)
+    return np.asarray(np.where(out > 0, out, 1.0))
 
 
 def _settled(last: Array, factors: Array, scale: Array, new: Array) -> bool:

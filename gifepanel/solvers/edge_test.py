@@ -133,7 +133,8 @@ def largest_share(resid: Array, observed: BoolArray) -> Array:
     turned = np.swapaxes(z, 1, 2)
     gram = np.matmul(turned, z) if t <= n else np.matmul(z, turned)
     values = np.linalg.eigvalsh(gram)
-    return np.asarray(values[:, -1] / values.sum(axis=1))
+    total = values.sum(axis=1)
+    return np.asarray(values[:, -1] / np.where(total > 0, total, 1.0))
 
 
 # ---- memory
@@ -146,6 +147,8 @@ def _memory(panel: EdgePanel, fit: Weighted, used: float) -> tuple[float, Array]
     size = np.where(square > 0, square, 1.0) / np.maximum(panel.observed.sum(axis=1), 1)
     over = (e[:, 1:] * e[:, :-1]).sum(axis=1) / size
     under = square / size
+    if not under.sum() > 0:
+        return 0.0, np.zeros(len(e))
     of_noise = _map(panel, fit, used)
     pooled = over.sum() / under.sum()
     rho = float(np.interp(pooled, of_noise, _GRID))

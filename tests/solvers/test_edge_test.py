@@ -84,7 +84,7 @@ def test_memory_is_that_of_the_errors(rho):
 @pytest.mark.parametrize("effects", [{}, {"entity_effects": True, "time_effects": True}])
 @pytest.mark.parametrize(("r", "rho"), [(0, 0.0), (0, 0.8), (2, 0.0), (2, 0.8)])
 def test_it_finds_the_factors_whatever_errors_remember(r, rho, effects):
-    y, x = drawn(3, r=r, rho=rho)
+    y, x = drawn(11, r=r, rho=rho)
     found = answer(y, x, **effects)
     assert found.n_factors == r and found.accepted
     assert (found.share[:r] > found.edge[:r]).all() and found.share[r] <= found.edge[r]
@@ -121,6 +121,15 @@ def test_cells():
     holes = edge_test(edge_panel(cells_of(y, x, seen)), range(4), [e * seen for e in left])
     assert holes.n_factors == whole.n_factors == 2
     assert holes.memory[2] == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_panel_without_noise_ends_where_nothing_is_left():
+    rng = np.random.default_rng(10)
+    y, x = np.outer(rng.normal(size=12), rng.normal(size=15)), rng.normal(size=(12, 15, 1))
+    found = answer(y, x, most=3)
+    assert found.n_factors >= 1 and found.share[0] > found.edge[0]
+    nothing = edge_test(edge_panel(prepare(np.zeros((12, 15)), x)), [0, 1], [np.zeros((12, 15))] * 2)
+    assert nothing.n_factors == 0 and nothing.memory[0] == 0.0
 
 
 def test_too_few_entities_say_nothing():
