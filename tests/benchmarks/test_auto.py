@@ -28,9 +28,8 @@ def named(name: str) -> AutoDesign:
 def test_stored_draws_come_out_again(name: str, draw: int, draws: list[dict[str, Any]]) -> None:
     design = named(name)
     new = one_draw(design, draw)
-    old = next(
-        row for row in draws if all(row[key] == new[key] for key in ("what", "n", "t", "rho", "variant", "draw"))
-    )
+    keys = ("what", "n", "t", "rho", "variant", "draw")
+    old = next(row for row in draws if all(row[key] == new[key] for key in keys))
     for key, value in new.items():
         assert old[key] == (pytest.approx(value, rel=1e-5) if key == "design_effect" else value), key
 
@@ -47,9 +46,9 @@ def test_every_design_has_its_draws(draws: list[dict[str, Any]]) -> None:
     table = summarize(draws)
     assert len(table) == len(DESIGNS)
     for design, row in zip(DESIGNS, table, strict=True):
-        assert row["draws"] == (100 if design.target else FEW), design.name
+        assert row["draws"] >= (100 if design.target else FEW), design.name
     assert len({(r["what"], r["n"], r["t"], r["rho"], r["variant"], r["draw"]) for r in draws}) == len(draws)
-    text = report(table, 100)
+    text = report(table)
     assert (RESULTS / "auto.md").read_text("utf-8").strip() == text.strip()
 
 

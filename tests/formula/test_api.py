@@ -21,10 +21,10 @@ COUNTS: dict[str, dict[str, Any]] = {"gife": {"n_groups": 2, "n_factors": 1}, "i
 # what a call takes, by name
 PANEL = {"entity", "time", "missing"}
 FACTORS = PANEL | {"n_factors", "predetermined", "weights"}
-GROUPS = FACTORS | {"n_groups", "common"}
+GROUPS = FACTORS | {"n_groups", "common", "min_group_share"}
 TREATED = {"treated", "anticipation"}
 LINEAR = PANEL | {"weights", "singletons"}
-SEARCH = {"rule", "kappa_scale", "random_state", "n_jobs", "progress"}
+SEARCH = {"rule", "min_group_share", "kappa_scale", "random_state", "n_jobs", "progress"}
 TAKES: list[tuple[Callable[..., Any], set[str]]] = [
     (gife.GroupedIFE, GROUPS | {"absorb"}),
     (gife.InteractiveFE, FACTORS | {"absorb"}),
@@ -81,7 +81,7 @@ def test_names_of_the_module() -> None:
 
 GIVEN: dict[str, Any] = {"n_groups": 2, "n_factors": 1, "common": ["z"], "entity": "firm", "time": "year"}
 GIVEN |= {"predetermined": ["x"], "missing": "raise", "weights": "w", "singletons": "keep", "partial": "z"}
-GIVEN |= {"treated": "d", "anticipation": 1}
+GIVEN |= {"treated": "d", "anticipation": 1, "min_group_share": 0.1}
 
 
 @pytest.mark.parametrize("name", gfa.__all__)

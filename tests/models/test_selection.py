@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import gifepanel as gife
-from gifepanel.exceptions import SpecificationError
+from gifepanel.exceptions import SpecificationError, SpecificationWarning
+from gifepanel.results.selection import Selection
+from gifepanel.tables.choices import notes_on_choice, notes_on_edges
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +97,122 @@ def test_rules_can_be_chosen(panel):
 def test_bad_candidates(panel, given, message):
     with pytest.raises(SpecificationError, match=message):
         gife.GroupedIFE(panel.y, panel.x, n_groups=2, n_factors=given)
+
+
+# ---- what is said of a choice
+
+
+def selection(n_factors=2, rules=(2, 2, 2, 2, 2), n_groups=2, smallest=3, sizes=(40, 12, 4), **more):
+    """A choice out of 0 to 4 factors and 1 to 3 groups, in round numbers."""
+    index = pd.Index(range(5), name="n_factors")
+    share = pd.Series([0.5, 0.4, 0.1, np.nan, np.nan], index)
+    factors = pd.DataFrame({"v": 1.0, "ic1": -1.0, "ic2": -1.0, "share": share, "edge": 0.2, "memory": share + 0.3})
+    named = pd.Series(dict(zip(("edge", "ic1", "ic2", "er", "gr"), rules, strict=True)))
+    groups = pd.DataFrame({"sigma2": 1.0, "ic": [3.0, 1.0, 2.0], "ic_independent": [3.0, 1.0, 2.0]})
+    groups.index = pd.Index([1, 2, 3], name="n_groups")
+    groups["smallest"], groups["converged"] = sizes, True
+    groups["admissible"] = (groups["smallest"] >= smallest) | (groups.index == 1)
+    more = {"rule": "edge", "periods": 30.0, **more}
+    return Selection(n_factors, n_groups, factors, named, groups, smallest=smallest, **more)
+
+
+def test_nothing_is_said_of_a_choice_that_all_agree_on():
+    assert notes_on_choice(selection()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"rules": (2, 4, 4, 0, 1)}, "more by IC1, IC2 (4); fewer by ER (0), GR (1)"),
+        ({"rules": (2, 4, 2, 2, 2)}, "move from 2 to 4 factors. IC1 and IC2 take errors that remember"),
+        ({"rules": (2, 2, 2, 1, 2)}, "too few bias them (Moon & Weidner 2015)"),
+        ({"n_factors": 4, "edge_accepted": False}, "4, is the largest of those tried: the edge test finds more than"),
+        ({"n_factors": 4}, "4, is the largest of those tried: the edge test finds no more than these."),
+        ({"n_factors": 4, "rule": "ic2"}, "the criterion may go on falling"),
+        ({"n_groups": 3}, "The number of groups, 3, is the largest of those tried"),
+        ({"sizes": (40, 12, 2)}, "K = 3 has a group of fewer than 3 entities (min_group_share) and was left out"),
+        ({"sizes": (40, 1, 2)}, "K = 2 and 3 have a group of fewer than 3 entities"),
+        ({"periods": 17.0}, "With 17 periods of an entity no rule for the number of factors is reliable"),
+    ],
+)
+def test_what_is_said_of_a_choice(given, said):
+    assert said in " ".join(notes_on_choice(selection(**given)))
+    assert said.split(" (")[0].split(":")[0] in " ".join(str(selection(**given)).split())
+
+
+def test_the_smallest_of_a_range_is_said():
+    found = selection(n_factors=1)
+    assert notes_on_edges(replace(found, factors=found.factors.loc[1:])) == [
+        "The number of factors, 1, is the smallest of those tried: nothing is known of fewer."
+    ]
+    assert notes_on_edges(selection(n_factors=0, n_groups=1)) == []
+
+
+def test_the_criterion_without_the_design_effect_is_named():
+    found = selection(design_effect=2.5)
+    found.groups["ic_independent"] = [3.0, 2.0, 1.0]
+    said = " ".join(notes_on_choice(found))
+    assert "Without the design effect in its penalty (2.50) the criterion takes 3 groups" in said
+
+
+# ---- memory, and groups that are too small
+
+
+@pytest.fixture(scope="module")
+def remembering():
+    """Two factors; errors and the regressor with autocorrelation .8, two groups of slopes and an outlier."""
+    rng = np.random.default_rng(12)
+    n, t = 40, 24
+    errors, x = rng.normal(size=(n, t)), rng.normal(size=(n, t))
+    for s in range(1, t):
+        errors[:, s] = 0.8 * errors[:, s - 1] + 0.6 * errors[:, s]
+        x[:, s] = 0.8 * x[:, s - 1] + 0.6 * x[:, s]
+    slopes = np.where(np.arange(n) < 20, 0.0, 2.0)
+    slopes[-1] = 12.0
+    common = rng.normal(0.5, 1, (n, 2)) @ rng.normal(size=(2, t))
+    return slopes[:, None] * x + common + errors, x[..., None]
+
+
+def test_memory_makes_no_factors_and_no_groups(remembering):
+    model = gife.GroupedIFE(*remembering, n_factors=range(5), n_groups=range(1, 5))
+    found = model.select()
+    assert (found.n_factors, found.n_groups) == (2, 2) and found.rules["ic2"] > 2
+    assert found.memory == pytest.approx(0.8, abs=0.12) and found.design_effect > 1.3
+    # one entity is a group of its own in three groups
+    assert not found.groups["admissible"][3] and found.groups["smallest"][3] == 1
+    np.testing.assert_allclose(
+        found.groups["ic"] - found.groups["ic_independent"],
+        2 / 3 * (40 * 24) ** -0.5 * found.groups.index * (found.design_effect - 1),
+    )
+    assert model.select(n_factors=2, min_group_share=0).n_groups > 2
+
+
+def test_order_of_rows_changes_no_choice(remembering):
+    y, x = remembering
+    order = np.random.default_rng(1).permutation(len(y))
+    one, two = (gife.InteractiveFE(a, b, n_factors=range(4)).select() for a, b in ((y, x), (y[order], x[order])))
+    pd.testing.assert_series_equal(one.rules, two.rules)
+    np.testing.assert_allclose(two.factors["edge"], one.factors["edge"], rtol=1e-3)
+
+
+def test_a_fit_says_that_groups_are_small(remembering):
+    with pytest.warns(SpecificationWarning, match=r"has one entity: 39\."):
+        res = gife.GroupedIFE(*remembering, n_factors=2, n_groups=3).fit()
+    assert "of 40 entities, fewer than the 2 of min_group_share=0.05" in " ".join(str(res.summary()).split())
+    with pytest.warns(SpecificationWarning, match=r"min_group_share=0\.5") as caught:
+        gife.GroupedIFE(*remembering, n_factors=2, n_groups=2, min_group_share=0.5).fit()
+    assert caught[0].message.fix == "n_groups=1"
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.6, "5 %", True, float("nan")])
+def test_a_share_that_no_two_groups_can_have(remembering, share):
+    for call in (
+        lambda: gife.GroupedIFE(*remembering, n_factors=0, n_groups=2, min_group_share=share),
+        lambda: gife.InteractiveFE(*remembering, n_factors=1).select(n_factors=[0, 1], min_group_share=share),
+    ):
+        with pytest.raises(SpecificationError, match=r"from 0 to 0\.5") as caught:
+            call()
+        assert caught.value.fix == "min_group_share=0.05"
 
 
 # ---- options of a formula

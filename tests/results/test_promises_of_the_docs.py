@@ -78,10 +78,10 @@ def test_short_panels_and_choices_at_the_edge_have_a_note(fits: dict[str, Any]) 
 
 
 def test_automatic_choice_at_the_edge_warns() -> None:
-    cigar = gife.datasets.load_cigar()
-    model = gife.InteractiveFE.from_formula(
-        "log(sales) ~ log(real_price) + log(real_income) | state", cigar, n_factors="auto"
-    )
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30, 28, 1))
+    y = x[..., 0] + 3 * rng.normal(size=(30, 12)) @ rng.normal(size=(12, 28)) + rng.normal(size=(30, 28))
+    model = gife.InteractiveFE(y, x, n_factors="auto")
     with pytest.warns(SpecificationWarning, match="8, is the largest of those tried") as said:
         res = model.fit()
     assert res.n_factors == 8 and said[0].message.fix == "n_factors=range(8, 13)"

@@ -84,7 +84,7 @@ def test_memory_is_that_of_the_errors(rho):
 @pytest.mark.parametrize("effects", [{}, {"entity_effects": True, "time_effects": True}])
 @pytest.mark.parametrize(("r", "rho"), [(0, 0.0), (0, 0.8), (2, 0.0), (2, 0.8)])
 def test_it_finds_the_factors_whatever_errors_remember(r, rho, effects):
-    y, x = drawn(11, r=r, rho=rho)
+    y, x = drawn(5, r=r, rho=rho)
     found = answer(y, x, **effects)
     assert found.n_factors == r and found.accepted
     assert (found.share[:r] > found.edge[:r]).all() and found.share[r] <= found.edge[r]
