@@ -36,9 +36,9 @@ from gifepanel.models.factor_likelihood import FactorLikelihood
 from gifepanel.models.foreign import refuse_model_words
 from gifepanel.models.grouping_tests import GroupingTests
 from gifepanel.models.known_parts import KnownParts, known_parts
+from gifepanel.models.other_numbers import OtherNumbers
 from gifepanel.models.pruning import largest_with_core, pruned_design
 from gifepanel.models.reading import positions, read_design
-from gifepanel.models.refits import Refits
 from gifepanel.models.treated import read_treatment_for, refuse_treated_arrays, warn_of_lost_cells
 from gifepanel.models.what_if import WhatIf
 from gifepanel.page.source import called
@@ -489,9 +489,9 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         """What tests of groupings ask of the model."""
         return GroupingTests(self)
 
-    def _refits(self) -> Refits:
+    def _other_numbers(self) -> OtherNumbers:
         """Fits of the same model with other numbers of factors."""
-        return Refits(self)
+        return OtherNumbers(self)
 
     def _fitted(self, what: str) -> FactorEstimate:
         estimate = getattr(self, "_estimate", None)

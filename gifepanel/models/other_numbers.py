@@ -10,10 +10,10 @@ from typing import Any
 from gifepanel.exceptions import GifepanelWarning
 from gifepanel.parallel import Progress, run_tasks
 
-__all__ = ["Refits"]
+__all__ = ["OtherNumbers"]
 
 
-class Refits:
+class OtherNumbers:
     """A fitted model, as what compares it with others sees it.
 
     Parameters
