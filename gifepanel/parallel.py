@@ -6,12 +6,16 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Progress", "run_tasks", "spawn_seeds"]
+if TYPE_CHECKING:
+    from gifepanel.checkpoint import Checkpoint
+
+__all__ = ["Progress", "run_draws", "run_tasks", "spawn_seeds"]
 
 Progress = bool | Callable[[int, int], None] | None
 _DELAY = 2.0  # seconds
+_BLOCK = 20  # draws that go to a worker at once
 
 
 def spawn_seeds(random_state: Any, n: int) -> list[Any]:
@@ -49,6 +53,9 @@ def run_tasks(
     n_jobs: int | None = None,
     progress: Progress = None,
     description: str = "",
+    sizes: Sequence[int] | None = None,
+    before: int = 0,
+    done: Callable[[int, Any], None] | None = None,
 ) -> list[Any]:
     """``[function(*task) for task in tasks]``, on joblib's workers, with a progress bar.
 
@@ -65,6 +72,12 @@ def run_tasks(
         gets (done, total).
     description : str
         Text before the bar.
+    sizes : sequence of int, optional
+        What each task counts for; by default one.
+    before : int
+        What counts as done at the start.
+    done : callable, optional
+        Gets number and value of every task as it ends, in the process of the caller.
 
     Returns
     -------
@@ -74,12 +87,71 @@ def run_tasks(
     from joblib import Parallel, delayed
 
     results: list[Any] = [None] * len(tasks)
-    with _counter(progress, len(tasks), description) as count:
+    sizes = [1] * len(tasks) if sizes is None else sizes
+    with _counter(progress, before + sum(sizes), description, before) as count:
         runner = Parallel(n_jobs=n_jobs, return_as=_return_as())
         for index, value in runner(delayed(_one_thread)(function, j, task) for j, task in enumerate(tasks)):
             results[index] = value
-            count()
+            if done is not None:
+                done(index, value)
+            count(sizes[index])
     return results
+
+
+def run_draws(
+    function: Callable[..., tuple[Any, ...]],
+    arguments: tuple[Any, ...],
+    n: int,
+    *,
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    progress: Progress = None,
+    description: str = "",
+    checkpoint: Checkpoint | None = None,
+) -> tuple[Any, ...]:
+    """Random draws 0 to n - 1, each with a stream of its own, in blocks on joblib's workers.
+
+    Parameters
+    ----------
+    function : callable
+        Of a list of seed sequences and `arguments`: a tuple of arrays with a row for each seed.
+    arguments : tuple
+    n : int
+    random_state : int, Generator or SeedSequence
+    n_jobs, progress, description
+        As of :func:`run_tasks`; progress counts draws.
+    checkpoint : Checkpoint, optional
+        Draws that are in it are not made again, others are put there as they end.
+
+    Returns
+    -------
+    tuple of ndarray
+        Row j is draw j, whatever the workers, the blocks and what was in the checkpoint.
+    """
+    import numpy as np
+
+    seeds = spawn_seeds(random_state, n)
+    found = {} if checkpoint is None else checkpoint.rows(n)
+    missing = [j for j in range(n) if j not in found]
+    blocks = [missing[first : first + _BLOCK] for first in range(0, len(missing), _BLOCK)]
+
+    def keep(index: int, value: tuple[Any, ...]) -> None:
+        if checkpoint is not None:
+            checkpoint.save(blocks[index], value)
+
+    made = run_tasks(
+        function,
+        [([seeds[j] for j in block], *arguments) for block in blocks],
+        n_jobs=n_jobs,
+        progress=progress,
+        description=description,
+        sizes=[len(block) for block in blocks],
+        before=len(found),
+        done=keep,
+    )
+    for block, value in zip(blocks, made, strict=True):
+        found |= {j: tuple(column[row] for column in value) for row, j in enumerate(block)}
+    return tuple(np.array(column) for column in zip(*(found[j] for j in range(n)), strict=True))
 
 
 def _return_as() -> str:
@@ -91,29 +163,28 @@ def _return_as() -> str:
 
 
 @contextmanager
-def _counter(progress: Progress, total: int, description: str) -> Iterator[Callable[[], None]]:
-    """A function to call at every completion."""
-    done = 0
+def _counter(progress: Progress, total: int, description: str, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """A function to call at every completion, with what it counts for."""
     if callable(progress):
 
-        def report() -> None:
+        def report(size: int) -> None:
             nonlocal done
-            done += 1
+            done += size
             progress(done, total)
 
         yield report
         return
-    bar = _bar(total, description, 0, disable=False) if progress else None
+    bar = _bar(total, description, done, disable=False) if progress else None
     begun = monotonic()
 
-    def advance() -> None:
+    def advance(size: int) -> None:
         nonlocal bar, done
-        done += 1
+        done += size
         # a bar that is never shown is never made: in a notebook it would leave its widgets behind
         if bar is None and progress is None and monotonic() - begun > _DELAY:
-            bar = _bar(total, description, done - 1, disable=None)
+            bar = _bar(total, description, done - size, disable=None)
         if bar is not None:
-            bar.update(1)
+            bar.update(size)
 
     try:
         yield advance

@@ -15,7 +15,8 @@ PACKAGE = Path(gifepanel.__file__).parent
 # What each part may import besides itself and `exceptions`, for types too.
 BELOW = {
     "exceptions": set(),
-    "parallel": set(),
+    "checkpoint": set(),
+    "parallel": {"checkpoint"},
     "spellings": set(),
     "short_repr": set(),
     "kernels": set(),
@@ -46,6 +47,7 @@ BELOW = {
         "solvers",
         "inference",
         "panel",
+        "checkpoint",
         "parallel",
         "spellings",
         "statsmodels_bridge",

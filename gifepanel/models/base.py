@@ -39,6 +39,7 @@ from gifepanel.models.known_parts import KnownParts, known_parts
 from gifepanel.models.other_numbers import OtherNumbers
 from gifepanel.models.pruning import largest_with_core, pruned_design
 from gifepanel.models.reading import positions, read_design
+from gifepanel.models.refits import Refits
 from gifepanel.models.treated import read_treatment_for, refuse_treated_arrays, warn_of_lost_cells
 from gifepanel.models.what_if import WhatIf
 from gifepanel.page.source import called
@@ -479,7 +480,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         options: dict[str, Any] = {"groups_known": groups_known, "call": "get_robustcov_results"}
         choice = replace(read_covariance(self, cov_type, cov_kwds, ssc, use_t, **options), soft=soft)
         estimate = self._fitted("get_robustcov_results")
-        return choice(estimate, list(self.exog_names)), choice.group_names, choice.use_t
+        return choice(estimate, list(self.exog_names)), choice.group_names, choice.use_t, choice.groups
 
     def _what_if(self) -> WhatIf:
         """What counterfactuals ask of the model."""
@@ -492,6 +493,10 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     def _other_numbers(self) -> OtherNumbers:
         """Fits of the same model with other numbers of factors."""
         return OtherNumbers(self)
+
+    def _refits(self) -> Refits:
+        """The model fitted again."""
+        return Refits(self)
 
     def _fitted(self, what: str) -> FactorEstimate:
         estimate = getattr(self, "_estimate", None)

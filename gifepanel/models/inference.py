@@ -460,4 +460,5 @@ def infer(
         covariance.ssc,
         covariance.use_t,
         mixture,
+        covariance.groups,
     )

@@ -15,7 +15,8 @@ from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.matrices import PanelDesign, slope_values
 from gifepanel.parallel import Progress, run_tasks, spawn_seeds
 from gifepanel.solvers.interactive import SlopeMap
-from gifepanel.solvers.resampled import OutsideData, PanelData, Solution, resampled_averages
+from gifepanel.solvers.refit import Solution
+from gifepanel.solvers.resampled import OutsideData, PanelData, resampled_averages
 
 __all__ = ["Outside", "WhatIf"]
 

@@ -27,6 +27,7 @@ from gifepanel.results.linear_prediction import check_effects
 from gifepanel.results.nested import NestedModels, check_factors_nested
 from gifepanel.results.new_data import labels_of, matrix_of, new_data, one_given
 from gifepanel.results.prediction import PredictedParts, predict
+from gifepanel.results.refits import RefitMethods
 from gifepanel.results.selection import Selection
 from gifepanel.results.shared_methods import ReportedResults
 from gifepanel.results.what_if import WhatIfMethods
@@ -84,6 +85,7 @@ class FactorResults(
     RefusedMethods,
     ReportedResults,
     NestedModels,
+    RefitMethods,
     WhatIfMethods,
     GroupingTestMethods,
     AdditiveTestMethods,
@@ -215,11 +217,11 @@ class FactorResults(
                 "Leave groups_known out.",
             )
         options: dict[str, Any] = {"groups_known": known, "soft": soft}
-        covariance, names, use_t = self.model._covariance_for(cov_type, cov_kwds, ssc, use_t, **options)
+        covariance, names, use_t, codes = self.model._covariance_for(cov_type, cov_kwds, ssc, use_t, **options)
         other = self._without_covariance()
         assert self._inference is not None
         other._inference = replace(
-            self._inference, covariance=covariance, cluster_names=names, ssc=ssc, use_t=bool(use_t)
+            self._inference, covariance=covariance, cluster_names=names, ssc=ssc, use_t=bool(use_t), clusters=codes
         )
         other._use_covariance(covariance, names, ssc, bool(use_t))
         other._covariance_options = {"cov_type": cov_type, "cov_kwds": cov_kwds or None, "use_t": use_t, "ssc": ssc}

@@ -213,7 +213,7 @@ class FactorSensitivityMethods(_Parent):
         [1, 2, 3]
         """
         _ = self._estimate  # which raises where the data are gone
-        others_of, own = self.model._other_numbers(), self.n_factors
+        numbers, own = self.model._other_numbers(), self.n_factors
         others = _others(n_factors, own, max(others_of.largest(), own))
         arguments = {**self._fit_options, **getattr(self, "_covariance_options", {})}
         if self.n_groups > 1:

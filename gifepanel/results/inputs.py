@@ -142,6 +142,8 @@ class Inference(ShortRepr):
     ssc, use_t : bool
     soft : SoftGroups or None
         The mixture whose slopes are reported, at the least-squares factors.
+    clusters : tuple of ndarray of int64, shape (N, T), or None
+        Codes of the clusters, a way each.
     """
 
     estimate: FactorEstimate
@@ -154,6 +156,7 @@ class Inference(ShortRepr):
     ssc: bool
     use_t: bool
     soft: SoftGroups | None = None
+    clusters: tuple[np.ndarray[Any, np.dtype[np.int64]], ...] | None = None
 
 
 class FittedFactorModel(Protocol):

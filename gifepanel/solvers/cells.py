@@ -11,7 +11,7 @@ import numpy as np
 from gifepanel.kernels.cells import CellData, CellState
 from gifepanel.solvers.arrays import Array
 
-__all__ = ["Cells", "canonical_units", "cells_of", "core", "n_coefficients", "orthonormal_rows"]
+__all__ = ["Cells", "canonical_units", "cells_of", "core", "n_coefficients", "orthonormal_rows", "standardized_cells"]
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -66,6 +66,10 @@ class Cells:
         data = self.data._replace(y=np.ascontiguousarray(y), x=np.empty((0, self.size)))
         return replace(self, data=data, scale=np.empty(0))
 
+    def with_outcome(self, y: Array) -> Cells:
+        """The same cells with another outcome (n,), times root."""
+        return replace(self, data=self.data._replace(y=np.ascontiguousarray(y)))
+
     def take(self, units: IntArray) -> Cells:
         """The same cells, entities in another order, or those of some of the entities."""
         moved, data = self._cells_of(units), self.data
@@ -76,6 +80,14 @@ class Cells:
         taken = CellData(ptr, data.time[moved], *columns)
         entity = np.repeat(np.arange(len(units)), np.diff(ptr))
         return replace(self, data=taken, entity=entity, shape=(len(units), self.shape[1]))
+
+    def copied(self, copies: IntArray) -> Cells:
+        """The cells of the entities with copies (N,), each as heavy as it has some."""
+        some = np.flatnonzero(copies)
+        taken = self.take(some)
+        data, root = taken.data, np.sqrt(copies[some].astype(np.float64))[taken.entity]
+        columns = {name: getattr(data, name) * root for name in ("y", "x", "known", "period", "root")}
+        return replace(taken, data=data._replace(**columns))
 
     def state_in_order(self, state: CellState, units: IntArray) -> CellState:
         """An evaluation at these cells as one of those that :meth:`take` gives."""
@@ -137,7 +149,7 @@ def cells_of(
     varies = _within(period, entity, time, 0)
     series = _time_series(known, observed)
     cells = Cells(data, entity.astype(np.int64), shape, series, varies, np.ones(x.shape[2]))
-    return _standardized(cells) if standardize else cells
+    return standardized_cells(cells) if standardize else cells
 
 
 def canonical_units(cells: Cells) -> IntArray:
@@ -182,7 +194,8 @@ def orthonormal_rows(rows: Array, rtol: float = 1e-10) -> Array:
     return np.ascontiguousarray(basis[size > rtol * size[0]])
 
 
-def _standardized(cells: Cells) -> Cells:
+def standardized_cells(cells: Cells) -> Cells:
+    """Every regressor divided by its root mean square, entity means taken out where entities have effects."""
     data = cells.data
     x, root = data.x, data.root
     if len(data.known) and (data.known[0] == root).all():

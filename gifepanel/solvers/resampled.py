@@ -7,17 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.kernels.cells import off_units
 from gifepanel.solvers.arrays import Array
-from gifepanel.solvers.cell_descent import CellFit, descend_cells
-from gifepanel.solvers.cells import Cells, cells_of
-from gifepanel.solvers.interactive import SlopeMap
+from gifepanel.solvers.cell_descent import CellFit
+from gifepanel.solvers.cells import cells_of
+from gifepanel.solvers.refit import Solution, refit
 
-__all__ = ["OutsideData", "PanelData", "Solution", "resampled_averages"]
+__all__ = ["OutsideData", "PanelData", "resampled_averages"]
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
-_TOL, _MAX_ITER, _ROUNDS = 1e-7, 50, 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,24 +28,6 @@ class PanelData:
     known: Array
     period: Array
     weights: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """The fit to all entities.
-
-    Attributes
-    ----------
-    slopes : SlopeMap
-    theta : ndarray, shape (q,)
-    factors : ndarray, shape (R, T)
-    effects : ndarray, shape (m, T)
-    """
-
-    slopes: SlopeMap
-    theta: Array
-    factors: Array
-    effects: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +76,8 @@ def resampled_averages(seed: Any, panel: PanelData, outside: OutsideData, soluti
         period=panel.period[some],
         weights=panel.weights[some] * copies[some, None],
     )
-    fit, groups = _fitted(cells, solution, solution.slopes.groups[some])
+    found = refit(cells, solution, solution.slopes.groups[some])
+    fit, groups = found.fit, found.groups
     position = np.full(len(panel.y), -1, dtype=np.int64)
     position[some] = np.arange(len(some))
     there = position[outside.entity] >= 0
@@ -119,30 +100,6 @@ def _drawn(rng: np.random.Generator, n: int, outside: IntArray) -> Array:
         if members.size:
             out += np.bincount(rng.choice(members, members.size), minlength=n)
     return out
-
-
-def _fitted(cells: Cells, solution: Solution, groups: IntArray) -> tuple[CellFit, IntArray]:
-    """Least squares and groups by turns, from the solution of all entities, until no entity moves."""
-    theta, factors, effects = solution.theta, solution.factors, solution.effects
-    for _ in range(_ROUNDS):
-        slopes = SlopeMap(groups, solution.slopes.slots)
-        fit = descend_cells(cells, slopes, theta, factors, effects, tol=_TOL, max_iter=_MAX_ITER)
-        if len(slopes.slots) == 1:
-            break
-        best = _losses(cells, slopes, fit).argmin(axis=1)
-        if (best == groups).all() or len(np.unique(best)) < len(slopes.slots):
-            break
-        groups, theta, factors, effects = best, fit.theta, fit.factors, fit.effects
-    return fit, groups
-
-
-def _losses(cells: Cells, slopes: SlopeMap, fit: CellFit) -> Array:
-    """Sum of squares of each entity with the slopes of each group (N, K), factors and period effects given."""
-    data = cells.data
-    base = data.y - (data.period * fit.effects[:, data.time]).sum(axis=0)
-    columns = np.ascontiguousarray(base[None] - fit.theta[slopes.slots] @ data.x)
-    off_units(data.ptr, fit.state.q, columns)
-    return np.asarray(np.add.reduceat(columns**2, data.ptr[:-1], axis=1).T)
 
 
 def _levels(fit: CellFit, slots: IntArray, outside: OutsideData, at: IntArray, entity: IntArray) -> Array:

@@ -1,0 +1,169 @@
+"""Fits of a model again, for questions about a fit: bootstrap draws."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+
+from gifepanel.checkpoint import Checkpoint, fingerprint
+from gifepanel.exceptions import SpecificationError
+from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.models.cell_estimation import cells_of_model
+from gifepanel.models.checks import check_choice, check_count, check_seed
+from gifepanel.parallel import Progress, run_draws
+from gifepanel.results.bootstrap import BootstrapDraws
+from gifepanel.results.inputs import Inference
+from gifepanel.solvers.bootstrap import entity_draws, wild_draws
+from gifepanel.solvers.cell_descent import descend_cells
+from gifepanel.solvers.cells import Cells, canonical_units, standardized_cells
+from gifepanel.solvers.interactive import SlopeMap
+from gifepanel.solvers.refit import Solution
+
+__all__ = ["Refits"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class Refits:
+    """A fitted model, as what is fitted again sees it.
+
+    Parameters
+    ----------
+    model : FactorModel
+        That of the results.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def bootstrap(
+        self,
+        inference: Inference,
+        n: Any,
+        kind: Any,
+        *,
+        random_state: Any,
+        n_jobs: int | None,
+        progress: Progress,
+        checkpoint: Any,
+    ) -> BootstrapDraws:
+        """Slopes and groups in `n` draws, from the solution of the fit.
+
+        Raises
+        ------
+        SpecificationError
+            For options that can't be, and a checkpoint of another run: before any work.
+        """
+        n, kind = check_count("n", n, 2, usual=999), check_choice("kind", kind, ("entity", "wild"))
+        seed = _seed(random_state, checkpoint)
+        estimate = inference.estimate
+        _check_fit(inference)
+        by, clusters = _signs(inference, estimate, self.model.design.index) if kind == "wild" else ("", None)
+        units, cells, solution, resid = self._problem(estimate)
+        arguments: tuple[Any, ...] = (cells, solution)
+        if clusters is not None:
+            size = np.sqrt(estimate.nobs / estimate.df.residual) if inference.ssc else 1.0
+            arguments = (cells, solution, cells.data.y - resid, size * resid, _in_order(clusters[units], cells))
+        place = None if checkpoint is None else Checkpoint(checkpoint, _about(self.model, kind, seed, arguments))
+        theta, groups, outcome = run_draws(
+            entity_draws if kind == "entity" else wild_draws,
+            arguments,
+            n,
+            random_state=seed,
+            n_jobs=n_jobs,
+            progress=progress,
+            description=f"{kind} bootstrap",
+            checkpoint=place,
+        )
+        back = np.argsort(units)
+        scale = np.empty(theta.shape[1])
+        scale[estimate.slots] = cells.scale
+        return BootstrapDraws(kind, by, theta / scale, groups[:, back], outcome, cells.scale)
+
+    def _problem(self, estimate: FactorEstimate) -> tuple[IntArray, Cells, Solution, Array]:
+        """Cells in an order that the data give, whatever that of the rows; the solution there, and its residuals.
+
+        Returns
+        -------
+        units : ndarray of int64, shape (N,)
+            Where canonical entity i stands in the data.
+        cells : Cells
+        solution : Solution
+        resid : ndarray, shape (n,)
+        """
+        cells = cells_of_model(self.model)
+        units = canonical_units(cells)
+        cells = standardized_cells(cells.take(units))
+        scale = np.empty(estimate.theta.size)
+        scale[estimate.slots] = cells.scale
+        names, known = self.model._parts.period_names, estimate.known_slopes[1]
+        effects = np.zeros((len(names), estimate.shape[1]))
+        for j, name in enumerate(names):
+            effects[j] = estimate.time_effect if name == "1" else known[name]
+        slopes = SlopeMap(estimate.groups[units], estimate.slots)
+        factors = np.ascontiguousarray(estimate.factors.T)
+        fit = descend_cells(cells, slopes, estimate.theta * scale, factors, effects)
+        return units, cells, Solution(slopes, fit.theta, fit.factors, fit.effects), fit.state.e
+
+
+def _seed(random_state: Any, checkpoint: Any) -> Any:
+    seed = check_seed(random_state)
+    if checkpoint is None or isinstance(seed, numbers.Integral):
+        return seed
+    raise SpecificationError(
+        f"random_state is {'None' if seed is None else type(seed).__name__}, and there is a checkpoint.",
+        "A second call must make the same draws, which a whole number says.",
+        "random_state=0",
+    )
+
+
+def _check_fit(inference: Inference) -> None:
+    if inference.soft is not None:
+        raise SpecificationError(
+            "A bootstrap was asked for with soft groups.",
+            "Its draws put every entity into one group; soft slopes have the bias of that taken away already.",
+            'model.fit(groups="hard").bootstrap()',
+        )
+    if not inference.estimate.theta.size:
+        raise SpecificationError("The model has no slopes.", "A bootstrap draws them.", "Add a regressor to the model.")
+
+
+def _signs(inference: Inference, estimate: FactorEstimate, index: Any) -> tuple[str, IntArray]:
+    """What residuals share a sign (N, T): what the standard errors take as dependent."""
+    n, t = estimate.shape
+    entity, time = np.indices((n, t))
+    kind = inference.covariance.kind
+    if kind == "HAC":
+        return str(index.entity_name), entity
+    if kind == "driscoll-kraay":
+        return str(index.time_name), time
+    if kind != "cluster":
+        return "cell", entity * t + time
+    if inference.clusters is None or len(inference.clusters) != 1:
+        raise SpecificationError(
+            f"Errors are clustered by {' and '.join(inference.cluster_names)}.",
+            "Signs of a wild bootstrap belong to one way of clustering.",
+            'res.get_robustcov_results("cluster").bootstrap(kind="wild")',
+        )
+    return inference.cluster_names[0], inference.clusters[0]
+
+
+def _in_order(clusters: IntArray, cells: Cells) -> IntArray:
+    """Clusters (N, T) by cell, numbered as they come."""
+    found, first, codes = np.unique(clusters[cells.entity, cells.data.time], return_index=True, return_inverse=True)
+    rank = np.empty(len(found), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(found))
+    return rank[codes]
+
+
+def _about(model: Any, kind: str, seed: Any, arguments: tuple[Any, ...]) -> dict[str, str]:
+    """What the draws depend on."""
+    return {
+        "what": f"bootstrap of {type(model).__name__}",
+        "kind": kind,
+        "random_state": str(int(seed)),
+        "data and fit": fingerprint(*arguments),
+    }

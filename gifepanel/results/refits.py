@@ -1,0 +1,87 @@
+"""Questions about a fit that other fits of its model answer: methods of models with factors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gifepanel.results.bootstrap import Bootstrap
+
+__all__ = ["RefitMethods"]
+
+Progress = bool | Callable[[int, int], None] | None
+
+
+class RefitMethods:
+    """Mixed in before statsmodels' class."""
+
+    model: Any
+    _estimate: Any
+    _inference: Any
+
+    def bootstrap(
+        self,
+        n: int = 999,
+        kind: str = "entity",
+        *,
+        random_state: Any = 0,
+        n_jobs: int | None = None,
+        progress: Progress = None,
+        checkpoint: str | PathLike[str] | None = None,
+    ) -> Bootstrap:
+        """Slopes and groups in bootstrap draws: how they vary, who is with whom, how stable each entity's group is.
+
+        Every draw starts at the solution of the fit, slopes, factors and groups, and finds least squares and groups
+        again from there. It repeats what finding groups does to the slopes, the bias as well as the variance, so it
+        does not repair intervals: in simulations (100 entities, 15 periods) intervals of 95 % from bootstrap standard
+        errors held the truth in 91 %, those of the summary, which allow for estimated groups, in 93, soft groups in 94.
+        What it is good for are the matrix of co-membership and the stability of entities.
+
+        Parameters
+        ----------
+        n : int
+            Number of draws.
+        kind : {"entity", "wild"}
+            "entity": as many entities as there are, drawn with replacement, with all their periods. "wild": residuals
+            times random signs, by cell; where standard errors are clustered by cluster, within entities for "HAC", by
+            period for "driscoll-kraay". Regressors stay as they are, lags too.
+        random_state : int or Generator
+            Every draw has a stream of its own: draw 5 is the same whatever `n`, the order of rows and the workers.
+        n_jobs : int, optional
+            Workers; None is one unless a ``joblib.parallel_config`` says otherwise. Results do not depend on it.
+        progress : bool or callable, optional
+            Progress bar: None shows it on a terminal after two seconds.
+        checkpoint : str or path, optional
+            A folder that keeps what is finished. The same call again goes on from there, after an interrupt or with
+            more draws.
+
+        Returns
+        -------
+        Bootstrap
+
+        Raises
+        ------
+        SpecificationError
+            For fewer than two draws, other kinds, soft groups, a checkpoint of another run; if fewer than two draws can
+            be used.
+        DataError
+            After ``remove_data``.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> res = model.fit()
+        >>> boot = res.bootstrap(99, n_jobs=1)
+        >>> boot.bse.round(3).tolist()
+        [0.057, 0.046, 0.048, 0.042, 0.045, 0.034]
+        """
+        from gifepanel.results.bootstrap import bootstrap_of
+
+        _ = self._estimate  # which raises where the data are gone
+        options: dict[str, Any] = {"random_state": random_state, "n_jobs": n_jobs, "progress": progress}
+        drawn = self.model._refits().bootstrap(self._inference, n, kind, checkpoint=checkpoint, **options)
+        return bootstrap_of(self, self._inference, drawn)
