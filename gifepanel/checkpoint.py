@@ -77,7 +77,7 @@ class Checkpoint:
         found: dict[int, tuple[Any, ...]] = {}
         for path in sorted(self.folder.glob("draws-*.npz")):
             with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-                with np.load(path, allow_pickle=False) as stored:
+                with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                     numbers = stored["numbers"]
                     columns = [stored[f"column_{k}"] for k in range(len(stored.files) - 1)]
                 rows = {int(j): tuple(column[row] for column in columns) for row, j in enumerate(numbers)}

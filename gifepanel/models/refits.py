@@ -1,4 +1,4 @@
-"""Fits of a model again, for questions about a fit: bootstrap draws."""
+"""Fits of a model again, for questions about a fit: bootstrap draws, other choices."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from gifepanel.exceptions import SpecificationError
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.cell_estimation import cells_of_model
 from gifepanel.models.checks import check_choice, check_count, check_seed
+from gifepanel.models.robustness import alternatives, read_choices
 from gifepanel.parallel import Progress, run_draws
 from gifepanel.results.bootstrap import BootstrapDraws
 from gifepanel.results.inputs import Inference
+from gifepanel.results.robustness import Alternative
 from gifepanel.solvers.bootstrap import entity_draws, wild_draws
 from gifepanel.solvers.cell_descent import descend_cells
 from gifepanel.solvers.cells import Cells, canonical_units, standardized_cells
@@ -82,6 +84,13 @@ class Refits:
         scale = np.empty(theta.shape[1])
         scale[estimate.slots] = cells.scale
         return BootstrapDraws(kind, by, theta / scale, groups[:, back], outcome, cells.scale)
+
+    def robustness(
+        self, res: Any, choices: Any, level: Any, *, n_jobs: int | None, progress: Progress
+    ) -> list[Alternative]:
+        """The fit `res` and what it would be with one choice different, as of :func:`alternatives`."""
+        named = read_choices(choices, self.model._has_groups)
+        return alternatives(res, named, level, n_jobs=n_jobs, progress=progress)
 
     def _problem(self, estimate: FactorEstimate) -> tuple[IntArray, Cells, Solution, Array]:
         """Cells in an order that the data give, whatever that of the rows; the solution there, and its residuals.

@@ -13,6 +13,7 @@ from scipy import stats
 from gifepanel.exceptions import SpecificationError
 from gifepanel.inference.resampled_groups import co_membership, match_labels, stability
 from gifepanel.solvers.bootstrap import FINE, LOST
+from gifepanel.statsmodels_bridge.hypotheses import read_level
 from gifepanel.tables.bootstrap import bootstrap_report
 from gifepanel.tables.printed import Printed
 from gifepanel.tables.summary import PanelSummary
@@ -163,7 +164,7 @@ class Bootstrap(Printed):
         >>> res.bootstrap(99).conf_int(0.9).round(2).loc["price"].tolist()
         [-0.32, -0.03]
         """
-        level = _check_level(level)
+        level = read_level(level)
         if method not in _METHODS:
             near = "normal" if str(method).casefold()[:2] in ("no", "ga", "se") else "percentile"
             raise SpecificationError(
@@ -245,14 +246,6 @@ class Bootstrap(Printed):
 
     def _content(self, fmt: str) -> tuple[str, Sequence[Block]]:
         return bootstrap_report(self, 0.95, "percentile")
-
-
-def _check_level(level: Any) -> float:
-    number = isinstance(level, (int, float, np.number)) and not isinstance(level, bool)
-    if number and 0 < level < 1:
-        return float(level)
-    fix = f"level={level / 100:.3g}" if number and 50 <= level < 100 else "level=0.95"
-    raise SpecificationError(f"level is {level!r}.", "It must be between 0 and 1.", fix)
 
 
 def bootstrap_of(res: Any, inference: Inference, drawn: BootstrapDraws) -> Bootstrap:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gifepanel.results.bootstrap import Bootstrap
+    from gifepanel.results.robustness import Robustness
 
 __all__ = ["RefitMethods"]
 
@@ -20,6 +21,7 @@ class RefitMethods:
     model: Any
     _estimate: Any
     _inference: Any
+    _cov_options: dict[str, Any]
 
     def bootstrap(
         self,
@@ -85,3 +87,56 @@ class RefitMethods:
         options: dict[str, Any] = {"random_state": random_state, "n_jobs": n_jobs, "progress": progress}
         drawn = self.model._refits().bootstrap(self._inference, n, kind, checkpoint=checkpoint, **options)
         return bootstrap_of(self, self._inference, drawn)
+
+    def robustness(
+        self,
+        choices: str | Sequence[str] | None = None,
+        *,
+        level: float = 0.95,
+        n_jobs: int | None = None,
+        progress: Progress = None,
+    ) -> Robustness:
+        """Slopes under other choices than those of this fit, one at a time: what a referee asks.
+
+        Parameters
+        ----------
+        choices : str or sequence of str, optional
+            By default all that the model has: "factors" (one fewer, one more), "groups" (likewise), "penalty" (half and
+            twice the weight), "classification" (groups refined by least squares, nearest centres, soft groups), "bias"
+            (not corrected, by the formulas, half-panel jackknife), "errors" (other covariances, and groups taken as
+            known or as estimated).
+        level : float
+            Of the intervals.
+        n_jobs : int, optional
+            Workers; None is one unless a ``joblib.parallel_config`` says otherwise. Results do not depend on it.
+        progress : bool or callable, optional
+            Progress bar: None shows it on a terminal after two seconds.
+
+        Returns
+        -------
+        Robustness
+            What could not be fitted is in it, with the reason.
+
+        Raises
+        ------
+        SpecificationError
+            For choices that the model does not have, and levels outside of 0 to 1.
+        DataError
+            After ``remove_data``.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
+        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
+        >>> checks = model.fit().robustness(["factors", "groups"])
+        >>> checks.ranges()[["estimate", "lowest", "highest"]].round(2).loc["x1[1]"].tolist()
+        [0.43, 0.34, 0.66]
+        """
+        from gifepanel.results.robustness import robustness_of
+        from gifepanel.statsmodels_bridge.hypotheses import read_level
+
+        _ = self._estimate  # which raises where the data are gone
+        level = read_level(level)
+        found = self.model._refits().robustness(self, choices, level, n_jobs=n_jobs, progress=progress)
+        return robustness_of(self, found, level)

@@ -22,6 +22,15 @@ def check_level(alpha: Any) -> float:
     raise SpecificationError(f"alpha is {alpha!r}.", "It must be between 0 and 1.", fix)
 
 
+def read_level(level: Any) -> float:
+    """The level of an interval, a number between 0 and 1."""
+    number = isinstance(level, (int, float, np.number)) and not isinstance(level, bool)
+    if number and 0 < level < 1:
+        return float(level)
+    fix = f"level={level / 100:.3g}" if number and 50 <= level < 100 else "level=0.95"
+    raise SpecificationError(f"level is {level!r}.", "It must be between 0 and 1.", fix)
+
+
 def read_hypothesis(hypothesis: Any, names: list[str]) -> Any:
     """A string hypothesis (or a list or dict of them) as the pair (R, q); a matrix or a pair is checked.
 
