@@ -15,7 +15,6 @@ __all__ = ["Progress", "run_draws", "run_tasks", "spawn_seeds"]
 
 Progress = bool | Callable[[int, int], None] | None
 _DELAY = 2.0  # seconds
-_BLOCK = 20  # draws that go to a worker at once
 
 
 def spawn_seeds(random_state: Any, n: int) -> list[Any]:
@@ -104,6 +103,7 @@ def run_draws(
     n: int,
     *,
     random_state: Any = 0,
+    block: int = 20,
     n_jobs: int | None = None,
     progress: Progress = None,
     description: str = "",
@@ -118,6 +118,8 @@ def run_draws(
     arguments : tuple
     n : int
     random_state : int, Generator or SeedSequence
+    block : int
+        Draws that go to a worker at once; an interrupt loses those that have not come back.
     n_jobs, progress, description
         As of :func:`run_tasks`; progress counts draws.
     checkpoint : Checkpoint, optional
@@ -133,7 +135,7 @@ def run_draws(
     seeds = spawn_seeds(random_state, n)
     found = {} if checkpoint is None else checkpoint.rows(n)
     missing = [j for j in range(n) if j not in found]
-    blocks = [missing[first : first + _BLOCK] for first in range(0, len(missing), _BLOCK)]
+    blocks = [missing[first : first + block] for first in range(0, len(missing), block)]
 
     def keep(index: int, value: tuple[Any, ...]) -> None:
         if checkpoint is not None:
@@ -141,16 +143,16 @@ def run_draws(
 
     made = run_tasks(
         function,
-        [([seeds[j] for j in block], *arguments) for block in blocks],
+        [([seeds[j] for j in some], *arguments) for some in blocks],
         n_jobs=n_jobs,
         progress=progress,
         description=description,
-        sizes=[len(block) for block in blocks],
+        sizes=[len(some) for some in blocks],
         before=len(found),
         done=keep,
     )
-    for block, value in zip(blocks, made, strict=True):
-        found |= {j: tuple(column[row] for column in value) for row, j in enumerate(block)}
+    for some, value in zip(blocks, made, strict=True):
+        found |= {j: tuple(column[row] for column in value) for row, j in enumerate(some)}
     return tuple(np.array(column) for column in zip(*(found[j] for j in range(n)), strict=True))
 
 

@@ -27,6 +27,7 @@ __all__ = ["Refits"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
+_CELLS = 1_000_000  # in the draws of a block
 
 
 class Refits:
@@ -69,12 +70,17 @@ class Refits:
         if clusters is not None:
             size = np.sqrt(estimate.nobs / estimate.df.residual) if inference.ssc else 1.0
             arguments = (cells, solution, cells.data.y - resid, size * resid, _in_order(clusters[units], cells))
-        place = None if checkpoint is None else Checkpoint(checkpoint, _about(self.model, kind, seed, arguments))
+        place = (
+            None
+            if checkpoint is None
+            else Checkpoint(checkpoint, _about(self.model, f"{kind} {by}".strip(), seed, cells, solution))
+        )
         theta, groups, outcome = run_draws(
             entity_draws if kind == "entity" else wild_draws,
             arguments,
             n,
             random_state=seed,
+            block=int(np.clip(_CELLS // cells.size, 1, 20)),
             n_jobs=n_jobs,
             progress=progress,
             description=f"{kind} bootstrap",
@@ -168,11 +174,13 @@ def _in_order(clusters: IntArray, cells: Cells) -> IntArray:
     return rank[codes]
 
 
-def _about(model: Any, kind: str, seed: Any, arguments: tuple[Any, ...]) -> dict[str, str]:
-    """What the draws depend on."""
+def _about(model: Any, kind: str, seed: Any, cells: Cells, solution: Solution) -> dict[str, str]:
+    """What the draws depend on; of the solution six digits, since the last ones are the machine's."""
+    slopes = " ".join(f"{value:.5e}" for value in solution.theta)
     return {
         "what": f"bootstrap of {type(model).__name__}",
         "kind": kind,
         "random_state": str(int(seed)),
-        "data and fit": fingerprint(*arguments),
+        "data": fingerprint(cells),
+        "fit": fingerprint(solution.slopes, slopes, len(solution.factors)),
     }

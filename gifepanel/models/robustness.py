@@ -90,7 +90,9 @@ def alternatives(
     changes = [change for choice in choices for change in _CHANGES[choice](res, settings)]
     refits = [change for change in changes if not change.errors]
     arguments = {**res._fit_options, **res._cov_options}
-    tasks = [(model, arguments, dict(change.options), dict(change.numbers), base) for change in refits]
+    unfitted = copy.copy(model)
+    unfitted._estimate, unfitted._source = None, model._source  # which copies of fitted models leave out
+    tasks = [(unfitted, arguments, dict(change.options), dict(change.numbers), base) for change in refits]
     fitted = iter(run_tasks(_refitted, tasks, n_jobs=n_jobs, progress=progress, description="specifications"))
     out = [Alternative("", "as fitted", settings, *_compared(res, base))]
     for change in changes:
@@ -175,6 +177,10 @@ def _errors(res: Any, settings: Mapping[str, str]) -> list[_Change]:
     out = [
         _Change("errors", kind, kind, {"cov_type": kind}, {}, True) for kind in _ERRORS if kind != settings["errors"]
     ]
+    entity = res.sample.entity_name
+    if settings["errors"] == "cluster" and res._cluster_names != (entity,):
+        word = f"cluster by {entity}"
+        out.append(_Change("errors", word, word, {"cov_type": "cluster"}, {}, True))
     if res.n_groups > 1 and not res.is_soft:
         known = not res._groups_known
         word = f"{settings['errors']}, groups {'known' if known else 'estimated'}"
@@ -211,10 +217,9 @@ def _refitted(
 
 
 def _with_numbers(model: Any, numbers: Mapping[str, int]) -> Any:
-    """The model before a fit, with other numbers of factors or groups."""
+    """A model that is not fitted, with other numbers of factors or groups."""
     out = copy.copy(model)
     common = {model._names[j] for j in model._common}
-    out._estimate, out._candidates = None, None
     for name, value in numbers.items():
         setattr(out, name, value)
     out._take_core(out.n_factors, warn=False)

@@ -33,15 +33,16 @@ def draw_specification_curve(checks: Any, slopes: Sequence[str], sort: str, ax: 
     sort : {"estimate", "choice"}
     ax : sequence of Axes or None
     """
-    levels = [(name, level) for name in checks.settings for level in dict.fromkeys(checks.settings[name])]
-    axes = _axes(ax, len(slopes), len(checks.settings), len(levels))
+    table = checks.table[checks.table["slope"].isin(slopes) & checks.table["estimate"].notna()]
+    settings = checks.settings.loc[list(dict.fromkeys(table["specification"]))]
+    levels = [(name, level) for name in settings for level in dict.fromkeys(settings[name])]
+    axes = _axes(ax, len(slopes), len(settings), len(levels))
     for column, slope in enumerate(slopes):
-        own = checks.table[checks.table["slope"] == slope]
-        own = own[own["estimate"].notna()]
+        own = table[table["slope"] == slope]
         if sort == "estimate":
             own = own.sort_values("estimate", kind="stable")
         _curve(axes[0, column], own, slope, checks.level)
-        _choices(axes[1, column], checks.settings, own, levels, first=column == 0)
+        _choices(axes[1, column], settings, own, levels, first=column == 0)
     return axes
 
 
@@ -102,7 +103,7 @@ def _choices(ax: Any, settings: pd.DataFrame, own: pd.DataFrame, levels: list[tu
     different = dict(zip(own["specification"], own["choice"], strict=True))
     for row, (name, level) in enumerate(levels):
         for label, j in position.items():
-            if settings.at[label, name] == level:
+            if settings.loc[label, name] == level:
                 changed = different[label] == name
                 ax.plot(j, row, marker="o", markersize=4.5 if changed else 3, color=POINTS if changed else "0.75")
     starts = [row for row in range(1, len(levels)) if levels[row][0] != levels[row - 1][0]]

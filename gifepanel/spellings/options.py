@@ -394,7 +394,9 @@ def _small_sample(name: str, value: Any, given: dict[str, Any], line: Line, name
 
 def _bootstrap(name: str, value: Any, line: Line, names: Names) -> None:
     """Bootstrap errors: a test instead, or formulas."""
-    if names.factors or names.learner:
+    if names.factors:
+        line.say("Errors come from formulas here; draws of slopes and groups are res.bootstrap()")
+    elif names.learner:
         line.say("Errors come from formulas here: no draws are needed")
     else:
         number = f", n_boot={value}" if isinstance(value, int) and not isinstance(value, bool) else ""

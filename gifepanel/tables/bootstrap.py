@@ -12,6 +12,7 @@ from gifepanel.tables.coefficients import number
 __all__ = ["bootstrap_report", "small_probability"]
 
 _FEW, _STABLE, _LISTED = 199, 0.95, 12
+_APART, _MOST = 60, 2000  # draws from which on all pairs are drawn together, and entities whose pairs are looked at
 
 
 def small_probability(value: float) -> str:
@@ -93,9 +94,13 @@ def _notes(boot: Any) -> list[str]:
         )
     if words["lags"] and boot.kind == "wild":
         notes.append(f"Lags ({words['lags']}) are kept as they are: only errors are drawn.")
-    if grouped and np.isnan(boot.comembership.to_numpy()).any():
+    if grouped and boot.kind == "entity" and boot.n_used < _APART and _never_together(boot):
         notes.append("Some entities were never drawn together: take more draws.")
     return notes
+
+
+def _never_together(boot: Any) -> bool:
+    return len(boot.groups) <= _MOST and bool(np.isnan(boot.comembership.to_numpy()).any())
 
 
 def _shared(boot: Any) -> str:
