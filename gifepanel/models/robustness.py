@@ -153,7 +153,7 @@ def _penalties(res: Any, settings: Mapping[str, str]) -> list[_Change]:
 def _classifications(res: Any, settings: Mapping[str, str]) -> list[_Change]:
     if res.n_groups == 1:
         return []
-    options = {
+    options: dict[str, dict[str, Any]] = {
         "refined": {"classify": "refined", "groups": "hard"},
         "nearest": {"classify": "nearest", "groups": "hard"},
         "soft": {"groups": "soft", "groups_known": False},

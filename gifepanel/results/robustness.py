@@ -72,7 +72,7 @@ class Robustness(Printed):
     >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
     >>> checks = res.robustness(["factors"])
     >>> checks.table.loc[checks.table["slope"] == "price", ["specification", "estimate"]].round(3).values.tolist()
-    [['as fitted', -0.222], ['R = 1', -0.414], ['R = 3', -0.327]]
+    [['as fitted', -0.222], ['R = 1', 0.167], ['R = 3', -0.542]]
     """
 
     table: pd.DataFrame
@@ -97,7 +97,7 @@ class Robustness(Printed):
         >>> cigar = gife.datasets.load_cigar()
         >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
         >>> res.robustness(["factors"]).ranges().loc["price", ["lowest", "highest"]].astype(float).round(3).tolist()
-        [-0.414, -0.222]
+        [-0.542, 0.167]
         """
         rows = {}
         for slope, own in self.table.groupby("slope", sort=False):

@@ -36,7 +36,7 @@ def robustness_report(checks: Any, slopes: Sequence[str]) -> tuple[str, list[Blo
     for slope in slopes:
         own = table[table["slope"] == slope]
         blocks.append(Table((slope, "coef", "std err", *ends), _sections(own, _estimates), rules=False))
-    fits = table[table["slope"] == checks.slopes[0]]
+    fits = table[(table["slope"] == checks.slopes[0]) & ((table["choice"] != "errors") | (table["note"] != ""))]
     blocks.append(Table(("", "sum of squares", "notes"), _sections(fits, _fit), text_last=True, rules=False))
     blocks.append(Notes(tuple(_notes(checks, slopes))))
     return "Slopes under Other Choices", blocks
