@@ -89,7 +89,7 @@ def alternatives(
     settings = _settings(res)
     changes = [change for choice in choices for change in _CHANGES[choice](res, settings)]
     refits = [change for change in changes if not change.errors]
-    arguments = {**res._fit_options, **res._cov_options}
+    arguments = {**res._fit_options, **res._covariance_options}
     unfitted = copy.copy(model)
     unfitted._estimate, unfitted._source = None, model._source  # which copies of fitted models leave out
     tasks = [(unfitted, arguments, dict(change.options), dict(change.numbers), base) for change in refits]
@@ -184,8 +184,10 @@ def _errors(res: Any, settings: Mapping[str, str]) -> list[_Change]:
     if res.n_groups > 1 and not res.is_soft:
         known = not res._groups_known
         word = f"{settings['errors']}, groups {'known' if known else 'estimated'}"
-        own = {name: value for name, value in res._cov_options.items() if name not in ("cov_kwds", "groups_known")}
-        options = {**own, **(res._cov_options.get("cov_kwds") or {}), "groups_known": known}
+        own = {
+            name: value for name, value in res._covariance_options.items() if name not in ("cov_kwds", "groups_known")
+        }
+        options = {**own, **(res._covariance_options.get("cov_kwds") or {}), "groups_known": known}
         out.append(_Change("errors", word, word, options, {}, True))
     return out
 

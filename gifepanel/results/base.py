@@ -226,9 +226,8 @@ class FactorResults(
         other._use_covariance(covariance, names, ssc, bool(use_t))
         other._covariance_options = {"cov_type": cov_type, "cov_kwds": cov_kwds or None, "use_t": use_t, "ssc": ssc}
         given = {"cov_type": cov_type, "use_t": other.use_t, "ssc": ssc, **cov_kwds}
-        other._cov_options = {"cov_type": cov_type, "cov_kwds": cov_kwds or None, "use_t": other.use_t, "ssc": ssc}
         if self.n_groups > 1:
-            given["groups_known"] = other._cov_options["groups_known"] = known
+            given["groups_known"] = other._covariance_options["groups_known"] = known
         other._robust_call = called("get_robustcov_results", given, {"ssc": True, "groups_known": False})
         return FactorResultsWrapper(other)
 

@@ -21,7 +21,7 @@ class RefitMethods:
     model: Any
     _estimate: Any
     _inference: Any
-    _cov_options: dict[str, Any]
+    _covariance_options: dict[str, Any]
 
     def bootstrap(
         self,
@@ -127,11 +127,11 @@ class RefitMethods:
         Examples
         --------
         >>> import gifepanel as gife
-        >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
-        >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
-        >>> checks = model.fit().robustness(["factors", "groups"])
-        >>> checks.ranges()[["estimate", "lowest", "highest"]].round(2).loc["x1[1]"].tolist()
-        [0.43, 0.42, 0.66]
+        >>> cigar = gife.datasets.load_cigar()
+        >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
+        >>> checks = res.robustness(["factors", "errors"])
+        >>> list(checks.settings.index)
+        ['as fitted', 'R = 1', 'R = 3', 'HC1', 'cluster', 'HAC', 'driscoll-kraay']
         """
         from gifepanel.results.robustness import robustness_of
         from gifepanel.statsmodels_bridge.hypotheses import read_level

@@ -49,14 +49,12 @@ def quiet(model: Any, **options: Any) -> Any:
     ("specification", "numbers", "options"),
     [
         ("as fitted", {}, {}),
-        ("R = 0", {"n_factors": 0}, {}),
         ("R = 2", {"n_factors": 2}, {}),
         ("c = 2", {}, {"kappa_scale": 2.0}),
         ("nearest", {}, {"classify": "nearest"}),
         ("soft", {}, {"groups": "soft"}),
         ("corrected, B1, B2, B3", {}, {"bias_correction": True}),
         ("half-panel jackknife", {}, {"bias_correction": "jackknife"}),
-        ("HC1", {}, {"cov_type": "HC1"}),
         ("driscoll-kraay", {}, {"cov_type": "driscoll-kraay"}),
         ("cluster, groups known", {}, {"groups_known": True}),
     ],
@@ -186,5 +184,6 @@ def test_bad_input(res: Any) -> None:
     with pytest.raises(SpecificationError, match="models with groups"):
         one.robustness(["groups"])
     one.remove_data()
+    assert not one._results._covariance_options
     with pytest.raises(DataError, match="remove_data"):
         one.robustness()
