@@ -262,7 +262,7 @@ def grouping_test(
         raise SpecificationError(f"errors is {errors!r}.", 'It must be "series" or "cells".', 'errors="series"')
     _ = res._estimate  # which raises where the data are gone
     found = res.model._grouping_tests().draws(res._inference.estimate, null, alternative, n_draws, errors=errors, **how)
-    good = np.isfinite(found.draws) & (found.smallest_drawn > 0)
+    good = ~np.isnan(found.draws) & (found.smallest_drawn > 0)
     draws = found.draws[good]
     if not draws.size:
         raise ConvergenceError(

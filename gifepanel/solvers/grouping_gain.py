@@ -38,6 +38,7 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 Errors = Literal["series", "cells"]
 _STARTS, _LEAPS = 6, 12
 _ROUNDS, _TOL = 2_000, 1e-10
+_EXACT = 1e-24
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,11 @@ def gain(
     found = search_groupings(data, contrast.alternative, starts, rng, common=common, leaps=_LEAPS)[0]
     smallest = int(np.bincount(found.groups, minlength=len(contrast.alternative)).min())
     # the null is nested: what a descent left is no loss
-    value = contrast.df * max(null.ssr - found.ssr, 0.0) / max(found.ssr, np.finfo(float).tiny)
+    less = max(null.ssr - found.ssr, 0.0)
+    if found.ssr <= _EXACT * null.ssr:  # the alternative fits exactly
+        value = float("inf") if less > 0.0 else 0.0
+    else:
+        value = contrast.df * less / found.ssr
     return Gain(float(value), null, found, smallest)
 
 
