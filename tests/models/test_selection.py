@@ -200,7 +200,7 @@ def test_a_fit_says_that_groups_are_small(remembering):
         res = gife.GroupedIFE(*remembering, n_factors=2, n_groups=3).fit()
     assert "of 40 entities, fewer than the 2 of min_group_share=0.05" in " ".join(str(res.summary()).split())
     with pytest.warns(SpecificationWarning, match=r"min_group_share=0\.5") as caught:
-        gife.GroupedIFE(*remembering, n_factors=2, n_groups=2, min_group_share=0.5).fit()
+        gife.GroupedIFE(*remembering, n_factors=2, n_groups=3, min_group_share=0.5).fit()
     assert caught[0].message.fix == "n_groups=1"
 
 
