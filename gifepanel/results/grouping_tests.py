@@ -30,7 +30,7 @@ else:
 
 __all__ = ["GroupingTestMethods"]
 
-_CORRELATED, _SHORT = 0.15, 30
+_CORRELATED, _SHORT, _VARYING = 0.15, 30, 1.25
 Progress = bool | Callable[[int, int], None] | None
 
 
@@ -278,9 +278,7 @@ def grouping_test(
         None,
         f"{draws.size} draws from the null model" if draws.size > 1 else "1 draw from the null model",
         words[0],
-        " ".join(
-            [*_counts(found.smallest, single, draws.size, int((~good).sum())), *_on_errors(res._inference, errors)]
-        ),
+        " ".join([*_counts(found.smallest, single, draws.size, int((~good).sum())), *_on_errors(res, errors)]),
         alternative=words[1],
         draws=draws,
         n_failed=int((~good).sum()),
@@ -302,20 +300,29 @@ def _counts(smallest: int, single: int, n: int, failed: int) -> list[str]:
     return notes
 
 
-def _on_errors(inference: Inference, errors: str) -> list[str]:
-    """What is known of draws where residuals are correlated over time."""
-    resid = inference.estimate.wresid
-    after, before = resid[:, 1:], resid[:, :-1]
+def _on_errors(res: Any, errors: str) -> list[str]:
+    """What is known of draws where residuals are correlated over time, or vary with the regressors."""
+    estimate = res._inference.estimate
+    resid, z = estimate.wresid, estimate.z_projected
     square = float(np.vdot(resid, resid))
-    correlation = float(np.vdot(after, before)) / square if square else 0.0
-    if correlation < _CORRELATED:
+    if not square:
         return []
+    notes = []
+    correlation = float(np.vdot(resid[:, 1:], resid[:, :-1])) / square
     found = f"Residuals are correlated over time ({correlation:.2f})"
-    if errors == "cells":
-        return [f'{found}, and errors were drawn as if they were not: errors="series".']
-    if resid.shape[1] < _SHORT:
-        return [f"{found}, of which few periods show a part: the test rejects somewhat too often."]
-    return []
+    if correlation > _CORRELATED and errors == "cells":
+        notes.append(f'{found}, and errors were drawn as if they were not: errors="series".')
+    elif correlation > _CORRELATED and resid.shape[1] < _SHORT:
+        notes.append(f"{found}, of which few periods show a part: the test rejects somewhat too often.")
+    size = np.einsum("ntq,ntq->q", z, z)
+    ratio = estimate.nobs * np.einsum("ntq,nt->q", z**2, resid**2) / (np.where(size > 0, size, 1.0) * square)
+    most = int(np.argmax(ratio))
+    if errors == "series" and ratio[most] > _VARYING:
+        notes.append(
+            f"Squared residuals are larger where {res._names[most]} is far from its mean ({ratio[most]:.1f} times): "
+            'unless errors="cells" rejects too, that may be all there is.'
+        )
+    return notes
 
 
 def _counted(name: str, value: Any) -> int:

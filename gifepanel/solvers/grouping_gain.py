@@ -141,10 +141,8 @@ def gain(
     smallest = int(np.bincount(found.groups, minlength=len(contrast.alternative)).min())
     # the null is nested: what a descent left is no loss
     less = max(null.ssr - found.ssr, 0.0)
-    if found.ssr <= _EXACT * null.ssr:  # the alternative fits exactly
-        value = float("inf") if less > 0.0 else 0.0
-    else:
-        value = contrast.df * less / found.ssr
+    exact = float("inf") if less > 0.0 else 0.0
+    value = exact if found.ssr <= _EXACT * null.ssr else contrast.df * less / found.ssr
     return Gain(float(value), null, found, smallest)
 
 

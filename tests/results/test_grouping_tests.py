@@ -109,6 +109,13 @@ def test_correlated_errors_are_said(panel: Any) -> None:
     assert 'errors="series"' in res.test_groups(n_draws=1, errors="cells").note
 
 
+def test_errors_that_vary_with_the_regressors_are_said(panel: Any) -> None:
+    noise = np.random.default_rng(0).standard_normal((36, 12)) * panel.x[:, :, 1]
+    res = gife.InteractiveFE(panel.x.sum(axis=2) + noise, panel.x, n_factors=1).fit()
+    assert "larger where x2 is far from its mean" in res.test_groups(n_draws=1).note
+    assert res.test_groups(n_draws=1, errors="cells").note == ""
+
+
 def test_it_prints_what_it_is(grouped: Any) -> None:
     found = grouped.test_groups(n_draws=1)
     text = found.as_text()
