@@ -100,7 +100,7 @@ class BootstrapTest(Printed, TestResult):
             ("p-value", f"{self.pvalue:.3f}"),
             ("5% critical value", f"{critical:.2f}" if np.isfinite(critical) else "too few draws"),
             ("Draws under H0", f"{len(self.draws)}"),
-            ("p-values in steps of", f"{1 / (len(self.draws) + 1):.3g}"),
+            ("p-value step", f"{1 / (len(self.draws) + 1):.3g}"),
         )
         notes = (Notes((self.note,), False),) if self.note else ()
         return self.name, [Pairs(left, right), *notes]

@@ -314,10 +314,13 @@ def _on_errors(res: Any, errors: str) -> list[str]:
         notes.append(f'{found}, and errors were drawn as if they were not: errors="series".')
     elif correlation > _CORRELATED and resid.shape[1] < _SHORT:
         notes.append(f"{found}, of which few periods show a part: the test rejects somewhat too often.")
-    size = np.einsum("ntq,ntq->q", z, z)
-    ratio = estimate.nobs * np.einsum("ntq,nt->q", z**2, resid**2) / (np.where(size > 0, size, 1.0) * square)
+    n = estimate.nobs
+    u = n * z**2 / np.maximum(np.einsum("ntq,ntq->q", z, z), np.finfo(float).tiny)
+    w = n * resid**2 / square
+    ratio = np.einsum("ntq,nt->q", u, w) / n
+    chance = np.sqrt((np.einsum("ntq,ntq->q", u, u) / n - 1.0) * (np.vdot(w, w) / n - 1.0) / n)
     most = int(np.argmax(ratio))
-    if errors == "series" and ratio[most] > _VARYING:
+    if errors == "series" and ratio[most] > max(_VARYING, 1.0 + 3.0 * float(chance[most])):
         notes.append(
             f"Squared residuals are larger where {res._names[most]} is far from its mean ({ratio[most]:.1f} times): "
             'unless errors="cells" rejects too, that may be all there is.'
