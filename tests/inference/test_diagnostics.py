@@ -155,7 +155,7 @@ def within_band(rate, reps, level=0.05):
 
 
 def test_after_factors_cd_is_degenerate_and_cd_star_and_cdw_hold_their_size():
-    rng, reps = np.random.default_rng(31), 200
+    rng, reps = np.random.default_rng(31), 60
     out = []
     for _ in range(reps):
         f, lam, e = factor_residuals(rng, 80, 60, 2, 2, mean=1.0)

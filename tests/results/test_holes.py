@@ -367,6 +367,6 @@ def test_shares_of_components_are_those_of_the_factors(res: Any) -> None:
 
 
 def test_the_report_says_what_is_there(res: Any, rows: pd.DataFrame) -> None:
-    page = res.report()
+    page = res.report(plots=["residuals", "factors"])
     assert "not observed" in page and "Periods of an entity" in page
     assert f"unbalanced: {100 * len(rows) / 160:.1f}%" in page

@@ -35,6 +35,7 @@ def test_entity_effects_are_a_known_factor() -> None:
     assert three.statistic == pytest.approx(one.statistic, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_size_with_absorbed_effects() -> None:
     """With the same slopes for all, the test with entity effects and a factor rejects about as often as it says."""
     rng = np.random.default_rng(9)

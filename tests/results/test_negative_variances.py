@@ -203,7 +203,7 @@ def test_both_kinds_of_models_agree() -> None:
     """Without factors they are one regression, and refuse the same standard errors."""
     rng = np.random.default_rng(2)
     count = 0
-    for _ in range(25):
+    for _ in range(10):
         data = noise().assign(a=rng.integers(0, 3, 60), b=rng.integers(0, 4, 60), y=rng.normal(size=60))
         for kind, options in (("cluster", TWO), ("hac-panel", {"maxlags": 3, "kernel": "uniform"})):
             ours = [
@@ -218,7 +218,7 @@ def test_both_kinds_of_models_agree() -> None:
             assert (missing[0] == missing[1]).all()
             count += int(missing[0].any())
             assert np.isnan(ours[0].fvalue) == np.isnan(ours[1].fvalue)
-    assert count > 5
+    assert count > 2
 
 
 def test_three_ways() -> None:
@@ -235,10 +235,10 @@ def test_three_ways() -> None:
 
 
 def test_pure_noise_has_no_stars_for_want_of_a_variance() -> None:
-    """Of 200 draws of noise, none rejects because its variance is zero or negative: 19 did, with p < .01."""
+    """Of 60 draws of noise, none rejects because its variance is zero or negative: of 200, 19 did, with p < .01."""
     rng = np.random.default_rng(9)
     rejected = undefined = 0
-    for _ in range(200):
+    for _ in range(60):
         d = pd.DataFrame({"a": rng.integers(0, 4, 30), "b": rng.integers(0, 5, 30), "f": rng.integers(0, 3, 30)})
         d["x"], d["y"] = (rng.random(30) > 0.8) * 1.0, rng.normal(size=30)
         if not d["x"].any():
@@ -248,7 +248,7 @@ def test_pure_noise_has_no_stars_for_want_of_a_variance() -> None:
         undefined += missing
         assert np.isnan(res.bse.x) == np.isnan(res.pvalues.x) == missing
         rejected += missing and res.pvalues.x < 0.01
-    assert rejected == 0 and undefined > 10
+    assert rejected == 0 and undefined > 3
 
 
 def test_a_variance_of_zero() -> None:
