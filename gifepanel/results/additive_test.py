@@ -74,8 +74,8 @@ class AdditiveTest(Printed, TestResult):
     >>> test = gife.InteractiveFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_factors=2).fit().test_additive()
     >>> test.slopes[["interactive", "additive"]].round(2)
         interactive  additive
-    x1         1.11      1.26
-    x2         0.92      1.17
+    x1         1.07      1.43
+    x2         0.92      1.29
     """
 
     slopes: pd.DataFrame = field(default_factory=pd.DataFrame, kw_only=True)

@@ -77,7 +77,7 @@ class BootstrapTest(Printed, TestResult):
         >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=15, random_state=1)
         >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
         >>> test = model.fit().test_groups(n_draws=9)
-        >>> test.critical_value(0.1) == test.draws.max()
+        >>> bool(test.critical_value(0.1) == test.draws.max())
         True
         """
         level = float(check_level(level))
