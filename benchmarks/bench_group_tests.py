@@ -99,15 +99,15 @@ _SHOWN = {
     "naive": "naive Wald",
 }
 NOTES = """\
-Share of panels in which a test rejects at 5 %, under the null (should be .05) and at one alternative. Bootstraps run at
-warp speed: one draw for each panel, the critical value that of all draws of a row together; the binomial standard
-error at .05 is {se:.3f} with {draws} panels. *naive Wald*: the slopes in the two groups of a fit tested to be the same
-by `f_test`, HC1, as if the groups were known. Panels have two factors, correlated with both regressors; in the last
-test additive effects in their place. Alternatives, row by row: slopes 1 - d and 1 + d of both regressors in two halves
-of the entities; slopes .4 and 1.6 in two halves, half of the second one nearer to 1 by a share d; x1 with 1 - d and
-1 + d in the two groups; d times a factor with loadings beside the additive effects. *AR*: AR(.5) errors, AR(.7)
-regressors; *unequal*: variances of entities from .25 to 1.75; *missing*: a fifth of the cells is; *of x*: variances
-.25 + .75 z^2 with z what the regressor has of its own.
+Share of panels in which a test rejects at 5 %, under the null (should be .05) and at one alternative. Bootstraps run
+at warp speed: one draw for each panel, the critical value that of all draws of a row together; the binomial standard
+error at .05 is .031 with 50 panels, .022 with 100 and .015 with 200. *naive Wald*: the slopes in the two groups of a
+fit tested to be the same by `f_test`, HC1, as if the groups were known. Panels have two factors, correlated with both
+regressors; in the last test additive effects in their place. Alternatives, row by row: slopes 1 - d and 1 + d of both
+regressors in two halves of the entities; slopes .4 and 1.6 in two halves, half of the second one nearer to 1 by a
+share d; x1 with 1 - d and 1 + d in the two groups; d times a factor with loadings beside the additive effects. *AR*:
+AR(.5) errors, AR(.7) regressors; *unequal*: variances of entities from .25 to 1.75; *missing*: a fifth of the cells
+is; *of x*: variances .25 + .75 z^2 with z what the regressor has of its own.
 """
 
 
@@ -205,9 +205,7 @@ def report(table: Sequence[Row]) -> str:
         words = {"test": _TESTS[row["test"]], "effect": f"d = {row['effect']:g}" if row["effect"] else "null"}
         rates = {key: "" if math.isnan(row[key]) else f"{row[key]:.3f}" for key in ("rate", "naive")}
         shown.append({**row, **words, **rates})
-    draws = max(row["draws"] for row in table)
-    notes = NOTES.format(draws=draws, se=math.sqrt(LEVEL * (1 - LEVEL) / draws))
-    return "\n\n".join([notes.strip(), markdown_table(shown, _SHOWN)])
+    return "\n\n".join([NOTES.strip(), markdown_table(shown, _SHOWN)])
 
 
 def stored_draws(folder: Path = RESULTS) -> list[dict[str, Any]]:
