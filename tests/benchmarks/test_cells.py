@@ -30,9 +30,7 @@ def test_every_panel_has_every_draw_once(draws: list[dict[str, Any]]) -> None:
     assert {row["draw"] for row in draws} == set(range(next(iter(counts.values()))))
 
 
-@pytest.mark.parametrize(
-    ("size", "panel", "draw"), [(SIZES[0], "20 %", 7), (SIZES[1], "40 %", 3), (SIZES[3], "20 %", 5)]
-)
+@pytest.mark.parametrize(("size", "panel", "draw"), [(SIZES[0], "20 %", 7), (SIZES[3], "20 %", 5)])
 def test_stored_draws_come_out_again(
     size: tuple[str, int, int], panel: str, draw: int, draws: list[dict[str, Any]]
 ) -> None:
