@@ -235,8 +235,8 @@ class FactorSensitivityMethods(_Parent):
         columns = pd.Index(list(by_number), name="n_factors")
         table = pd.DataFrame.from_dict(fits, orient="index").rename_axis("n_factors")
         terms = tuple((name, None if k is None else k + 1) for name, k in self._terms())
-        by_coefficient = [pd.DataFrame(values).reindex(columns=columns) for values in (params, bse)]
-        return FactorSensitivity(own, *by_coefficient, table, terms)
+        slopes, errors = (pd.DataFrame(values).reindex(columns=columns) for values in (params, bse))
+        return FactorSensitivity(own, slopes, errors, table, terms)
 
 
 def _others(given: Any, own: int, largest: int) -> list[int]:
