@@ -50,7 +50,7 @@ def one_accuracy(design: str, n: int, t: int, panel: str, draw: int) -> Row:
         warnings.simplefilter("ignore", GifepanelWarning)
         begin = time.perf_counter()
         model = gife.GroupedIFE.from_formula(formula, data, n_groups=3, n_factors=2)
-        res = model.fit(cov_type="HC1", groups_known=True)
+        res = model.fit(cov_type="HC1")
         row["seconds"] = time.perf_counter() - begin
         entities = np.unique(simulated.data.index.get_level_values(0))
         truth = np.asarray(simulated.truth.groups)[entities.searchsorted(res.groups.index)] - 1
