@@ -114,7 +114,7 @@ def test_tests_after_grouping_are_stored_as_they_come_out() -> None:
     table = group_tests.summarize(kept)
     assert len(table) == len(group_tests.CELLS)
     for row, old in zip(table, read_csv(RESULTS / "group_tests.csv"), strict=True):
-        assert row["draws"] == int(old["draws"]) >= 50 and row["rate"] == pytest.approx(float(old["rate"]), abs=1e-9)
+        assert row["draws"] == int(old["draws"]) >= 100 and row["rate"] == pytest.approx(float(old["rate"]), abs=1e-9)
         naive = row["test"] == "groups"
         assert row["naive"] > 0.7 if naive else math.isnan(row["naive"])
     text = group_tests.report(table)
