@@ -51,10 +51,9 @@ for it: see [Estimated groups](theory_inference.md#estimated-groups). `{command}
     "cells": """\
 {{py:class}}`gifepanel.GroupedIFE` with its default options where 20 or 40 % of the cells are missing at random, or
 where entities enter in the first half of the panel and a fifth of the rest is missing, beside least squares with the
-true groups on the same cells, standard errors taking the estimated groups as known; seconds of a fit to complete
-panels, to nearly complete ones and with a fifth of the cells missing; and the EM algorithm (Bai 2009, supplement) on
-1,180 of the 1,380 cells of the cigarette panel. In design D rows whose lag is missing are lost as well. `{command}`
-measures all of it.""",
+true groups on the same cells; seconds of a fit to complete panels, to nearly complete ones and with a fifth of the
+cells missing; and the EM algorithm (Bai 2009, supplement) on 1,180 of the 1,380 cells of the cigarette panel. In design
+D rows whose lag is missing are lost as well. `{command}` measures all of it.""",
     "peer": """\
 [groupedpaneldatamodels](https://pypi.org/project/groupedpaneldatamodels/) has an implementation of the same estimator,
 Su & Ju's (2018) penalised principal components. Both packages run in one process on the same panels at the same raw κ;
