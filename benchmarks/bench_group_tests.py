@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_memberships import autoregressive
+from bench_estimated_groups import autoregressive
 from common import RESULTS, Runner, markdown_table, parser, read_csv, write_results
 from draws import ENTROPY
 

@@ -59,6 +59,15 @@ class LongRun(Printed):
         What the effects over their standard errors are called.
     unstable : tuple of str
         Groups (or "all entities") whose lags add up to a path that does not die out: they have no long run.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> formula = "log(sales) ~ L(log(sales)) + log(real_price) | state"
+    >>> res = gife.InteractiveFE.from_formula(formula, cigar, n_factors=2).fit()
+    >>> res.long_run().persistence.round(2).to_dict()
+    {'all': 0.63}
     """
 
     table: pd.DataFrame
@@ -86,6 +95,15 @@ class ImpulseResponses(Printed):
     outcome : str
     unstable : tuple of str
         As in :class:`LongRun`.
+
+    Examples
+    --------
+    >>> import gifepanel as gife
+    >>> cigar = gife.datasets.load_cigar()
+    >>> formula = "log(sales) ~ L(log(sales)) + log(real_price) | state"
+    >>> res = gife.InteractiveFE.from_formula(formula, cigar, n_factors=2).fit()
+    >>> res.impulse_responses(2).table.index.names
+    FrozenList(['variable', 'period'])
     """
 
     table: pd.DataFrame
@@ -102,6 +120,19 @@ class ImpulseResponses(Printed):
         variable : str, optional
             Which regressor; the first by default.
         ax : Axes, optional
+
+        Returns
+        -------
+        Axes
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar()
+        >>> formula = "log(sales) ~ L(log(sales)) + log(real_price) | state"
+        >>> res = gife.InteractiveFE.from_formula(formula, cigar, n_factors=2).fit()
+        >>> res.impulse_responses(5).plot().get_xlabel()
+        'periods after log(real_price) rose for ever'
         """
         from gifepanel.plots.dynamics import draw_responses
 

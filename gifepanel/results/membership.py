@@ -146,7 +146,7 @@ class Membership(_Parent):
         >>> model = gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2)
         >>> res = model.fit()
         >>> res.confidence_sets().sum(axis=1).value_counts().tolist()
-        [32, 8]
+        [31, 9]
         """
         _check_options(level, joint)
         final, missing = self._estimate, self._missing
