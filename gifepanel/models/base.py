@@ -75,6 +75,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
 
     _has_groups: ClassVar[bool] = False
     _weights_by_entity = False
+    _common_constant = False  # one constant for all groups, since `common` was left open
     _chosen = False  # numbers of groups and factors, from the data
     _min_group_share = 0.05
     _treatment: Treatment | None = None
@@ -202,6 +203,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         self._lags = tuple(kept.index(j) for j in design.lags_of_endog if j in kept)
         self._predetermined = tuple(sorted({*self._lags, *(kept.index(j) for j in self._reacting if j in kept)}))
         self._common = tuple(kept.index(j) for j in design.common if j in kept)
+        if self._common_constant and "Intercept" in self._names:
+            self._common = (self._names.index("Intercept"),)
 
     def _own_exog(self) -> pd.DataFrame:
         columns = self.design.exog[:, self._kept]

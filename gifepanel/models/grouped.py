@@ -215,7 +215,8 @@ class GroupedIFE(FactorModel):
         **_: Any,
     ) -> None:
         self._min_group_share = check_share(min_group_share)
-        if common is None and "Intercept" in self._names:
+        self._common_constant = common is None
+        if self._common_constant and "Intercept" in self._names:
             self._common = (self._names.index("Intercept"),)
         given = self._read_counts(n_factors, n_groups)
         if len(self._common) == len(self._names):

@@ -28,11 +28,9 @@ class OtherNumbers:
     def with_factors(self, n_factors: int) -> Any:
         """The model, not fitted, with another number of factors; its counts are checked."""
         model = copy.copy(self.model)
-        common = [model._names[j] for j in model._common]
         model._estimate, model._candidates = None, None
         model.n_factors = n_factors
         model._take_core(n_factors, warn=False)
-        model._common = tuple(model._names.index(name) for name in common if name in model._names)
         model._initialise(model._own_exog())
         model._check_counts()
         return model

@@ -221,11 +221,9 @@ def _refitted(
 def _with_numbers(model: Any, numbers: Mapping[str, int]) -> Any:
     """A model that is not fitted, with other numbers of factors or groups."""
     out = copy.copy(model)
-    common = {model._names[j] for j in model._common}
     for name, value in numbers.items():
         setattr(out, name, value)
     out._take_core(out.n_factors, warn=False)
-    out._common = tuple(j for j, name in enumerate(out._names) if name in common)
     out._initialise(out._own_exog())
     out._check_counts()
     return out

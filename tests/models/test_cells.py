@@ -12,7 +12,7 @@ import pytest
 
 import gifepanel as gife
 from gifepanel.datasets import simulate
-from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning
+from gifepanel.exceptions import DataError, GifepanelWarning, SpecificationError, SpecificationWarning
 from tests.reference.published import BESIDE
 
 HERE = Path(__file__).parents[1] / "reference"
@@ -343,3 +343,17 @@ def test_an_entity_without_weight_is_left_out(holes):
     other = gife.InteractiveFE.from_formula("y ~ x1 + x2", holes.drop(index=first), n_factors=2).fit()
     np.testing.assert_allclose(res.params, other.params, rtol=1e-10)
     assert first not in res.loadings.index
+
+
+def test_the_constant_stays_common_whatever_takes_the_rows_in_again() -> None:
+    panel = simulate("S", 24, 14, random_state=2)
+    data = panel.data.drop(index=panel.data.index[[3, 40, 41, 100]])
+    options = {"n_groups": 2, "min_group_share": 0}
+    given = gife.GroupedIFE.from_formula("y ~ x1 + x2", data, n_factors=1, **options).fit()
+    assert given.params.index[0] == "Intercept"
+    range_of = gife.GroupedIFE.from_formula("y ~ x1 + x2", data, n_factors=[0, 1], **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GifepanelWarning)
+        chosen = range_of.fit()
+    assert chosen.params.index[0] == "Intercept"
+    assert "Intercept" in given.factor_sensitivity([2]).params.index
