@@ -95,7 +95,7 @@ class Selection(Printed):
         >>> panel = gife.datasets.simulate("S", n_entities=40, n_times=30, random_state=1)
         >>> choice = gife.select("y ~ 0 + x1 + x2", panel.data, n_factors=range(0, 4), n_groups=3)
         >>> choice.table()["criterion"].round(2).tolist()
-        [1.9, 1.7, 0.9, nan]
+        [1.61, 1.49, 0.83, nan]
         """
         parts = []
         if len(self.factors):

@@ -242,7 +242,7 @@ class ReportedResults(NeighbourMethods, DynamicMethods, JointTests, InheritedMet
         """Drop what has rows in it; what is kept, and the names that statsmodels' summary_col asks for, come first."""
         for name in self._kept:
             getattr(self, name)
-        self.model.data.ynames  # noqa: B018
+        _ = self.model.data.ynames, self.model.data.param_names
         if self._recipe is None:
             self._recipe = self._new_recipe()
         super().remove_data()
