@@ -36,7 +36,6 @@ from gifepanel.models.factor_likelihood import FactorLikelihood
 from gifepanel.models.foreign import refuse_model_words
 from gifepanel.models.grouping_tests import GroupingTests
 from gifepanel.models.known_parts import KnownParts, known_parts
-from gifepanel.models.other_numbers import OtherNumbers
 from gifepanel.models.pruning import largest_with_core, pruned_design
 from gifepanel.models.reading import positions, read_design
 from gifepanel.models.refits import Refits
@@ -183,6 +182,21 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             design, self._pruned = pruned_design(design, n_factors, *counts, set_aside)
             parts = known_parts(design)
         self._take(design, parts, warn)
+
+    def _take_again(self, set_aside: tuple[Any, ...] = ()) -> None:
+        """Take in the cells anew, for the model's number of factors as it is now."""
+        self._take_core(self.n_factors, set_aside, warn=False)
+        self._initialise(self._own_exog())
+
+    def _with_numbers(self, **numbers: int) -> Self:
+        """The model, not fitted, with other numbers of factors or groups; its counts are checked."""
+        other = copy.copy(self)
+        other._estimate, other._candidates = None, None
+        for name, value in numbers.items():
+            setattr(other, name, value)
+        other._take_again()
+        other._check_counts()
+        return other
 
     def _take(self, design: PanelDesign, parts: KnownParts, warn: bool) -> None:
         y, x = design.cubes()
@@ -371,8 +385,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         chosen._candidates, chosen._chosen = None, True
         chosen.n_factors, chosen.n_groups = selection.n_factors, selection.n_groups
         if chosen._observed is not None:
-            chosen._take_core(chosen.n_factors, warn=False)
-            chosen._initialise(chosen._own_exog())
+            chosen._take_again()
         chosen._check_counts()
         results = chosen.fit(**arguments)
         results._results.selection = selection
@@ -447,6 +460,12 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             design.n_zero_weights,
         )
 
+    def __copy__(self) -> Self:
+        """All of it, the caller's frame too, which pickles leave out."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
     def __getstate__(self) -> dict[str, Any]:
         """Everything but, once fitted, the caller's frame."""
         state = self.__dict__.copy()
@@ -492,10 +511,6 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
     def _grouping_tests(self) -> GroupingTests:
         """What tests of groupings ask of the model."""
         return GroupingTests(self)
-
-    def _other_numbers(self) -> OtherNumbers:
-        """Fits of the same model with other numbers of factors."""
-        return OtherNumbers(self)
 
     def _refits(self) -> Refits:
         """The model fitted again."""

@@ -174,6 +174,5 @@ def without_runaways(model: FactorModel, runaway: np.ndarray[Any, np.dtype[np.bo
         stacklevel=caller_level(),
     )
     smaller = copy.copy(model)
-    smaller._take_core(model.n_factors, (*model._pruned.set_aside, *names), warn=False)
-    smaller._initialise(smaller._own_exog())
+    smaller._take_again((*model._pruned.set_aside, *names))
     return smaller

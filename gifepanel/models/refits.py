@@ -1,19 +1,21 @@
-"""Fits of a model again, for questions about a fit: bootstrap draws, other choices."""
+"""Fits of a model again, for questions about a fit: bootstrap draws, other numbers of factors, other choices."""
 
 from __future__ import annotations
 
 import numbers
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gifepanel.checkpoint import Checkpoint, fingerprint
-from gifepanel.exceptions import SpecificationError
+from gifepanel.exceptions import GifepanelWarning, SpecificationError
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.cell_estimation import cells_of_model
 from gifepanel.models.checks import check_choice, check_count, check_seed
 from gifepanel.models.robustness import alternatives, read_choices
-from gifepanel.parallel import Progress, run_draws
+from gifepanel.parallel import Progress, run_draws, run_tasks
 from gifepanel.results.bootstrap import BootstrapDraws
 from gifepanel.results.inputs import Inference
 from gifepanel.results.robustness import Alternative
@@ -91,6 +93,17 @@ class Refits:
         scale[estimate.slots] = cells.scale
         return BootstrapDraws(kind, by, theta / scale, groups[:, back], outcome, cells.scale)
 
+    def largest_n_factors(self) -> int:
+        """The largest number of factors that the panel allows."""
+        return int(self.model._largest_n_factors())
+
+    def with_factors(
+        self, numbers: Sequence[int], arguments: Mapping[str, Any], *, n_jobs: int | None, progress: Progress
+    ) -> list[Any]:
+        """Results for each number of factors, in their order; what fits warn of is left to their tables."""
+        tasks = [(self.model._with_numbers(n_factors=number), dict(arguments)) for number in numbers]
+        return run_tasks(_fit, tasks, n_jobs=n_jobs, progress=progress, description="factors")
+
     def robustness(
         self, res: Any, choices: Any, level: Any, *, n_jobs: int | None, progress: Progress
     ) -> list[Alternative]:
@@ -122,6 +135,13 @@ class Refits:
         factors = np.ascontiguousarray(estimate.factors.T)
         fit = descend_cells(cells, slopes, estimate.theta * scale, factors, effects)
         return units, cells, Solution(slopes, fit.theta, fit.factors, fit.effects), fit.state.e
+
+
+def _fit(model: Any, arguments: dict[str, Any]) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GifepanelWarning)
+        results = model.fit(**arguments)
+    return getattr(results, "_results", results)
 
 
 def _seed(random_state: Any, checkpoint: Any) -> Any:

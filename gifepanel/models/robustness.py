@@ -91,7 +91,7 @@ def alternatives(
     refits = [change for change in changes if not change.errors]
     arguments = {**res._fit_options, **res._covariance_options}
     unfitted = copy.copy(model)
-    unfitted._estimate, unfitted._source = None, model._source  # which copies of fitted models leave out
+    unfitted._estimate = None  # pickles of fitted models leave the caller's frame out
     tasks = [(unfitted, arguments, dict(change.options), dict(change.numbers), base) for change in refits]
     fitted = iter(run_tasks(_refitted, tasks, n_jobs=n_jobs, progress=progress, description="specifications"))
     out = [Alternative("", "as fitted", settings, *_compared(res, base))]
@@ -212,21 +212,10 @@ def _refitted(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            res = _with_numbers(model, numbers).fit(**{**arguments, **options})
+            res = model._with_numbers(**numbers).fit(**{**arguments, **options})
         except GifepanelError as error:
             return _nothing(base, error)
         return _compared(res._results, base)
-
-
-def _with_numbers(model: Any, numbers: Mapping[str, int]) -> Any:
-    """A model that is not fitted, with other numbers of factors or groups."""
-    out = copy.copy(model)
-    for name, value in numbers.items():
-        setattr(out, name, value)
-    out._take_core(out.n_factors, warn=False)
-    out._initialise(out._own_exog())
-    out._check_counts()
-    return out
 
 
 def _other_errors(res: Any, options: Mapping[str, Any], base: _Fitted) -> tuple[Array, float, tuple[str, ...]]:

@@ -164,6 +164,5 @@ class WhatIf:
         """Results of the same model on the rows of another design."""
         model = copy.copy(self.model)
         model._estimate, model._treatment, model._whole = None, treatment, design
-        model._take_core(model.n_factors, warn=False)
-        model._initialise(model._own_exog())
+        model._take_again()
         return model.fit(**arguments)

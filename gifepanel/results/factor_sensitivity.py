@@ -213,12 +213,12 @@ class FactorSensitivityMethods(_Parent):
         [1, 2, 3]
         """
         _ = self._estimate  # which raises where the data are gone
-        numbers, own = self.model._other_numbers(), self.n_factors
-        others = _others(n_factors, own, max(numbers.largest(), own))
+        refits, own = self.model._refits(), self.n_factors
+        others = _others(n_factors, own, max(refits.largest_n_factors(), own))
         arguments = {**self._fit_options, **getattr(self, "_covariance_options", {})}
         if self.n_groups > 1:
             arguments["groups_known"] = self._groups_known
-        found = numbers.fits(others, arguments, n_jobs=n_jobs, progress=progress)
+        found = refits.with_factors(others, arguments, n_jobs=n_jobs, progress=progress)
         by_number = dict(sorted({**dict(zip(others, found, strict=True)), own: self}.items()))
         relabelled = {r: _labels(self, res) for r, res in by_number.items()}
         params = {r: _in_order(self, res, np.asarray(res.params), relabelled[r]) for r, res in by_number.items()}

@@ -88,3 +88,14 @@ def test_without_data(data: Any) -> None:
     res.remove_data()
     with pytest.raises(DataError, match="remove_data"):
         res.factor_sensitivity()
+
+
+def test_clusters_by_a_column_are_looked_up_again() -> None:
+    """A fitted model copied for other numbers, or fitted once more, keeps the frame that columns are looked up in."""
+    data = gife.datasets.load_cigar().assign(region=np.repeat(np.arange(46) // 4, 30))
+    model = gife.InteractiveFE.from_formula("log(sales) ~ log(real_price) | state", data, n_factors=1)
+    by_column: dict[str, Any] = {"cov_type": "cluster", "cov_kwds": {"groups": "region"}}
+    res = model.fit(**by_column)
+    np.testing.assert_allclose(res.model.fit(**by_column).bse, res.bse, rtol=1e-12)
+    two = gife.InteractiveFE.from_formula("log(sales) ~ log(real_price) | state", data, n_factors=2).fit(**by_column)
+    np.testing.assert_allclose(res.factor_sensitivity([2]).bse[2], two.bse, rtol=1e-6)
