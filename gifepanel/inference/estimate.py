@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -118,6 +119,12 @@ class FactorEstimate(ShortRepr):
     def known_slopes(self) -> tuple[dict[str, Array], dict[str, Array]]:
         """Coefficients of known variables by name: of each entity (N,), and of each period (T,)."""
         return {}, {}
+
+    def period_rows(self, names: Sequence[str]) -> Array:
+        """Coefficients of periods (m, T): the time effect for "1", those of known variables for their names."""
+        known = self.known_slopes[1]
+        rows = [self.time_effect if name == "1" else known[name] for name in names]
+        return np.array(rows).reshape(len(names), self.shape[1])
 
     @property
     def wresid(self) -> Array:

@@ -152,12 +152,9 @@ class GroupingTests:
         """Groups and factors of the fit."""
         groups = estimate.groups[panel.units]
         factors = np.linalg.qr(estimate.factors)[0]
-        effect = estimate.time_effect / panel.size
         if not self.model._on_cells:
-            return Start(groups, factors, effect)
-        names, further = self.model._parts.period_names, estimate.known_slopes[1]
-        rows = [effect if name == "1" else further[name] for name in names]
-        return Start(groups, factors, np.array(rows).reshape(len(names), panel.data.shape[1]))
+            return Start(groups, factors, estimate.time_effect / panel.size)
+        return Start(groups, factors, estimate.period_rows(self.model._parts.period_names))
 
     def _fitted(self, panel: _Panel, null: Grouped, columns: Any) -> Start:
         """Groups and factors of the null model, where it is not the fit."""

@@ -127,10 +127,7 @@ class Refits:
         cells = standardized_cells(cells.take(units))
         scale = np.empty(estimate.theta.size)
         scale[estimate.slots] = cells.scale
-        names, known = self.model._parts.period_names, estimate.known_slopes[1]
-        effects = np.zeros((len(names), estimate.shape[1]))
-        for j, name in enumerate(names):
-            effects[j] = estimate.time_effect if name == "1" else known[name]
+        effects = estimate.period_rows(self.model._parts.period_names)
         slopes = SlopeMap(estimate.groups[units], estimate.slots)
         factors = np.ascontiguousarray(estimate.factors.T)
         fit = descend_cells(cells, slopes, estimate.theta * scale, factors, effects)

@@ -15,6 +15,8 @@ from gifepanel.exceptions import GifepanelError, SpecificationError
 from gifepanel.models.checks import near
 from gifepanel.parallel import Progress, run_tasks
 from gifepanel.results.robustness import Alternative
+from gifepanel.solvers.grouped import counterparts, shared_units
+from gifepanel.solvers.selection import smallest_group
 
 __all__ = ["alternatives", "read_choices"]
 
@@ -23,7 +25,6 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _CHOICES = ("factors", "groups", "penalty", "classification", "bias", "errors")
 _OF_GROUPS = ("groups", "penalty", "classification")
 _ERRORS = ("nonrobust", "HC1", "cluster", "HAC", "driscoll-kraay")
-_SMALL = 0.05  # share of the entities
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,9 +261,8 @@ def _counterparts(res: Any, estimate: Any, base: _Fitted) -> tuple[IntArray, lis
     if n_groups == n_own == 1:
         return np.zeros(1, dtype=np.int64), notes
     at = res._entities.get_indexer(base.entities)
-    shared = np.zeros((n_own, n_groups), dtype=np.int64)
-    np.add.at(shared, (base.groups[at >= 0], estimate.groups[at[at >= 0]]), 1)
-    label = _assigned(shared)
+    shared = shared_units(base.groups[at >= 0], estimate.groups[at[at >= 0]], (n_own, n_groups))
+    label = counterparts(shared)
     sizes = np.bincount(estimate.groups, minlength=n_groups)
     together = [np.flatnonzero(label == k) + 1 for k in range(n_groups)]
     notes += [f"groups {' and '.join(map(str, some))} are one" for some in together if len(some) > 1]
@@ -272,15 +272,7 @@ def _counterparts(res: Any, estimate: Any, base: _Fitted) -> tuple[IntArray, lis
     moved = int(shared.sum() - shared[np.arange(n_own), label].sum())
     if moved and n_groups == n_own:
         notes.append(f"{moved} in another group")
-    if sizes.min() < max(2, _SMALL * len(estimate.groups)) and n_groups > 1 and int(sizes.min()) not in more:
+    least = smallest_group(res.model._min_group_share, len(estimate.groups))
+    if sizes.min() < max(2, least) and n_groups > 1 and int(sizes.min()) not in more:
         notes.append(f"a group of {sizes.min()}")
     return label, notes
-
-
-def _assigned(shared: IntArray) -> IntArray:
-    """By the most entities in common: one to one where there are groups enough, to the largest share otherwise."""
-    from scipy.optimize import linear_sum_assignment  # twenty megabytes of modules come with it
-
-    if shared.shape[1] < shared.shape[0]:
-        return np.asarray(shared.argmax(axis=1), dtype=np.int64)
-    return np.asarray(linear_sum_assignment(shared, maximize=True)[1], dtype=np.int64)

@@ -18,10 +18,10 @@ __all__ = [
     "lags_of",
     "missing_rows",
     "panel_call",
-    "periods_of",
     "private_calls",
     "read_expression",
     "spelled",
+    "weights_of",
     "without_backticks",
 ]
 
@@ -140,7 +140,7 @@ def uses_panel(expression: Expression) -> bool:
     return any(panel_call(node) for node in ast.walk(expression.tree))
 
 
-def periods_of(call: ast.Call) -> int:
+def _periods(call: ast.Call) -> int:
     """The ``k`` of a panel call as far as it is a literal; 1 by default."""
     given = call.args[1] if len(call.args) > 1 else next((kw.value for kw in call.keywords if kw.arg == "k"), None)
     if given is None:
@@ -149,6 +149,15 @@ def periods_of(call: ast.Call) -> int:
         return int(ast.literal_eval(given))
     except (ValueError, TypeError):
         return 1
+
+
+def weights_of(call: ast.Call) -> dict[int, float]:
+    """What a panel call is of its argument, by lag: ``L(x, 2)`` is {2: 1}, ``F(x)`` {-1: 1}, ``D(x)`` {0: 1, 1: -1}."""
+    assert isinstance(call.func, ast.Name)
+    k = _periods(call)
+    if call.func.id in ("D", "diff"):
+        return {0: 1.0, k: -1.0}
+    return {-k if call.func.id in ("F", "lead") else k: 1.0}
 
 
 # --- rows in which a factor may be missing ------------------------------------------------------------------
@@ -179,7 +188,7 @@ def missing_rows(
             return missing.get(expression.name(node), np.zeros(n, dtype=bool))
         if panel_call(node):
             assert isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-            return functions.missing_after(node.func.id, visit(node.args[0]), periods_of(node))
+            return functions.missing_after(node.func.id, visit(node.args[0]), _periods(node))
         if _is_call(node, "Q") and isinstance(node.args[0], ast.Constant):  # type: ignore[attr-defined]
             return missing.get(str(node.args[0].value), np.zeros(n, dtype=bool))  # type: ignore[attr-defined]
         out = np.zeros(n, dtype=bool)
@@ -215,10 +224,8 @@ def lags_of(endog: Expression, columns: Iterable[str], exog: Expression) -> bool
 
     def dates(tree: ast.AST, expression: Expression, core: ast.AST, at: int) -> list[int]:
         if panel_call(tree):
-            assert isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
-            k = periods_of(tree)
-            moves = {"F": [k], "lead": [k], "D": [0, -k], "diff": [0, -k]}.get(tree.func.id, [-k])
-            return [date for move in moves for date in dates(tree.args[0], expression, core, at + move)]
+            assert isinstance(tree, ast.Call)
+            return [date for lag in weights_of(tree) for date in dates(tree.args[0], expression, core, at - lag)]
         if _same(tree, expression, core, endog):
             return [at]
         if column is not None and isinstance(tree, ast.Name) and expression.name(tree) == column:

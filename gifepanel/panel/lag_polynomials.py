@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gifepanel.panel.expressions import Expression, lags_of, panel_call, periods_of, read_expression, spelled
+from gifepanel.panel.expressions import Expression, lags_of, panel_call, read_expression, spelled, weights_of
 
 __all__ = ["LagPolynomial", "lag_polynomial", "looks_back"]
 
@@ -46,8 +46,8 @@ def lag_polynomial(name: str) -> LagPolynomial:
         return LagPolynomial(name, {0: 1.0})
     tree, weights = expression.tree, {0: 1.0}
     while panel_call(tree):
-        assert isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
-        weights = _times(weights, _moves(tree.func.id, periods_of(tree)))
+        assert isinstance(tree, ast.Call)
+        weights = _times(weights, weights_of(tree))
         tree = tree.args[0]
     return LagPolynomial(_text(tree, expression, name, weights), weights)
 
@@ -65,12 +65,6 @@ def looks_back(endog: str, name: str) -> bool:
 
 def _text(tree: ast.expr, expression: Expression, name: str, weights: Mapping[int, float]) -> str:
     return name if weights == {0: 1.0} else spelled(tree, expression)
-
-
-def _moves(function: str, k: int) -> dict[int, float]:
-    if function in ("D", "diff"):
-        return {0: 1.0, k: -1.0}
-    return {-k if function in ("F", "lead") else k: 1.0}
 
 
 def _times(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:

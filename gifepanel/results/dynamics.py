@@ -195,7 +195,7 @@ class DynamicMethods(_Parent):
         equations, polynomials = self._dynamics(lags)
         theta, cov = self._slopes()
         critical = self._critical(alpha)
-        frames, sums, unstable = [], {}, []
+        frames, sums = [], {}
         for label, equation in equations.items():
             found = long_run_effects(equation, theta, cov, critical)
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -212,14 +212,13 @@ class DynamicMethods(_Parent):
             }
             frames.append(pd.DataFrame(columns, index=pd.Index(polynomials[label], name="variable")))
             sums[label] = float(1.0 - (equation.own - equation.outcome @ theta).sum())
-            unstable += [] if equation.stable(theta) else [_named(label)]
         return LongRun(
             _stacked(frames, list(equations)),
             pd.Series(list(sums.values()), index=_group_index(sums), name="persistence"),
             level,
             self._outcome,
             "t" if self.use_t else "z",
-            tuple(unstable),
+            _unstable(equations, theta),
         )
 
     def impulse_responses(
@@ -264,7 +263,7 @@ class DynamicMethods(_Parent):
         equations, polynomials = self._dynamics(lags)
         theta, cov = self._slopes()
         reach = self._critical(alpha)
-        frames, unstable = [], []
+        frames = []
         for label, equation in equations.items():
             response, se = impulse_responses(equation, theta, cov, int(periods), permanent=bool(permanent))
             names = [polynomials[label], range(int(periods) + 1)]
@@ -272,9 +271,8 @@ class DynamicMethods(_Parent):
             lower, upper = response - reach * se, response + reach * se
             columns = {"response": response, "se": se, "lower": lower, "upper": upper}
             frames.append(pd.DataFrame({key: value.ravel() for key, value in columns.items()}, index=index))
-            unstable += [] if equation.stable(theta) else [_named(label)]
         table = _stacked(frames, list(equations))
-        return ImpulseResponses(table, bool(permanent), level, self._outcome, tuple(unstable))
+        return ImpulseResponses(table, bool(permanent), level, self._outcome, _unstable(equations, theta))
 
     @property
     def _outcome(self) -> str:
@@ -363,8 +361,10 @@ def _polynomials(names: Sequence[str], outcome: LagPolynomial, endog: str, lags:
     return read
 
 
-def _named(label: int | None) -> str:
-    return "all entities" if label is None else f"group {label}"
+def _unstable(equations: Equations, theta: Array) -> tuple[str, ...]:
+    """Groups whose responses do not die out."""
+    labels = [label for label, equation in equations.items() if not equation.stable(theta)]
+    return tuple("all entities" if label is None else f"group {label}" for label in labels)
 
 
 def _group_index(labels: Iterable[int | None]) -> pd.Index:

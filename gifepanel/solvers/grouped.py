@@ -32,6 +32,7 @@ from gifepanel.solvers.search import Start, search_groupings
 __all__ = [
     "GroupedFit",
     "GroupedOptions",
+    "counterparts",
     "distinct_minima",
     "fit_grouped",
     "initial_theta",
@@ -39,6 +40,7 @@ __all__ = [
     "may_reassign",
     "merged_minima",
     "relabelled",
+    "shared_units",
 ]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -177,10 +179,22 @@ def _searched(
 
 def labels_like(groups: IntArray, other: IntArray, n_groups: int) -> IntArray:
     """The label in `other` of every group, by the most units in common."""
+    return counterparts(shared_units(groups, other, (n_groups, n_groups)))
+
+
+def shared_units(groups: IntArray, other: IntArray, shape: tuple[int, int]) -> IntArray:
+    """How many units every pair of groups of two groupings has in common."""
+    shared = np.zeros(shape, dtype=np.int64)
+    np.add.at(shared, (groups, other), 1)
+    return shared
+
+
+def counterparts(shared: IntArray) -> IntArray:
+    """The column of every row: one to one where there are columns enough, to the largest share otherwise."""
     from scipy.optimize import linear_sum_assignment  # twenty megabytes of modules come with it
 
-    shared = np.zeros((n_groups, n_groups), dtype=np.int64)
-    np.add.at(shared, (groups, other), 1)
+    if shared.shape[1] < shared.shape[0]:
+        return np.asarray(shared.argmax(axis=1), dtype=np.int64)
     return np.asarray(linear_sum_assignment(shared, maximize=True)[1], dtype=np.int64)
 
 
