@@ -135,13 +135,10 @@ class ImpulseResponses(Printed):
         'periods after log(real_price) rose for ever'
         """
         from gifepanel.plots.dynamics import draw_responses
+        from gifepanel.plots.style import find_name
 
         known = list(dict.fromkeys(self.table.index.get_level_values("variable")))
-        name = known[0] if variable is None else variable
-        if name not in known:
-            raise SpecificationError(
-                f"{variable!r} has no responses.", f"There are {', '.join(known)}.", f"plot({known[0]!r})"
-            )
+        name = known[0 if variable is None else find_name(variable, known, "has no responses")]
         return draw_responses(self.table.xs(name, level="variable"), name, self.outcome, self.level, self.permanent, ax)
 
     def _content(self, fmt: str) -> tuple[str, Sequence[Block]]:
