@@ -183,11 +183,12 @@ def savings_results(savings):
         cov_type="HAC",
         cov_kwds={"maxlags": 1, "kernel": "bartlett"},
         ssc=False,
+        groups_known=True,
     )
 
 
 def test_savings_groups_and_standard_errors(savings_results):
-    """Groups of 31 and 25; weights 1 - |u|/2 for |u| <= 2 are Bartlett's with one lag; no small-sample factor."""
+    """Groups of 31 and 25, taken as known; weights 1 - |u|/2 for |u| <= 2 are Bartlett's with one lag."""
     assert sorted(savings_results.group_sizes) == [25, 31]
     bse = np.asarray(savings_results.bse).reshape(2, 4)
     np.testing.assert_allclose(bse, HAC, rtol=0, atol=1.1e-7)

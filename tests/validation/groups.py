@@ -114,6 +114,7 @@ def dynamic_fit() -> Any:
         cov_type="HAC",
         cov_kwds={"maxlags": 1, "kernel": "bartlett"},
         ssc=False,
+        groups_known=True,  # as the article's errors take them
         **PUBLISHED,
     )
 
