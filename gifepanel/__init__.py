@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gifepanel import datasets, diagnostics, exceptions, formula, interop
     from gifepanel.models import GroupedIFE, InteractiveFE, PartialledOLS
     from gifepanel.models.selection import select
+    from gifepanel.simulations import monte_carlo
     from gifepanel.tables.compare import compare
 
 __version__ = "0.1.0.dev0"
@@ -33,6 +34,7 @@ __all__ = [
     "exceptions",
     "formula",
     "interop",
+    "monte_carlo",
     "select",
 ]
 
@@ -41,6 +43,7 @@ _CLASSES = {
     "InteractiveFE": "gifepanel.models.interactive",
     "PartialledOLS": "gifepanel.models.partialled",
     "compare": "gifepanel.tables.compare",
+    "monte_carlo": "gifepanel.simulations",
     "select": "gifepanel.models.selection",
 }
 

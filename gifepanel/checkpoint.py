@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import pickle
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -91,6 +92,18 @@ class Checkpoint:
         content = io.BytesIO()
         np.savez(content, numbers=np.asarray(numbers, dtype=np.int64), **named)
         _write(path, content.getvalue())
+
+    def values(self, keys: Sequence[str]) -> dict[str, Any]:
+        """What is there under these names; files that can't be read count as none."""
+        found: dict[str, Any] = {}
+        for key in keys:
+            with contextlib.suppress(Exception):  # whatever a damaged pickle raises
+                found[key] = pickle.loads((self.folder / f"{key}.pickle").read_bytes())
+        return found
+
+    def keep(self, key: str, value: Any) -> None:
+        """Put a value down under a name."""
+        _write(self.folder / f"{key}.pickle", pickle.dumps(value, protocol=5))
 
 
 def _path(folder: Any) -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,15 @@ __all__ = ["Progress", "run_draws", "run_tasks", "spawn_seeds"]
 
 Progress = bool | Callable[[int, int], None] | None
 _DELAY = 2.0  # seconds
+_WAVE = 4  # tasks for a worker between two looks at what is done
+_LOST = 3  # times that tasks of workers that died are given to others
+_LOST_WORKERS = frozenset(
+    [
+        *("TerminatedWorkerError", "BrokenProcessPool"),  # loky, and the standard library's pools
+        *("KilledWorker", "FutureCancelledError", "CancelledError", "CommClosedError"),  # Dask: a worker or its data
+        *("WorkerCrashedError", "ActorDiedError", "ObjectLostError"),  # Ray
+    ]
+)
 
 
 def spawn_seeds(random_state: Any, n: int) -> list[Any]:
@@ -37,12 +48,58 @@ def spawn_seeds(random_state: Any, n: int) -> list[Any]:
     return [np.random.SeedSequence(entropy, spawn_key=(*key, task)) for task in range(n)]
 
 
-def _one_thread(function: Callable[..., Any], index: int, args: tuple[Any, ...]) -> tuple[int, Any]:
-    """Run one task with one BLAS thread: the same last bits whatever the number of workers."""
-    from threadpoolctl import threadpool_limits
+class Shared:
+    """An argument that all tasks have in common, as one object that knows its size.
 
-    with threadpool_limits(limits=1):
-        return index, function(*args)
+    Dask sends what is large to a worker once where it sees how large that is, which dataclasses of arrays don't say.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __sizeof__(self) -> int:
+        return 64 + _array_bytes(self.value)
+
+
+def _array_bytes(value: Any) -> int:
+    if hasattr(value, "nbytes"):
+        return int(value.nbytes)
+    if is_dataclass(value) and not isinstance(value, type):
+        return sum(_array_bytes(getattr(value, one.name)) for one in fields(value))
+    return sum(map(_array_bytes, value)) if isinstance(value, (tuple, list)) else 0
+
+
+class _OneThread:
+    """One BLAS thread in this process while any task runs: the same last bits whatever the number of workers.
+
+    Tasks on threads overlap: the first to begin sets the limit, the last to end takes it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._running, self._limits = Lock(), 0, None
+
+    def __enter__(self) -> None:
+        from threadpoolctl import threadpool_limits
+
+        with self._lock:
+            if not self._running:
+                self._limits = threadpool_limits(limits=1)
+            self._running += 1
+
+    def __exit__(self, *_: Any) -> None:
+        with self._lock:
+            self._running -= 1
+            if not self._running and self._limits is not None:
+                self._limits.restore_original_limits()
+                self._limits = None
+
+
+_ONE_THREAD = _OneThread()
+
+
+def _run_one(function: Callable[..., Any], index: int, *args: Any) -> tuple[int, Any]:
+    with _ONE_THREAD:
+        return index, function(*(arg.value if isinstance(arg, Shared) else arg for arg in args))
 
 
 def run_tasks(
@@ -55,8 +112,12 @@ def run_tasks(
     sizes: Sequence[int] | None = None,
     before: int = 0,
     done: Callable[[int, Any], None] | None = None,
+    checkpoint: Checkpoint | None = None,
+    keys: Sequence[str] | None = None,
 ) -> list[Any]:
     """``[function(*task) for task in tasks]``, on joblib's workers, with a progress bar.
+
+    A worker that dies takes the tasks with it that it had: they are given to others, up to three times.
 
     Parameters
     ----------
@@ -77,24 +138,80 @@ def run_tasks(
         What counts as done at the start.
     done : callable, optional
         Gets number and value of every task as it ends, in the process of the caller.
+    checkpoint : Checkpoint, optional
+        Values that are in it are not computed again, others are put there as they end.
+    keys : sequence of str, optional
+        Names of the tasks in the checkpoint; by default their numbers.
 
     Returns
     -------
     list
         In the order of the tasks.
     """
-    from joblib import Parallel, delayed
-
     results: list[Any] = [None] * len(tasks)
     sizes = [1] * len(tasks) if sizes is None else sizes
-    with _counter(progress, before + sum(sizes), description, before) as count:
-        runner = Parallel(n_jobs=n_jobs, return_as=_return_as())
-        for index, value in runner(delayed(_one_thread)(function, j, task) for j, task in enumerate(tasks)):
+    keys = [f"task-{j:07d}" for j in range(len(tasks))] if keys is None else keys
+    kept = {} if checkpoint is None else checkpoint.values(keys)
+    for index, key in enumerate(keys):
+        if key in kept:
+            results[index] = kept[key]
+            before += sizes[index]
+    left = [index for index, key in enumerate(keys) if key not in kept]
+    total = before + sum(sizes[index] for index in left)
+    with _counter(progress, total, description, before) as count:
+        for index, value in _completed(function, _sharing(tasks), left, n_jobs):
             results[index] = value
+            if checkpoint is not None:
+                checkpoint.keep(keys[index], value)
             if done is not None:
                 done(index, value)
             count(sizes[index])
     return results
+
+
+def _sharing(tasks: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+    """The tasks, what is the same object in all of them as one :class:`Shared`."""
+    if len(tasks) < 2 or any(len(task) != len(tasks[0]) for task in tasks):
+        return tasks
+    common = [
+        position
+        for position, value in enumerate(tasks[0])
+        if not hasattr(value, "nbytes") and _array_bytes(value) and all(task[position] is value for task in tasks)
+    ]
+    shared = {position: Shared(tasks[0][position]) for position in common}
+    return [tuple(shared.get(position, value) for position, value in enumerate(task)) for task in tasks]
+
+
+def _completed(
+    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], left: list[int], n_jobs: int | None
+) -> Iterator[tuple[int, Any]]:
+    """Number and value of every task that is left, as they end."""
+    from joblib import Parallel, delayed
+
+    waiting, lost = dict.fromkeys(left), 0
+    while waiting:
+        runner = Parallel(n_jobs=n_jobs, return_as=_return_as())
+        some = list(waiting)
+        if runner.return_generator:
+            waves = [some]
+        else:
+            # a backend that returns all at once gets a few tasks for each worker at a time, so that what ends is seen
+            length = _WAVE * max(1, runner._effective_n_jobs())
+            waves = [some[first : first + length] for first in range(0, len(some), length)]
+        try:
+            for wave in waves:
+                for index, value in runner(delayed(_run_one)(function, j, *tasks[j]) for j in wave):
+                    del waiting[index]
+                    yield index, value
+        except Exception as error:
+            lost += 1
+            if not _is_lost_worker(error) or lost > _LOST:
+                raise
+
+
+def _is_lost_worker(error: BaseException) -> bool:
+    """Whether an error is that of a process which died, with whatever engine."""
+    return any(one.__name__ in _LOST_WORKERS for one in type(error).__mro__)
 
 
 def run_draws(

@@ -55,11 +55,12 @@ BELOW = {
         "page",
         "results",
     },
+    "simulations": {"models", "parallel"},
     "datasets": {"short_repr"},
     "formula": {"models"},
     "cli": {"models", "spellings", "page", "__init__"},
     "__main__": {"cli"},
-    "__init__": {"models", "formula", "datasets", "diagnostics", "interop", "tables"},
+    "__init__": {"models", "formula", "simulations", "datasets", "diagnostics", "interop", "tables"},
 }
 
 # Imported when they are asked for, never with a module.

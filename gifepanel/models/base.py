@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,12 +21,12 @@ from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.soft_groups import SoftGroups
 from gifepanel.models.additive import Additive
 from gifepanel.models.cell_estimation import cells_of_model
+from gifepanel.models.checkpoints import check_repeatable, checkpoint_of
 from gifepanel.models.checks import (
     check_choice,
     check_no_id_dummies,
     check_number,
     check_outcome,
-    check_seed,
     reject_unknown,
     usable_columns,
 )
@@ -291,6 +292,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         random_state: Any = 0,
         n_jobs: int | None = None,
         progress: Progress = None,
+        checkpoint: str | PathLike[str] | None = None,
     ) -> Selection:
         """Choose the numbers of factors and groups that were left open; see :func:`gifepanel.select`.
 
@@ -307,6 +309,8 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         random_state : int or Generator
         n_jobs : int, optional
         progress : bool or callable, optional
+        checkpoint : str or path, optional
+            A folder that keeps what is finished; the same call again goes on from there.
 
         Returns
         -------
@@ -338,7 +342,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         options = GroupedOptions(
             kappa_scale=check_number("kappa_scale", kappa_scale, 1.0),
             common=self._common,
-            seed=check_seed(random_state),
+            seed=check_repeatable(random_state, checkpoint),
         )
         return select_counts(
             data,
@@ -350,6 +354,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             smallest=smallest_group(share, self.n_entities),
             n_jobs=n_jobs,
             progress=progress,
+            checkpoint=checkpoint_of(checkpoint, "selection", random_state, data=data, options=options),
         )
 
     def _check_counts(self) -> None:

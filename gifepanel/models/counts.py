@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numbers
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from gifepanel.checkpoint import Checkpoint
 from gifepanel.exceptions import SpecificationError, SpecificationWarning, caller_level
 from gifepanel.inference.clustered_design_effect import clustered_design_effect
 from gifepanel.inference.estimate import FactorEstimate
@@ -107,6 +108,7 @@ def select_counts(
     smallest: int = 1,
     n_jobs: int | None = None,
     progress: Progress = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Selection:
     """Choose the number of factors, then of groups at that number.
 
@@ -123,14 +125,15 @@ def select_counts(
     rule : {"edge", "ic1", "ic2", "er", "gr", "ed", "cv"}
     smallest : int
         Entities that a group must have for a number of groups to be chosen.
-    n_jobs, progress
+    n_jobs, progress, checkpoint
         Of :func:`gifepanel.parallel.run_tasks`.
     """
     factors, rules, accepted = pd.DataFrame(), pd.Series(dtype=int), True
+    work: dict[str, Any] = {"n_jobs": n_jobs, "progress": progress, "checkpoint": checkpoint}
     if isinstance(n_factors, int):
         chosen = n_factors
     else:
-        criteria, test = _over_factors(data, n_factors, n_jobs, progress)
+        criteria, test = _over_factors(data, n_factors, work)
         columns = {"v": criteria.v, "ic1": criteria.ic1, "ic2": criteria.ic2}
         columns |= {"share": test.share, "edge": test.edge, "memory": test.memory}
         factors = pd.DataFrame(columns, index=pd.Index(criteria.n_factors, name="n_factors"))
@@ -138,7 +141,7 @@ def select_counts(
         rules, accepted = pd.Series({"edge": test.n_factors, **said}, name="n_factors"), test.accepted
         if rule == "cv":
             assert isinstance(data, Cells)
-            tried = _validated(data, n_factors, options.seed, n_jobs, progress)
+            tried = _validated(data, n_factors, options.seed, work)
             factors["cv"], factors["cv_se"] = [cv.mean for cv in tried], [cv.standard_error for cv in tried]
             rules["cv"] = int(factors["cv"].idxmin())
         chosen = int(rules[rule])
@@ -146,7 +149,7 @@ def select_counts(
     if isinstance(n_groups, int):
         n = n_groups
     else:
-        groups, phi, n = _over_groups(data, chosen, n_groups, options, estimate, smallest, n_jobs, progress)
+        groups, phi, n = _over_groups(data, chosen, n_groups, options, estimate, smallest, work)
     return Selection(chosen, n, factors, rules, groups, rule, phi, accepted, smallest, _periods(data))
 
 
@@ -156,9 +159,9 @@ def _periods(data: PanelArrays | Cells) -> float:
 
 
 def _over_factors(
-    data: PanelArrays | Cells, numbers: list[int], n_jobs: int | None, progress: Progress
+    data: PanelArrays | Cells, numbers: list[int], work: Mapping[str, Any]
 ) -> tuple[FactorCriteria, EdgeTest]:
-    work: dict[str, Any] = {"n_jobs": n_jobs, "progress": progress, "description": "factors"}
+    work = {**work, "description": "factors", "keys": [f"factors-{r}" for r in numbers]}
     tasks = [(data, r) for r in numbers]
     if isinstance(data, Cells):
         fits = run_tasks(slopes_by_entity, tasks, **work)
@@ -173,9 +176,7 @@ def _over_factors(
     return criteria, run_tasks(edge_test, [(edge_panel(data), numbers, left)], n_jobs=1, progress=False)[0]
 
 
-def _validated(
-    cells: Cells, numbers: list[int], seed: Any, n_jobs: int | None, progress: Progress
-) -> list[CrossValidation]:
+def _validated(cells: Cells, numbers: list[int], seed: Any, work: Mapping[str, Any]) -> list[CrossValidation]:
     """Cross-validation over the same cells held out for all numbers."""
     most = max(numbers) + max(cells.data.known.shape[0], cells.data.period.shape[0])
     folds = held_out(cells, most, _FOLDS, np.random.default_rng(seed))
@@ -186,7 +187,8 @@ def _validated(
             'rule="edge"',
         )
     tasks = [(cells, r, folds) for r in numbers]
-    return run_tasks(cross_validated, tasks, n_jobs=n_jobs, progress=progress, description="cross-validation")
+    keys = [f"cross-validation-{r}-up-to-{max(numbers)}" for r in numbers]  # folds depend on the largest
+    return run_tasks(cross_validated, tasks, description="cross-validation", keys=keys, **work)
 
 
 def _over_groups(
@@ -196,16 +198,15 @@ def _over_groups(
     options: GroupedOptions,
     estimate: Callable[[Any], FactorEstimate],
     smallest: int,
-    n_jobs: int | None,
-    progress: Progress,
+    work: Mapping[str, Any],
 ) -> tuple[pd.DataFrame, float, int]:
     """The criterion by number of groups, the design effect in it, and the choice."""
     fits = run_tasks(
         fit_grouped_cells if isinstance(data, Cells) else fit_grouped,
         [(data, k, n_factors, options) for k in numbers],
-        n_jobs=n_jobs,
-        progress=progress,
         description="groups",
+        keys=[f"groups-{k}-of-{n_factors}-factors" for k in numbers],
+        **work,
     )
     grouped = [fit[0] if isinstance(data, Cells) else fit for fit in fits]
     table = pd.DataFrame(

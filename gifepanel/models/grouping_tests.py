@@ -10,7 +10,8 @@ import numpy as np
 from gifepanel.exceptions import SpecificationError
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.cell_estimation import cells_of_model
-from gifepanel.models.checks import check_counts_fit, check_seed, check_unit_periods
+from gifepanel.models.checkpoints import check_repeatable, checkpoint_of
+from gifepanel.models.checks import check_counts_fit, check_unit_periods
 from gifepanel.parallel import Progress, run_tasks, spawn_seeds
 from gifepanel.solvers.arrays import prepare
 from gifepanel.solvers.canonical import canonical, fit_one_group
@@ -103,11 +104,12 @@ class GroupingTests:
         random_state: Any,
         n_jobs: int | None,
         progress: Progress,
+        checkpoint: Any,
     ) -> GainDraws:
         """The statistic on the data, and on outcomes drawn from the null model."""
         df = self.check(alternative, estimate)
         p = len(self.model._names)
-        seeds = spawn_seeds(check_seed(random_state), n_draws)
+        seeds = spawn_seeds(check_repeatable(random_state, checkpoint), n_draws)
         panel = self._panel()
         columns = self._columns(panel)
         own = Grouped(self.model.n_groups, tuple(sorted(self.model._common)))
@@ -120,8 +122,22 @@ class GroupingTests:
         drawn_from = Start(found.null.groups, found.null.factors, found.null.effect)
         resid = _residuals(panel.data, contrast, found)
         tasks = [(seed, panel.data, contrast, drawn_from, resid, errors) for seed in seeds]
+        place = checkpoint_of(
+            checkpoint,
+            "bootstrap test of groups",
+            random_state,
+            data=panel.raw,
+            hypotheses=(null, alternative, self.model.n_factors),
+            fit=(drawn_from.groups, f"{found.null.ssr:.5e}"),
+            errors=errors,
+        )
         out = run_tasks(
-            bootstrapped_gain, tasks, n_jobs=n_jobs, progress=progress, description="bootstrap of the null model"
+            bootstrapped_gain,
+            tasks,
+            n_jobs=n_jobs,
+            progress=progress,
+            description="bootstrap of the null model",
+            checkpoint=place,
         )
         squared = panel.size**2
         return GainDraws(

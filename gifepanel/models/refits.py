@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import numbers
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from gifepanel.checkpoint import Checkpoint, fingerprint
 from gifepanel.exceptions import GifepanelWarning, SpecificationError
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.cell_estimation import cells_of_model
-from gifepanel.models.checks import check_choice, check_count, check_seed
+from gifepanel.models.checkpoints import check_repeatable, checkpoint_of
+from gifepanel.models.checks import check_choice, check_count
 from gifepanel.models.robustness import alternatives, read_choices
 from gifepanel.parallel import Progress, run_draws, run_tasks
 from gifepanel.results.bootstrap import BootstrapDraws
@@ -63,7 +62,7 @@ class Refits:
             For options that can't be, and a checkpoint of another run: before any work.
         """
         n, kind = check_count("n", n, 2, usual=999), check_choice("kind", kind, ("entity", "wild"))
-        seed = _seed(random_state, checkpoint)
+        seed = check_repeatable(random_state, checkpoint)
         estimate = inference.estimate
         _check_fit(inference)
         by, clusters = _signs(inference, estimate, self.model.design.index) if kind == "wild" else ("", None)
@@ -72,10 +71,14 @@ class Refits:
         if clusters is not None:
             size = np.sqrt(estimate.nobs / estimate.df.residual) if inference.ssc else 1.0
             arguments = (cells, solution, cells.data.y - resid, size * resid, _in_order(clusters[units], cells))
-        place = (
-            None
-            if checkpoint is None
-            else Checkpoint(checkpoint, _about(self.model, f"{kind} {by}".strip(), seed, cells, solution))
+        slopes = " ".join(f"{value:.5e}" for value in solution.theta)  # the last digits are the machine's
+        place = checkpoint_of(
+            checkpoint,
+            f"bootstrap of {type(self.model).__name__}",
+            seed,
+            kind=f"{kind} {by}".strip(),
+            data=cells,
+            fit=(solution.slopes, slopes, len(solution.factors)),
         )
         theta, groups, outcome = run_draws(
             entity_draws if kind == "entity" else wild_draws,
@@ -141,17 +144,6 @@ def _fit(model: Any, arguments: dict[str, Any]) -> Any:
     return getattr(results, "_results", results)
 
 
-def _seed(random_state: Any, checkpoint: Any) -> Any:
-    seed = check_seed(random_state)
-    if checkpoint is None or isinstance(seed, numbers.Integral):
-        return seed
-    raise SpecificationError(
-        f"random_state is {'None' if seed is None else type(seed).__name__}, and there is a checkpoint.",
-        "A second call must make the same draws, which a whole number says.",
-        "random_state=0",
-    )
-
-
 def _check_fit(inference: Inference) -> None:
     if inference.soft is not None:
         raise SpecificationError(
@@ -189,15 +181,3 @@ def _in_order(clusters: IntArray, cells: Cells) -> IntArray:
     rank = np.empty(len(found), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(found))
     return rank[codes]
-
-
-def _about(model: Any, kind: str, seed: Any, cells: Cells, solution: Solution) -> dict[str, str]:
-    """What the draws depend on; of the solution six digits, since the last ones are the machine's."""
-    slopes = " ".join(f"{value:.5e}" for value in solution.theta)
-    return {
-        "what": f"bootstrap of {type(model).__name__}",
-        "kind": kind,
-        "random_state": str(int(seed)),
-        "data": fingerprint(cells),
-        "fit": fingerprint(solution.slopes, slopes, len(solution.factors)),
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from gifepanel.exceptions import SpecificationError
@@ -38,6 +39,7 @@ def select(
     random_state: Any = 0,
     n_jobs: int | None = None,
     progress: Progress = None,
+    checkpoint: str | PathLike[str] | None = None,
     context: int | Mapping[str, Any] | None = 0,
     **unknown: Any,
 ) -> Selection:
@@ -82,6 +84,8 @@ def select(
         Workers; None is one unless a ``joblib.parallel_config`` says otherwise.
     progress : bool or callable, optional
         Progress bar: None shows it on a terminal after two seconds.
+    checkpoint : str or path, optional
+        A folder that keeps finished fits; the same call again goes on from there, with more candidates too.
     context : int, mapping or None
         Where functions used in the formula are looked up: frames above the caller, or names; a formula is code then.
         None for formulas of others: known functions only, anything else is refused before it runs.
@@ -104,7 +108,7 @@ def select(
     built: dict[str, Any] = {"common": common, "entity": entity, "time": time}
     built |= {"predetermined": predetermined, "weights": weights, "missing": missing}
     how: dict[str, Any] = {"rule": rule, "min_group_share": min_group_share, "kappa_scale": kappa_scale}
-    how |= {"random_state": random_state, "n_jobs": n_jobs, "progress": progress}
+    how |= {"random_state": random_state, "n_jobs": n_jobs, "progress": progress, "checkpoint": checkpoint}
     _check_call(model, data, unknown, {**counts, **built, **how})
     if isinstance(model, str):
         model = GroupedIFE.from_formula(model, data, context=capture_context(context), **counts, **built)

@@ -10,6 +10,7 @@ import numpy as np
 
 from gifepanel.inference.counterfactual import FittedCells, OutsideCells
 from gifepanel.inference.estimate import FactorEstimate
+from gifepanel.models.checkpoints import check_repeatable, checkpoint_of
 from gifepanel.models.known_parts import known_parts
 from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.matrices import PanelDesign, slope_values
@@ -137,6 +138,7 @@ class WhatIf:
         random_state: Any,
         n_jobs: int | None,
         progress: Progress,
+        checkpoint: Any,
     ) -> tuple[Array, BoolArray]:
         """Averages (b, k) over rows of a design in samples of entities, and which fits (b,) converged."""
         model, parts = self.model, self.model._parts
@@ -154,9 +156,22 @@ class WhatIf:
             effects[parts.period_names.index("1")] = estimate.time_effect
         factors = np.ascontiguousarray(estimate.factors.T)
         start = Solution(SlopeMap(estimate.groups, estimate.slots), estimate.theta, factors, effects)
-        tasks = [(seed, panel, data, start) for seed in spawn_seeds(random_state, n_draws)]
+        seeds = spawn_seeds(check_repeatable(random_state, checkpoint), n_draws)
+        slopes = " ".join(f"{value:.5e}" for value in estimate.theta)
+        place = checkpoint_of(
+            checkpoint,
+            "bootstrap of a counterfactual",
+            random_state,
+            data=(panel, data),
+            fit=(estimate.groups, slopes, factors.shape),
+        )
         found = run_tasks(
-            resampled_averages, tasks, n_jobs=n_jobs, progress=progress, description="bootstrap of entities"
+            resampled_averages,
+            [(seed, panel, data, start) for seed in seeds],
+            n_jobs=n_jobs,
+            progress=progress,
+            description="bootstrap of entities",
+            checkpoint=place,
         )
         return np.array([values for values, _ in found]), np.array([done for _, done in found])
 

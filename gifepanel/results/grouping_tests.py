@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +48,7 @@ class GroupingTestMethods(_Parent):
         random_state: Any = 0,
         n_jobs: int | None = None,
         progress: Progress = None,
+        checkpoint: str | PathLike[str] | None = None,
     ) -> BootstrapTest:
         """Do slopes differ between groups, and are there more groups? A bootstrap that knows groups were searched for.
 
@@ -76,6 +78,8 @@ class GroupingTestMethods(_Parent):
             Workers; None is one unless a ``joblib.parallel_config`` says otherwise. Results do not depend on it.
         progress : bool or callable, optional
             Progress bar: None shows it on a terminal after two seconds.
+        checkpoint : str or path, optional
+            A folder that keeps what is finished; the same call again goes on from there.
 
         Returns
         -------
@@ -137,6 +141,7 @@ class GroupingTestMethods(_Parent):
             random_state=random_state,
             n_jobs=n_jobs,
             progress=progress,
+            checkpoint=checkpoint,
         )
 
     def test_common(
@@ -148,6 +153,7 @@ class GroupingTestMethods(_Parent):
         random_state: Any = 0,
         n_jobs: int | None = None,
         progress: Progress = None,
+        checkpoint: str | PathLike[str] | None = None,
     ) -> BootstrapTest:
         """May the slopes of some regressors be the same in all groups (``common=``)? A bootstrap, groups found anew.
 
@@ -157,7 +163,7 @@ class GroupingTestMethods(_Parent):
         ----------
         regressors : str or sequence of str
             Names of regressors whose slopes differ by group; of several it is a joint test.
-        n_draws, errors, random_state, n_jobs, progress
+        n_draws, errors, random_state, n_jobs, progress, checkpoint
             As of :meth:`test_groups`.
 
         Returns
@@ -200,6 +206,7 @@ class GroupingTestMethods(_Parent):
             random_state=random_state,
             n_jobs=n_jobs,
             progress=progress,
+            checkpoint=checkpoint,
         )
 
     @property
@@ -252,7 +259,7 @@ def grouping_test(
     n_draws : int
     errors : {"series", "cells"}
     **how
-        ``random_state``, ``n_jobs``, ``progress``.
+        ``random_state``, ``n_jobs``, ``progress``, ``checkpoint``.
     """
     from gifepanel.results.bootstrap_test import BootstrapTest
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from gifepanel.exceptions import SpecificationError
@@ -31,6 +32,7 @@ class WhatIfMethods:
         random_state: Any = 0,
         n_jobs: int | None = None,
         progress: Progress = None,
+        checkpoint: str | PathLike[str] | None = None,
     ) -> Counterfactual:
         """What treated rows would have been without treatment: effects by cell, averages, tests, pictures.
 
@@ -58,6 +60,8 @@ class WhatIfMethods:
         n_jobs : int, optional
             Workers of the bootstrap; results do not depend on it.
         progress : bool or callable, optional
+        checkpoint : str or path, optional
+            A folder that keeps what is finished; the same call again goes on from there.
 
         Returns
         -------
@@ -96,7 +100,8 @@ class WhatIfMethods:
         cf = counterfactual_of(self, cov_type=cov_type, average=average)
         if not n_bootstrap:
             return cf
-        return with_draws(cf, int(n_bootstrap), random_state=random_state, n_jobs=n_jobs, progress=progress)
+        how: dict[str, Any] = {"random_state": random_state, "n_jobs": n_jobs, "progress": progress}
+        return with_draws(cf, int(n_bootstrap), checkpoint=checkpoint, **how)
 
     def impute(self, data: Any = None, *, alpha: float = 0.05, cov_type: str = "nonrobust") -> pd.DataFrame:
         """Outcomes that were not observed, filled in, with prediction intervals.

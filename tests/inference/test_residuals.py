@@ -107,7 +107,12 @@ def test_born_breitung_pairs_nothing_across_a_hole(holed, span, effects):
             each.append(e @ shift @ e - c * (e @ e))
         g.append(each)
     res = diagnostics.born_breitung(holed, 2, f, entity_effects=effects)
-    assert res.statistic == pytest.approx(studentised(np.array(g)), rel=1e-9)
+    g = np.array(g)
+    assert res.statistic == pytest.approx(studentised(g), rel=1e-9)
+    # Hotelling's test of a mean of zero, from the sample covariance
+    squared = N * g.mean(axis=0) @ np.linalg.solve(np.cov(g.T), g.mean(axis=0))
+    assert res.pvalue == pytest.approx(scipy.stats.f.sf(squared * (N - 2) / (2 * (N - 1)), 2, N - 2), rel=1e-9)
+    assert res.df == (2.0, N - 2.0)
 
 
 def test_born_breitung_after_entity_effects_has_their_correction(holed):
@@ -255,7 +260,7 @@ def test_what_holes_leave_no_room_for():
         diagnostics.born_breitung(every_other)
     scope = {"resid": every_other}
     exec(str(caught.value.fix), scope)
-    assert diagnostics.born_breitung(scope["resid"]).df == 1
+    assert diagnostics.born_breitung(scope["resid"]).df[0] == 1
     with pytest.raises(DataError, match="three consecutive periods"):
         diagnostics.wooldridge_ar1(every_other)
     names = [test.name for test in diagnostics.residual_diagnostics(every_other)]

@@ -283,3 +283,19 @@ def test_candidates_are_read_once(two_slopes):
     assert len(said) == 1 and found.factors.index.tolist() == [0, 2]
     found = gife.select("y ~ 0 + x1 + x2", two_slopes, n_groups=1, n_factors=(n for n in (0, 1)))
     assert found.factors.index.tolist() == [0, 1]
+
+
+def test_a_checkpoint_goes_on_and_grows(panel, chosen, tmp_path):
+    """Every candidate is kept by its number, so that a wider range asks for the new ones alone."""
+    folder, counts = tmp_path / "run", []
+    gife.select("y ~ 0 + x1 + x2", panel.data, n_groups=[2], n_factors=range(1, 3), checkpoint=folder)
+    shuffled = panel.data.sample(frac=1, random_state=1)
+    wide = {"n_groups": range(1, 5), "n_factors": range(0, 5), "checkpoint": folder}
+    choice = gife.select("y ~ 0 + x1 + x2", shuffled, progress=lambda *at: counts.append(at), **wide)
+    pd.testing.assert_frame_equal(choice.factors, chosen.selection.factors)
+    pd.testing.assert_frame_equal(choice.groups, chosen.selection.groups)
+    assert counts == [(3, 5), (4, 5), (5, 5), (2, 4), (3, 4), (4, 4)]
+    with pytest.raises(SpecificationError, match="another run: data"):
+        gife.select("y ~ 0 + x1", panel.data, **wide)
+    with pytest.raises(SpecificationError, match="there is a checkpoint"):
+        gife.select("y ~ 0 + x1 + x2", panel.data, random_state=None, **wide)

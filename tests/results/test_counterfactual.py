@@ -260,7 +260,7 @@ def test_placebo_in_time_is_the_fit_without_those_periods(linear: Any, panel: pd
         linear.counterfactual().placebo(0)
 
 
-def test_bootstrap_of_entities_is_near_the_analytic_error_and_the_same_every_time(linear: Any) -> None:
+def test_bootstrap_of_entities_is_near_the_analytic_error_and_the_same_every_time(linear: Any, tmp_path: Any) -> None:
     cf = linear.counterfactual(n_bootstrap=40)
     np.testing.assert_allclose(cf.att_table["se_bootstrap"], cf.att_se, rtol=0.35)
     assert cf.by_event_time["se_bootstrap"].notna().all()
@@ -268,6 +268,11 @@ def test_bootstrap_of_entities_is_near_the_analytic_error_and_the_same_every_tim
     few = [linear.counterfactual(n_bootstrap=4, random_state=3) for _ in range(2)]
     np.testing.assert_array_equal(few[0]._parts.by_event.draws, few[1]._parts.by_event.draws)
     assert len(np.unique(few[0]._parts.overall.draws)) == 4
+    for _ in range(2):
+        kept = linear.counterfactual(n_bootstrap=4, random_state=3, checkpoint=tmp_path / "run")
+        np.testing.assert_array_equal(few[0]._parts.by_event.draws, kept._parts.by_event.draws)
+    with pytest.raises(SpecificationError, match="random_state differs"):
+        linear.counterfactual(n_bootstrap=4, checkpoint=tmp_path / "run")
     with pytest.raises(SpecificationError):
         linear.counterfactual(n_bootstrap=1)
 

@@ -60,6 +60,22 @@ def test_draws_are_of_the_null(grouped: Any) -> None:
     assert found.critical_value(0.25) == np.sort(found.draws)[-5]
 
 
+def test_a_checkpoint_goes_on(grouped: Any, tmp_path: Any) -> None:
+    folder, seen = tmp_path / "run", []
+
+    def stop(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        grouped.test_groups(n_draws=4, checkpoint=folder, progress=stop)
+    whole = grouped.test_groups(n_draws=4, checkpoint=folder, progress=lambda *at: seen.append(at))
+    np.testing.assert_array_equal(whole.draws, grouped.test_groups(n_draws=4).draws)
+    assert seen == [(3, 4), (4, 4)]
+    with pytest.raises(SpecificationError, match="another run: hypotheses"):
+        grouped.test_groups(against=4, n_draws=4, checkpoint=folder)
+
+
 def test_the_same_whatever_the_workers_the_order_and_the_units(panel: Any, grouped: Any) -> None:
     one = grouped.test_groups(n_draws=4)
     with joblib.parallel_config("threading", n_jobs=2):

@@ -1,0 +1,97 @@
+"""The engines of joblib under long runs: the same bits on each, and workers that are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+
+import gifepanel as gife
+from gifepanel import parallel
+from gifepanel.checkpoint import Checkpoint
+from gifepanel.parallel import run_tasks, spawn_seeds
+
+ABOUT = {"what": "numbers"}
+
+
+def drawn(seed, size):
+    return np.random.default_rng(seed).standard_normal((size, 40)).T @ np.ones((size, 3))
+
+
+def drawn_but_killed_once(seed, size, number, flag):
+    """The process of task 3 dies in the middle of it, the first time."""
+    if number == 3 and not Path(flag).exists():
+        Path(flag).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return drawn(seed, size)
+
+
+def always_killed(number):
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as two,
+        distributed.Client(two) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(params=["loky", "dask"])
+def engine(request):
+    if request.param == "dask":
+        request.getfixturevalue("cluster")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    panel = gife.datasets.simulate("S", n_entities=24, n_times=14, random_state=2)
+    return gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=2, n_factors=1).fit()
+
+
+@pytest.mark.parametrize("name", ["dask", pytest.param("loky", marks=pytest.mark.slow), "threading"])
+def test_a_bootstrap_is_the_same_to_the_bit(name, fitted, request):
+    if name == "dask":
+        request.getfixturevalue("cluster")
+    alone = fitted.bootstrap(24, random_state=4)
+    with joblib.parallel_config(backend=name, n_jobs=2):
+        together = fitted.bootstrap(24, random_state=4)
+    np.testing.assert_array_equal(alone.params, together.params)
+    np.testing.assert_array_equal(alone.comembership, together.comembership)
+
+
+def test_a_worker_that_is_killed_changes_nothing(engine, tmp_path):
+    seeds = spawn_seeds(7, 12)
+    flag, seen = tmp_path / "killed", []
+    with joblib.parallel_config(backend=engine, n_jobs=2):
+        together = run_tasks(
+            drawn_but_killed_once,
+            [(seed, 50, j, str(flag)) for j, seed in enumerate(seeds)],
+            progress=lambda *at: seen.append(at),
+            checkpoint=Checkpoint(tmp_path / "kept", ABOUT),
+        )
+    assert flag.exists()
+    for one, seed in zip(together, seeds, strict=True):
+        np.testing.assert_array_equal(one, drawn(seed, 50))
+    assert [done for done, _ in seen] == list(range(1, 13))  # every task counts once
+
+
+def test_what_is_done_when_workers_die_for_good_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "_LOST", 0)
+    kept = Checkpoint(tmp_path / "kept", ABOUT)
+    with joblib.parallel_config(backend="loky", n_jobs=2), pytest.raises(Exception, match=r"terminat|killed"):
+        run_tasks(always_killed, [(0,), (2,), (1,)], checkpoint=kept)
+    again = run_tasks(int, [(0,), (2,), (1,)], checkpoint=Checkpoint(tmp_path / "kept", ABOUT))
+    assert again == [0, 2, 1]
