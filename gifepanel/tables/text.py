@@ -149,12 +149,12 @@ def _column_widths(block: Table, page: int, stretch: bool) -> tuple[int, list[in
         return page - sum(widths), widths
     if sum(widths) > page - 16 or stubs - len(widths) <= page - sum(widths) < stubs:
         widths = [width - 1 for width in widths]
-    widths = _shrunk(widths, page - 8)
+    widths = _shrunk(widths, max(page - 8, min(sum(widths), page - 2)))  # numbers before names, which have own lines
     stub = max(min(16, page - sum(widths)), min(stubs, page - sum(widths)))
     if stretch:
         spare = page - stub - sum(widths)
         widths = [width + max(0, min(spare // len(widths), 4)) for width in widths]
-    return page - sum(widths), widths
+    return page - sum(widths) if stretch else stub, widths
 
 
 def _shrunk(widths: list[int], room: int) -> list[int]:

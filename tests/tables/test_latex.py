@@ -84,7 +84,9 @@ def test_source(documents: dict[str, str]) -> None:
         assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}"), name
         shares = re.findall(r"\\begin\{(?:tabular\*|minipage)\}\{([\d.]+)\\linewidth\}", text)
         assert len(set(shares)) == 1 and float(shares[0]) <= 1, name  # notes are as wide as the table
-        for spec, body in re.findall(r"\\begin\{tabular\*\}\{[^\n]*?\}\{([^\n]*)\}\n(.*?)\\end\{tabular\*\}", text, re.DOTALL):
+        for spec, body in re.findall(
+            r"\\begin\{tabular\*\}\{[^\n]*?\}\{([^\n]*)\}\n(.*?)\\end\{tabular\*\}", text, re.DOTALL
+        ):
             assert body.startswith(r"\toprule") and body.rstrip().endswith(r"\bottomrule"), name
             columns = re.sub(r"@\{(?:[^{}]|\{[^{}]*\})*\}|\{[^{}]*\}", "", spec)
             assert set(columns) <= set("lrp"), name
