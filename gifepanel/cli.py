@@ -134,7 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--cov-type", metavar="TYPE", help="covariance estimator, as cov_type= of fit()")
     fit.add_argument("--cluster", metavar="C", help='column or index level to cluster by; "C1,C2" for two ways')
     fit.add_argument("--seed", metavar="SEED", type=int, help="seed of the random starts")
-    fit.add_argument("--output", metavar="TABLE", type=Path, help="write the coefficients: .csv, .tex, .html")
+    fit.add_argument(
+        "--output", metavar="TABLE", type=Path, help="write the coefficients, .csv or .tex, or the report, .html"
+    )
     fit.add_argument("--report", metavar="PAGE", type=Path, help="write tables, pictures, code to a page, .html")
     fit.add_argument("--quiet", action="store_true", help="print nothing; needs --output or --report")
     fit.set_defaults(run=_fit)
@@ -352,7 +354,7 @@ def _writer(path: Path | None) -> Any:
         return None
     writers = {
         ".csv": lambda results: _coefficients(results).to_csv(),
-        ".tex": lambda results: results.summary().as_latex(),
+        ".tex": lambda results: results.to_latex(),
         ".html": lambda results: results.summary().as_html(),
     }
     if path.suffix.lower() not in writers:

@@ -45,9 +45,10 @@ class StubModel:
         self.calls["fit"] = options
         names = ["x1[1]", "x1[2]"]
         column = pd.Series([1.0, 2.0], index=names)
-        summary = SimpleNamespace(as_latex=lambda: "\\begin{table}", as_html=lambda: "<table>")
+        summary = SimpleNamespace(as_html=lambda: "<table>")
         return SimpleNamespace(
             summary=lambda: summary,
+            to_latex=lambda: "\\begin{table}",
             params=column,
             bse=column / 10,
             tvalues=column * 0 + 10.0,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gifepanel.statsmodels_bridge.shown_names import MODEL_NAMES, public_names
 from gifepanel.tables.blocks import Pairs
 from gifepanel.tables.printed import Printed
-from gifepanel.tables.text_width import plain, wrap
+from gifepanel.tables.text_width import page_width, plain, wrap
 
 __all__ = ["DescribedFactorModel", "DescribedLinearModel", "DescribedModel"]
 
@@ -20,11 +20,12 @@ class _Description(Printed):
     def _content(self, fmt: str) -> tuple[str, Any]:
         return self.title, (Pairs(tuple(self._pairs), ()),)
 
-    def as_text(self) -> str:
+    def as_text(self, width: int | None = None) -> str:
         """A line for each fact, labels in a column of their own."""
-        lines = wrap(self.title, 78)
+        columns = page_width() if width is None else width
+        lines = wrap(self.title, columns)
         for label, value in self._pairs:
-            first, *rest = wrap(plain(value), 78 - 18)
+            first, *rest = wrap(plain(value), columns - 18)
             lines += [f"  {label:<16}{first}", *(" " * 18 + part for part in rest)]
         return "\n".join(lines)
 

@@ -188,7 +188,7 @@ def _figures(drawn: list[Drawn]) -> dict[str, str]:
 
 
 def _summary(res: Any) -> str:
-    return unstyled(res.summary(title="").as_html(), "Summary")
+    return unstyled(res.summary(title="", full=True).as_html(), "Summary")
 
 
 def _estimates(res: Any) -> tuple[str, str]:

@@ -34,6 +34,7 @@ from gifepanel.results.what_if import WhatIfMethods
 from gifepanel.statsmodels_bridge.inherited import populate_wrapper
 from gifepanel.statsmodels_bridge.refused import RefusedMethods
 from gifepanel.tables.factor_summary import OVER_TIME, observed_share
+from gifepanel.tables.remarks import Remarks
 
 if TYPE_CHECKING:
     from gifepanel.panel.matrices import PanelDesign
@@ -398,8 +399,8 @@ class FactorResults(
     def _group_information(self) -> list[tuple[str, str]]:
         return []
 
-    def _group_notes(self) -> list[str]:
-        return []
+    def _group_remarks(self) -> Remarks:
+        return Remarks()
 
     def _group_facts(self) -> dict[str, str | tuple[str, ...]]:
         """What a comparison of models says of groups."""
@@ -410,7 +411,7 @@ class FactorResults(
 
         return factor_column(self, alpha)
 
-    def _group_tables(self) -> list[Any]:
+    def _group_tables(self, full: bool) -> list[Any]:
         return []
 
     def _note_on_convergence(self) -> str:

@@ -12,9 +12,10 @@ from gifepanel.exceptions import SpecificationError
 from gifepanel.results.partialled import PartialledOLSResults, PartialledOLSResultsWrapper
 from gifepanel.statsmodels_bridge.inherited import populate_wrapper
 from gifepanel.statsmodels_bridge.refused import RefusedWithLearner
-from gifepanel.tables.blocks import Notes, Pairs, Table
+from gifepanel.tables.blocks import Pairs, Table
 from gifepanel.tables.coefficients import number
 from gifepanel.tables.linear_summary import linear_covariance_words, listed_controls, notes_on_sample
+from gifepanel.tables.remarks import Remarks
 from gifepanel.tables.summary import ReportParts, notes_on_few, notes_on_variances
 
 if TYPE_CHECKING:
@@ -187,13 +188,16 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
             (str(name), number(row.r2, 3), number(row.rmse), str(row.learner)) for name, row in self.nuisance.iterrows()
         )
         table = Table(("Nuisance function", "R2", "RMSE", "learner"), (("", rows),), text_last=True)
-        return ReportParts(Pairs(left, right), (table,), Notes(tuple(self._notes())))
+        return ReportParts(Pairs(left, right), (table,), self._remarks())
 
-    def _notes(self) -> list[str]:
-        notes = [
-            "Outcome and regressors are residuals from out-of-fold predictions; standard errors are those of the "
-            "orthogonal score (Chernozhukov et al. 2018)."
-        ]
+    def _remarks(self) -> Remarks:
+        warnings, notes = (
+            [],
+            [
+                "Outcome and regressors are residuals from out-of-fold predictions; standard errors are those of the "
+                "orthogonal score (Chernozhukov et al. 2018)."
+            ],
+        )
         if self.model.design.absorbed:
             notes.append(
                 "Effects were taken out first: learners see within-transformed columns, which is exact for linear "
@@ -205,9 +209,9 @@ class CrossFittedResults(RefusedWithLearner, PartialledOLSResults):
             notes.append(f"Medians over {self.crossfit.n_repeats} repeats; estimates ranged: {spans}.")
         if (self.nuisance["r2"] < 0).any():
             worse = ", ".join(map(str, self.nuisance.index[self.nuisance["r2"] < 0]))
-            notes.append(f"Negative R2 ({worse}): the learner predicts worse than the mean.")
-        notes += notes_on_variances(self) + notes_on_few(self, "use_t=True compares with t")
-        return notes + notes_on_sample(self)
+            warnings.append(f"Negative R2 ({worse}): the learner predicts worse than the mean.")
+        warnings += notes_on_variances(self) + notes_on_few(self, "use_t=True compares with t")
+        return Remarks.of(warnings, notes + notes_on_sample(self))
 
 
 class CrossFittedResultsWrapper(PartialledOLSResultsWrapper):

@@ -18,7 +18,8 @@ from gifepanel.short_repr import ShortRepr
 from gifepanel.solvers.grouped import GroupedFit
 from gifepanel.solvers.selection import smallest_group
 from gifepanel.tables.blocks import Table
-from gifepanel.tables.estimated_groups import note_on_information
+from gifepanel.tables.estimated_groups import note_on_information, warning_of_information
+from gifepanel.tables.remarks import Remarks
 from gifepanel.tables.summary import joined
 from gifepanel.tables.text_width import first_names
 
@@ -88,6 +89,9 @@ class Penalized(ShortRepr):
     converged: bool
     restarts_agreed: int
     n_restarts: int
+
+
+_LINE_OF_MEMBERS = 50  # columns that a line of text leaves for names in the table of groups
 
 
 class GroupedIFEResults(Membership, FactorResults):
@@ -225,15 +229,17 @@ class GroupedIFEResults(Membership, FactorResults):
     def _common_rows(self, rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
         return [(f"  {self._regressors[j]}", *rows[self._slots[0, j]][1:]) for j in self._common]
 
-    def _group_tables(self) -> list[Table]:
-        """Sizes and the first few members."""
+    def _group_tables(self, full: bool) -> list[Table]:
+        """Sizes and the first few members, on one line or two."""
         if self.n_groups == 1:
             return []
         rows = []
         for k, size in self.group_sizes.items():
             members = [str(name) for name in self.groups.index[self.groups == k][:12]]
             share = f"{100 * size / self.n_entities:.0f}%"
-            rows.append((f"Group {k}", str(size), share, first_names(members, int(size), 2 * 44)))
+            rows.append(
+                (f"Group {k}", str(size), share, first_names(members, int(size), 2 * 44 if full else _LINE_OF_MEMBERS))
+            )
         header = (f"{self.sample.entity_name}", "entities", "share", "members")
         return [Table(header, (("", tuple(rows)),), text_last=True)]
 
@@ -241,9 +247,28 @@ class GroupedIFEResults(Membership, FactorResults):
         stage = "least squares or the refinement of groups" if self.penalized.converged else "the penalised stage"
         return f"NOT CONVERGED: {stage} stopped early. Raise max_iter, or lower the number of factors or groups."
 
-    def _group_notes(self) -> list[str]:
+    def _group_remarks(self) -> Remarks:
         if self.n_groups == 1:
-            return []
+            return Remarks()
+        own = next(j for j in range(len(self._regressors)) if j not in self._common)
+        name = self._regressors[own]
+        found, note = self.missing_information, self._note_on_margins()
+        known = found is not None and not warning_of_information(found, soft=self.is_soft)
+        return Remarks.of(
+            [*([] if known else [note]), *self._notes_on_small_groups(), *self._notes_on_undetermined()],
+            [
+                *([note] if known else []),
+                *self._notes_on_soft_groups(),
+                f'Whether groups differ: .test_groups(); whether one slope does: .test_common("{name}").',
+            ],
+            [
+                self._note_on_penalised_stage(),
+                "In other tests coefficients carry the number of their group: "
+                f'.f_test("{self._names[self._slots[0, own]]}=0").',
+            ],
+        )
+
+    def _note_on_penalised_stage(self) -> str:
         penalized = self.penalized
         taken = f"{_times(penalized.n_sweeps, 'sweep')} and {_times(penalized.n_iter, 'descent step')}"
         text = (
@@ -254,17 +279,7 @@ class GroupedIFEResults(Membership, FactorResults):
             tried = self.minima["n_groupings"].sum() if "n_groupings" in self.minima else 0
             by = f"Refinement by least squares{f', {tried} groupings tried,' if tried else ''}"
             text += f" {by} moved {self.moved_by_refinement} of {self.n_entities} entities."
-        own = next(j for j in range(len(self._regressors)) if j not in self._common)
-        name = self._regressors[own]
-        return [
-            text,
-            self._note_on_margins(),
-            *self._notes_on_soft_groups(),
-            *self._notes_on_small_groups(),
-            *self._notes_on_undetermined(),
-            f'Whether groups differ: .test_groups(); whether one slope does: .test_common("{name}"). In other tests '
-            f'coefficients carry the number of their group: .f_test("{self._names[self._slots[0, own]]}=0").',
-        ]
+        return text
 
     def _notes_on_small_groups(self) -> list[str]:
         """Groups with fewer entities than the model asks for."""

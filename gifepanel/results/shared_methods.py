@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from os import PathLike
@@ -72,10 +72,14 @@ class ReportedResults(NeighbourMethods, DynamicMethods, JointTests, InheritedMet
         layout: str = "auto",
         title: str | None = None,
         slim: bool = False,
+        full: bool = False,
         yname: str | None = None,
         xname: Sequence[str] | None = None,
     ) -> PanelSummary:
         """The printed report: what was estimated and how, the fit, the coefficients, groups, tests and notes.
+
+        As text it is 78 columns wide, in a narrower terminal as wide as that, down to 60. What warns of a number is in
+        every report, however short.
 
         Parameters
         ----------
@@ -87,7 +91,9 @@ class ReportedResults(NeighbourMethods, DynamicMethods, JointTests, InheritedMet
             left alone.
         title : str, optional
         slim : bool
-            Without groups, tests and notes.
+            The fit, the coefficients and what warns of them: without groups, tests and other notes.
+        full : bool
+            With all tests on residuals, more of the members, and how the solution was found.
         yname : str, optional
             What to call the outcome in the report.
         xname : sequence of str, optional
@@ -108,7 +114,7 @@ class ReportedResults(NeighbourMethods, DynamicMethods, JointTests, InheritedMet
         """
         from gifepanel.tables.summary import report
 
-        return report(self, alpha, layout, title, slim, yname, xname)
+        return report(self, alpha, layout, title, slim, yname, xname, full)
 
     # ---- the report as a page ----
 
@@ -317,18 +323,49 @@ class ReportedResults(NeighbourMethods, DynamicMethods, JointTests, InheritedMet
         """
         return self.summary().as_html()
 
-    def to_latex(self) -> str:
-        """The summary as LaTeX (booktabs).
+    def to_latex(
+        self,
+        *,
+        full: bool = False,
+        rename: Mapping[str, str] | None = None,
+        escape: bool = True,
+        title: str | None = None,
+        label: str = "",
+    ) -> str:
+        r"""The coefficients as LaTeX, for a paper; the preamble needs ``\usepackage{booktabs}``.
+
+        Standard errors stand under the coefficients, below the table what was estimated from what, and what warns of a
+        number. It fits a page of an article.
+
+        Parameters
+        ----------
+        full : bool
+            Everything that ``summary(full=True)`` prints.
+        rename : dict, optional
+            Names to be printed, of regressors.
+        escape : bool
+            False takes mathematics and commands in names as LaTeX: ``rename={"x1": r"$\beta_1$"}``.
+        title : str, optional
+            The caption; by default the outcome.
+        label : str
+            What ``\ref`` calls the table.
+
+        Raises
+        ------
+        SpecificationError
+            If `rename` names what is no regressor.
 
         Examples
         --------
         >>> import gifepanel as gife
         >>> cigar = gife.datasets.load_cigar()
         >>> res = gife.InteractiveFE.from_formula("sales ~ 0 + price + ndi", cigar, n_factors=2).fit()
-        >>> "toprule" in res.to_latex()
-        True
+        >>> print(res.to_latex(rename={"price": r"$\beta_1$"}, escape=False).splitlines()[7])
+        $\beta_1$ & $-$0.2220 & 0.0282\phantom{0} & $-$7.860 & 0.000 & $-$0.2774 & $-$0.1666 \\
         """
-        return self.summary().as_latex()
+        from gifepanel.tables.paper import paper_report
+
+        return paper_report(self, full=full, rename=rename, title=title).as_latex(label, escape=escape)
 
     def to_markdown(self) -> str:
         """The summary as Markdown.

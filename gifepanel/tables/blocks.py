@@ -8,8 +8,10 @@ from itertools import zip_longest
 from gifepanel.tables.text_width import plain
 
 __all__ = [
+    "Alternatives",
     "Block",
     "Cell",
+    "Form",
     "Notes",
     "Pairs",
     "Row",
@@ -85,13 +87,30 @@ class Table:
 
 @dataclass(frozen=True)
 class Notes:
-    """Sentences, numbered unless `numbered` is false."""
+    """Sentences, numbered unless `numbered` is false; `pointer` says where there is more, the last of them."""
 
     lines: tuple[str, ...]
     numbered: bool = True
+    pointer: str = ""
 
 
 Block = Pairs | Table | Notes
+
+
+@dataclass(frozen=True)
+class Form:
+    """Tables, and what a reader is told of how they are set, which may be nothing; some are for narrow pages alone."""
+
+    tables: tuple[Table, ...]
+    words: str = ""
+    narrow: bool = False
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """The same content in several forms, the most spacious first; the first that fits is set, or the last."""
+
+    forms: tuple[Form, ...]
 
 
 def cleaned(block: Block) -> Block:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from gifepanel.tables.blocks import Row, Span, Table
-from gifepanel.tables.text import WIDTH, natural_width
+from gifepanel.tables.blocks import Alternatives, Form, Row, Span, Table
+from gifepanel.tables.decimals import pair_decimals
 
 __all__ = ["coefficient_blocks", "coefficient_table", "counted", "number", "probability", "ratio"]
 
 # ---- numbers
 
+_SMALLEST = 1e-6  # below it numbers are scientific
 
-def number(value: float, digits: int = 4) -> str:
-    """A coefficient: `digits` decimals, scientific where that would lose it."""
-    if not np.isfinite(value):
+
+def number(value: float, digits: int = 4, error: float = math.nan) -> str:
+    """A coefficient: `digits` decimals, or more for two significant ones that its standard error does not cover."""
+    if not math.isfinite(value):
         return str(value)
-    if value != 0 and (abs(value) < 10.0**-digits * 5 or abs(value) >= 1e6):
+    decimals, _ = pair_decimals(value, error, digits)
+    if abs(value) >= 1e6 or (0 < abs(value) < _SMALLEST and decimals > digits):
         return f"{value:.3e}"
-    return f"{value:.{digits}f}"
+    return f"{value:.{decimals}f}"
 
 
 def ratio(value: float) -> str:
@@ -55,30 +60,47 @@ def _header(res: Any, alpha: float) -> tuple[str, ...]:
 def _rows(res: Any, alpha: float) -> list[tuple[str, ...]]:
     values = (res.params, res.bse, res.tvalues, res.pvalues)
     return [
-        (name, number(coef), number(se), ratio(t), probability(p) or "nan", number(low), number(high))
+        (
+            name,
+            number(coef, error=se),
+            number(se),
+            ratio(t),
+            probability(p) or "nan",
+            number(low, error=se),
+            number(high, error=se),
+        )
         for name, coef, se, t, p, (low, high) in zip(
             res._names, *map(np.asarray, values), np.asarray(res.conf_int(alpha)), strict=True
         )
     ]
 
 
-def coefficient_blocks(res: Any, alpha: float, layout: str) -> tuple[Table, ...]:
+def coefficient_blocks(res: Any, alpha: float, layout: str) -> tuple[Alternatives, ...]:
     """The coefficients as `layout` has them: "side" by side, "stacked", or "auto", the former where it fits."""
     rows = _rows(res, alpha)
     groups = res._columns_by_group(rows)
-    stacked = Table(_header(res, alpha), tuple(res._sections(rows)))
+    stacked = Form((Table(_header(res, alpha), tuple(res._sections(rows))),))
+    brief = Form((_without_statistics(stacked.tables[0]),), narrow=True)
     if layout == "stacked" or len(groups) < 2:
-        return (stacked,)
+        return (Alternatives((stacked, brief, stacked)),)
     letter = "t" if res.use_t else "z"
-    forms = [form(groups, letter) for form in (_one_line, _two_lines, _three_lines)]
-    side = next((table for table in forms if natural_width(table) <= WIDTH), None)
-    if side is None:
-        if layout == "auto":
-            return (stacked,)
-        side = forms[1]  # in panels
     common = res._common_rows(rows)
-    return (Table(stacked.header, (("All groups", tuple(common)),)), side) if common else (side,)
+    first = (Table(stacked.tables[0].header, (("All groups", tuple(common)),)),) if common else ()
+    sides = ((_one_line, ""), (_two_lines, _IN_PARENTHESES + "; "), (_three_lines, _IN_PARENTHESES + _IN_BRACKETS))
+    forms = [Form((*first, form(groups, letter)), f"{where}{_THE_REST}") for form, where in sides]
+    if layout == "side":
+        return (Alternatives((*forms, forms[1])),)  # in panels
+    return (Alternatives((*forms, brief, stacked)),)
 
+
+def _without_statistics(table: Table) -> Table:
+    """The table without t statistics, which p-values and intervals say again."""
+    sections = tuple((title, tuple((*row[:3], *row[4:]) for row in rows)) for title, rows in table.sections)
+    return replace(table, header=(*table.header[:3], *table.header[4:]), sections=sections)
+
+
+_IN_PARENTHESES, _IN_BRACKETS = "Under the coefficients: standard errors in parentheses", ", p-values in brackets; "
+_THE_REST = 'summary(layout="stacked") adds t statistics and confidence intervals.'
 
 Groups = Sequence[tuple[str, Sequence[tuple[str, ...]]]]
 

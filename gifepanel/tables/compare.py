@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from gifepanel.statsmodels_bridge.hypotheses import check_level
 from gifepanel.tables.blocks import Block, Cell, Notes, Row, Span, Table
 from gifepanel.tables.coefficients import probability, ratio
 from gifepanel.tables.compare_columns import FACTS, MORE_FACTS, SPECIFICATION, Estimate, ModelColumn, read_result
+from gifepanel.tables.decimals import pair_decimals
 from gifepanel.tables.printed import Printed
 
 __all__ = ["Comparison", "compare"]
@@ -81,6 +81,10 @@ class Comparison(Printed):
         self.estimates = estimates
         self._blocks: tuple[Block, ...] = (grid, *([Notes(tuple(notes), numbered=False)] if notes else []))
 
+    _stretched = False
+    _widest = 158
+    _escape = True
+
     def _content(self, fmt: str) -> tuple[str, Sequence[Block]]:
         return self.title, self._blocks
 
@@ -100,11 +104,12 @@ def compare(
     notes: Sequence[str] | str = (),
     title: str | None = None,
     digits: int = 3,
+    escape: bool = True,
 ) -> Comparison:
     """Put models side by side in one table, as journals print them.
 
-    Groups of a model are columns side by side under one heading; slopes that they share stand in the middle. Tables
-    wider than 80 columns are set as text in panels one below the other.
+    Groups of a model are columns side by side under one heading; slopes that they share stand in the middle. Text is as
+    wide as the table needs; tables wider than 78 columns, or than the terminal, are set in panels one below the other.
 
     Parameters
     ----------
@@ -134,7 +139,9 @@ def compare(
     title : str, optional
         By default the outcome, where all models have the same.
     digits : int
-        Decimals of coefficients.
+        Decimals of coefficients; more where two significant digits of them and of their standard errors take more.
+    escape : bool
+        False takes mathematics and commands in names as LaTeX, in LaTeX: ``rename={"price": r"$\\beta_1$"}``.
 
     Returns
     -------
@@ -174,7 +181,9 @@ def compare(
     if title is None:
         title = f"Dependent variable: {outcomes[0]}" if len(outcomes) == 1 and outcomes[0] else ""
     written = _notes(columns, names, style) + ([notes] if isinstance(notes, str) else list(notes))
-    return Comparison(title, _frame(grid, columns, names, style), _numbers(columns, names), grid, written)
+    table = Comparison(title, _frame(grid, columns, names, style), _numbers(columns, names), grid, written)
+    table._escape = bool(escape)
+    return table
 
 
 # ---- what was asked for
@@ -374,25 +383,39 @@ def _term_cells(columns: Sequence[ModelColumn], term: str, show: Callable[[Estim
     return cells
 
 
-def _decimals(value: float, digits: int) -> str:
-    """`digits` decimals, more where they would leave fewer than two significant ones, scientific if many more."""
-    if not np.isfinite(value) or value == 0 or not 1e-5 <= abs(value) < 1e7:
-        return f"{value:.{digits}f}" if value == 0 else f"{value:.2e}" if np.isfinite(value) else str(value)
-    return f"{value:.{max(digits, 1 - math.floor(math.log10(abs(value)))) if digits else 0}f}"
+def _decimals(value: float, decimals: int) -> str:
+    """A number with its decimals, scientific where they would be many."""
+    if not np.isfinite(value):
+        return str(value)
+    if value != 0 and (abs(value) >= 1e7 or (decimals > _MOST_DECIMALS and abs(value) < 10.0**-_MOST_DECIMALS)):
+        return f"{value:.2e}"
+    return f"{value:.{decimals}f}"
+
+
+_MOST_DECIMALS = 6
 
 
 def _coefficient(estimate: Estimate, style: _Style) -> str:
     errs = np.isfinite(estimate.se) and estimate.se > 0
     mark = next((mark for level, mark in style.stars if errs and estimate.pvalue < level), "")
-    return _decimals(estimate.coef, style.digits) + mark.ljust(style.hang)
+    decimals, _ = _pair(estimate, style)
+    return _decimals(estimate.coef, decimals) + mark.ljust(style.hang)
+
+
+def _pair(estimate: Estimate, style: _Style) -> tuple[int, int]:
+    """Decimals of the coefficient and of its standard error."""
+    if not style.digits:
+        return 0, 0
+    return pair_decimals(estimate.coef, estimate.se, style.digits)
 
 
 def _under(estimate: Estimate, style: _Style) -> str:
     if style.precision == "ci":
-        limits = f"[{_decimals(estimate.lower, style.digits)}, {_decimals(estimate.upper, style.digits)}]"
+        decimals, _ = _pair(estimate, style)
+        limits = f"[{_decimals(estimate.lower, decimals)}, {_decimals(estimate.upper, decimals)}]"
         return limits + " " * (style.hang - 1)
     value = {
-        "se": lambda: _decimals(estimate.se, style.digits),
+        "se": lambda: _decimals(estimate.se, _pair(estimate, style)[1]),
         "t": lambda: ratio(estimate.statistic),
         "p": lambda: probability(estimate.pvalue) or "-",
     }[style.precision]()

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.tables.blocks import Notes, Pairs, Table
+from gifepanel.tables.blocks import Pairs, Table
 from gifepanel.tables.choices import notes_on_choice, rule_words
 from gifepanel.tables.coefficients import counted, number, probability
+from gifepanel.tables.remarks import Remarks
 from gifepanel.tables.summary import ReportParts, joined, notes_on_few, notes_on_variances
 
 __all__ = [
@@ -28,8 +29,8 @@ OVER_TIME = ("Panel Durbin-Watson", "Born-Breitung Q(1)")  # tests among the dia
 
 def factor_report_parts(res: Any) -> ReportParts:
     """The pieces of models with factors: information, groups, tests on residuals (none for a tiny panel), notes."""
-    tables = [*res._group_tables(), _diagnostics(res)]
-    return ReportParts(_information(res), tuple(t for t in tables if t is not None), Notes(tuple(_notes(res))))
+    short, full = ([*res._group_tables(full), *_diagnostics(res, full)] for full in (False, True))
+    return ReportParts(_information(res), tuple(short), _remarks(res), tuple(full))
 
 
 def _information(res: Any) -> Pairs:
@@ -97,53 +98,89 @@ def covariance_words(res: Any) -> str:
     return kinds.get(res.cov_type, res.cov_type)  # "fixed scale" says it all
 
 
-def _diagnostics(res: Any) -> Table | None:
+_MOMENTS = ("Mean", "Skewness", "Kurtosis")  # Jarque-Bera says it all in a short report
+_NULLS = {
+    "Skewness": "symmetric errors (skewness 0)",
+    "Kurtosis": "tails of the normal distribution (3)",
+    "Jarque-Bera": "normal errors",
+    "Panel Durbin-Watson": "no serial correlation",
+    "Pesaran CD": "no cross-section dependence",
+    "Pesaran-Xie CD*": "no cross-section dependence",
+    "Weighted CD": "no cross-section dependence",
+}
+
+
+def _null(name: str, words: str) -> str:
+    """The null hypothesis as it fits on a line."""
+    for start, short in _NULLS.items():
+        if name.startswith(start):
+            return short
+    return words.replace("the errors are not serially correlated", "no serial correlation")
+
+
+def _diagnostics(res: Any, full: bool) -> list[Table]:
     if res._diagnostics.empty:
-        return None
+        return []
     rows = []
     for name, row in res._diagnostics.iterrows():
+        if not full and name in _MOMENTS and "Jarque-Bera" in res._diagnostics.index:
+            continue
         by_construction = abs(row.statistic) < 1e-8 * np.sqrt(res.mse_resid) and np.isnan(row.pvalue)
         rows.append(
             (
                 str(name),
                 number(0.0 if by_construction else row.statistic, 3),
                 probability(row.pvalue) or "-",
-                "zero by construction" if by_construction else str(row.null),
+                "zero by construction" if by_construction else _null(str(name), str(row.null)),
             )
         )
-    return Table(("Residual test", "statistic", "p-value", "null hypothesis"), (("", tuple(rows)),), text_last=True)
+    header = ("Residual test", "statistic", "p-value", "null hypothesis")
+    return [Table(header, (("", tuple(rows)),), text_last=True)]
 
 
-# ---- notes
+# ---- remarks
 
 
-def _notes(res: Any) -> list[str]:
+def _remarks(res: Any) -> Remarks:
+    found = Remarks.of(() if res.converged else (res._note_on_convergence(),))
+    found += Remarks.of(_warnings_on_groups(res)) + res._group_remarks()
+    found += _on_inference(res) + Remarks.of(notes=_on_fit(res), details=_on_factors(res))
+    if res.selection is not None:
+        found += Remarks.of(notes_on_choice(res.selection), (_note_on_selection(res.selection),))
+    return found + Remarks.of(notes=_notes_on_sample(res)) + _on_minima(res)
+
+
+def _warnings_on_groups(res: Any) -> list[str]:
+    if not few_periods_for_groups(res):
+        return []
+    return [
+        f"Groups are found from {periods_of_each(res)} periods of each entity: with fewer than {_FEW_PERIODS}, "
+        "many entities may be in another group than their own, and intervals are too short (see .membership)."
+    ]
+
+
+def _on_fit(res: Any) -> list[str]:
     parts = [part for part, there in (("effects", res.sample.absorbed), ("factors", res.n_factors)) if there]
     with_slopes = joined(["slopes", *parts])
-    notes = [] if res.converged else [res._note_on_convergence()]
-    notes.append(
+    return [
         f"R-squared counts {with_slopes}{'' if res._centered else ', about zero since there is no constant'}"
         + (f"; R-squared within is the share the slopes explain of what {joined(parts)} leave." if parts else ".")
-    )
-    if res.n_factors:
-        shares = joined([f"{100 * share:.1f}%" for share in res.factor_shares])
-        verb = "factor explains" if res.n_factors == 1 else "factors explain"
-        effects = " and additive effects" if res.sample.absorbed else ""
-        notes.append(f"The {verb} {shares} of what slopes{effects} leave of the outcome.")
-    if res.selection is not None:
-        notes.append(_note_on_selection(res.selection))
-        notes += notes_on_choice(res.selection)
-    if few_periods_for_groups(res):
-        notes.append(
-            f"Groups are found from {periods_of_each(res)} periods of each entity: with fewer than {_FEW_PERIODS}, "
-            "many entities may be in another group than their own, and intervals are too short (see .membership)."
-        )
-    notes += res._group_notes()
-    notes += _notes_on_inference(res)
-    notes += _notes_on_sample(res)
-    minima = res.minima
+    ]
+
+
+def _on_factors(res: Any) -> list[str]:
+    if not res.n_factors:
+        return []
+    shares = joined([f"{100 * share:.1f}%" for share in res.factor_shares])
+    verb = "factor explains" if res.n_factors == 1 else "factors explain"
+    effects = " and additive effects" if res.sample.absorbed else ""
+    return [f"The {verb} {shares} of what slopes{effects} leave of the outcome."]
+
+
+def _on_minima(res: Any) -> Remarks:
+    warnings, notes, minima = [], [], res.minima
     if "n_groupings" in minima:
-        notes += _note_on_groupings(minima)
+        warnings += _note_on_groupings(minima)
         minima = minima[minima["n_starts"] > 0]
     if len(minima) > 1:
         notes.append(
@@ -152,11 +189,11 @@ def _notes(res: Any) -> list[str]:
             "higher (see .minima)."
         )
     if res._passed_ssr is not None:
-        notes.append(
+        warnings.append(
             f"A descent went {100 * (1 - res._passed_ssr / res.ssr):.3g}% below the sum of squares reported, towards "
             "an infimum at which loadings grow without bound; minima alone are compared."
         )
-    return notes
+    return Remarks.of(warnings, notes)
 
 
 def _note_on_groupings(minima: Any) -> list[str]:
@@ -187,7 +224,7 @@ def few_periods_for_groups(res: Any) -> bool:
     return bool(res.n_groups > 1 and res.nobs < _FEW_PERIODS * res.n_entities)
 
 
-def _notes_on_inference(res: Any) -> list[str]:
+def _on_inference(res: Any) -> Remarks:
     notes = []
     lag, correction = bool(res.model._lags), res.bias_correction
     if correction in ("dynamic", "moon-weidner-b1"):
@@ -200,8 +237,8 @@ def _notes_on_inference(res: Any) -> list[str]:
         notes.append(f"Coefficients are corrected for bias: {res.bias_correction_words}{form}.")
     if not res.cov_kwds["ssc"]:
         notes.append("The covariance has no small-sample factor (ssc=False).")
-    notes += _note_on_serial_correlation(res)
-    return notes + notes_on_variances(res) + notes_on_few(res, "use_t=True compares with t")
+    few = notes_on_few(res, "use_t=True compares with t")
+    return Remarks.of([*_note_on_serial_correlation(res), *notes_on_variances(res), *few], notes)
 
 
 def _note_on_serial_correlation(res: Any) -> list[str]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.tables.blocks import Notes, Pairs, Table
+from gifepanel.tables.blocks import Pairs, Table
 from gifepanel.tables.coefficients import counted, number, probability, ratio
+from gifepanel.tables.remarks import Remarks
 from gifepanel.tables.summary import ReportParts, joined, notes_on_few, notes_on_variances
 
 __all__ = ["few_clusters", "linear_covariance_words", "linear_report_parts", "listed_controls", "notes_on_sample"]
@@ -38,7 +39,7 @@ def linear_report_parts(res: Any) -> ReportParts:
         ("AIC", f"{res.aic:.1f}"),
         ("BIC", f"{res.bic:.1f}"),
     ]
-    return ReportParts(Pairs(tuple(left), tuple(right)), _joint_tests(res), Notes(tuple(_notes(res))))
+    return ReportParts(Pairs(tuple(left), tuple(right)), _joint_tests(res), _remarks(res))
 
 
 def listed_controls(control_names: Sequence[str]) -> str:
@@ -117,13 +118,27 @@ def _aliased(res: Any) -> list[str]:
     return [name for name in names if name != "Intercept"]
 
 
-def _notes(res: Any) -> list[str]:
-    design = res.model.design
+def _remarks(res: Any) -> Remarks:
+    warnings = [] if res.absorption.converged else ["NOT CONVERGED: the absorption stopped early; raise tol."]
+    warnings += _on_lags(res) + notes_on_variances(res) + notes_on_few(res, few_clusters(res))
+    notes = _on_effects(res)
+    if res._covariance.ssc != "fixest":
+        notes.append(f'Small-sample factors are those of ssc="{res._covariance.ssc}".')
+    if not res._centered:
+        notes.append("R-squared is about zero, not the mean: there is no constant.")
+    notes += notes_on_sample(res)
+    if not (warnings or notes):
+        notes.append("No effects or controls: ordinary least squares.")
+    return Remarks.of(warnings, notes)
+
+
+def _on_effects(res: Any) -> list[str]:
+    """What was partialled out, and how well."""
+    design, notes = res.model.design, []
     parts = [
         *(["effects"] if design.absorbed else []),
         *(["controls"] if any(name != "Intercept" for name in design.control_names) else []),
     ]
-    notes = [] if res.absorption.converged else ["NOT CONVERGED: the absorption stopped early; raise tol."]
     if parts:
         what = joined(parts)
         notes.append(
@@ -140,12 +155,7 @@ def _notes(res: Any) -> list[str]:
         notes.append(f"Absorbed: {counts}. Largest residual in their span: {words} of a column.")
     if not res.degrees.exact:
         notes.append("The rank of the effects is an upper bound: three or more large effects can overlap further.")
-    if res._covariance.ssc != "fixest":
-        notes.append(f'Small-sample factors are those of ssc="{res._covariance.ssc}".')
-    if not res._centered:
-        notes.append("R-squared is about zero, not the mean: there is no constant.")
-    notes += _on_lags(res) + notes_on_variances(res) + notes_on_few(res, few_clusters(res))
-    return notes + notes_on_sample(res) or ["No effects or controls: ordinary least squares."]
+    return notes
 
 
 def few_clusters(res: Any) -> str:

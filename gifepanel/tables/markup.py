@@ -1,4 +1,4 @@
-"""Reports as HTML, LaTeX, Markdown and comma-separated values."""
+"""Reports as HTML, Markdown and comma-separated values."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import io
 import re
 from collections.abc import Sequence
 
-from gifepanel.tables.blocks import Block, Notes, Pairs, Row, Table, expanded, heads
+from gifepanel.tables.blocks import Block, Pairs, Row, Table, expanded, heads
+from gifepanel.tables.decimals import column_decimals, short_by
 
-__all__ = ["STYLE", "csv_report", "html_report", "latex_report", "markdown_report"]
+__all__ = ["STYLE", "csv_report", "html_report", "markdown_report"]
 
 # ---- HTML
 
@@ -83,12 +84,13 @@ def _html_table(block: Table) -> list[str]:
     out = ['<table class="simpletable gifepanel-table">', "<thead>"]
     out += [f"<tr>{_html_heads(row, block, ruled)}</tr>" for row, ruled in heads(block)]
     out.append("</thead>")
+    most = column_decimals(block)
     for number, (title, rows) in enumerate(block.sections):
         out.append('<tbody class="gifepanel-rule">' if number and block.rules else "<tbody>")
         if title:
             look = f'class="gifepanel-section" colspan="{len(block.header)}" style="text-align:left"'
             out.append(f'<tr><th scope="rowgroup" {look}>{html.escape(title)}</th></tr>')
-        out += [f"<tr>{_html_cells(row, block)}</tr>" for row in rows]
+        out += [f"<tr>{_html_cells(row, block, most)}</tr>" for row in rows]
         out.append("</tbody>")
     return [*out, "</table>"]
 
@@ -104,14 +106,15 @@ def _html_heads(row: Row, block: Table, ruled: bool) -> str:
     return "".join(out)
 
 
-def _html_cells(row: Row, block: Table) -> str:
+def _html_cells(row: Row, block: Table, most: Sequence[int]) -> str:
     cells = expanded(row)
     name = cells[0][2].strip()
     out = [f'<th scope="row"{_words(name)} style="text-align:left">{html.escape(name)}</th>']
     for start, n, text in cells[1:]:
         side = "left" if block.text_last and start == len(block.header) - 1 else "right"
         align, span = ("center", f' colspan="{n}"') if n > 1 else (side, "")
-        out.append(f'<td{span}{_words(text)} style="text-align:{align}">{_hanging(text, block, n)}</td>')
+        blank = "&#8199;" * (short_by(text, most[start]) if n == 1 else 0)  # figure spaces, as wide as digits
+        out.append(f'<td{span}{_words(text)} style="text-align:{align}">{_hanging(text, block, n)}{blank}</td>')
     return "".join(out)
 
 
@@ -122,92 +125,6 @@ def _hanging(text: str, block: Table, n: int) -> str:
     body, tail = text[: -block.hang], text[-block.hang :].strip()
     box = f"display:inline-block;width:{0.55 * block.hang:.3g}em;text-align:left"
     return f'{html.escape(body.strip())}<span style="{box}">{html.escape(tail)}</span>'
-
-
-# ---- LaTeX
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "|": r"\textbar{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "[": "{[}",  # after a line break it would open an optional argument
-    "*": "{*}",
-}
-
-
-def _tex(text: str) -> str:
-    escaped = "".join(_LATEX.get(character, character) for character in text.strip())
-    return escaped.replace("--", "-{}-")
-
-
-def _tex_value(text: str) -> str:
-    """A number or a word: stars as superscript, minus signs as such."""
-    body = text.strip()
-    stars = len(body) - len(body.rstrip("*"))
-    body = re.sub(r"(?<![\w-])-(?=\d|inf)", "$-$", _tex(body[: len(body) - stars]))
-    return body + (f"$^{{{'*' * stars}}}$" if stars else "")
-
-
-def latex_report(title: str, blocks: Sequence[Block]) -> str:
-    """A table environment; the preamble needs booktabs."""
-    out = [r"\begin{table}[htbp]", r"\centering\small", *([rf"\caption{{{_tex(title)}}}"] if title else [])]
-    for block in blocks:
-        if isinstance(block, Pairs):
-            out += [r"\begin{tabular}{lrlr}", r"\toprule"]
-            for pairs in block.rows:
-                cells = [f"{_tex(label)}{':' if label else ''} & {_tex_value(value)}" for label, value in pairs]
-                out.append(" & ".join(cells) + r" \\")
-            out += [r"\bottomrule", r"\end{tabular}", "", r"\medskip"]
-        elif isinstance(block, Table):
-            out += _latex_table(block)
-        else:
-            out += _latex_notes(block)
-    return "\n".join([*out, r"\end{table}"])
-
-
-def _latex_notes(block: Notes) -> list[str]:
-    if block.numbered:
-        lines = [r"\begin{enumerate}", *(rf"\item {_tex(note)}" for note in block.lines), r"\end{enumerate}"]
-    else:
-        lines = [_tex(note) + (r"\\" if k < len(block.lines) - 1 else "") for k, note in enumerate(block.lines)]
-    return [r"\begin{minipage}{\linewidth}\footnotesize", *lines, r"\end{minipage}"]
-
-
-def _latex_table(block: Table) -> list[str]:
-    columns = "l" + ("c" if block.hang else "r") * (len(block.header) - 1)
-    if block.text_last:
-        columns = columns[:-1] + "l"
-    out = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
-    for row, ruled in heads(block):
-        out.append(_latex_row(row) + r" \\")
-        if ruled:
-            out.append(" ".join(rf"\cmidrule(lr){{{j + 1}-{j + n}}}" for j, n, _ in expanded(row) if n > 1))
-    out.append(r"\midrule")
-    for number, (title, rows) in enumerate(block.sections):
-        if number and block.rules:
-            out.append(r"\midrule")
-        if title:
-            out.append(rf"\multicolumn{{{len(block.header)}}}{{l}}{{\textit{{{_tex(title)}}}}} \\")
-        out += [_latex_row(row) + r" \\" for row in rows]
-    return [*out, r"\bottomrule", r"\end{tabular}", "", r"\medskip"]
-
-
-def _latex_row(row: Row) -> str:
-    cells = []
-    for start, n, text in expanded(row):
-        value = _tex_value(text) if start else _tex(text)
-        cells.append(rf"\multicolumn{{{n}}}{{c}}{{{value}}}" if n > 1 else value)
-    return " & ".join(cells)
 
 
 # ---- Markdown and CSV

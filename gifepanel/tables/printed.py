@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gifepanel.tables.blocks import Block
+from gifepanel.tables.blocks import Alternatives, Block
 from gifepanel.tables.render import render
+from gifepanel.tables.text_width import NARROWEST, WIDTH, page_width
 
 __all__ = ["Printed"]
 
@@ -13,12 +14,21 @@ __all__ = ["Printed"]
 class Printed:
     """A title and blocks; mixed in before statsmodels' class."""
 
-    def _content(self, fmt: str) -> tuple[str, Sequence[Block]]:
+    _stretched = True  # whether text is as wide as the page, whatever its tables need
+    _widest = WIDTH  # columns of text in a terminal that has more
+    _escape = True  # whether names are text in LaTeX, where nothing else is said
+
+    def _content(self, fmt: str) -> tuple[str, Sequence[Block | Alternatives]]:
         """Title and blocks as they are in the format."""
         raise NotImplementedError
 
-    def as_text(self) -> str:
-        """Text of at most 78 columns.
+    def as_text(self, width: int | None = None) -> str:
+        """Text of at most 78 columns, in a narrower terminal of as many as it has.
+
+        Parameters
+        ----------
+        width : int, optional
+            Columns, from 60 on; without it those of the terminal, up to 78, which they are where there is no terminal.
 
         Examples
         --------
@@ -28,7 +38,8 @@ class Printed:
         >>> print(gife.compare(res).as_text().splitlines()[0].strip())
         Dependent variable: sales
         """
-        return render(*self._content("text"), "text")
+        columns = page_width(self._widest) if width is None else max(NARROWEST, width)
+        return render(*self._content("text"), "text", width=columns, stretch=self._stretched)
 
     def as_html(self) -> str:
         """An HTML fragment with a style of its own; it takes the colours of the page it is in.
@@ -43,13 +54,19 @@ class Printed:
         """
         return render(*self._content("html"), "html")
 
-    def as_latex(self, label: str = "") -> str:
-        r"""A LaTeX table environment; the preamble needs ``\usepackage{booktabs}``.
+    def as_latex(self, label: str = "", *, escape: bool | None = None) -> str:
+        r"""LaTeX that fits a page of an article at 10 points; the preamble needs ``\usepackage{booktabs}``.
+
+        Numbers stand under each other at the point, notes are as wide as the table. What no page holds is continued in
+        a second table environment.
 
         Parameters
         ----------
         label : str
             What ``\ref`` calls the table.
+        escape : bool, optional
+            Whether names are text, as they are by default. False takes mathematics and commands in them as LaTeX,
+            ``$\beta_1$``, ``\textit{a}``; ``&``, ``%``, ``#`` and ``_`` outside of mathematics are escaped all the same.
 
         Examples
         --------
@@ -59,8 +76,7 @@ class Printed:
         >>> "tabular" in gife.compare(res).as_latex()
         True
         """
-        text = render(*self._content("latex"), "latex")
-        return text.replace(r"\end{table}", rf"\label{{{label}}}" + "\n" + r"\end{table}") if label else text
+        return render(*self._content("latex"), "latex", escape=self._escape if escape is None else escape, label=label)
 
     def as_markdown(self) -> str:
         """Markdown with pipe tables.

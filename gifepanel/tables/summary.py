@@ -11,9 +11,11 @@ from statsmodels.iolib.table import SimpleTable
 
 from gifepanel.exceptions import SpecificationError
 from gifepanel.statsmodels_bridge.hypotheses import check_level
-from gifepanel.tables.blocks import Block, Notes, Pairs, Table, expanded
+from gifepanel.tables.blocks import Alternatives, Block, Notes, Pairs, Table, expanded
 from gifepanel.tables.coefficients import coefficient_blocks, coefficient_table
+from gifepanel.tables.panels import chosen
 from gifepanel.tables.printed import Printed
+from gifepanel.tables.remarks import Remarks
 
 __all__ = [
     "LAYOUTS",
@@ -37,14 +39,14 @@ class PanelSummary(Printed, Summary):
     the coefficients, one a row and under their full names whatever the layout, then tests. The CSV has them so as well.
     """
 
-    def __init__(self, title: str, blocks: Sequence[Block], complete: Sequence[Block] = ()) -> None:
+    def __init__(self, title: str, blocks: Sequence[Block | Alternatives], complete: Sequence[Block] = ()) -> None:
         super().__init__()
         self.title = title
         self.blocks = tuple(blocks)
-        self._complete = tuple(complete) or self.blocks
+        self._complete = tuple(complete) or tuple(chosen(self.blocks))
         self.tables = [_simple(block) for block in self._complete if not isinstance(block, Notes)]
 
-    def _content(self, fmt: str) -> tuple[str, Sequence[Block]]:
+    def _content(self, fmt: str) -> tuple[str, Sequence[Block | Alternatives]]:
         extra = (Notes(tuple(self.extra_txt.splitlines())),) if self.extra_txt else ()
         return self.title, (*(self._complete if fmt == "csv" else self.blocks), *extra)
 
@@ -60,6 +62,9 @@ def _simple(block: Block) -> SimpleTable:
 # ---- the report
 
 
+_POINTER = "summary(full=True) says more, summary(slim=True) less."
+
+
 @dataclass(frozen=True)
 class ReportParts:
     """What of a report depends neither on the level of the intervals nor on the layout.
@@ -69,12 +74,15 @@ class ReportParts:
     information : Pairs
     tables : tuple of Table
         Under the coefficients: groups, tests.
-    notes : Notes
+    remarks : Remarks
+    full_tables : tuple of Table
+        The same in a full report; nothing where it is no other.
     """
 
     information: Pairs
     tables: tuple[Table, ...]
-    notes: Notes
+    remarks: Remarks
+    full_tables: tuple[Table, ...] = ()
 
 
 def report(
@@ -85,16 +93,19 @@ def report(
     slim: bool,
     yname: str | None = None,
     xname: Sequence[str] | None = None,
+    full: bool = False,
 ) -> PanelSummary:
     """The report of a fit."""
     check_level(alpha)
     if layout not in LAYOUTS:
         raise SpecificationError(f"layout is {layout!r}.", f"It must be one of {', '.join(LAYOUTS)}.", 'layout="auto"')
+    if slim and full:
+        raise SpecificationError("slim and full are both true.", "A report is short or complete.", "slim=True")
     parts: ReportParts = res._report_parts
     if layout == "auto" and alpha != 0.05:
         layout = "stacked"  # who sets the level wants to see the intervals
     table = coefficient_table(res, alpha)
-    coefficients = coefficient_blocks(res, alpha, layout)
+    coefficients: tuple[Table | Alternatives, ...] = coefficient_blocks(res, alpha, layout)
     if xname is not None:
         table = _renamed(table, xname, list(res._names))
         coefficients = (table,)
@@ -102,8 +113,11 @@ def report(
     if yname is not None:
         left = ((label, str(yname) if label == "Dep. variable" else value) for label, value in information.left)
         information = replace(information, left=tuple(left))
-    tables, notes = ((), ()) if slim else (parts.tables, (_with_pointer(parts.notes, coefficients),))
-    complete = (information, table, *tables, *notes)
+    everything = parts.full_tables or parts.tables
+    tables = () if slim else everything if full else parts.tables
+    more = not (slim or full) and bool(parts.remarks.details or parts.full_tables)
+    notes = parts.remarks.shown(slim=slim, full=full, pointer=_POINTER if more else "")
+    complete = (information, table, *(() if slim else everything), *parts.remarks.shown(slim=slim, full=True))
     blocks = (information, *coefficients, *tables, *notes)
     return PanelSummary(res.report_title if title is None else str(title), blocks, complete)
 
@@ -119,19 +133,6 @@ def _renamed(table: Table, given: Sequence[str], own: Sequence[str]) -> Table:
         )
     title, rows = table.sections[0]
     return replace(table, sections=((title, tuple((name, *row[1:]) for name, row in zip(names, rows, strict=True))),))
-
-
-def _with_pointer(notes: Notes, coefficients: tuple[Table, ...]) -> Notes:
-    """Where groups stand side by side, what stands where and where the rest is to be found."""
-    side = coefficients[-1]
-    if not (side.spanners or side.hang):
-        return notes
-    where = ""
-    if side.hang:
-        where = "Under the coefficients: standard errors in parentheses"
-        where += "; " if side.spanners else ", p-values in brackets; "
-    line = f'{where}summary(layout="stacked") adds t statistics and confidence intervals.'
-    return replace(notes, lines=(*notes.lines, line))
 
 
 def joined(parts: Sequence[str]) -> str:

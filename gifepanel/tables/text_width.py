@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import sys
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["centered", "clip", "columns", "first_names", "ljust", "plain", "rjust", "wrap"]
+__all__ = [
+    "NARROWEST",
+    "WIDTH",
+    "centered",
+    "clip",
+    "columns",
+    "first_names",
+    "ljust",
+    "page_width",
+    "plain",
+    "rjust",
+    "terminal_width",
+    "wrap",
+]
+
+WIDTH, NARROWEST = 78, 60
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that is printed to; None where that is none."""
+    try:
+        terminal = sys.stdout.isatty()
+    except (AttributeError, ValueError):  # no stream, or a closed one
+        return None
+    return shutil.get_terminal_size().columns if terminal else None
+
+
+def page_width(widest: int = WIDTH) -> int:
+    """Columns for text: `WIDTH`; in a terminal as many as it has, from 60 to `widest`."""
+    found = terminal_width()
+    return WIDTH if found is None else max(NARROWEST, min(found, widest))
 
 
 def plain(text: object) -> str:
@@ -78,10 +111,19 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
             prefix = indent
         line = word
         while columns(prefix) + columns(line) > width:
-            head = _head(line, width - columns(prefix)) or line[0]
+            head = _broken(_head(line, width - columns(prefix)) or line[0])
             lines.append(prefix + head)
             line, prefix = line[len(head) :], indent
     return [*lines, prefix + line] if line or not lines else lines
+
+
+_SIGN = re.compile(r"[_.,:;/|)\]-](?=[^_.,:;/|)\]-]*$)")
+
+
+def _broken(head: str) -> str:
+    """The beginning of a long word up to its last sign, if that is not far from the end."""
+    found = _SIGN.search(head)
+    return head[: found.end()] if found and found.end() > len(head) // 2 else head
 
 
 def first_names(names: Sequence[str], total: int, width: int) -> str:

@@ -14,6 +14,7 @@ import statsmodels.formula.api as smf
 
 import gifepanel as gife
 from gifepanel.exceptions import SpecificationError
+from gifepanel.tables import compare
 
 DEMAND = "log(sales) ~ log(real_price) + log(real_income)"
 
@@ -199,6 +200,40 @@ def test_wide_tables_are_set_in_panels(table: Any, grouped: Any) -> None:
     for k in (1, 2, 3):
         assert f"({k})" in text
     assert text.count("Group 1") == 3
+
+
+def test_text_is_as_wide_as_the_table(mixed: Any) -> None:
+    lines = str(gife.compare(two_way(), names=["Two-way"])).splitlines()
+    rules = {len(line) for line in lines if set(line) <= {"=", "-"}}
+    assert rules == {max(len(line) for line in lines[:-1] if set(line) - {"="})} and max(rules) < 45
+    assert max(len(line) for line in lines) <= 66  # notes may be wider than a narrow table
+    wide = gife.compare(*[mixed] * 3).as_text(150).splitlines()
+    assert 80 < max(len(line) for line in wide) <= 150 and sum("GroupedIFE" in line for line in wide) == 1
+
+
+def test_four_groups_stay_under_one_heading() -> None:
+    model = gife.GroupedIFE.from_formula(f"{DEMAND} | state", gife.datasets.load_cigar(), n_groups=4, n_factors=1)
+    four = model.fit()
+    for width in (60, 78):
+        text = gife.compare(two_way(), four, names=["Within", "Groups"]).as_text(width)
+        heads = [line.split() for line in text.splitlines() if "Group 1" in line]
+        assert heads == [["Group", "1", "Group", "2", "Group", "3", "Group", "4"]]
+    split = gife.compare(two_way(), four, precision="ci").as_text(78)  # too wide: in panels of its own
+    assert "GroupedIFE" not in next(line for line in split.splitlines() if "PartialledOLS" in line)
+
+
+def test_digits_are_those_that_standard_errors_cover() -> None:
+    def shown(coef: float, se: float) -> tuple[str, str]:
+        one = compare.Estimate("x", None, coef, se, coef / se, 0.5, 0.0, 0.0)
+        style = compare._Style("se", 0.05, (), 3)
+        return compare._coefficient(one, style).strip(), compare._under(one, style).strip("() ")
+
+    assert shown(-0.0013, 0.045) == ("-0.001", "0.045")
+    assert shown(-0.0013, 0.0004) == ("-0.0013", "0.00040")
+    assert shown(-0.337, 0.0436) == ("-0.337", "0.044")
+    assert shown(12345.678, 0.5) == ("12345.678", "0.500")
+    assert shown(3e-9, 1e-9) == ("3.00e-09", "1.00e-09")
+    assert shown(0.0, 0.2) == ("0.000", "0.200")
 
 
 def test_a_long_name_is_wrapped() -> None:

@@ -16,7 +16,9 @@ import pytest
 from gifepanel import GroupedIFE, InteractiveFE
 from gifepanel.datasets import load_cigar, simulate
 from gifepanel.exceptions import SpecificationError
+from gifepanel.tables.blocks import Table
 from gifepanel.tables.coefficients import number
+from gifepanel.tables.render import render
 
 
 def width(text: str) -> int:
@@ -48,6 +50,61 @@ def test_width(res: Any, awkward: Any) -> None:
         assert str(fit.summary()) == fit.summary().as_text() == repr(fit.summary())
 
 
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("columns", "width"), [(40, 60), (60, 60), (70, 70), (80, 78), (100, 78), (120, 78)])
+def test_a_terminal_is_as_wide_as_it_is(
+    res: Any, awkward: Any, columns: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    stored = [fit.summary().as_text(78) for fit in (res, awkward)]
+    assert [str(fit.summary()) for fit in (res, awkward)] == stored  # no terminal: a file is the same everywhere
+    monkeypatch.setattr("sys.stdout", Terminal())
+    for fit, text in zip((res, awkward), stored, strict=True):
+        for shown in (str(fit.summary()), repr(fit.summary(slim=True)), str(fit.summary(full=True, layout="stacked"))):
+            assert max(map(len, shown.splitlines())) == width
+        assert str(fit.summary()) == fit.summary().as_text(width)
+        assert (str(fit.summary()) == text) == (width == 78)
+        for value in fit.params:  # nothing is lost in a narrow one
+            assert number(value) in fit.summary().as_text(60)
+
+
+def test_names_are_not_cut() -> None:
+    panel = simulate("S", 20, 15, random_state=1).data.rename_axis(["firm_identifier_of_orbis", "year"])
+    text = InteractiveFE.from_formula("y ~ 0 + x1", panel, n_factors=1).fit().summary()
+    for columns in (60, 78):
+        assert "..." not in text.as_text(columns) and "(firm_identifier_of_orbis):" in text.as_text(columns)
+
+
+def test_numbers_are_decimals() -> None:
+    assert [number(v) for v in (0.001423, 0.0001423, -0.00002, 0.0)] == ["0.0014", "0.00014", "-0.000020", "0.0000"]
+    assert number(-0.0002, error=0.1) == "-0.0002" and number(-0.00002, error=0.1) == "-0.0000"
+    assert number(1.5e-9) == "1.500e-09" and number(2.5e7) == "2.500e+07"
+    rows = (("a", "1.5000", "x"), ("b", "0.00014", "x"), ("c", "12", "x"))
+    text = render("", [Table(("", "coef", "std err"), (("", rows),))], "text").splitlines()
+    assert text[3].index(".") == text[4].index(".")
+
+
+def test_what_warns_is_in_every_report(grouped: Any, single: Any) -> None:
+    few = single.get_robustcov_results("cluster", groups=np.asarray(single.model.data.row_labels.codes[0]) % 4)
+    for fit, words in ((grouped, "not separated enough"), (grouped, "take for granted"), (few, "are few for p-values")):
+        short, usual, full = (
+            " ".join(str(fit.summary(**size)).split()) for size in ({"slim": True}, {}, {"full": True})
+        )
+        assert words in short and words in usual and words in full
+        assert len(short) < len(usual) < len(full)
+    assert str(grouped.summary()).count("\n") < 54
+    for part in ("Skewness", "Penalised stage", "The factors explain"):
+        assert part not in str(grouped.summary()) and part in str(grouped.summary(full=True))
+    with pytest.raises(SpecificationError, match="slim and full"):
+        grouped.summary(slim=True, full=True)
+
+
 def test_unit_level_output_stays_out() -> None:
     for n in (20, 400):
         data = simulate("S", n, 15, random_state=1).data
@@ -57,7 +114,7 @@ def test_unit_level_output_stays_out() -> None:
 
 
 def test_numbers_are_those_of_the_results(res: Any) -> None:
-    text = res.summary(alpha=0.1).as_text()
+    text = res.summary(alpha=0.1, full=True).as_text()
     rows = rows_of(text)
     lower, upper = np.asarray(res.conf_int(0.1)).T
     for j, name in enumerate(res.params.index):
@@ -89,7 +146,7 @@ def test_sections(grouped: Any, mixed: Any) -> None:
 
 def test_notes(grouped: Any, single: Any, mixed: Any) -> None:
     def notes(res: Any) -> str:
-        return " ".join(res.summary().as_text().split("Notes:")[1].split())
+        return " ".join(res.summary(full=True).as_text().split("Notes:")[1].split())
 
     assert "corrected" not in notes(grouped) and "without being asked for" in notes(mixed)
     assert "bias_correction=False leaves it in" in notes(mixed)
@@ -113,7 +170,7 @@ def test_without_factors_nothing_is_said_about_them() -> None:
     text = plain.summary().as_text()
     assert re.search(r"Method: +least squares  ", text) and "what effects leave" in " ".join(text.split())
     bare = InteractiveFE.from_formula("log(sales) ~ log(real_price)", data, n_factors=0).fit().summary().as_text()
-    assert "[1] R-squared counts slopes." in bare
+    assert re.search(r"\] R-squared counts slopes\.$", bare, re.MULTILINE)
     lasso = GroupedIFE.from_formula("log(sales) ~ log(real_price) | state", data, n_groups=2, n_factors=0)
     assert "C-Lasso" in lasso.fit(classify="nearest").summary().as_text()
 
@@ -191,7 +248,7 @@ def test_latex(res: Any, awkward: Any) -> None:
             wide = [sum(int(n) - 1 for n in re.findall(r"multicolumn\{(\d+)", line)) for line in lines]
             counts = {re.sub(r"\\&", "", line).count("&") + 1 + n for line, n in zip(lines, wide, strict=True)}
             assert counts == {len(columns)}
-        assert fit.to_latex() == fit.summary().as_latex()
+        assert fit.to_latex(full=True) == fit.summary(full=True).as_latex()
 
 
 def test_markdown(res: Any, awkward: Any) -> None:
