@@ -63,7 +63,7 @@ def time_axis(ax: Any, times: pd.Index) -> Any:
     if pd.api.types.is_numeric_dtype(times.dtype) and not pd.api.types.is_bool_dtype(times.dtype):
         values = np.asarray(times, dtype=np.float64)
         bins, whole = int(np.clip(axes_room(ax)[0] // 34, 3, 7)), bool((values == np.rint(values)).all())
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=bins, integer=whole))
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=bins, integer=whole, steps=[1, 2, 5, 10]))
         return values
     labels = time_labels(times)
     shown = spread(labels, 0.75 * axes_room(ax)[0])

@@ -14,9 +14,12 @@ from gifepanel.plots.event_terms import EventSeries, event_series
 from gifepanel.plots.names import short_names
 from gifepanel.plots.style import (
     GREY,
+    axes_room,
     find_name,
+    folded,
     head,
     plain,
+    points_of,
     several,
     shared_legend,
     short,
@@ -99,12 +102,17 @@ def draw_coefficients(
         shared_legend(axes, handles, ax is None)
     rows = [one for one, part in zip(axes, parts, strict=True) if not isinstance(part, EventSeries)]
     if rows:
-        rows[-1].set_xlabel(_words(shown) + (" (scales differ)" if len(rows) > 1 else ""))
+        _say(rows[-1], _words(shown) + (" (scales differ)" if len(rows) > 1 else ""))
     return axes
 
 
 def _title(shown: _Shown) -> str:
     return "Coefficients by group" if shown.n_groups > 1 else "Coefficients"
+
+
+def _say(ax: Any, text: str) -> None:
+    """A label below the axes, no wider than they are."""
+    ax.set_xlabel(folded(text, axes_room(ax)[0] + 12, points_of("medium")))
 
 
 def _words(shown: _Shown) -> str:
@@ -121,7 +129,7 @@ def _draw_alone(shown: _Shown, part: EventSeries | list[int], ax: Any, width: fl
         return ax
     ax = single(ax, width, 0.95 + _height(shown, part))
     _rows(ax, part, shown)
-    ax.set_xlabel(_words(shown))
+    _say(ax, _words(shown))
     head(ax, _title(shown), handles)
     return ax
 
@@ -210,6 +218,8 @@ def _height(shown: _Shown, part: EventSeries | list[int]) -> float:
 
 
 def _rows(ax: Any, chosen: list[int], shown: _Shown) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     n_groups = shown.n_groups
     step = 0.62 / max(n_groups - 1, 1) if n_groups > 1 else 0.0
     for row, j in enumerate(chosen):
@@ -221,8 +231,9 @@ def _rows(ax: Any, chosen: list[int], shown: _Shown) -> None:
             reach = [[value - low], [high - value]]
             ax.errorbar(value, row + shift, xerr=reach, **_marks(k, common), elinewidth=1.4, capsize=2.5)
     zero_line(ax, vertical=True)
-    ax.xaxis.set_major_formatter(lambda value, _: short(value, 6))
     ax.set_yticks(range(len(chosen)), short_names([shown.names[j] for j in chosen]))
+    ax.xaxis.set_major_formatter(lambda value, _: short(value, 6))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=int(np.clip(axes_room(ax)[0] // 42, 3, 8)), steps=[1, 2, 5, 10]))
     ax.set_ylim(len(chosen) - 0.45, -0.55)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)

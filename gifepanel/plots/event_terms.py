@@ -110,7 +110,7 @@ def _periods(levels: list[str]) -> pd.Index | None:
     except ValueError:
         if not all(re.match(r"\d{4}-\d{2}", level) for level in levels):
             return None
-        found = pd.to_datetime(pd.Series(levels), errors="coerce")
+        found = pd.to_datetime(pd.Series(levels), errors="coerce", format="ISO8601")
         return None if found.isna().any() else pd.DatetimeIndex(found)
     whole = all(value == round(value) for value in values)
     return pd.Index([int(value) for value in values]) if whole else None

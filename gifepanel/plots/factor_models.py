@@ -19,7 +19,7 @@ from gifepanel.plots.residuals import (
     draw_residual_scatter,
 )
 from gifepanel.plots.shared_methods import CoefficientPlots
-from gifepanel.plots.style import find_name, plain
+from gifepanel.plots.style import find_name, one_line
 
 __all__ = ["FactorPlots", "partial_picture"]
 
@@ -352,7 +352,7 @@ def partial_picture(res: Any, name: str) -> PartialPicture:
         estimate.cells(estimate.y),
         name,
         res.sample.endog_name,
-        lambda row: f"{plain(entities[who[row]], 20)} {times[when[row]]}",
+        lambda row: f"{one_line(entities[who[row]])} {times[when[row]]}",
         members,
         "" if res.bias_correction == "none" else "slope corrected for bias",
     )

@@ -112,7 +112,7 @@ class _Layers:
         if self.errors:
             out.append(Line2D([], [], color=GREY, linewidth=0.8, alpha=0.7, label="± standard error"))
         if self.shrunken:
-            look = {"marker": "o", "markersize": 3.5, "markerfacecolor": "white", "linestyle": "none"}
+            look: dict[str, Any] = {"marker": "o", "markersize": 3.5, "markerfacecolor": "white", "linestyle": "none"}
             out.append(Line2D([], [], color=GREY, label="shrunken toward the group", **look))
         return out
 

@@ -188,7 +188,7 @@ def draw_fitted(
     dots = actual.shape[1] <= 80
     look: dict[str, Any] = {"color": "0.25", "linestyle": "none", "marker": "o", "markersize": 2.6}
     look = look if dots else {"color": "0.6", "linewidth": 0.9}
-    titles = short_names([entities[i] for i in rows], 24)
+    titles = short_names([entities[i] for i in rows], 20)
     for one, i, name in zip(axes, rows, titles, strict=True):
         t = time_axis(one, times)
         k = int(groups[i]) - 1

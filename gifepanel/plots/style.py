@@ -183,9 +183,7 @@ def head(ax: Any, title: str, handles: Sequence[Any] = ()) -> None:
     """Title at the left and, under it, the legend in rows above the axes: nothing drawn is ever covered."""
     rows, point = 0, points_of("small")
     if handles:
-        widths = [text_width(handle.get_label(), point) + 3.8 * point for handle in handles]
-        room = axes_room(ax)[0]
-        columns = len(handles) if sum(widths) <= room else int(np.clip(room // max(widths), 1, len(handles)))
+        columns = _columns(handles, axes_room(ax)[0], point)
         rows = -(-len(handles) // columns)
         ax.legend(
             handles=by_row(handles, columns),
@@ -206,6 +204,8 @@ def head(ax: Any, title: str, handles: Sequence[Any] = ()) -> None:
 
 def folded(text: str, room: float, point: float) -> str:
     """A text in lines no wider than `room`, in points; a word that is wider stays whole."""
+    if text_width(text, point) <= room:
+        return text
     lines: list[str] = []
     for word in text.split(" "):
         if lines and text_width(f"{lines[-1]} {word}", point) <= room:
@@ -224,9 +224,11 @@ def points_of(size: str) -> float:
 
 def text_width(text: str, point: float) -> float:
     """Width of a line of text, in points."""
-    from matplotlib.textpath import TextPath
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
 
-    return float(TextPath((0, 0), text, size=point).get_extents().width) if text.strip() else 0.0
+    known: Any = text_to_path
+    return float(known.get_text_width_height_descent(text.replace(r"\$", "$"), FontProperties(size=point), False)[0])
 
 
 def axes_room(ax: Any) -> tuple[float, float]:
@@ -254,6 +256,14 @@ def edge_width(n: int) -> float:
     return 0.4 if n <= 400 else 0.0
 
 
+def _columns(handles: Sequence[Any], room: float, point: float) -> int:
+    """How many entries of a legend have room side by side: their texts, marks and the gaps between them."""
+    widths = [text_width(handle.get_label(), point) + 3.5 * point for handle in handles]
+    if sum(widths) - 1.2 * point <= room:
+        return len(handles)
+    return int(np.clip((room + 1.2 * point) // max(widths), 1, len(handles)))
+
+
 def by_row(handles: Sequence[Any], columns: int) -> list[Any]:
     """Entries of a legend, which fills its columns one by one, in the order that is read along its rows."""
     return [handle for column in range(columns) for handle in handles[column::columns]]
@@ -263,9 +273,7 @@ def shared_legend(axes: Any, handles: Sequence[Any], own_figure: bool) -> None:
     """One legend for several panels: above them all in a figure of ours, above the first in the reader's."""
     if own_figure:
         figure, point = axes[0].figure, points_of("small")
-        widths = [text_width(handle.get_label(), point) + 3.8 * point for handle in handles]
-        room = 72 * figure.get_figwidth() - 20
-        columns = len(handles) if sum(widths) <= room else int(np.clip(room // max(widths), 1, len(handles)))
+        columns = _columns(handles, 72 * figure.get_figwidth() - 20, point)
         figure.legend(
             handles=by_row(handles, columns), loc="outside upper left", ncols=columns, frameon=False, fontsize="small",
             handlelength=1.8, handletextpad=0.5, columnspacing=1.2, borderpad=0.1,

@@ -89,7 +89,8 @@ def test_members_that_share_their_slopes_are_drawn_all_the_way() -> None:
     res = GroupedIFE.from_formula("y ~ 0 + x1 + x2", panel.data, n_groups=3, n_factors=2).fit(n_starts=1)
     truth = panel.truth.alpha[panel.truth.groups - 1]
     placed = res.groups.to_numpy() == panel.truth.groups
-    raw, drawn = (np.square((one - truth)[placed]).to_numpy().mean() for one in (res.unit_params, res.unit_params_shrunken))
+    both = res.unit_params.to_numpy(), res.unit_params_shrunken.to_numpy()
+    raw, drawn = (np.square(one - truth)[placed].mean() for one in both)
     assert placed.mean() > 0.9 and drawn < 0.15 * raw
     # slopes that differ within the groups are not
     rng = np.random.default_rng(1)

@@ -16,6 +16,8 @@ from matplotlib.patches import Ellipse
 from gifepanel import GroupedIFE, InteractiveFE
 from gifepanel.datasets import load_cigar, simulate
 from gifepanel.exceptions import DataError, SpecificationError
+from gifepanel.plots.membership import _scale_margins
+from gifepanel.plots.style import head
 
 PRICE, INCOME = "log(real_price)", "log(real_income)"
 DEMAND = f"log(sales) ~ {PRICE} + {INCOME}"
@@ -544,3 +546,34 @@ def test_styles_stay_apart() -> None:
     looks = [style(k) for k in range(49)]
     assert len({(one.color, one.marker) for one in looks}) == 49
     assert len({one.marker for one in looks[:7]}) == len({one.color for one in looks[:7]}) == 7
+
+
+def test_legends_are_read_by_row() -> None:
+    fig, ax = plt.subplots(figsize=(4.2, 3))
+    labels = [f"group {k} (n = {k})" for k in range(1, 6)]
+    head(ax, "Five", [ax.plot([0], [0], label=label)[0] for label in labels])
+    fig.canvas.draw()
+    corners = [text.get_window_extent() for text in ax.get_legend().get_texts()]
+    written = [text.get_text() for text in ax.get_legend().get_texts()]
+    by_row = sorted(range(5), key=lambda j: (-round(corners[j].y0), corners[j].x0))
+    assert [written[j] for j in by_row] == labels
+
+
+def test_small_margins_are_told_apart(grouped: Any) -> None:
+    ax = grouped.plot.membership()
+    margin = grouped.membership["margin"]
+    ends = ax.transData.transform([(0, 0), (margin.max(), 0), (margin.max() / 16, 0)])[:, 0]
+    assert (ends[2] - ends[0]) / (ends[1] - ends[0]) == pytest.approx(0.25)  # roots
+    assert "square-root scale" in " ".join(ax.get_xlabel().split())
+    wide = _scale_margins(plt.subplots()[1], np.array([-0.1, 0.4, 12.0, 5000.0]))
+    assert wide.startswith("logarithmic") and "1,000" in [t.get_text() for t in plt.gca().get_xticklabels()]
+
+
+def test_the_chosen_number_is_named_at_its_point(grouped: Any, selected: Any) -> None:
+    ax = grouped.plot.scree()
+    (note,) = [text for text in ax.texts if "factor" in text.get_text()]
+    assert note.get_text() == "2 factors"
+    assert note.xy == (2, ax.lines[1].get_ydata()[1])
+    for one, number, what in zip(selected.plot.criteria(), (selected.n_factors, selected.n_groups), "fg", strict=True):
+        (note,) = one.texts
+        assert note.xy[0] == number and note.get_text().startswith(f"{number} {what}")
