@@ -17,6 +17,7 @@ __all__ = ["CellEstimate"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -100,6 +101,11 @@ class CellEstimate(FactorEstimate):
     def y_projected(self) -> Array:
         """y likewise (N, T): z~'theta and the residuals, of which next to nothing is left to take out."""
         return self.z_projected @ self.theta + self.project(self.resid)
+
+    @property
+    def unit_ranks(self) -> IntArray:
+        """How many coefficients besides slopes every entity has of its own (N,)."""
+        return self.tangent.unit_ranks
 
     @property
     def other_effects(self) -> Array:

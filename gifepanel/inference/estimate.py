@@ -217,6 +217,11 @@ class FactorEstimate(ShortRepr):
         time = FactorSpace(self.space.time, np.empty((self.shape[0], 0)))
         return project(cube, time)
 
+    @property
+    def unit_ranks(self) -> IntArray:
+        """How many coefficients besides slopes every entity has of its own (N,)."""
+        return np.full(self.shape[0], self.space.time.shape[1])
+
     @cached_property
     def unit_moments(self) -> tuple[Array, Array, Array]:
         """X_i'M_i X_i (N, p, p), X_i'M_i r_i (N, p) and r_i'M_i r_i (N,), r_i the outcome less effects of periods.

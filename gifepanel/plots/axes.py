@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gifepanel.plots.names import short_names
 from gifepanel.plots.style import GREY, axes_room, plain, points_of, text_width
 
 __all__ = [
     "block_edges",
+    "counted",
     "dot_alone",
     "frame_points",
+    "name_choice",
     "name_points",
     "name_rows",
     "spread",
@@ -59,7 +62,8 @@ def time_axis(ax: Any, times: pd.Index) -> Any:
         return dates.date2num(times.tz_localize(None).to_numpy())
     if pd.api.types.is_numeric_dtype(times.dtype) and not pd.api.types.is_bool_dtype(times.dtype):
         values = np.asarray(times, dtype=np.float64)
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=bool((values == np.rint(values)).all())))
+        bins, whole = int(np.clip(axes_room(ax)[0] // 34, 3, 7)), bool((values == np.rint(values)).all())
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=bins, integer=whole, steps=[1, 2, 5, 10]))
         return values
     labels = time_labels(times)
     shown = spread(labels, 0.75 * axes_room(ax)[0])
@@ -89,7 +93,7 @@ def whole_calendar(ax: Any, t: Array) -> None:
 
 def name_rows(ax: Any, names: Any) -> None:
     """Each row 0..n-1 by its name, in letters that fit."""
-    ax.set_yticks(np.arange(len(names)), [plain(name, 22) for name in names])
+    ax.set_yticks(np.arange(len(names)), short_names(names, 24))
     ax.tick_params(axis="y", labelsize="x-small" if len(names) <= 30 else "xx-small", length=0)
 
 
@@ -111,7 +115,7 @@ def frame_points(ax: Any, x: Array, y: Array, what: str = "entities") -> None:
 
 
 def name_points(ax: Any, x: Array, y: Array, rows: Any, names: Any, avoid: bool = True) -> None:
-    """Write names beside the points `rows` where there is room; the first have the choice.
+    """Write names (of each row) beside the points `rows` where there is room; the first have the choice.
 
     Names that would cover others, leave the frame or, with `avoid`, cover points are left out.
     """
@@ -122,8 +126,7 @@ def name_points(ax: Any, x: Array, y: Array, rows: Any, names: Any, avoid: bool 
     at = np.column_stack([(x - x0) / (x1 - x0), (y - y0) / (y1 - y0)]) * room
     taken: list[tuple[float, float, float, float]] = []
     point = points_of("x-small")
-    for row in rows:
-        text = plain(names[row])
+    for row, text in zip(rows, short_names([names[row] for row in rows]), strict=True):
         width, height = text_width(text, point), 1.15 * point
         best = _place(at, int(row), width, height, room, taken, avoid)
         if best is None:
@@ -141,6 +144,25 @@ def name_points(ax: Any, x: Array, y: Array, rows: Any, names: Any, avoid: bool 
             path_effects=[withStroke(linewidth=2, foreground="white")],
             zorder=6,
         )
+
+
+def counted(n: int, what: str) -> str:
+    """``1 factor``, ``2 factors``."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def name_choice(ax: Any, x: float, y: float, text: str) -> None:
+    """Write beside a point that it was chosen, at the side that has room."""
+    from matplotlib.patheffects import withStroke
+
+    (x0, x1), (y0, y1) = ax.get_xlim(), ax.get_ylim()
+    right, low = (x - x0) / (x1 - x0) < 0.6, (y - y0) / (y1 - y0) < 0.75
+    ax.annotate(
+        text, (x, y), xytext=(9 if right else -9, 16 if low else -14), textcoords="offset points",
+        ha="left" if right else "right", va="center", fontsize="small", fontweight="bold", zorder=6,
+        path_effects=[withStroke(linewidth=2.5, foreground="white")],
+        arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkB": 4},
+    )  # fmt: skip
 
 
 _OFFSETS = ((6, 0, "left"), (-6, 0, "right"), (4, 7, "left"), (-4, 7, "right"), (4, -7, "left"), (-4, -7, "right"),

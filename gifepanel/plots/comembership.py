@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from gifepanel.plots.axes import block_edges
-from gifepanel.plots.style import MANY_NAMES, head, plain, single, style
+from gifepanel.plots.names import short_names
+from gifepanel.plots.style import MANY_NAMES, head, single, style
 
 __all__ = ["draw_comembership"]
 
@@ -38,7 +39,7 @@ def draw_comembership(boot: Any, labels: int | None, ax: Any) -> Any:
             1.01, 1 - (low + high) / (2 * n), f"group {label}", transform=ax.transAxes, va="center", fontsize="x-small",
             color=style(label - 1).color, gid=f"group {k}",
         )  # fmt: skip
-    names = [plain(name, 22) for name in boot.groups.index[order]]
+    names = short_names(boot.groups.index[order], 24)
     most = MANY_NAMES if labels is None else max(labels, 0)
     shown = np.arange(n) if n <= most else np.empty(0, dtype=int) if labels is None else _spread(n, most)
     ax.set_yticks(shown, [names[j] for j in shown])

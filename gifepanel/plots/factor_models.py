@@ -19,7 +19,7 @@ from gifepanel.plots.residuals import (
     draw_residual_scatter,
 )
 from gifepanel.plots.shared_methods import CoefficientPlots
-from gifepanel.plots.style import find_name, plain
+from gifepanel.plots.style import find_name, one_line
 
 __all__ = ["FactorPlots", "partial_picture"]
 
@@ -59,11 +59,22 @@ class FactorPlots(CoefficientPlots):
 
     # ---- slopes and groups ----
 
-    def unit_slopes(self, x: str | None = None, y: str | None = None, *, level: float = 0.95, ax: Any = None) -> Any:
-        """Slopes of the entities before any grouping, by group, with the group slopes and their uncertainty.
+    def unit_slopes(
+        self,
+        x: str | None = None,
+        y: str | None = None,
+        *,
+        level: float = 0.95,
+        errors: bool | None = None,
+        shrunken: bool = True,
+        ax: Any = None,
+    ) -> Any:
+        """Slopes of the entities at the factors of the fit, by group, with the group slopes and their uncertainty.
 
         Two regressors make a scatter with joint confidence ellipses of the group slopes, the region where the Wald
-        test does not reject; one makes a strip, sorted by group and slope, with intervals.
+        test does not reject; one makes a strip, sorted by group and slope, with intervals. The slopes of a group are
+        the mean of its members' (``res.unit_params``), weighted by precision. Entities whose own periods do not
+        determine their slopes are counted instead of shown.
 
         Parameters
         ----------
@@ -71,6 +82,11 @@ class FactorPlots(CoefficientPlots):
             Regressors; by default the first two whose slopes differ across groups.
         level : float
             Of ellipses and intervals.
+        errors : bool, optional
+            Bars of one standard error (``res.unit_bse``) at either side; by default for sixty entities at most.
+        shrunken : bool
+            Small hollow marks where the slopes are once they are drawn to those of the group
+            (``res.unit_params_shrunken``).
         ax : Axes, optional
 
         Examples
@@ -83,16 +99,17 @@ class FactorPlots(CoefficientPlots):
         'slope of x1'
         """
         self._need_groups("slopes by entity", "GroupedIFE.from_formula(..., n_groups=3)")
-        return draw_unit_slopes(self._res, x, y, level, ax)
+        return draw_unit_slopes(self._res, x, y, level, errors, shrunken, ax)
 
     def membership(self, by: str = "margin", *, level: float = 0.95, outcome: str = "raw", ax: Any = None) -> Any:
         """Who is in which group: by margin, by posterior probability, or on the panel.
 
         By margin: how much worse each entity fits in the next best group (``res.membership``), its sum of squares less
-        that in its own group over the error variance, sorted within groups. Hollow are the unclear ones, whose own
-        group has a posterior probability below `level`. By posterior: probabilities of all groups. On the panel: the
-        outcome over time, an Axes for each group, with bands that hold the middle 50 and 90 % of groups of more than
-        forty.
+        that in its own group over the error variance, sorted within groups, on a scale of square roots (of logarithms
+        where margins are in the hundreds), so that the small ones can be told apart. Hollow are the unclear ones, whose
+        own group has a posterior probability below `level`. By posterior: probabilities of all groups. On the panel:
+        the outcome over time, an Axes for each group, with bands that hold the middle 50 and 90 % of groups of more
+        than forty.
 
         Parameters
         ----------
@@ -256,8 +273,7 @@ class FactorPlots(CoefficientPlots):
         ----------
         by : {"panel", "fitted"}
         cmap : str or Colormap, optional
-            Of the panel; it is centred at zero. By default blue below and yellow above, lighter with the sign, so that
-            it reads in grey.
+            Of the panel; it is centred at zero. By default blue below, orange above, white at zero.
         ax : Axes, optional
 
         Examples
@@ -336,7 +352,7 @@ def partial_picture(res: Any, name: str) -> PartialPicture:
         estimate.cells(estimate.y),
         name,
         res.sample.endog_name,
-        lambda row: f"{plain(entities[who[row]], 20)} {times[when[row]]}",
+        lambda row: f"{one_line(entities[who[row]])} {times[when[row]]}",
         members,
         "" if res.bias_correction == "none" else "slope corrected for bias",
     )

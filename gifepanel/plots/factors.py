@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.plots.axes import block_edges, frame_points, name_points, time_axis
+from gifepanel.plots.axes import block_edges, counted, frame_points, name_choice, name_points, time_axis
 from gifepanel.plots.membership import group_handles
 from gifepanel.plots.style import (
     GREY,
@@ -159,7 +159,8 @@ def draw_scree(res: Any, n: Any, ax: Any) -> Any:
     )  # fmt: skip
     ax.axvline(res.n_factors + 0.5, color=LINE, linewidth=1.2, linestyle=(0, (4, 2)), zorder=0)
     ax.set_xlim(0.5 if chosen else 0.3, count + 0.5)
-    ax.set_ylim(0, 1.08 * shares.max())
+    ax.set_ylim(0, 1.12 * shares.max())
+    name_choice(ax, max(chosen, 0.5), shares[chosen - 1] if chosen else shares[0], counted(res.n_factors, "factor"))
     ax.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
     ax.set_xlabel("principal component")
     ax.set_ylabel("share of variance (%)")

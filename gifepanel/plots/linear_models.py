@@ -24,7 +24,7 @@ from gifepanel.plots.residuals import (
     draw_residual_scatter,
 )
 from gifepanel.plots.shared_methods import CoefficientPlots
-from gifepanel.plots.style import LINE, find_name, head, plain, single
+from gifepanel.plots.style import LINE, find_name, head, one_line, plain, single
 
 __all__ = ["LinearPlots", "PartialColumns", "partial_columns"]
 
@@ -57,7 +57,7 @@ def _picture(res: Any, name: str) -> PartialPicture:
 
     def label(row: int) -> str:
         own = index[row]
-        return " ".join(plain(one, 20) for one in own) if isinstance(own, tuple) else plain(own, 20)
+        return " ".join(map(one_line, own if isinstance(own, tuple) else (own,)))
 
     return PartialPicture(part, raw, design.endog, name, res.endog_name, label)
 

@@ -14,11 +14,14 @@ from gifepanel.plots.coefficients import group_names, percent
 from gifepanel.plots.style import (
     GREY,
     MANY_NAMES,
+    axes_room,
     edge_width,
     find_name,
+    folded,
     head,
     plain,
     point_size,
+    points_of,
     several,
     shared_legend,
     single,
@@ -45,7 +48,9 @@ def group_handles(res: Any) -> list[Any]:
 # ---- slopes of the entities ----
 
 
-def draw_unit_slopes(res: Any, x: str | None, y: str | None, level: float, ax: Any) -> Any:
+def draw_unit_slopes(
+    res: Any, x: str | None, y: str | None, level: float, errors: bool | None, shrunken: bool, ax: Any
+) -> Any:
     """Slopes of the entities in two regressors, or of one in a sorted strip."""
     if not 0 < level < 1:
         raise SpecificationError(f"level is {level!r}.", "It must be between 0 and 1.", "level=0.95")
@@ -57,7 +62,7 @@ def draw_unit_slopes(res: Any, x: str | None, y: str | None, level: float, ax: A
         x, y = y, None
     first = find_name(x, names, "is not a regressor of the model")
     if y is None:
-        return _strip(res, names[first], first, level, ax)
+        return _strip(res, first, level, _Layers(res, [first], errors, shrunken), ax)
     second = find_name(y, names, "is not a regressor of the model")
     if first == second:
         raise SpecificationError(
@@ -65,21 +70,71 @@ def draw_unit_slopes(res: Any, x: str | None, y: str | None, level: float, ax: A
             "Ellipses need two.",
             f'res.plot.unit_slopes("{names[first]}") draws the strip of one.',
         )
-    return _plane(res, (first, second), level, ax)
+    return _plane(res, (first, second), level, _Layers(res, [first, second], errors, shrunken), ax)
 
 
-def _plane(res: Any, pair: tuple[int, int], level: float, ax: Any) -> Any:
+class _Layers:
+    """What is drawn of the entities' slopes: themselves, their errors, and where they are drawn to.
+
+    Attributes
+    ----------
+    own, bse, drawn : ndarray, shape (n, p)
+        Of the entities that have slopes of their own.
+    groups : ndarray of int, shape (n,)
+        From 1.
+    missing : int
+        The entities that have none.
+    errors, shrunken : bool
+        Whether the layers are shown.
+    """
+
+    def __init__(self, res: Any, columns: list[int], errors: bool | None, shrunken: bool) -> None:
+        own = res.unit_params.iloc[:, columns].to_numpy()
+        known = np.isfinite(own).all(axis=1)
+        self.own, self.groups = own[known], res.groups.to_numpy()[known]
+        self.bse = res.unit_bse.iloc[:, columns].to_numpy()[known]
+        self.drawn = res.unit_params_shrunken.iloc[:, columns].to_numpy()[known]
+        self.missing, self.n = int((~known).sum()), len(own)
+        self.errors = self.n <= MANY_NAMES if errors is None else bool(errors)
+        self.shrunken = bool(shrunken) and res.n_groups < self.n
+
+    def note(self, ax: Any) -> None:
+        """How many entities are not in the picture."""
+        if self.missing:
+            text = f"{self.missing} of {self.n} entities have no slopes of their own"
+            ax.text(0.01, 0.01, text, transform=ax.transAxes, va="bottom", fontsize="x-small", color=GREY)
+
+    def handles(self) -> list[Any]:
+        """Their entries in a legend."""
+        from matplotlib.lines import Line2D
+
+        out = []
+        if self.errors:
+            out.append(Line2D([], [], color=GREY, linewidth=0.8, alpha=0.7, label="± standard error"))
+        if self.shrunken:
+            look: dict[str, Any] = {"marker": "o", "markersize": 3.5, "markerfacecolor": "white", "linestyle": "none"}
+            out.append(Line2D([], [], color=GREY, label="shrunken toward the group", **look))
+        return out
+
+
+def _plane(res: Any, pair: tuple[int, int], level: float, layers: _Layers, ax: Any) -> Any:
     names = [list(res._regressors)[j] for j in pair]
-    ax = single(ax, 5.6, 4.6)
-    slopes, groups = res.unit_params[names].to_numpy(), res.groups.to_numpy()
-    size = point_size(len(slopes))
+    ax = single(ax, 5.8, 4.8)
+    slopes, drawn, n = layers.own, layers.drawn, layers.n
+    size = point_size(n)
     for k in range(res.n_groups):
-        own, members = style(k), slopes[groups == k + 1]
-        ax.scatter(members[:, 0], members[:, 1], s=size, color=own.color, marker=own.marker, alpha=0.75,
-                   edgecolors="white", linewidths=edge_width(len(res.groups)), zorder=2)  # fmt: skip
+        own, members = style(k), layers.groups == k + 1
+        if layers.errors:
+            (x, y), (dx, dy) = slopes[members].T, layers.bse[members].T
+            ax.errorbar(x, y, xerr=dx, yerr=dy, linestyle="none", color=own.color, elinewidth=0.6, alpha=0.3, zorder=1)
+        ax.scatter(slopes[members, 0], slopes[members, 1], s=size, color=own.color, marker=own.marker, alpha=0.8,
+                   edgecolors="white", linewidths=edge_width(n), zorder=2)  # fmt: skip
+        if layers.shrunken:
+            ax.scatter(drawn[members, 0], drawn[members, 1], s=0.35 * size, facecolors="white", edgecolors=own.color,
+                       linewidths=0.7, zorder=4)  # fmt: skip
     for k in range(res.n_groups):
         shape = ellipse(res, k, pair, level)
-        shape.set(facecolor=style(k).color, alpha=0.3, zorder=3)
+        shape.set(facecolor=style(k).color, alpha=0.22, zorder=3)
         outline = ellipse(res, k, pair, level)
         outline.set(fill=False, edgecolor="0.1", linewidth=1.1, zorder=4)
         ax.add_patch(shape)
@@ -90,7 +145,8 @@ def _plane(res: Any, pair: tuple[int, int], level: float, ax: Any) -> Any:
     ax.set_xlabel(f"slope of {plain(names[0])}")
     ax.set_ylabel(f"slope of {plain(names[1])}")
     title = f"Slopes of the entities; group slopes with {percent(level)} ellipses"
-    head(ax, title, group_handles(res))
+    head(ax, title, [*group_handles(res), *layers.handles()])
+    layers.note(ax)
     return ax
 
 
@@ -110,9 +166,18 @@ def ellipse(res: Any, k: int, pair: tuple[int, int], level: float) -> Any:
     return Ellipse(tuple(centre), width, height, angle=float(np.degrees(np.arctan2(axes[1, 0], axes[0, 0]))))
 
 
-def _strip(res: Any, name: str, j: int, level: float, ax: Any) -> Any:
-    ax = single(ax, 6.2, 3.8)
-    slopes, groups = res.unit_params[name].to_numpy(), res.groups.to_numpy()
+def _name_blocks(ax: Any, res: Any, labels: list[int], edges: IntArray) -> None:
+    """Groups and their sizes below their entities."""
+    between = " (n = {})" if len(labels) <= 3 else "\nn = {}"
+    names = [f"group {k}" + between.format(res.group_sizes[k]) for k in labels]
+    ax.set_xticks((edges[:-1] + edges[1:] - 1) / 2, names)
+    ax.tick_params(axis="x", length=0)
+
+
+def _strip(res: Any, j: int, level: float, layers: _Layers, ax: Any) -> Any:
+    name = list(res._regressors)[j]
+    ax = single(ax, 6.2, 3.9)
+    slopes, groups, n = layers.own[:, 0], layers.groups, layers.n
     order = np.lexsort((slopes, groups))
     position = np.arange(len(order), dtype=np.float64)
     interval = np.asarray(res.conf_int(1 - level))
@@ -121,19 +186,25 @@ def _strip(res: Any, name: str, j: int, level: float, ax: Any) -> Any:
         own, rows = style(k - 1), slice(start, end)
         slot = int(res._slots[k - 1, j])
         ends = [start - 0.5, end - 0.5]
-        ax.fill_between(ends, *interval[slot], color=own.color, alpha=0.3, linewidth=0, zorder=1)
+        ax.fill_between(ends, *interval[slot], color=own.color, alpha=0.25, linewidth=0, zorder=1)
         ax.plot(ends, [np.asarray(res.params)[slot]] * 2, color="0.1", linewidth=1.2, zorder=3)
-        ax.scatter(position[rows], slopes[order][rows], s=point_size(len(order)), color=own.color, marker=own.marker,
-                   edgecolors="white", linewidths=edge_width(len(res.groups)), zorder=2)  # fmt: skip
+        if layers.errors:
+            ax.errorbar(position[rows], slopes[order][rows], yerr=layers.bse[order, 0][rows], linestyle="none",
+                        color=own.color, elinewidth=0.7, alpha=0.45, zorder=1)  # fmt: skip
+        ax.scatter(position[rows], slopes[order][rows], s=point_size(n), color=own.color, marker=own.marker,
+                   edgecolors="white", linewidths=edge_width(n), zorder=2)  # fmt: skip
+        if layers.shrunken:
+            ax.scatter(position[rows], layers.drawn[order, 0][rows], s=0.35 * point_size(n), facecolors="white",
+                       edgecolors=own.color, linewidths=0.7, zorder=4)  # fmt: skip
     ax.set_xlim(-0.5 - 0.01 * len(order), len(order) - 0.5 + 0.01 * len(order))
     frame_points(ax, position, slopes[order])
-    ax.set_xticks((edges[:-1] + edges[1:] - 1) / 2, [f"group {k} (n = {res.group_sizes[k]})" for k in labels])
-    ax.tick_params(axis="x", length=0)
+    _name_blocks(ax, res, labels, edges)
     for edge in edges[1:-1]:
         ax.axvline(edge - 0.5, color="0.85", linewidth=0.8, zorder=0)
     ax.set_xlabel("entities, sorted by group and slope")
     ax.set_ylabel(f"slope of {plain(name)}")
-    head(ax, f"Slopes of the entities; lines: group slopes with {percent(level)} intervals")
+    head(ax, f"Slopes of the entities; lines: group slopes with {percent(level)} intervals", layers.handles())
+    layers.note(ax)
     return ax
 
 
@@ -190,8 +261,7 @@ def draw_posterior(res: Any, level: float, ax: Any) -> Any:
     labels, edges = block_edges(groups[order])
     for edge in edges[1:-1]:
         ax.axvline(edge - 0.5, color="white", linewidth=1.6)
-    ax.set_xticks((edges[:-1] + edges[1:] - 1) / 2, [f"group {k} (n = {res.group_sizes[k]})" for k in labels])
-    ax.tick_params(axis="x", length=0)
+    _name_blocks(ax, res, labels, edges)
     ax.set_xlim(-0.5, n - 0.5)
     ax.set_ylim(0, 1)
     ax.set_xlabel(f"{plain(table.index.name or 'entity')}, sorted by group and probability")
@@ -209,10 +279,7 @@ def _dots(ax: Any, x: Array, y: IntArray, k: int, clear: bool, size: float) -> N
 def _frame_margins(ax: Any, margin: Array, groups: IntArray, names: pd.Index, few: bool) -> None:
     n = len(margin)
     ax.set_ylim(n - 0.5 + 0.01 * n, -0.5 - 0.01 * n)
-    low = min(0.0, float(margin.min()))
-    reach = max(float(margin.max()) - low, 1e-9)
-    ax.set_xlim(low - 0.025 * reach, low + 1.05 * reach)
-    ax.set_xlabel("how much worse the next best group fits\n(margin, in error variances)")
+    scale = _scale_margins(ax, margin)
     ax.set_ylabel(plain(names.name or "entity") + ("" if few else f" ({n:,}), sorted by margin in groups"))
     labels, edges = block_edges(groups)
     for edge in edges[1:-1]:
@@ -220,9 +287,35 @@ def _frame_margins(ax: Any, margin: Array, groups: IntArray, names: pd.Index, fe
     if few:
         name_rows(ax, names)
         ax.hlines(np.arange(n), ax.get_xlim()[0], ax.get_xlim()[1], color="0.94", linewidth=0.6, zorder=0)
-        return
-    ax.set_yticks((edges[:-1] + edges[1:] - 1) / 2, [f"group {k}" for k in labels])
-    ax.tick_params(axis="y", length=0)
+    else:
+        ax.set_yticks((edges[:-1] + edges[1:] - 1) / 2, [f"group {k}" for k in labels])
+        ax.tick_params(axis="y", length=0)
+    words = f"(margin: its sum of squares less that of the own group, in error variances; at 0 both fit alike; {scale})"
+    room = 0.97 * axes_room(ax)[0]
+    first, rest = (folded(one, room, points_of("medium")) for one in (_MARGIN, words))
+    ax.set_xlabel(f"{first}\n{rest}")
+
+
+_MARGIN = "how much worse the next best group fits"
+_ROOTS_UP_TO = 400.0  # margins beyond are on a logarithmic scale, or the small ones would be one
+_STEPS = (0, 1, 3, 10, 20, 50, 100, 200, 300, 400)
+
+
+def _scale_margins(ax: Any, margin: Array) -> str:
+    """A scale that shows the small margins beside the large ones, and its name."""
+    top, low = max(float(margin.max()), 1.0), float(margin.min())
+    if top > _ROOTS_UP_TO:
+        ax.set_xscale("symlog", linthresh=1.0, linscale=0.4)
+        ax.set_xlim(min(-0.08, 1.3 * low), 1.5 * top)
+        exponents = range(int(np.floor(np.log10(top))) + 1)
+        ax.set_xticks([0, *(10.0**k for k in exponents)], ["0", *(f"{10**k:,}" for k in exponents)])
+        return "logarithmic scale from 1 on"
+    ax.set_xscale("function", functions=(lambda x: np.sign(x) * np.sqrt(np.abs(x)), lambda x: np.sign(x) * x**2))
+    left = -((0.03 * top**0.5) ** 2)
+    ax.set_xlim(min(left, 1.3 * low), (1.04 * top**0.5) ** 2)
+    shown = [step for step in _STEPS if step <= top * 1.02 and (step != 3 or top <= 120) and (step != 1 or top <= 250)]
+    ax.set_xticks(shown, [str(step) for step in shown])
+    return "square-root scale"
 
 
 # ---- outcomes ----

@@ -10,6 +10,7 @@ import pandas as pd
 from gifepanel.exceptions import SpecificationError
 from gifepanel.plots.added_variable import local_means, scatter
 from gifepanel.plots.axes import block_edges, dot_alone, name_rows, spread, time_axis, time_labels, whole_calendar
+from gifepanel.plots.names import short_names
 from gifepanel.plots.style import (
     GREY,
     LINE,
@@ -30,8 +31,8 @@ __all__ = ["check_by", "chosen_entities", "draw_fit_scatter", "draw_fitted", "dr
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
-# dark blue - grey - pale yellow: opposite hues, and lightness that grows with the sign, so that it survives in grey
-_DIVERGING = ("#00224e", "#1b5c97", "#7f9ab0", "#b9b9b4", "#d9c98f", "#f2dc6b", "#fff3b0")
+# blue - white - orange: nothing to see at zero, both ends equally dark, hues that all readers tell apart
+_DIVERGING = ("#08306b", "#2171b5", "#92c0df", "#f7f7f5", "#f5b47a", "#d9660f", "#7a2c04")
 
 
 def check_by(by: str, choices: tuple[str, ...], method: str) -> str:
@@ -73,7 +74,7 @@ def draw_heat_map(
     bar = ax.figure.colorbar(image, ax=ax, extend="both" if magnitude.max() > top else "neither", pad=0.02, aspect=30)
     bar.ax.tick_params(labelsize="small", color="0.35", length=3)
     bar.outline.set_linewidth(0.5)
-    bar.set_label("residual (units of the outcome)", fontsize="small")
+    bar.set_label("residual (units of the outcome; white: none)", fontsize="small")
     head(ax, "Residuals by entity over time", _hatch_holes(ax, int(resid.size - magnitude.size), resid.size))
     return ax
 
@@ -187,7 +188,8 @@ def draw_fitted(
     dots = actual.shape[1] <= 80
     look: dict[str, Any] = {"color": "0.25", "linestyle": "none", "marker": "o", "markersize": 2.6}
     look = look if dots else {"color": "0.6", "linewidth": 0.9}
-    for one, i in zip(axes, rows, strict=True):
+    titles = short_names([entities[i] for i in rows], 20)
+    for one, i, name in zip(axes, rows, titles, strict=True):
         t = time_axis(one, times)
         k = int(groups[i]) - 1
         one.plot(t, actual[i], label="actual", zorder=2, **look)
@@ -198,7 +200,7 @@ def draw_fitted(
         if np.isnan(actual[i]).any():
             whole_calendar(one, t)
         suffix = f" (group {k + 1})" if several_groups else ""
-        head(one, plain(entities[i], 24) + suffix)
+        head(one, name + suffix)
     for position, one in enumerate(axes):
         last_row = position + min(3, len(rows)) >= len(rows)
         if own_figure and not last_row:

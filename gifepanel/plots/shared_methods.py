@@ -25,29 +25,40 @@ class CoefficientPlots:
         raise NotImplementedError
 
     def coefficients(
-        self, names: str | Sequence[str] | None = None, *, alpha: float = 0.05, separate: bool = False, ax: Any = None
+        self,
+        names: str | Sequence[str] | None = None,
+        *,
+        alpha: float = 0.05,
+        separate: bool | None = None,
+        ax: Any = None,
     ) -> Any:
         """Coefficients with their confidence intervals, groups side by side.
+
+        A row for each regressor; rows whose coefficients are of another size have axes of their own. Leads and lags of
+        a variable (``L(x, 0:3) + F(x, 1:2)``) and periods (``C(year, Treatment(1977)):treated``, or counted from an
+        event) are drawn over time, three or more of them, with a hollow mark at the reference that the formula names.
 
         Parameters
         ----------
         names : str or sequence of str, optional
-            Regressors; by default all but constants.
+            Regressors; by default all but constants. ``C(year, Treatment(1977)):treated`` stands for its coefficients.
         alpha : float
             One less the level of the intervals.
-        separate : bool
-            A panel with a scale of its own for each regressor.
-        ax : Axes, or a sequence of them with `separate`, optional
+        separate : bool, optional
+            True: a panel with a scale of its own for each regressor. False: all of them in rows of one.
+        ax : Axes, or a sequence of them where there are several, optional
+            On a single one all coefficients are rows.
 
         Returns
         -------
-        Axes, or ndarray of Axes with `separate`
+        Axes, or ndarray of Axes where there are several
 
         Examples
         --------
         >>> import gifepanel as gife
         >>> cigar = gife.datasets.load_cigar()
-        >>> res = gife.PartialledOLS.from_formula("sales ~ price + ndi | state + year", cigar).fit()
+        >>> formula = "log(sales) ~ log(real_price) + log(real_income) | state + year"
+        >>> res = gife.PartialledOLS.from_formula(formula, cigar).fit()
         >>> res.plot.coefficients().get_xlabel()
         'coefficient, with its 95 % confidence interval'
         """

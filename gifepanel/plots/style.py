@@ -25,11 +25,15 @@ __all__ = [
     "POINTS",
     "Style",
     "axes_room",
+    "by_row",
     "dress",
     "edge_width",
+    "escaped",
     "find_name",
+    "folded",
     "head",
     "off_screen",
+    "one_line",
     "plain",
     "point_size",
     "points_of",
@@ -38,6 +42,7 @@ __all__ = [
     "shared_legend",
     "short",
     "single",
+    "stacked",
     "style",
     "text_width",
     "zero_line",
@@ -146,6 +151,19 @@ def several(
     return np.array([dress(one) for one in given[:n]], dtype=object)
 
 
+def stacked(ax: Any, heights: Sequence[float], width: float) -> np.ndarray[Any, Any]:
+    """Axes one above the other, of these heights in inches: the first of those given, or of a new figure; dressed."""
+    n = len(heights)
+    if ax is not None:
+        return several(ax, n, columns=1)
+    size = (width, sum(heights) + 0.5 * n + 0.6)
+    fig, axes = pyplot().subplots(
+        n, 1, figsize=size, layout="constrained", gridspec_kw={"height_ratios": list(heights)}
+    )
+    fig.get_layout_engine().set(w_pad=0.07, h_pad=0.07)
+    return np.array([dress(one) for one in axes], dtype=object)
+
+
 def dress(ax: Any) -> Any:
     """Thin grey frame at the left and below."""
     ax.spines[["top", "right"]].set_visible(False)
@@ -165,12 +183,10 @@ def head(ax: Any, title: str, handles: Sequence[Any] = ()) -> None:
     """Title at the left and, under it, the legend in rows above the axes: nothing drawn is ever covered."""
     rows, point = 0, points_of("small")
     if handles:
-        widths = [text_width(handle.get_label(), point) + 3.8 * point for handle in handles]
-        room = axes_room(ax)[0]
-        columns = len(handles) if sum(widths) <= room else int(np.clip(room // max(widths), 1, len(handles)))
+        columns = _columns(handles, axes_room(ax)[0], point)
         rows = -(-len(handles) // columns)
         ax.legend(
-            handles=handles,
+            handles=by_row(handles, columns),
             loc="lower left",
             bbox_to_anchor=(0.0, 1.0),
             borderaxespad=0.15,
@@ -182,7 +198,21 @@ def head(ax: Any, title: str, handles: Sequence[Any] = ()) -> None:
             handletextpad=0.5,
             columnspacing=1.2,
         )
+    title = folded(title, axes_room(ax)[0] + 12, points_of("medium"))
     ax.set_title(title, loc="left", fontsize="medium", pad=7 + rows * 1.55 * point)
+
+
+def folded(text: str, room: float, point: float) -> str:
+    """A text in lines no wider than `room`, in points; a word that is wider stays whole."""
+    if text_width(text, point) <= room:
+        return text
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and text_width(f"{lines[-1]} {word}", point) <= room:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return "\n".join(lines)
 
 
 def points_of(size: str) -> float:
@@ -194,9 +224,11 @@ def points_of(size: str) -> float:
 
 def text_width(text: str, point: float) -> float:
     """Width of a line of text, in points."""
-    from matplotlib.textpath import TextPath
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
 
-    return float(TextPath((0, 0), text, size=point).get_extents().width) if text.strip() else 0.0
+    known: Any = text_to_path
+    return float(known.get_text_width_height_descent(text.replace(r"\$", "$"), FontProperties(size=point), False)[0])
 
 
 def axes_room(ax: Any) -> tuple[float, float]:
@@ -224,11 +256,26 @@ def edge_width(n: int) -> float:
     return 0.4 if n <= 400 else 0.0
 
 
+def _columns(handles: Sequence[Any], room: float, point: float) -> int:
+    """How many entries of a legend have room side by side: their texts, marks and the gaps between them."""
+    widths = [text_width(handle.get_label(), point) + 3.5 * point for handle in handles]
+    if sum(widths) - 1.2 * point <= room:
+        return len(handles)
+    return int(np.clip((room + 1.2 * point) // max(widths), 1, len(handles)))
+
+
+def by_row(handles: Sequence[Any], columns: int) -> list[Any]:
+    """Entries of a legend, which fills its columns one by one, in the order that is read along its rows."""
+    return [handle for column in range(columns) for handle in handles[column::columns]]
+
+
 def shared_legend(axes: Any, handles: Sequence[Any], own_figure: bool) -> None:
     """One legend for several panels: above them all in a figure of ours, above the first in the reader's."""
     if own_figure:
-        axes[0].figure.legend(
-            handles=handles, loc="outside upper left", ncols=len(handles), frameon=False, fontsize="small",
+        figure, point = axes[0].figure, points_of("small")
+        columns = _columns(handles, 72 * figure.get_figwidth() - 20, point)
+        figure.legend(
+            handles=by_row(handles, columns), loc="outside upper left", ncols=columns, frameon=False, fontsize="small",
             handlelength=1.8, handletextpad=0.5, columnspacing=1.2, borderpad=0.1,
         )  # fmt: skip
     else:
@@ -245,14 +292,24 @@ def short(value: float, digits: int = 4) -> str:
 
 def plain(label: Any, limit: int = 28) -> str:
     """A label as one line of text: no mathematics between dollars; where longer than `limit`, without its middle."""
+    text = one_line(label)
+    if len(text) > limit:
+        tail = 2 * limit // 5
+        text = text[: limit - tail - 1].rstrip() + "…" + text[-tail:].lstrip()
+    return escaped(text)
+
+
+def one_line(label: Any) -> str:
+    """A label as one line of text."""
     if isinstance(label, tuple):
         label = ", ".join(map(str, label))
     if isinstance(label, pd.Timestamp) and label == label.normalize():
         label = label.date()
-    text = " ".join(str(label).split())
-    if len(text) > limit:
-        tail = 2 * limit // 5
-        text = text[: limit - tail - 1].rstrip() + "…" + text[-tail:].lstrip()
+    return " ".join(str(label).split())
+
+
+def escaped(text: str) -> str:
+    """No mathematics between dollars."""
     return text.replace("$", r"\$")
 
 

@@ -174,10 +174,15 @@ class TangentSpace:
         )
         return np.asarray(solved[0])
 
+    @property
+    def unit_ranks(self) -> IntArray:
+        """Coefficients of every entity that are determined (N,)."""
+        return np.asarray((np.einsum("njj->nj", self.state.tri) != 0).sum(axis=1), dtype=np.int64)
+
     @cached_property
     def rank_units(self) -> int:
         """Coefficients of entities that are determined."""
-        return int((np.einsum("njj->nj", self.state.tri) != 0).sum())
+        return int(self.unit_ranks.sum())
 
     @cached_property
     def rank_periods(self) -> int:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from gifepanel.inference.estimate import mean_slopes
 from gifepanel.inference.estimated_groups import unit_losses
+from gifepanel.inference.unit_slopes import UnitSlopes, unit_slopes
 from gifepanel.results.base import FactorResults, FactorResultsWrapper
 from gifepanel.results.inputs import Inference
 from gifepanel.results.interactive import rescaled
@@ -112,8 +114,9 @@ class GroupedIFEResults(Membership, FactorResults):
         Probabilities of the groups, distances to them, margin and runner-up of each entity.
     factors, loadings : DataFrame
         Time by R and entity by R.
-    unit_params : DataFrame
-        Each entity's own least-squares slopes at the starting factors.
+    unit_params, unit_bse, unit_params_shrunken : DataFrame
+        Each entity's own least-squares slopes at the factors of the fit, their standard errors, and the slopes drawn
+        to those of the group.
     penalized : Penalized
     minima : DataFrame
         Distinct local minima over the starts.
@@ -145,7 +148,6 @@ class GroupedIFEResults(Membership, FactorResults):
     metric: str
     moved_by_refinement: int
     _slots: Any
-    _unit_params: Array
 
     @property
     def _method(self) -> str:
@@ -174,10 +176,55 @@ class GroupedIFEResults(Membership, FactorResults):
         """Standard errors, group by regressor."""
         return self._by_group(self.bse)
 
+    # ---- slopes of the entities ----
+
     @cached_property
     def unit_params(self) -> pd.DataFrame:
-        """Each entity's own least-squares slopes under the starting factors, before any grouping."""
-        return pd.DataFrame(self._unit_params, index=self._entities, columns=self._regressors)
+        """Each entity's own least-squares slopes at the factors and effects of periods of the fit.
+
+        Those of a group are the mean of its members', weighted by their precision ``X_i'M X_i``; a correction for bias
+        is that of the group. NaN where an entity's own periods do not determine a slope; slopes in common are the same
+        for all.
+        """
+        return self._by_entity(self._unit_slopes.params + self._unit_correction)
+
+    @cached_property
+    def unit_bse(self) -> pd.DataFrame:
+        """Standard errors of :attr:`unit_params`: those of a regression of the entity alone, factors known.
+
+        The error variance is the entity's own, errors independent; NaN where no degrees of freedom are left. For slopes
+        in common the standard errors of the fit.
+        """
+        errors = self._unit_slopes.bse.copy()
+        for j in self._common:
+            errors[:, j] = np.asarray(self.bse)[self._slots[0, j]]
+        return self._by_entity(errors)
+
+    @cached_property
+    def unit_params_shrunken(self) -> pd.DataFrame:
+        """Slopes of the entities drawn to those of their group, the more the noisier they are (empirical Bayes).
+
+        How far depends on how much slopes in a group differ beyond their errors: if not at all, all of its members have
+        the group's. With soft groups they are drawn to the mean over groups.
+        """
+        return self._by_entity(self._unit_slopes.shrunken + self._unit_correction)
+
+    @cached_property
+    def _unit_slopes(self) -> UnitSlopes:
+        _ = self._estimate  # which raises where the data are gone
+        assert self._inference is not None
+        posterior = None if self._soft is None else self._soft.posterior
+        of_groups = np.asarray(self._least_squares)
+        return unit_slopes(self._inference.estimate, common=self._common, theta=of_groups, posterior=posterior)
+
+    @property
+    def _unit_correction(self) -> Array:
+        """By how much a correction for bias moves the slopes of the entity's group (N, p)."""
+        moved = (np.asarray(self.params) - np.asarray(self._least_squares))[self._slots]
+        return mean_slopes(moved, self._estimate.groups, None if self._soft is None else self._soft.posterior)
+
+    def _by_entity(self, values: Array) -> pd.DataFrame:
+        return pd.DataFrame(values, index=self._entities, columns=self._regressors)
 
     # ---- pieces of the report ----
 
@@ -335,7 +382,7 @@ class GroupedIFEResults(Membership, FactorResults):
         >>> res.groups.value_counts().sort_index().tolist()
         [12, 11, 17]
         """
-        _ = self.groups, self.group_sizes, self.membership, self.unit_params
+        _ = self.groups, self.group_sizes, self.membership, self.unit_params, self.unit_bse, self.unit_params_shrunken
         super().remove_data()
 
 
@@ -379,7 +426,6 @@ def grouped_results(
     results._minima = rescaled(grouped.minima, scale)
     results._soft = soft
     results._unit_ssr = done.ssr if soft is None else unit_losses(estimate, soft.theta)
-    results._unit_params = grouped.unit_params / grouped.scale
     return FactorResultsWrapper(results)
 
 

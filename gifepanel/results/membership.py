@@ -42,7 +42,7 @@ else:
 __all__ = ["Membership"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-_OF_A_COVARIANCE = ("membership", "_missing")
+_OF_A_COVARIANCE = ("membership", "_missing", "unit_bse")
 
 
 class Membership(_Parent):

@@ -155,9 +155,11 @@ class Selection(Printed):
     def _panel(self, ax: Any, what: str, frame: pd.DataFrame, chosen: int) -> None:
         from matplotlib.ticker import MaxNLocator
 
+        from gifepanel.plots.axes import counted, name_choice
         from gifepanel.plots.style import LINE, head, style
 
-        handles = []
+        handles: list[Any] = []
+        top = -np.inf
         for j, name in enumerate(frame.columns):
             own, values = style(j), frame[name]
             look = {"color": own.color, "marker": own.marker, "linestyle": own.line, "linewidth": 1.3}
@@ -169,8 +171,12 @@ class Selection(Printed):
             at = {"markersize": 6.5, "markeredgecolor": "0.1", "markeredgewidth": 0.6, "linestyle": "none"}
             if chosen in frame.index:
                 ax.plot([chosen], [values[chosen]], color=own.color, marker=own.marker, zorder=4, **at)
+                top = max(top, float(values[chosen]))
         ax.axvline(chosen, color=LINE, linewidth=1.2, linestyle=(0, (4, 2)), zorder=0)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True))
+        if np.isfinite(top):
+            ax.margins(y=0.12)
+            name_choice(ax, chosen, top, counted(chosen, what[:-1]))
         ax.set_xlabel(f"number of {what}")
         ax.set_ylabel("share of variance" if "share" in frame else "criterion (smaller is better)")
         rule = f" by {rule_words(self.rule)}" if what == "factors" else ""

@@ -16,6 +16,8 @@ from matplotlib.patches import Ellipse
 from gifepanel import GroupedIFE, InteractiveFE
 from gifepanel.datasets import load_cigar, simulate
 from gifepanel.exceptions import DataError, SpecificationError
+from gifepanel.plots.membership import _scale_margins
+from gifepanel.plots.style import head
 
 PRICE, INCOME = "log(real_price)", "log(real_income)"
 DEMAND = f"log(sales) ~ {PRICE} + {INCOME}"
@@ -176,16 +178,25 @@ def test_ellipses_are_where_the_wald_test_does_not_reject(grouped: Any) -> None:
 def test_unit_slopes_are_drawn_by_group(grouped: Any) -> None:
     ax = grouped.plot.unit_slopes(INCOME, PRICE)
     clouds = [np.asarray(c.get_offsets()) for c in scatters(ax) if len(c.get_offsets()) > 1]
-    for k, cloud in enumerate(clouds, start=1):
+    assert len(clouds) == 6
+    for k, (own, drawn) in enumerate(zip(clouds[::2], clouds[1::2], strict=True), start=1):
         members = grouped.groups == k
-        np.testing.assert_allclose(cloud, grouped.unit_params.loc[members, [INCOME, PRICE]])
-    assert len(clouds) == 3
+        np.testing.assert_allclose(own, grouped.unit_params.loc[members, [INCOME, PRICE]])
+        np.testing.assert_allclose(drawn, grouped.unit_params_shrunken.loc[members, [INCOME, PRICE]])
+        bars = ax.containers[k - 1].lines[2]
+        width = [np.ptp(segment, axis=0).max() / 2 for segment in bars[0].get_segments()]
+        np.testing.assert_allclose(width, grouped.unit_bse.loc[members, INCOME])
+        centre = np.asarray(grouped.params_by_group.loc[k, [INCOME, PRICE]])
+        assert (own.min(axis=0) < centre).all() and (centre < own.max(axis=0)).all()  # among its members
+    bare = grouped.plot.unit_slopes(errors=False, shrunken=False)
+    assert len([c for c in scatters(bare) if len(c.get_offsets()) > 1]) == 3 and not bare.containers
 
 
 def test_the_strip_of_one_regressor(grouped: Any) -> None:
     ax = grouped.plot.unit_slopes(INCOME)
-    drawn = offsets(ax)
-    np.testing.assert_allclose(np.sort(drawn[:, 1]), np.sort(grouped.unit_params[INCOME]))
+    own, drawn = (np.concatenate([np.asarray(c.get_offsets()) for c in scatters(ax)[k::2]]) for k in (0, 1))
+    np.testing.assert_allclose(np.sort(own[:, 1]), np.sort(grouped.unit_params[INCOME]))
+    np.testing.assert_allclose(np.sort(drawn[:, 1]), np.sort(grouped.unit_params_shrunken[INCOME]))
     bounds = grouped.conf_int()
     assert len(bands(ax)) == 3
     for k, band in enumerate(bands(ax), start=1):
@@ -321,10 +332,15 @@ def test_heat_map_is_the_residuals(grouped: Any, single: Any) -> None:
     assert grouped.plot.residuals(cmap="PuOr").images[0].get_cmap().name == "PuOr"
 
 
-def test_default_colours_keep_the_sign_in_grey(grouped: Any) -> None:
+def test_default_colours_are_white_at_zero_and_darker_to_both_sides(grouped: Any) -> None:
     image = grouped.plot.residuals().images[0]
-    grey = image.get_cmap()(np.linspace(0, 1, 101))[:, :3] @ [0.299, 0.587, 0.114]
-    assert (np.diff(grey) > 0).all() and grey[-1] - grey[0] > 0.7
+    low, high = image.get_clim()
+    assert low == -high
+    colours = image.get_cmap()(np.linspace(0, 1, 257))[:, :3]
+    grey = colours @ [0.299, 0.587, 0.114]
+    assert (np.diff(grey[:129]) >= 0).all() and (np.diff(grey[128:]) <= 0).all() and grey[128] > 0.95
+    assert abs(grey[0] - grey[-1]) < 0.1 and grey[0] < 0.3
+    assert (colours[:120, 2] > colours[:120, 0]).all() and (colours[137:, 0] > colours[137:, 2]).all()
 
 
 def test_fitted_is_actual_less_residual(grouped: Any) -> None:
@@ -530,3 +546,34 @@ def test_styles_stay_apart() -> None:
     looks = [style(k) for k in range(49)]
     assert len({(one.color, one.marker) for one in looks}) == 49
     assert len({one.marker for one in looks[:7]}) == len({one.color for one in looks[:7]}) == 7
+
+
+def test_legends_are_read_by_row() -> None:
+    fig, ax = plt.subplots(figsize=(4.2, 3))
+    labels = [f"group {k} (n = {k})" for k in range(1, 6)]
+    head(ax, "Five", [ax.plot([0], [0], label=label)[0] for label in labels])
+    fig.canvas.draw()
+    corners = [text.get_window_extent() for text in ax.get_legend().get_texts()]
+    written = [text.get_text() for text in ax.get_legend().get_texts()]
+    by_row = sorted(range(5), key=lambda j: (-round(corners[j].y0), corners[j].x0))
+    assert [written[j] for j in by_row] == labels
+
+
+def test_small_margins_are_told_apart(grouped: Any) -> None:
+    ax = grouped.plot.membership()
+    margin = grouped.membership["margin"]
+    ends = ax.transData.transform([(0, 0), (margin.max(), 0), (margin.max() / 16, 0)])[:, 0]
+    assert (ends[2] - ends[0]) / (ends[1] - ends[0]) == pytest.approx(0.25)  # roots
+    assert "square-root scale" in " ".join(ax.get_xlabel().split())
+    wide = _scale_margins(plt.subplots()[1], np.array([-0.1, 0.4, 12.0, 5000.0]))
+    assert wide.startswith("logarithmic") and "1,000" in [t.get_text() for t in plt.gca().get_xticklabels()]
+
+
+def test_the_chosen_number_is_named_at_its_point(grouped: Any, selected: Any) -> None:
+    ax = grouped.plot.scree()
+    (note,) = [text for text in ax.texts if "factor" in text.get_text()]
+    assert note.get_text() == "2 factors"
+    assert note.xy == (2, ax.lines[1].get_ydata()[1])
+    for one, number, what in zip(selected.plot.criteria(), (selected.n_factors, selected.n_groups), "fg", strict=True):
+        (note,) = one.texts
+        assert note.xy[0] == number and note.get_text().startswith(f"{number} {what}")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.collections import PathCollection
 from matplotlib.text import Text
 
 from gifepanel import GroupedIFE, PartialledOLS
@@ -115,7 +116,8 @@ def test_the_comparison_sees_small_changes(grouped: Any) -> None:
     bar.lines[0].set_xdata([0.9 * bar.lines[0].get_xdata()[0]])
     assert distance(pixels(ax), pixels(grouped.plot.coefficients())) > TOLERANCE
     ax = grouped.plot.unit_slopes()
-    ax.collections[0].set_facecolor("#009E73")
+    for mark in [c for c in ax.collections if isinstance(c, PathCollection)][:2]:  # dots of a group
+        mark.set(facecolor="#009E73", edgecolor="#009E73")
     assert distance(pixels(ax), pixels(grouped.plot.unit_slopes())) > TOLERANCE
     axes = grouped.plot.fwl(f"{PRICE}[1]")
     axes[0].collections[-1].remove()
