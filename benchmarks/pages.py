@@ -20,7 +20,7 @@ __all__ = ["PAGES", "page"]
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES: Mapping[str, Sequence[str]] = {
-    "accuracy": ("montecarlo", "bias", "estimated_groups", "auto"),
+    "accuracy": ("montecarlo", "bias", "estimated_groups", "tests", "auto"),
     "performance": ("scaling", "cells", "peer", "absorb"),
 }
 _TITLES = {
@@ -28,6 +28,7 @@ _TITLES = {
     "performance": "# Performance",
     "bias": "## Corrections of the bias of a lag",
     "estimated_groups": "## Standard errors that allow for estimated groups",
+    "tests": "## Size and power of tests",
     "auto": "## Numbers that are left open",
     "scaling": "## Time and memory",
     "cells": "## Panels with holes",
@@ -46,6 +47,9 @@ Times with one thread, compiled code warm, all starts, the refit and, for the wh
     "estimated_groups": """\
 Entities that are hard to place make intervals too short that take the groups as known. By default standard errors allow
 for it: see [Estimated groups](theory_inference.md#estimated-groups). `{command}` measures this.""",
+    "tests": """\
+The tests of {{py:mod}}`gifepanel.diagnostics` and of equal slopes. Tests after grouping (`test_groups`, `test_common`,
+`test_additive`) are on the page on [testing groups](testing_groups.md). `{command}` measures this.""",
     "auto": "`{command}` runs this; what the rules are is on the page on [choosing numbers](selecting.md).",
     "scaling": "`{command}` measures this.",
     "cells": """\

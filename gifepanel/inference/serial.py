@@ -27,6 +27,8 @@ from gifepanel.inference.testresult import TestResult
 
 __all__ = ["born_breitung", "can_be_paired", "panel_durbin_watson", "wooldridge_ar1"]
 
+_AFTER_FACTORS = "After estimated factors it rejects up to 7.5 % at a level of 5, in simulations with 50 periods."
+
 
 def _time_basis(resid: Residuals, factors: npt.ArrayLike | None, entity_effects: bool | None) -> FloatArray:
     effects = has_entity_effects(resid) if entity_effects is None else entity_effects
@@ -223,6 +225,7 @@ def born_breitung(
         (float(lags), float(n - lags)),
         f"{lags * n / (n - lags):.4g} F({lags}, {n - lags})",
         f"the errors are not serially correlated up to order {lags}",
+        _AFTER_FACTORS if lags > 1 and factors is not None and np.size(factors) else "",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import bench_estimated_groups as estimated_groups
 import bench_group_tests as group_tests
+import bench_tests
 import pytest
 from bench_montecarlo import compare, stored_draws, summarize
 from common import RESULTS, read_csv
@@ -127,13 +128,31 @@ def test_tests_after_grouping_are_stored_as_they_come_out() -> None:
         assert all(new[key] == pytest.approx(old[key], rel=1e-6, nan_ok=True) for key in new if key != "cell")
 
 
+def test_sizes_of_tests_are_stored_as_they_come_out() -> None:
+    kept = bench_tests.stored_draws()
+    table = bench_tests.summarize(kept)
+    assert [row["kind"] for row in table] == [cell[4] for cell in bench_tests.CELLS]
+    assert bench_tests.report(table) == (RESULTS / "tests.md").read_text("utf-8").strip()
+    for row in table:
+        assert row["draws"] >= (600 if row["design"].endswith("50") and row["kind"] == "null" else 200)
+        if row["design"].endswith("x50") and row["kind"] == "null":
+            off = {name: row[name] - 0.05 for name in bench_tests.TESTS if row[name] > 0.07 + 2 * 0.009}
+            assert off == {}
+    for cell in (("S", 50, 25, "20 % missing", "null"), ("P", 100, 25, "complete", "null")):
+        design, n, t, panel, kind = cell
+        own = {"design": design, "n": n, "t": t, "panel": panel, "kind": kind, "draw": 17}
+        old = next(row for row in kept if own.items() <= row.items())
+        new = bench_tests.one_draw(cell, 17)
+        assert all(new[name] == pytest.approx(old[name], rel=2e-4, nan_ok=True) for name in bench_tests.TESTS)
+
+
 def test_criterion_is_never_above_the_peers() -> None:
     rows = stored("peer")
     assert {row["kappa"] for row in rows if row["n"] == 100} == {0.01, 0.1, 1, 10}
     assert all(row["q_ours"] <= row["q_peer"] * (1 + 1e-10) for row in rows)
 
 
-@pytest.mark.parametrize("name", ["montecarlo", "estimated_groups", "group_tests", "peer", "scaling"])
+@pytest.mark.parametrize("name", ["montecarlo", "estimated_groups", "group_tests", "tests", "peer", "scaling"])
 def test_facts_say_how_it_was_run_and_not_where(name: str) -> None:
     text = (RESULTS / f"{name}.json").read_text("utf-8")
     facts = json.loads(text)
