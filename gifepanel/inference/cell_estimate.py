@@ -116,6 +116,15 @@ class CellEstimate(FactorEstimate):
         """A panel (N, T) or (N, T, k) off the bases of entities, times the roots of the weights."""
         return self.tangent.off_units(cube)
 
+    def moments_of_periods(self, tau: Array) -> Array:
+        """What loadings and period coefficients take from the cross products of averaged regressors (q, q)."""
+        q = self.theta.size
+        z = np.zeros((*self.shape, q))
+        for k, slot in enumerate(self.slots):
+            z[:, :, slot] += tau[:, k, None, None] * self.x
+        within, projected = self.off_units(z).reshape(-1, q), self.project(z).reshape(-1, q)
+        return np.asarray(within.T @ within - projected.T @ projected)
+
     def project(self, cube: Array) -> Array:
         """A panel (N, T) or (N, T, k) off factors, loadings and effects, times the roots of the weights."""
         return self.tangent.off(cube)

@@ -188,7 +188,8 @@ def factor_covariance(
     seen = None if observed is None else _check_observed(observed, z, e)
     nobs = n * t if seen is None else int(seen.sum())
     triangle = checked_triangle(z.reshape(-1, q)) if triangle is None else triangle
-    z = triangle.basis(z.reshape(-1, q)).reshape(n, t, q)
+    if kind != "nonrobust":
+        z = triangle.basis(z.reshape(-1, q)).reshape(n, t, q)
     lags = kernel_used = None
     gross = 1e-6 * np.eye(q) * float(np.vdot(e, e)) / nobs
     if kind not in ("nonrobust", "HC0", "HC1"):

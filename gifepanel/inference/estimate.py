@@ -11,7 +11,8 @@ import numpy as np
 
 from gifepanel.inference.covariance import checked_triangle
 from gifepanel.inference.dof import DegreesOfFreedom, degrees_of_freedom
-from gifepanel.inference.space import FactorSpace, factor_space, project
+from gifepanel.inference.space import FactorSpace, factor_space, project, unit_blocks
+from gifepanel.projections.base import column_norms
 from gifepanel.projections.triangle import EMPTY, ROUNDING, Triangle
 from gifepanel.short_repr import ShortRepr
 
@@ -217,6 +218,26 @@ class FactorEstimate(ShortRepr):
         time = FactorSpace(self.space.time, np.empty((self.shape[0], 0)))
         return project(cube, time)
 
+    def moments_of_periods(self, tau: Array) -> Array:
+        """What loadings and time effects take from the cross products of averaged regressors (q, q).
+
+        The regressors are ``sum_k tau_ik x_it`` in the columns of the slopes of k, off what is estimated entity by
+        entity; the blocks of entities meet in sums of a number for each loading, period and slope.
+        """
+        n, t = self.shape
+        unit, q = self.space.unit, self.theta.size
+        if not unit.shape[1]:
+            return np.zeros((q, q))
+        sums = np.zeros((unit.shape[1], t * q))
+        for rows in unit_blocks(n, t * q):
+            z = np.zeros((rows.stop - rows.start, t, q))
+            for k, slot in enumerate(self.slots):
+                z[:, :, slot] += tau[rows, k, None, None] * self.x[rows]
+            z -= np.matmul(self.space.time, np.matmul(self.space.time.T, z))
+            sums += unit[rows].T @ z.reshape(len(z), -1)
+        flat = sums.reshape(-1, q)
+        return np.asarray(flat.T @ flat)
+
     @property
     def unit_ranks(self) -> IntArray:
         """How many coefficients besides slopes every entity has of its own (N,)."""
@@ -254,7 +275,7 @@ class FactorEstimate(ShortRepr):
         if not self.theta.size:
             return EMPTY
         z = self.z.reshape(-1, self.theta.size)
-        return checked_triangle(self.z_projected.reshape(z.shape), ROUNDING * np.linalg.norm(z, axis=0))
+        return checked_triangle(self.z_projected.reshape(z.shape), ROUNDING * column_norms(z))
 
     @property
     def bread(self) -> Array:

@@ -127,10 +127,6 @@ def _information(estimate: FactorEstimate, tau: FloatArray) -> FloatArray:
     slots, q = estimate.slots, estimate.theta.size
     a = estimate.unit_moments[0]
     out = np.zeros((q, q))
-    z = np.zeros((*estimate.shape, q))
     for k, slot in enumerate(slots):
         np.add.at(out, (slot[:, None], slot), np.einsum("n,npq->pq", tau[:, k], a))
-        z[:, :, slot] += tau[:, k, None, None] * estimate.x
-    within = estimate.off_units(z).reshape(-1, q)
-    projected = estimate.project(z).reshape(-1, q)
-    return np.asarray(out - (within.T @ within - projected.T @ projected))
+    return np.asarray(out - estimate.moments_of_periods(tau))

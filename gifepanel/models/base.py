@@ -49,7 +49,7 @@ from gifepanel.panel.matrices import PanelDesign
 from gifepanel.panel.treatment import Treatment
 from gifepanel.parallel import Progress
 from gifepanel.projections.base import column_norms
-from gifepanel.projections.triangle import constant_column
+from gifepanel.projections.triangle import constant_column, triangle_over_lengths
 from gifepanel.results.inputs import Pruned, Sample
 from gifepanel.results.selection import Selection
 from gifepanel.solvers.arrays import prepare
@@ -213,7 +213,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         self._kept = usable_columns(design, x, effects, warn=warn, needed=needed)
         names, kept = design.exog_names, self._kept
         self.dropped = tuple(name for j, name in enumerate(names) if j not in kept)
-        self._x = np.ascontiguousarray(x[:, :, kept])
+        self._x = x if len(kept) == x.shape[2] else np.ascontiguousarray(x[:, :, kept])
         self._names = [names[j] for j in kept]
         self._lags = tuple(kept.index(j) for j in design.lags_of_endog if j in kept)
         self._predetermined = tuple(sorted({*self._lags, *(kept.index(j) for j in self._reacting if j in kept)}))
@@ -222,7 +222,9 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             self._common = (self._names.index("Intercept"),)
 
     def _own_exog(self) -> pd.DataFrame:
-        columns = self.design.exog[:, self._kept]
+        columns = self.design.exog
+        if len(self._kept) < columns.shape[1]:
+            columns = columns[:, self._kept]
         return pd.DataFrame(columns, index=self.design.row_index, columns=self._names, copy=False)
 
     @property
@@ -423,10 +425,10 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         """This model with the regressors that belong to the parameters, whitened at the estimated factors."""
         fitted = copy.copy(self)
         fitted._estimate = estimate
-        columns = self.design.index.from_cube(estimate.z)
+        columns = self.design.index.from_cube(estimate.z, copy=False)
         exog = pd.DataFrame(columns, index=self.design.row_index, columns=list(names), copy=False)
         fitted._initialise(exog)
-        rows = self.design.index.from_cube(self._x)
+        rows = self.design.index.from_cube(self._x, copy=False)
         fitted.k_constant = int(self.entity_effects or self.time_effects or _spans_ones(rows))
         fitted.rank = len(names)
         fitted.df_model = float(estimate.df.model - fitted.k_constant)
@@ -486,9 +488,9 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             return values
         index = self.design.index
         if values is self.exog:
-            return index.from_cube(estimate.z_projected)
+            return index.from_cube(estimate.z_projected, copy=False)
         if values is self.endog:
-            return index.from_cube(estimate.y_projected)
+            return index.from_cube(estimate.y_projected, copy=False)
         return index.from_cube(estimate.project(index.to_cube(values)))
 
     def _covariance_for(
@@ -571,9 +573,8 @@ def _most(n_factors: Any) -> int:
 
 def _spans_ones(flat: Array) -> bool:
     """Whether a combination of the regressors (n, p) is constant over the sample."""
-    ones = np.ones(len(flat))
-    if constant_column(flat) >= 0:
-        return True
-    length = column_norms(flat)
-    left = ones - flat @ (np.linalg.lstsq(flat / length, ones, rcond=None)[0] / length)
-    return bool(left @ left <= 1e-10 * len(flat))
+    n, p = flat.shape
+    if constant_column(flat) >= 0 or p < 2:
+        return constant_column(flat) >= 0
+    triangle = triangle_over_lengths(flat, column_norms(flat), list(range(p)), np.ones(n))
+    return bool(len(triangle) <= p or triangle[p, p] ** 2 <= 1e-10 * n)

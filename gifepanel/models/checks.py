@@ -17,6 +17,7 @@ from gifepanel.panel.brackets import split_top
 from gifepanel.panel.grammar import split_formula
 from gifepanel.panel.matrices import PanelDesign
 from gifepanel.panel.text import caller_level, first_of
+from gifepanel.projections.base import column_norms
 from gifepanel.projections.triangle import orthogonal_triangle, spanned_by
 from gifepanel.spellings.formulas import quoted
 
@@ -282,7 +283,7 @@ def check_identified(estimate: FactorEstimate, names: Sequence[str], regressors:
     if not q:
         return
     z, projected = estimate.z.reshape(-1, q), estimate.z_projected.reshape(-1, q)
-    _, spanned = orthogonal_triangle(projected, noise=_FACTORS * np.linalg.norm(z, axis=0))
+    _, spanned = orthogonal_triangle(projected, noise=_FACTORS * column_norms(z))
     if not spanned:
         return
     lost = sorted(spanned)

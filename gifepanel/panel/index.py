@@ -361,13 +361,20 @@ class PanelIndex(ShortRepr):
         out[self.entity_codes, self.time_codes] = True
         return out
 
-    def to_cube(self, values: npt.ArrayLike) -> FloatArray:
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether every cell has a row, and rows come entity by entity, over time."""
+        return self.is_balanced and bool((self.order == np.arange(self.nobs)).all())
+
+    def to_cube(self, values: npt.ArrayLike, *, copy: bool = True) -> FloatArray:
         """Lay rows out as a cube, zeros in the cells without a row.
 
         Parameters
         ----------
         values : (n,) or (n, p)
             Rows in the caller's order.
+        copy : bool
+            False lets the cube share memory with rows that are in order.
 
         Returns
         -------
@@ -381,16 +388,23 @@ class PanelIndex(ShortRepr):
         self._require_pairs()
         array = np.asarray(values, dtype=np.float64)
         shape = (self.n_entities, self.n_times, *array.shape[1:])
+        if not copy and self.in_order:
+            return np.ascontiguousarray(array).reshape(shape)
         if self.is_balanced:
             return np.ascontiguousarray(array[self.order].reshape(shape))
         out = np.zeros((self.n_entities * self.n_times, *array.shape[1:]))
         out[self.cells] = array
         return out.reshape(shape)
 
-    def from_cube(self, cube: npt.ArrayLike) -> FloatArray:
-        """Bring the observed cells of a cube (N, T) or (N, T, p) back to rows (n,) or (n, p) in the caller's order."""
+    def from_cube(self, cube: npt.ArrayLike, *, copy: bool = True) -> FloatArray:
+        """Bring the observed cells of a cube (N, T) or (N, T, p) back to rows (n,) or (n, p) in the caller's order.
+
+        With ``copy=False`` rows that are in order share memory with the cube.
+        """
         self._require_pairs()
         array = np.asarray(cube, dtype=np.float64)
+        if not copy and self.in_order:
+            return np.ascontiguousarray(array).reshape(self.nobs, *array.shape[2:])
         if self.is_balanced:
             out = np.empty((self.nobs, *array.shape[2:]))
             out[self.order] = array.reshape(out.shape)

@@ -256,7 +256,7 @@ class PanelDesign(ShortRepr):
 
     def cubes(self) -> tuple[FloatArray, FloatArray]:
         """Outcome (N, T) and regressors (N, T, p), zeros in the cells that have no row (see ``index.observed``)."""
-        return self.index.to_cube(self.endog), self.index.to_cube(self.exog)
+        return self.index.to_cube(self.endog, copy=False), self.index.to_cube(self.exog, copy=False)
 
     def codes_of(self, data: Any, name: str, where: str = "the option") -> tuple[IntArray, pd.Index]:
         """Codes and levels of a column or index level on the rows of this design (for clusters and the like).

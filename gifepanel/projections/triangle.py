@@ -25,12 +25,14 @@ __all__ = [
     "orthogonal_triangle",
     "refined",
     "spanned_by",
+    "triangle_over_lengths",
 ]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 ROUNDING = 1e-14  # of a column that is stored and projected, relative to its length: some 50 units in the last place
 _NAMED = 1e-7
+_ROWS = 1 << 17  # of a block, whose triangle is found by itself
 _SMALL, _EXTENDED = 20_000, 1_000_000  # elements of x up to which to refine: always, and where columns nearly agree
 _NEAR = 1e-3
 
@@ -208,7 +210,7 @@ def _factorised(
         noise = ROUNDING * (lengths if constant < 0 else _raw_lengths(x, root))
     order = _constant_first(x.shape[1], constant)
     safe = np.where(lengths > 0, lengths, 1.0)
-    r = _triangular(columns, safe, order, target)
+    r = triangle_over_lengths(columns, safe, order, target)
     p = len(order)
     found = spanned_by(r[:, :p], noise[order] / safe[order])
     kept = [j for j in range(p) if j not in found]
@@ -254,17 +256,23 @@ def _raw_lengths(x: Array, root: Array | None) -> Array:
     return np.asarray(column_norms(x if root is None else x * root[:, None]))
 
 
-def _triangular(columns: Array, lengths: Array, order: list[int], target: Array | None) -> Array:
+def triangle_over_lengths(columns: Array, lengths: Array, order: list[int], target: Array | None) -> Array:
     """Triangle of the columns over their lengths, and of the target behind them."""
     if len(order) == 1:
         first = float(columns[:, 0].any())
         return np.array([[first]] if target is None else [[first, float(columns[:, 0] @ target) / lengths[0]]])
-    scaled = np.empty((len(columns), len(order) + (target is not None)))
-    for position, j in enumerate(order):
-        np.divide(columns[:, j], lengths[j], out=scaled[:, position])
-    if target is not None:
-        scaled[:, -1] = target
-    return np.asarray(np.linalg.qr(scaled, mode="r"))
+    width = len(order) + (target is not None)
+    found = []
+    for first in range(0, max(1, len(columns)), max(_ROWS, 4 * width)):
+        rows = slice(first, first + max(_ROWS, 4 * width))
+        scaled = np.empty((len(columns[rows]), width))
+        for position, j in enumerate(order):
+            np.divide(columns[rows, j], lengths[j], out=scaled[:, position])
+        if target is not None:
+            scaled[:, -1] = target[rows]
+        found.append(np.asarray(np.linalg.qr(scaled, mode="r")))
+    # the triangle of triangles, which is that of the rows together
+    return found[0] if len(found) == 1 else np.asarray(np.linalg.qr(np.concatenate(found), mode="r"))
 
 
 def _constant_first(p: int, constant: int) -> list[int]:

@@ -117,3 +117,15 @@ def test_a_design_effect_tempers_the_likelihood(panel: pd.DataFrame) -> None:
     assert_allclose(less.shares, once.shares)
     assert once.n_unclear == int((once.posterior.max(axis=1) < 0.95).sum()) > 0
     assert once.share == min(once.shares[-1], 1.0)
+
+
+@pytest.mark.parametrize("formula", ["y ~ 0 + x1 + x2", "y ~ x1 + x2 | entity + time"])
+def test_what_periods_take_is_the_difference_of_two_projections(panel: pd.DataFrame, formula: str) -> None:
+    estimate = fitted(panel, formula)._estimate
+    rng = np.random.default_rng(1)
+    tau = rng.dirichlet(np.ones(2), size=estimate.shape[0])
+    z = np.zeros((*estimate.shape, estimate.theta.size))
+    for k, slot in enumerate(estimate.slots):
+        z[:, :, slot] += tau[:, k, None, None] * estimate.x
+    within, both = (f(z).reshape(-1, z.shape[2]) for f in (estimate.off_units, estimate.project))
+    assert_allclose(estimate.moments_of_periods(tau), within.T @ within - both.T @ both, rtol=1e-9, atol=1e-9)

@@ -76,6 +76,19 @@ def test_codes_are_int64_and_cubes_are_contiguous_float64():
     assert index.time_name == "time"
 
 
+def test_a_cube_shares_memory_with_rows_in_order_where_that_is_asked_for():
+    pairs = pd.MultiIndex.from_product([list("abc"), range(4)], names=["unit", "year"])
+    rows = np.arange(24.0).reshape(12, 2)
+    for keep, shared in ((np.arange(12), True), (np.arange(12)[::-1], False), (np.arange(11), False)):
+        own = np.ascontiguousarray(rows[keep])
+        index = read_frame(pd.DataFrame(own, index=pairs[keep])).panel_index()
+        cube = index.to_cube(own, copy=False)
+        np.testing.assert_array_equal(cube, index.to_cube(own))
+        np.testing.assert_array_equal(index.from_cube(cube, copy=False), own)
+        assert np.shares_memory(cube, own) == np.shares_memory(index.from_cube(cube, copy=False), cube) == shared
+        assert not np.shares_memory(index.to_cube(own), own) and not np.shares_memory(index.from_cube(cube), cube)
+
+
 def test_cube_matches_pandas_unstack():
     rng = np.random.default_rng(1)
     pairs = pd.MultiIndex.from_product([list("dbca"), range(5)], names=["unit", "year"])
