@@ -29,26 +29,34 @@ NOTES = """\
 *AR*: y = .6 L(y) + x + entity effect + one factor + noise, with x = loading times factor + noise, fitted by
 `InteractiveFE` with entity effects. *D*: three groups, two factors, by `GroupedIFE`; means over the groups' lags.
 `moon-weidner-b1` is the published term of predetermined regressors, `dynamic` the default, which gives back what
-projected residuals hide of it. *se*: Monte Carlo standard error of the bias. *cover*: of nominal 95 % intervals
+projected residuals hide of it. *20 %*: a fifth of the outcomes is missing at random, and so are the rows whose lag they
+would be. *se*: Monte Carlo standard error of the bias. *cover*: of nominal 95 % intervals
 (`HC1`).
 """
 
 
 @dataclass(frozen=True)
 class Dynamic:
-    """A dynamic design at one size: "AR" or "D"."""
+    """A dynamic design at one size: "AR" or "D"; with holes a fifth of the outcomes is missing."""
 
     design: str
     n: int
     t: int
+    panel: str = "full"
 
     @property
     def name(self) -> str:
-        """``AR 100x30``."""
-        return f"{self.design} {self.n}x{self.t}"
+        """``AR 100x30, 20 %``."""
+        return f"{self.design} {self.n}x{self.t}" + ("" if self.panel == "full" else f", {self.panel}")
 
 
-DYNAMIC = (Dynamic("AR", 100, 30),)
+DYNAMIC = (
+    Dynamic("AR", 100, 30),
+    Dynamic("AR", 100, 30, "20 %"),
+    Dynamic("AR", 100, 50, "20 %"),
+    Dynamic("D", 100, 25),
+    Dynamic("D", 100, 25, "20 %"),
+)
 
 
 def simulated(n: int, t: int, seed: np.random.SeedSequence) -> tuple[Array, Array]:
@@ -65,25 +73,36 @@ def simulated(n: int, t: int, seed: np.random.SeedSequence) -> tuple[Array, Arra
     return y[:, before:], np.stack([y[:, before - 1 : -1], x[:, before:]], axis=2)
 
 
+def with_holes(y: Array, x: Array, seed: np.random.SeedSequence) -> tuple[Array, Array]:
+    """The panel without a fifth of the outcomes, and so without the rows of which they are the lag, regressor one."""
+    missing = np.random.default_rng(seed.spawn(1)[0]).random(y.shape) < 0.2
+    y, x = np.where(missing, np.nan, y), x.copy()
+    x[:, 1:, 0][missing[:, :-1]] = np.nan
+    return y, x
+
+
 def one_draw(cell: Dynamic, draw: int) -> list[dict[str, Any]]:
     """Fit panel `draw` with every correction; one row for each."""
     seed = np.random.SeedSequence(ENTROPY, spawn_key=(ord(cell.design[0]), cell.n, cell.t, draw))
     truth = np.array([RHO])
     if cell.design == "AR":
         y, x = simulated(cell.n, cell.t, seed)
+        y, x = (y, x) if cell.panel == "full" else with_holes(y, x, seed)
         model: Any = gife.InteractiveFE(y, x, n_factors=1, absorb="entity", predetermined=[0])
     else:
         panel = gife.datasets.simulate("D", cell.n, cell.t, random_state=seed)
-        model = gife.GroupedIFE(panel.y, panel.x, n_groups=3, n_factors=2, predetermined=[0])
+        y, x = (panel.y, panel.x) if cell.panel == "full" else with_holes(panel.y, panel.x, seed)
+        model = gife.GroupedIFE(y, x, n_groups=3, n_factors=2, predetermined=[0])
     rows = []
     for correction in CORRECTIONS:
         res = model.fit(bias_correction=correction, cov_type="HC1")
         estimates, errors = _lags(res)
         if cell.design == "D":
-            order = match_groups(panel.truth.groups, res.groups.to_numpy(), 3)[0]
+            order = match_groups(panel.truth.groups[res.groups.index], res.groups.to_numpy(), 3)[0]
             estimates, errors, truth = estimates[order], errors[order], panel.truth.alpha[:, 0]
         error = estimates - truth
-        row = {"design": cell.design, "n": cell.n, "t": cell.t, "draw": draw, "correction": correction}
+        row = {"design": cell.design, "n": cell.n, "t": cell.t, "panel": cell.panel}
+        row |= {"draw": draw, "correction": correction}
         row |= {"bias": float(error.mean()), "square": float((error**2).mean())}
         row["cover"] = float((np.abs(error) <= 1.959963984540054 * errors).mean())
         rows.append(row)
@@ -100,14 +119,16 @@ def summarize(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Means over draws, one row for each design and correction."""
     cells: dict[tuple[Any, ...], list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
-        cells[row["design"], row["n"], row["t"], row["correction"]].append(row)
+        cells[row["design"], row["n"], row["t"], row["panel"], row["correction"]].append(row)
     out = []
-    for (design, n, t, correction), own in cells.items():
+    for (design, n, t, panel, correction), own in cells.items():
         bias = np.array([row["bias"] for row in own])
         means = {"bias": float(bias.mean()), "se": float(bias.std(ddof=1)) / math.sqrt(len(own))}
         means["rmse"] = math.sqrt(float(np.mean([row["square"] for row in own])))
         means["cover"] = float(np.mean([row["cover"] for row in own]))
-        out.append({"design": design, "n": n, "t": t, "correction": correction, "draws": len(own), **means})
+        out.append(
+            {"design": design, "n": n, "t": t, "panel": panel, "correction": correction, "draws": len(own), **means}
+        )
     return out
 
 
@@ -117,7 +138,8 @@ def report(table: Sequence[Mapping[str, Any]], draws: int) -> str:
     for row in table:
         text = {name: f"{row[name]:+.4f}".replace("-", "−") for name in ("bias",)}
         text |= {name: f"{row[name]:.4f}" for name in ("se", "rmse")} | {"cover": f"{row['cover']:.3f}"}
-        shown.append({"design": f"{row['design']} {row['n']}x{row['t']}", "correction": row["correction"], **text})
+        name = Dynamic(row["design"], row["n"], row["t"], row["panel"]).name
+        shown.append({"design": name, "correction": row["correction"], **text})
     columns = ["design", "correction", "bias", "se", "rmse", "cover"]
     return "\n\n".join([f"{draws} draws of each design.", NOTES.strip(), markdown_table(shown, columns)])
 
@@ -126,7 +148,7 @@ def stored_draws() -> list[dict[str, Any]]:
     """The rows of ``bias_draws.csv``."""
     whole = ("n", "t", "draw")
     return [
-        {key: value if key in ("design", "correction") else (int if key in whole else float)(value)
+        {key: value if key in ("design", "panel", "correction") else (int if key in whole else float)(value)
          for key, value in row.items()}
         for row in read_csv(RESULTS / "bias_draws.csv")
     ]  # fmt: skip
