@@ -21,18 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_DEMO_FORMULA = "log(sales) ~ log(real_price) + log(real_income) | state"
-
-_DEMO_CODE = """
-    import gifepanel as gife
-    data = gife.datasets.load_cigar()
-    res = gife.GroupedIFE.from_formula(
-        "{}",
-        data, n_groups=3, n_factors=2,
-    ).fit(cov_type="cluster")
-    print(res.summary())
-"""
-
 _DEPENDENCIES = (
     "numpy",
     "scipy",
@@ -162,14 +150,14 @@ def _count(text: str) -> int | range | str:
 
 
 def _demo(arguments: argparse.Namespace) -> None:
+    from gifepanel.command.demo import demo_code, demo_results, reading
+
     _check_report(arguments.report)
-    data = gifepanel.datasets.load_cigar()
-    print("Cigarette demand in 46 states of the USA, 1963 to 1992 (Baltagi)")
-    print(_DEMO_CODE.format(_DEMO_FORMULA))
-    model = gifepanel.GroupedIFE.from_formula(_DEMO_FORMULA, data, n_groups=3, n_factors=2)
-    results = model.fit(cov_type="cluster")  # residuals are serially correlated
+    print("Cigarette demand in 46 states of the USA, 1963 to 1992 (Baltagi and Levin)")
+    print(demo_code(), flush=True)
+    results = demo_results()
     print(results.summary())
-    print("\n" + _members(results.groups))
+    print("\n" + reading(results))
     _write_report(results, arguments.report, quiet=False)
     print("\nNext, a file of yours: gifepanel fit --help")
 
@@ -377,15 +365,6 @@ def _coefficients(results: Any) -> pd.DataFrame:
             "upper": interval.iloc[:, 1],
         }
     ).rename_axis("term")
-
-
-def _members(groups: pd.Series[Any]) -> str:
-    """The entities of each group, wrapped to 79 columns."""
-    paragraphs = []
-    for label, members in groups.groupby(groups).groups.items():
-        text = f"Group {label} ({len(members)}): {', '.join(map(str, members))}"
-        paragraphs.append(textwrap.fill(text, 79, subsequent_indent="  "))
-    return "\n".join(paragraphs)
 
 
 def _blas() -> str:

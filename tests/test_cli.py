@@ -234,14 +234,6 @@ def test_warnings_are_one_line_and_the_hook_is_put_back(
     assert warnings.showwarning is before
 
 
-def test_members_are_wrapped() -> None:
-    groups = pd.Series([2, 1] * 30, index=[f"State number {i}" for i in range(60)])
-    lines = cli._members(groups).splitlines()
-    assert max(map(len, lines)) <= 79
-    assert lines[0].startswith("Group 1 (30): State number 1, ")
-    assert sum(line.startswith("Group ") for line in lines) == 2
-
-
 def test_a_closed_pipe_is_no_error() -> None:
     program = "import sys; from gifepanel import cli; sys.exit(cli.main(['versions']))"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -57,7 +57,8 @@ BELOW = {
     },
     "datasets": {"short_repr"},
     "formula": {"models"},
-    "cli": {"models", "spellings", "page", "__init__"},
+    "command": {"__init__"},
+    "cli": {"command", "models", "spellings", "page", "__init__"},
     "__main__": {"cli"},
     "__init__": {"models", "formula", "datasets", "diagnostics", "interop", "tables"},
 }
