@@ -165,7 +165,7 @@ COUNTS = ("--groups", "2", "--factors", "1")
 
 def test_messages_of_bad_files(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "There is no file nowhere.csv" in failure(capsys, "fit", "y ~ x", "nowhere.csv", *COUNTS)
-    assert ".parquet" in failure(capsys, "fit", "y ~ x", "panel.xlsx", *COUNTS)
+    assert ".parquet" in failure(capsys, "fit", "y ~ x", "panel.docx", *COUNTS)
     message = failure(capsys, "fit", "y ~ x", str(file), "--entity", "firm", *COUNTS)
     assert "give --time" in message and "firm, year, y" in message
     message = failure(capsys, "fit", "y ~ x", str(file), *COUNTS, "--quiet")
@@ -193,7 +193,7 @@ def test_errors_of_the_package_and_others(
 
     arguments = ("fit", "y ~ x", str(file), "--entity", "firm", "--time", "year", *COUNTS)
     fail_with(DataError("Column x has a NaN.", "Every value must be finite.", "data.dropna()"))
-    assert failure(capsys, *arguments) == "gifepanel: Column x has a NaN. Every value must be finite. data.dropna()\n"
+    assert failure(capsys, *arguments) == "gifepanel: Column x has a NaN. Every value must be finite. In Python: data.dropna()\n"
     fail_with(KeyError("x"))
     assert failure(capsys, *arguments) == "gifepanel: KeyError: 'x' (--traceback shows where)\n"
     assert cli.main([*arguments, "--traceback"]) == 2
