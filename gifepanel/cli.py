@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import gifepanel
+from gifepanel.command.messages import in_shell_words, with_backticks
 from gifepanel.command.suffixes import SUFFIXES
 from gifepanel.command.waiting import CLEAR, compiles_first, waiting
 
@@ -165,7 +166,9 @@ def _demo(arguments: argparse.Namespace) -> None:
         results = demo_results()
     print(results.summary())
     print("\n" + reading(results))
-    _write_report(results, arguments.report, quiet=False)
+    if arguments.report is not None:
+        results.report(arguments.report)
+        _told_where(arguments.report, quiet=False)
     print("\nNext, a file of yours: gifepanel fit --help")
 
 
@@ -184,6 +187,9 @@ def _fit(arguments: argparse.Namespace) -> None:
     names = {"entity": "entity", "time": "time", "partial": "partial", "weights": "weights"}
     names |= {"n_groups": "groups", "n_factors": "factors"}
     given = {name: getattr(arguments, option) for name, option in names.items()}
+    known = [str(name) for name in (*data.columns, *data.index.names) if name is not None]
+    formula = with_backticks(arguments.formula, known)
+    given["partial"] = None if given["partial"] is None else with_backticks(given["partial"], known)
     options = {
         "cov_type": "cluster" if ways and kind_of is None else kind_of,
         "cov_kwds": None if ways is None else {"groups": ways[0] if len(ways) == 1 else ways},
@@ -192,7 +198,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     what = _fitting() if grouped else "fitting"
     try:
         with waiting(what):
-            model = kind.from_formula(arguments.formula, data, context=None, **_without_none(given))
+            model = kind.from_formula(formula, data, context=None, **_without_none(given))
             results = model.fit(**_without_none(options))
     except gifepanel.exceptions.GifepanelError as error:
         if file.told:
@@ -202,8 +208,10 @@ def _fit(arguments: argparse.Namespace) -> None:
         print(results.summary())
     if write is not None:
         arguments.output.write_text(write(results), encoding="utf-8")
-    with waiting(f"writing {arguments.report}"):
-        _write_report(results, arguments.report, quiet=arguments.quiet)
+    if arguments.report is not None:
+        with waiting(f"writing {arguments.report}"):
+            results.report(arguments.report)
+        _told_where(arguments.report, quiet=arguments.quiet)
 
 
 def _fitting() -> str:
@@ -308,10 +316,7 @@ def _check_report(path: Path | None) -> None:
             raise _InputError(f"--report: {error.found} {error.needed}") from error
 
 
-def _write_report(results: Any, path: Path | None, *, quiet: bool) -> None:
-    if path is None:
-        return
-    results.report(path)
+def _told_where(path: Path, *, quiet: bool) -> None:
     if not quiet:
         print(f"\nThe report is in {path}")
 
@@ -431,8 +436,6 @@ def _one_message(error: Exception) -> str:
     """What to print for an error: its text, and for one that nobody foresaw also its kind."""
     foreseen = (_InputError, OSError)
     if isinstance(error, gifepanel.exceptions.GifepanelError):
-        from gifepanel.command.messages import in_shell_words
-
         return f"gifepanel: {in_shell_words(error, getattr(error, 'told', ''))}"
     if isinstance(error, foreseen):
         return f"gifepanel: {error}"

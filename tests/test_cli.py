@@ -174,6 +174,59 @@ def test_messages_of_bad_files(file: Path, capsys: pytest.CaptureFixture[str]) -
     assert ".csv, .tex, .html" in message
 
 
+def test_where_nothing_can_be_written(model: type[StubModel], file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model.calls = {}
+    folder = file.with_name("folder.csv")
+    folder.mkdir()
+    for output, words in (
+        (file.parent / "nowhere" / "t.tex", "there is no folder"),
+        (file, "is the file with the data"),
+        (folder, "can't be written"),
+    ):
+        assert words in failure(capsys, "fit", "y ~ x", str(file), *COUNTS, "--output", str(output))
+    assert model.calls == {} and file.stat().st_size > 0
+
+
+def test_clusters_and_a_covariance_without(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("HC1", "nonrobust", "HAC"):
+        message = failure(capsys, "fit", "y ~ x", str(file), "--cov-type", kind, "--cluster", "firm")
+        assert f"--cov-type {kind} knows no clusters" in message and "Leave out" in message
+
+
+def test_names_with_blanks_and_commas(
+    model: type[StubModel], file: Path, frame: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = {"firm": "firm, name", "year": "the year", "y": "the y"}
+    frame.rename(columns=names).to_csv(file, index=False, sep=";")
+    arguments = ["fit", "the y ~ x", str(file), "--entity", "firm, name", "--time", "the year", *COUNTS]
+    assert cli.main([*arguments, "--cluster", "firm, name"]) == 0
+    assert model.calls["formula"] == "`the y` ~ x" and model.calls["entity"] == "firm, name"
+    assert model.calls["fit"]["cov_kwds"] == {"groups": "firm, name"}
+    assert cli.main([*arguments, "--cluster", "the year,the y"]) == 0
+    assert model.calls["fit"]["cov_kwds"] == {"groups": ["the year", "the y"]}
+
+
+def test_an_error_says_how_the_file_was_read(
+    monkeypatch: pytest.MonkeyPatch, model: type[StubModel], file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_bytes(file.read_bytes().replace(b",", b";"))
+
+    def fit(self: StubModel, **options: Any) -> None:
+        raise DataError("Column x has a NaN.", "Every value must be finite.", "n_groups=2")
+
+    monkeypatch.setattr(StubModel, "fit", fit)
+    message = failure(capsys, "fit", "y ~ x", str(file), "--entity", "firm", "--time", "year", *COUNTS)
+    assert message.endswith("Add --groups 2. (The file was read as text separated by semicolons.)\n")
+    assert "separated by semicolons" in failure(capsys, "fit", "y ~ x", str(file), "--entity", "firm", *COUNTS)
+
+
+def test_an_index_that_is_named(model: type[StubModel], tmp_path: Path, frame: pd.DataFrame) -> None:
+    frame.set_index(["firm", "year"]).to_parquet(tmp_path / "panel.parquet")
+    ids = ["--entity", "firm", "--time", "year"]
+    assert cli.main(["fit", "y ~ x", str(tmp_path / "panel.parquet"), *ids, *COUNTS]) == 0
+    pd.testing.assert_frame_equal(model.calls["data"], frame)
+
+
 def test_no_work_before_the_output_is_known_to_be_writable_as_asked(
     model: type[StubModel], file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,7 +246,10 @@ def test_errors_of_the_package_and_others(
 
     arguments = ("fit", "y ~ x", str(file), "--entity", "firm", "--time", "year", *COUNTS)
     fail_with(DataError("Column x has a NaN.", "Every value must be finite.", "data.dropna()"))
-    assert failure(capsys, *arguments) == "gifepanel: Column x has a NaN. Every value must be finite. In Python: data.dropna()\n"
+    assert (
+        failure(capsys, *arguments)
+        == "gifepanel: Column x has a NaN. Every value must be finite. In Python: data.dropna()\n"
+    )
     fail_with(KeyError("x"))
     assert failure(capsys, *arguments) == "gifepanel: KeyError: 'x' (--traceback shows where)\n"
     assert cli.main([*arguments, "--traceback"]) == 2

@@ -18,7 +18,6 @@ from gifepanel import cli
 from gifepanel.datasets import load_cigar, simulate
 
 
-
 @pytest.fixture(scope="module")
 def panel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("cli") / "panel.csv"

@@ -181,7 +181,8 @@ def _separator(sample: str, usual: str) -> str:
     lines = [line for line in sample.splitlines() if line.strip()][:20]
     counts = {sign: [len(next(csv.reader([line], delimiter=sign))) for line in lines] for sign in _SEPARATORS}
     good = [sign for sign, own in counts.items() if own[0] > 1 and len(set(own[:-1] or own)) == 1]
-    return max(good or [usual], key=lambda sign: (counts[sign][0], sign == usual))
+    split = [sign for sign, own in counts.items() if own[0] > 1]
+    return max(good or split or [usual], key=lambda sign: (counts[sign][0], sign == usual))
 
 
 def _texts(data: pd.DataFrame) -> list[Any]:
