@@ -117,9 +117,9 @@ def test_warnings_are_one_line(panel_file: Path, capsys: pytest.CaptureFixture[s
     [
         ("y ~ x1**2", [], "x1**2"),
         ("y ~ 0 + x1 | size", [], "size"),
-        ("y ~ 0 + x1 + x2", ["--factors", "30"], "n_factors is 30"),
-        ("y ~ 0 + x1 + x2", ["--groups", "41"], "n_groups is 41"),
-        ("y ~ 0 + x1 + x2", ["--seed", "-1"], "random_state is -1"),
+        ("y ~ 0 + x1 + x2", ["--factors", "30"], "--factors is 30"),
+        ("y ~ 0 + x1 + x2", ["--groups", "41"], "--groups is 41"),
+        ("y ~ 0 + x1 + x2", ["--seed", "-1"], "--seed is -1"),
         ("y ~ 0 + x1 + x2", ["--cov-type", "hc7"], "cov_type="),
     ],
 )

@@ -124,7 +124,7 @@ def _text_file(path: Path, kind: str) -> ReadFile:
     from pandas.io.common import get_handle
 
     with get_handle(path, "rb", is_text=False, compression="infer") as opened:
-        sample = opened.handle.read(_LARGE)  # type: ignore[call-arg]
+        sample = opened.handle.read(_LARGE)
     whole = len(sample) < _LARGE
     return _read_text(sample, (lambda: io.BytesIO(sample)) if whole else (lambda: path), kind, str(path))
 

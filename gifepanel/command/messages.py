@@ -60,7 +60,7 @@ def _fix(error: GifepanelError) -> str | None:
     if re.fullmatch(rf"{_ARGUMENT}(?:, {_ARGUMENT})*", fix):
         options = [_option(*found) for found in re.findall(_ARGUMENT, fix)]
         if all(options):
-            return f"Add {' '.join(filter(None, options))}"
+            return f"Add {' '.join(filter(None, options))}."
     if fix.startswith(("pip install", "did you mean")):
         return fix
     if isinstance(error, FormulaError):
