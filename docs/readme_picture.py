@@ -1,4 +1,4 @@
-"""Draw the picture of the README: ``python docs/readme_picture.py`` writes ``docs/_static/cigarettes.png``."""
+"""Draw the picture of the README: ``python docs/readme_picture.py`` writes ``docs/_static/groups.png``."""
 
 from __future__ import annotations
 
@@ -12,18 +12,14 @@ from matplotlib import pyplot as plt
 
 import gifepanel as gife
 
-PICTURE = Path(__file__).parent / "_static" / "cigarettes.png"
+PICTURE = Path(__file__).parent / "_static" / "groups.png"
 
 
 def draw() -> plt.Figure:
-    """Slopes of the states with their groups, and the factors."""
-    data = gife.datasets.load_cigar()
-    results = gife.GroupedIFE.from_formula(
-        "log(sales) ~ log(real_price) + log(real_income) | state",
-        data,
-        n_groups=3,
-        n_factors=2,
-    ).fit()
+    """Slopes of the entities with their groups, and the factors."""
+    panel = gife.datasets.simulate("S", n_entities=60, n_times=40, random_state=1)
+    model = gife.GroupedIFE.from_formula(panel.formula, panel.data, n_groups="auto", n_factors="auto")
+    results = model.fit(cov_type="cluster")
     fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     results.plot.unit_slopes(ax=left)
     results.plot.factors(ax=right)

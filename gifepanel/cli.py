@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import textwrap
 import traceback
@@ -15,23 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import gifepanel
+from gifepanel.command.messages import in_shell_words, with_backticks
+from gifepanel.command.suffixes import SUFFIXES
+from gifepanel.command.waiting import CLEAR, compiles_first, waiting
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gifepanel.command.files import ReadFile
+
 __all__ = ["main"]
-
-_DEMO_FORMULA = "log(sales) ~ log(real_price) + log(real_income) | state"
-
-_DEMO_CODE = """
-    import gifepanel as gife
-    data = gife.datasets.load_cigar()
-    res = gife.GroupedIFE.from_formula(
-        "{}",
-        data, n_groups=3, n_factors=2,
-    ).fit(cov_type="cluster")
-    print(res.summary())
-"""
 
 _DEPENDENCIES = (
     "numpy",
@@ -54,6 +46,9 @@ examples:
   gifepanel fit "y ~ L(y, 1) + x1" data.parquet --groups auto --factors 0-5 --output table.tex --report report.html
   gifepanel fit "y ~ x1 + x2 | firm + year" data.csv --partial "z1 + bs(z2, 4)" --weights w --cluster firm
 """
+
+
+_WITHOUT_CLUSTERS = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "HAC", "hac-groupsum", "driscoll-kraay", "fixed scale")
 
 
 class _InputError(Exception):
@@ -122,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     fit.add_argument("formula", metavar="FORMULA", help='"y ~ x1 + x2 | effects"')
-    fit.add_argument("file", metavar="FILE", type=Path, help=f"{', '.join(_readers())}")
+    fit.add_argument("file", metavar="FILE", type=Path, help=f"{', '.join(SUFFIXES)}; - is the standard input")
     fit.add_argument("--entity", metavar="E", help="column of the units")
     fit.add_argument("--time", metavar="T", help="column of the periods")
     fit.add_argument("--groups", metavar="K", type=_count, help='a number, "auto", or 1-4')
@@ -162,42 +157,70 @@ def _count(text: str) -> int | range | str:
 
 
 def _demo(arguments: argparse.Namespace) -> None:
+    from gifepanel.command.demo import demo_code, demo_results, reading
+
     _check_report(arguments.report)
-    data = gifepanel.datasets.load_cigar()
-    print("Cigarette demand in 46 states of the USA, 1963 to 1992 (Baltagi)")
-    print(_DEMO_CODE.format(_DEMO_FORMULA))
-    model = gifepanel.GroupedIFE.from_formula(_DEMO_FORMULA, data, n_groups=3, n_factors=2)
-    results = model.fit(cov_type="cluster")  # residuals are serially correlated
+    print("Cigarette demand in 46 states of the USA, 1963 to 1992 (Baltagi and Levin)")
+    print(demo_code(), flush=True)
+    with waiting(_fitting()):
+        results = demo_results()
     print(results.summary())
-    print("\n" + _members(results.groups))
-    _write_report(results, arguments.report, quiet=False)
+    print("\n" + reading(results))
+    if arguments.report is not None:
+        results.report(arguments.report)
+        _told_where(arguments.report, quiet=False)
     print("\nNext, a file of yours: gifepanel fit --help")
 
 
 def _fit(arguments: argparse.Namespace) -> None:
     if arguments.quiet and arguments.output is None and arguments.report is None:
         raise _InputError("--quiet without --output or --report leaves nothing to show. Add --output table.csv.")
-    write = _writer(arguments.output)
+    write = _writer(arguments.output, arguments.file)
     _check_report(arguments.report)
     grouped = _is_grouped(arguments)
     kind_of, ways = _cov_type(arguments)
-    data = _read(arguments.file, arguments.entity, arguments.time, ids=grouped)
+    with waiting(f"reading {arguments.file}"):
+        file = _read(arguments.file, arguments.entity, arguments.time, ids=grouped)
+    data = file.data
+    ways = None if ways is None else _columns(arguments.cluster, data)
     kind = gifepanel.GroupedIFE if grouped else gifepanel.PartialledOLS
     names = {"entity": "entity", "time": "time", "partial": "partial", "weights": "weights"}
     names |= {"n_groups": "groups", "n_factors": "factors"}
     given = {name: getattr(arguments, option) for name, option in names.items()}
-    model = kind.from_formula(arguments.formula, data, context=None, **_without_none(given))
+    known = [str(name) for name in (*data.columns, *data.index.names) if name is not None]
+    formula = with_backticks(arguments.formula, known)
+    given["partial"] = None if given["partial"] is None else with_backticks(given["partial"], known)
     options = {
         "cov_type": "cluster" if ways and kind_of is None else kind_of,
         "cov_kwds": None if ways is None else {"groups": ways[0] if len(ways) == 1 else ways},
         "random_state": arguments.seed,
     }
-    results = model.fit(**_without_none(options))
+    what = _fitting() if grouped else "fitting"
+    try:
+        with waiting(what):
+            model = kind.from_formula(formula, data, context=None, **_without_none(given))
+            results = model.fit(**_without_none(options))
+    except gifepanel.exceptions.GifepanelError as error:
+        if file.told:
+            error.told = file.told  # type: ignore[attr-defined]
+        raise
     if not arguments.quiet:
         print(results.summary())
     if write is not None:
         arguments.output.write_text(write(results), encoding="utf-8")
-    _write_report(results, arguments.report, quiet=arguments.quiet)
+    if arguments.report is not None:
+        with waiting(f"writing {arguments.report}"):
+            results.report(arguments.report)
+        _told_where(arguments.report, quiet=arguments.quiet)
+
+
+def _fitting() -> str:
+    return "fitting (the first fit compiles, once: about 20 s)" if compiles_first() else "fitting"
+
+
+def _columns(text: str, data: pd.DataFrame) -> list[str]:
+    """Names between commas; one name where a column has commas in its own."""
+    return [text] if text in map(str, data.columns) else [name.strip() for name in text.split(",")]
 
 
 def _in_our_words(arguments: argparse.Namespace, strange: Sequence[str]) -> str:
@@ -251,6 +274,11 @@ def _cov_type(arguments: argparse.Namespace) -> tuple[str | None, list[str] | No
         own = [] if groups is None else [groups] if isinstance(groups, str) else list(groups)
         told = f" --cluster {','.join(own)}" if own and ways is None else ""
         raise _InputError(f"--cov-type {kind} is a word of another package. --cov-type {line.fit['cov_type']}{told}.")
+    if ways is not None and kind in _WITHOUT_CLUSTERS:
+        raise _InputError(
+            f"--cov-type {kind} knows no clusters, and --cluster {arguments.cluster} names some. Leave out --cov-type "
+            f"for errors clustered by {arguments.cluster}, or --cluster for {kind}."
+        )
     return kind, ways
 
 
@@ -288,10 +316,7 @@ def _check_report(path: Path | None) -> None:
             raise _InputError(f"--report: {error.found} {error.needed}") from error
 
 
-def _write_report(results: Any, path: Path | None, *, quiet: bool) -> None:
-    if path is None:
-        return
-    results.report(path)
+def _told_where(path: Path, *, quiet: bool) -> None:
     if not quiet:
         print(f"\nThe report is in {path}")
 
@@ -316,40 +341,24 @@ def _versions(_arguments: argparse.Namespace) -> None:
 # ---------------------------------------------------------------------------------------------- input, output
 
 
-def _readers() -> dict[str, str]:
-    """Function of pandas for each suffix."""
-    return {
-        ".csv": "read_csv",
-        ".csv.gz": "read_csv",
-        ".parquet": "read_parquet",
-        ".feather": "read_feather",
-        ".dta": "read_stata",
-    }
-
-
-def _read(path: Path, entity: str | None, time: str | None, *, ids: bool) -> pd.DataFrame:
+def _read(path: Path, entity: str | None, time: str | None, *, ids: bool) -> ReadFile:
     """The file as a data frame; with `ids`, one that has, or can be given, the index (entity, time)."""
-    import pandas as pd
+    from gifepanel.command.files import ReadFile, read_file
 
-    readers = _readers()
-    reader = next((name for suffix, name in readers.items() if path.name.lower().endswith(suffix)), None)
-    if reader is None:
-        raise _InputError(f"{path} is none of {', '.join(readers)}. Save it as one of these.")
-    if not path.is_file():
-        raise _InputError(f"There is no file {path}.")
-    try:
-        data: pd.DataFrame = getattr(pd, reader)(path)
-    except ImportError as error:
-        raise _InputError(f"Reading {path.suffix} needs pyarrow: pip install pyarrow.") from error
+    file = read_file(path)
+    data = file.data
+    if data.index.nlevels == 2 and {entity, time} <= {*data.index.names}:
+        data = data.reset_index()
     if ids and (entity is None or time is None) and data.index.nlevels == 1:
         missing = " and ".join(f"--{n}" for n, v in (("entity", entity), ("time", time)) if v is None)
         columns = textwrap.shorten(", ".join(map(str, data.columns)), 300, placeholder=" ...")
-        raise _InputError(f"{path} says not who and when: give {missing}. Its columns are {columns}.")
-    return data
+        told = f" (It was read as text {file.told}.)" if file.told else ""
+        raise _InputError(f"{path} says not who and when: give {missing}. Its columns are {columns}.{told}")
+    return ReadFile(data, file.told)
 
 
-def _writer(path: Path | None) -> Any:
-    """Function of the results that gives the text of the table, by the file's suffix."""
+def _writer(path: Path | None, source: Path) -> Any:
+    """Function of the results that gives the text of the table, by the file's suffix; nothing is written yet."""
     if path is None:
         return None
     writers = {
@@ -359,6 +368,12 @@ def _writer(path: Path | None) -> Any:
     }
     if path.suffix.lower() not in writers:
         raise _InputError(f"--output {path} is none of {', '.join(writers)}.")
+    if not path.parent.is_dir():
+        raise _InputError(f"--output {path}: there is no folder {path.parent}. mkdir -p {path.parent}")
+    if path.is_dir() or (path.exists() and not os.access(path, os.W_OK)) or not os.access(path.parent, os.W_OK):
+        raise _InputError(f"--output {path} can't be written. Name another file.")
+    if path.exists() and source.exists() and path.samefile(source):
+        raise _InputError(f"--output {path} is the file with the data. Name another file.")
     return writers[path.suffix.lower()]
 
 
@@ -377,15 +392,6 @@ def _coefficients(results: Any) -> pd.DataFrame:
             "upper": interval.iloc[:, 1],
         }
     ).rename_axis("term")
-
-
-def _members(groups: pd.Series[Any]) -> str:
-    """The entities of each group, wrapped to 79 columns."""
-    paragraphs = []
-    for label, members in groups.groupby(groups).groups.items():
-        text = f"Group {label} ({len(members)}): {', '.join(map(str, members))}"
-        paragraphs.append(textwrap.fill(text, 79, subsequent_indent="  "))
-    return "\n".join(paragraphs)
 
 
 def _blas() -> str:
@@ -418,7 +424,8 @@ def _plain_warnings() -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        print(f"warning: {message}", file=sys.stderr if file is None else file)
+        stream = sys.stderr if file is None else file
+        print(f"{CLEAR if stream.isatty() else ''}warning: {message}", file=stream)
 
     with warnings.catch_warnings():
         warnings.showwarning = show
@@ -427,10 +434,9 @@ def _plain_warnings() -> Iterator[None]:
 
 def _one_message(error: Exception) -> str:
     """What to print for an error: its text, and for one that nobody foresaw also its kind."""
-    foreseen = (_InputError, gifepanel.exceptions.GifepanelError, OSError)
-    clusters = re.fullmatch(r'cov_kwds=\{"groups": "(.+)"\}', getattr(error, "fix", None) or "")
-    if clusters and isinstance(error, gifepanel.exceptions.SpecificationError):
-        error = gifepanel.exceptions.SpecificationError(error.found, error.needed, f"Add --cluster {clusters[1]}.")
+    foreseen = (_InputError, OSError)
+    if isinstance(error, gifepanel.exceptions.GifepanelError):
+        return f"gifepanel: {in_shell_words(error, getattr(error, 'told', ''))}"
     if isinstance(error, foreseen):
         return f"gifepanel: {error}"
     return f"gifepanel: {type(error).__name__}: {error} (--traceback shows where)"

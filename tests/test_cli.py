@@ -165,13 +165,66 @@ COUNTS = ("--groups", "2", "--factors", "1")
 
 def test_messages_of_bad_files(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "There is no file nowhere.csv" in failure(capsys, "fit", "y ~ x", "nowhere.csv", *COUNTS)
-    assert ".parquet" in failure(capsys, "fit", "y ~ x", "panel.xlsx", *COUNTS)
+    assert ".parquet" in failure(capsys, "fit", "y ~ x", "panel.docx", *COUNTS)
     message = failure(capsys, "fit", "y ~ x", str(file), "--entity", "firm", *COUNTS)
     assert "give --time" in message and "firm, year, y" in message
     message = failure(capsys, "fit", "y ~ x", str(file), *COUNTS, "--quiet")
     assert "--output" in message
     message = failure(capsys, "fit", "y ~ x", str(file), *COUNTS, "--output", "table.docx")
     assert ".csv, .tex, .html" in message
+
+
+def test_where_nothing_can_be_written(model: type[StubModel], file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model.calls = {}
+    folder = file.with_name("folder.csv")
+    folder.mkdir()
+    for output, words in (
+        (file.parent / "nowhere" / "t.tex", "there is no folder"),
+        (file, "is the file with the data"),
+        (folder, "can't be written"),
+    ):
+        assert words in failure(capsys, "fit", "y ~ x", str(file), *COUNTS, "--output", str(output))
+    assert model.calls == {} and file.stat().st_size > 0
+
+
+def test_clusters_and_a_covariance_without(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("HC1", "nonrobust", "HAC"):
+        message = failure(capsys, "fit", "y ~ x", str(file), "--cov-type", kind, "--cluster", "firm")
+        assert f"--cov-type {kind} knows no clusters" in message and "Leave out" in message
+
+
+def test_names_with_blanks_and_commas(
+    model: type[StubModel], file: Path, frame: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = {"firm": "firm, name", "year": "the year", "y": "the y"}
+    frame.rename(columns=names).to_csv(file, index=False, sep=";")
+    arguments = ["fit", "the y ~ x", str(file), "--entity", "firm, name", "--time", "the year", *COUNTS]
+    assert cli.main([*arguments, "--cluster", "firm, name"]) == 0
+    assert model.calls["formula"] == "`the y` ~ x" and model.calls["entity"] == "firm, name"
+    assert model.calls["fit"]["cov_kwds"] == {"groups": "firm, name"}
+    assert cli.main([*arguments, "--cluster", "the year,the y"]) == 0
+    assert model.calls["fit"]["cov_kwds"] == {"groups": ["the year", "the y"]}
+
+
+def test_an_error_says_how_the_file_was_read(
+    monkeypatch: pytest.MonkeyPatch, model: type[StubModel], file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_bytes(file.read_bytes().replace(b",", b";"))
+
+    def fit(self: StubModel, **options: Any) -> None:
+        raise DataError("Column x has a NaN.", "Every value must be finite.", "n_groups=2")
+
+    monkeypatch.setattr(StubModel, "fit", fit)
+    message = failure(capsys, "fit", "y ~ x", str(file), "--entity", "firm", "--time", "year", *COUNTS)
+    assert message.endswith("Add --groups 2. (The file was read as text separated by semicolons.)\n")
+    assert "separated by semicolons" in failure(capsys, "fit", "y ~ x", str(file), "--entity", "firm", *COUNTS)
+
+
+def test_an_index_that_is_named(model: type[StubModel], tmp_path: Path, frame: pd.DataFrame) -> None:
+    frame.set_index(["firm", "year"]).to_parquet(tmp_path / "panel.parquet")
+    ids = ["--entity", "firm", "--time", "year"]
+    assert cli.main(["fit", "y ~ x", str(tmp_path / "panel.parquet"), *ids, *COUNTS]) == 0
+    pd.testing.assert_frame_equal(model.calls["data"], frame)
 
 
 def test_no_work_before_the_output_is_known_to_be_writable_as_asked(
@@ -193,7 +246,10 @@ def test_errors_of_the_package_and_others(
 
     arguments = ("fit", "y ~ x", str(file), "--entity", "firm", "--time", "year", *COUNTS)
     fail_with(DataError("Column x has a NaN.", "Every value must be finite.", "data.dropna()"))
-    assert failure(capsys, *arguments) == "gifepanel: Column x has a NaN. Every value must be finite. data.dropna()\n"
+    assert (
+        failure(capsys, *arguments)
+        == "gifepanel: Column x has a NaN. Every value must be finite. In Python: data.dropna()\n"
+    )
     fail_with(KeyError("x"))
     assert failure(capsys, *arguments) == "gifepanel: KeyError: 'x' (--traceback shows where)\n"
     assert cli.main([*arguments, "--traceback"]) == 2
@@ -232,14 +288,6 @@ def test_warnings_are_one_line_and_the_hook_is_put_back(
         assert cli.main(["fit", "y ~ x", str(file), "--entity", "firm", "--time", "year", *COUNTS]) == 0
         assert capsys.readouterr().err == "warning: Column x2 was dropped.\n"
     assert warnings.showwarning is before
-
-
-def test_members_are_wrapped() -> None:
-    groups = pd.Series([2, 1] * 30, index=[f"State number {i}" for i in range(60)])
-    lines = cli._members(groups).splitlines()
-    assert max(map(len, lines)) <= 79
-    assert lines[0].startswith("Group 1 (30): State number 1, ")
-    assert sum(line.startswith("Group ") for line in lines) == 2
 
 
 def test_a_closed_pipe_is_no_error() -> None:

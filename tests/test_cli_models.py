@@ -7,6 +7,7 @@ import textwrap
 import warnings
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,6 @@ import gifepanel
 from gifepanel import cli
 from gifepanel.datasets import load_cigar, simulate
 
-DEMO = "log(sales) ~ log(real_price) + log(real_income) | state"
-
 
 @pytest.fixture(scope="module")
 def panel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -26,36 +25,25 @@ def panel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_demo_prints_the_report_and_every_state(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_is_an_analysis_that_says_what_remains(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["demo"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert max(map(len, out.splitlines())) <= 80
-    one_line = " ".join(out.split())
-    for state in load_cigar().index.levels[0]:
-        assert state in one_line
-    sizes = [int(size) for size in re.findall(r"^Group \d \((\d+)\)", out, re.MULTILINE)]
-    assert len(sizes) == 3 and sum(sizes) == 46
-    for group, size in enumerate(sizes, 1):
-        assert re.search(rf"^Group {group} +{size} +{100 * size / 46:.0f}%  ", out, re.MULTILINE)
-    assert len(re.findall(r"^log\(real_price\) +-\d", out, re.MULTILINE)) == 1
-
-
-def test_the_code_that_the_demo_shows_prints_its_report(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.main(["demo"])
-    out = capsys.readouterr().out
-    code, report = re.split(r"\n(?= +Grouped)", out, maxsplit=1)
-    exec(textwrap.dedent(code.partition("\n\n")[2]), {})
+    code, report = re.split(r"\n(?= +Interactive Fixed)", out, maxsplit=1)
+    names: dict[str, Any] = {}
+    exec(textwrap.dedent(code.partition("\n\n")[2]), names)
     printed = capsys.readouterr().out
-    assert len(printed) > 1000 and report.startswith(printed.rstrip()[:2000])
-
-
-def test_demo_is_the_fit_of_its_formula(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.main(["demo"])
-    out = capsys.readouterr().out
-    results = gifepanel.GroupedIFE.from_formula(DEMO, load_cigar(), n_groups=3, n_factors=2).fit()
-    for label, size in results.groups.value_counts().items():
-        assert f"Group {label} ({size}): " in out
+    assert len(printed) > 1000 and report.startswith(printed.rstrip())  # the code that it shows prints its report
+    results = names["results"]
+    pvalues = results.diagnostics()["pvalue"].dropna()
+    assert results.selection is not None and results.cov_type == "cluster"
+    for name in ("Panel Durbin-Watson", "Born-Breitung Q(1)", "Juodis-Reese CDw"):
+        assert pvalues[name] > 0.1 and f"{name}" in out
+    text = " ".join(out.split())
+    price = results.long_run().table.loc["log(real_price)"]
+    assert f"sales fall by {-price['effect']:.2f}% (standard error {price['se']:.2f})" in text
+    assert "the data take 2 factors" in text and "What remains." in text
 
 
 def test_fit_from_a_file_is_the_fit_in_python(panel_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,7 +84,7 @@ def test_quiet_tables(panel_file: Path, capsys: pytest.CaptureFixture[str]) -> N
         assert cli.main(command(panel_file, "y ~ 0 + x1 + x2", "--quiet", "--output", str(table))) == 0
         text = table.read_text("utf-8")
         if suffix == ".tex":
-            assert text.startswith(r"\begin{table}") and text.count(r"\begin{tabular}") == 4
+            assert text.startswith(r"\begin{table}") and text.count(r"\begin{tabular*}") == 1
         elif suffix == ".html":
             parser = HTMLParser()
             parser.feed(text)
@@ -129,9 +117,9 @@ def test_warnings_are_one_line(panel_file: Path, capsys: pytest.CaptureFixture[s
     [
         ("y ~ x1**2", [], "x1**2"),
         ("y ~ 0 + x1 | size", [], "size"),
-        ("y ~ 0 + x1 + x2", ["--factors", "30"], "n_factors is 30"),
-        ("y ~ 0 + x1 + x2", ["--groups", "41"], "n_groups is 41"),
-        ("y ~ 0 + x1 + x2", ["--seed", "-1"], "random_state is -1"),
+        ("y ~ 0 + x1 + x2", ["--factors", "30"], "--factors is 30"),
+        ("y ~ 0 + x1 + x2", ["--groups", "41"], "--groups is 41"),
+        ("y ~ 0 + x1 + x2", ["--seed", "-1"], "--seed is -1"),
         ("y ~ 0 + x1 + x2", ["--cov-type", "hc7"], "cov_type="),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -39,7 +40,11 @@ def test_the_page_is_that_of_the_fit(file: Path, capsys: pytest.CaptureFixture[s
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages in no time."""
-    monkeypatch.setattr(ReportedResults, "report", lambda self, path: Path(path).write_text(str(self.groups.index[0])))
+
+    def report(self: Any, path: Path) -> None:
+        Path(path).write_text(str(self.loadings.index[0]))
+
+    monkeypatch.setattr(ReportedResults, "report", report)
 
 
 def test_quiet_with_a_page_alone(file: Path, stub: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,8 @@ BELOW = {
     "simulations": {"models", "parallel"},
     "datasets": {"short_repr"},
     "formula": {"models"},
-    "cli": {"models", "spellings", "page", "__init__"},
+    "command": {"__init__"},
+    "cli": {"command", "models", "spellings", "page", "__init__"},
     "__main__": {"cli"},
     "__init__": {"models", "formula", "simulations", "datasets", "diagnostics", "interop", "tables"},
 }

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.page.html import details, scrolling
-from gifepanel.tables.blocks import Block, Table
+from gifepanel.tables.blocks import Alternatives, Block, Table
 from gifepanel.tables.coefficients import coefficient_blocks, number, probability
 from gifepanel.tables.markup import STYLE
 from gifepanel.tables.render import render
@@ -35,7 +35,7 @@ def unstyled(fragment: str, label: str = "Table") -> str:
     return fragment.replace(STYLE, "").replace('<div class="gifepanel', reachable, 1)
 
 
-def blocks_html(*blocks: Block) -> str:
+def blocks_html(*blocks: Block | Alternatives) -> str:
     """Tables in the look of the summary."""
     first = blocks[0]
     label = first.header[0] if isinstance(first, Table) and first.header[0].strip() else "Table"

@@ -10,6 +10,7 @@ import numpy as np
 from gifepanel.inference.testresult import TestResult
 from gifepanel.statsmodels_bridge.hypotheses import check_level
 from gifepanel.tables.blocks import Block, Notes, Pairs
+from gifepanel.tables.bootstrap import small_probability
 from gifepanel.tables.coefficients import number
 from gifepanel.tables.printed import Printed
 
@@ -97,7 +98,7 @@ class BootstrapTest(Printed, TestResult):
         )
         right = (
             ("Statistic", f"{self.statistic:.2f}"),
-            ("p-value", f"{self.pvalue:.3f}"),
+            ("p-value", small_probability(self.pvalue)),
             ("5% critical value", f"{critical:.2f}" if np.isfinite(critical) else "too few draws"),
             ("Draws under H0", f"{len(self.draws)}"),
             ("p-value step", f"{1 / (len(self.draws) + 1):.3g}"),

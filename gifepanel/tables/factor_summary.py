@@ -107,6 +107,7 @@ _NULLS = {
     "Pesaran CD": "no cross-section dependence",
     "Pesaran-Xie CD*": "no cross-section dependence",
     "Weighted CD": "no cross-section dependence",
+    "Juodis-Reese": "no cross-section dependence",
 }
 
 

@@ -303,9 +303,9 @@ def _table(block: Table, size: _Size, share: float, escape: bool) -> tuple[list[
     out = [_begin(share, "".join(spec)), r"\toprule"]
     lines = 0.0
     for head, ruled in heads(block):
-        rows = _head_rows(head, setting)
-        out += rows
-        lines += len(rows)
+        above = _head_rows(head, setting)
+        out += above
+        lines += len(above)
         if ruled:
             spans = [(j, n) for j, n, text in expanded(head) if n > 1 and text]
             out.append(" ".join(rf"\cmidrule(lr){{{j + 1}-{j + n}}}" for j, n in spans))
@@ -385,7 +385,7 @@ def _cell(text: str, start: int, n: int, setting: _Setting) -> str:
             else ""
         )
     if setting.text_last and start == len(block.header) - 1:
-        return rf"\raggedright {as_words(text, setting.escape)}"
+        return rf"\raggedright {as_words(text, setting.escape)}" if text.strip() else ""
     if n > 1:
         return rf"\multicolumn{{{n}}}{{c}}{{{as_value(text, setting.escape)}}}"
     number = as_number(text, short_by(text, setting.most[start])) if "." in text else None

@@ -30,7 +30,7 @@ _IN_COMMANDS = {key: _ESCAPES[key] for key in "&%#_^|<>"}  # not allowed, or ano
 _MATHEMATICS = re.compile(r"(?<!\\)\$(?:\\.|[^$\\])+\$|\\\(.+?\\\)|\\ensuremath\{[^{}]*\}")
 _NUMBER = re.compile(r"([(\[]?)([-+]?)([\d,]*\.?\d+)([)\]]?)(\**)")
 _POWER = re.compile(r"([(\[]?)([-+]?\d+(?:\.\d+)?)e([-+]\d+)([)\]]?)(\**)")
-_LONG, _RUN = 20, 12  # characters of a word from which on it may be broken, and of a piece of it
+_LONG, _RUN = 20, 22  # characters of a word from which on it may be broken, and of a piece of it
 
 # ---- escapes
 

@@ -66,7 +66,7 @@ class Printed:
             What ``\ref`` calls the table.
         escape : bool, optional
             Whether names are text, as they are by default. False takes mathematics and commands in them as LaTeX,
-            ``$\beta_1$``, ``\textit{a}``; ``&``, ``%``, ``#`` and ``_`` outside of mathematics are escaped all the same.
+            ``$\beta_1$``, ``\textit{a}``; outside of it ``&``, ``%``, ``#`` and ``_`` are escaped all the same.
 
         Examples
         --------

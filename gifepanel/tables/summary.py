@@ -117,8 +117,9 @@ def report(
     tables = () if slim else everything if full else parts.tables
     more = not (slim or full) and bool(parts.remarks.details or parts.full_tables)
     notes = parts.remarks.shown(slim=slim, full=full, pointer=_POINTER if more else "")
-    complete = (information, table, *(() if slim else everything), *parts.remarks.shown(slim=slim, full=True))
-    blocks = (information, *coefficients, *tables, *notes)
+    rest = () if slim else everything
+    complete: tuple[Block, ...] = (information, table, *rest, *parts.remarks.shown(slim=slim, full=True))
+    blocks: tuple[Block | Alternatives, ...] = (information, *coefficients, *tables, *notes)
     return PanelSummary(res.report_title if title is None else str(title), blocks, complete)
 
 

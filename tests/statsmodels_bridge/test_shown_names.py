@@ -115,6 +115,6 @@ def test_selection() -> None:
     selection = gife.GroupedIFE.from_formula(f"{DEMAND} | state", load_cigar(), n_groups=2, n_factors=range(3)).select()
     text = str(selection)
     assert "<- chosen" in text and "The number of groups was given." in text and text == repr(selection)
-    assert selection._repr_html_().count("<table") == 1 and selection.as_latex().count("tabular") == 2
+    assert selection._repr_html_().count("<table") == 1 and selection.as_latex().count("{tabular*}") == 2
     chosen = next(line for line in text.splitlines() if "<- chosen" in line)
     assert chosen.split()[0] == str(selection.n_factors) and "edge" in chosen

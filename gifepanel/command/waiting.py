@@ -1,0 +1,53 @@
+"""A line in the terminal that says what is going on, from the first second to the last."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import gifepanel
+
+__all__ = ["CLEAR", "compiles_first", "waiting"]
+
+CLEAR = "\r\x1b[K"  # of a line of a terminal
+
+
+def compiles_first() -> bool:
+    """Whether this installation has compiled nothing yet."""
+    folders = [Path(gifepanel.__file__).parent / "kernels" / "__pycache__"]
+    if given := os.environ.get("NUMBA_CACHE_DIR"):
+        folders = [Path(given)]
+    return not any(next(folder.rglob("*.nbi"), None) for folder in folders if folder.is_dir())
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say `what` and the seconds that it has taken, where errors go to a terminal; nothing elsewhere."""
+    stream = sys.stderr
+    if not stream.isatty():
+        yield
+        return
+    done, start = threading.Event(), time.monotonic()
+
+    def tell() -> None:
+        while True:
+            seconds = int(time.monotonic() - start)
+            stream.write(f"{CLEAR}{what} ...{f' {seconds} s' if seconds else ''}")
+            stream.flush()
+            if done.wait(1.0):
+                return
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        stream.write(CLEAR)
+        stream.flush()
