@@ -27,6 +27,7 @@ extensions = [
     "pictures",
     "members",
     "navigation",
+    "prose",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
