@@ -26,12 +26,15 @@ extensions = [
     "mathml",
     "pictures",
     "members",
+    "navigation",
+    "prose",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"gifepanel {version}"
 html_math_renderer = "mathml"
 
@@ -50,6 +53,8 @@ viewcode_line_numbers = True
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"
+nb_code_prompt_show = "Show the code of the picture"
+nb_code_prompt_hide = "Hide the code"
 
 # Sphinx reads below docs/ only: the notebooks are copied there, with their stored output (they are run by the tests)
 HERE = Path(__file__).parent

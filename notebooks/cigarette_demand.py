@@ -38,7 +38,7 @@ print(cigar[columns].describe().loc[["mean", "min", "max"]].round(1))
 #
 # *Question: what moves, and does it move together?*
 
-# %%
+# %% tags=["hide-input"]
 EVENTS = {1964: "report", 1971: "ad ban", 1983: "tax doubled"}
 
 
@@ -199,7 +199,7 @@ plt.show()
 #
 # Geography was not used. Here are the groups on a map of tiles, one for each state:
 
-# %%
+# %% tags=["hide-input"]
 TILES = """
 -- -- -- -- -- -- -- -- -- -- ME
 -- -- -- -- -- -- -- -- -- VT NH
@@ -267,7 +267,7 @@ print(f"{(shuffled >= same).mean():.0%} of shuffles")
 # Their joint contribution does: $\bar\lambda'f_t$, averaged over states, is the same under any rotation. It is what
 # happened to log sales beyond prices and incomes.
 
-# %%
+# %% tags=["hide-input"]
 common = res.loadings @ res.factors.T  # state by year
 fig, ax = plt.subplots(figsize=(6.0, 3.4), layout="constrained")
 for group, color, line in ((1, "#0072B2", "-"), (2, "#E69F00", "-")):
@@ -362,7 +362,7 @@ print(pd.DataFrame(price_slopes).T.round(2).to_string(), "\n")
 agree = member.eq(member["3 factors"], axis=0).mean()
 print("share of states in the same group as with 3 factors:", agree.iloc[1:].round(2).to_dict())
 
-# %%
+# %% tags=["hide-input"]
 share = (member == 1).mean(axis=1)
 always = {group: sorted(code[share == value]) for group, value in ((1, 1.0), (2, 0.0))}
 fig, ax = plt.subplots(figsize=(5.6, 4.2), layout="constrained")
@@ -445,7 +445,7 @@ order = [
 answers = {name: answers[name] for name in order}
 print(show())
 
-# %%
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.0), layout="constrained", sharey=True)
 for ax, column, title in zip(axes, (0, 1), ("price elasticity", "income elasticity"), strict=True):
     for position, (name, values) in enumerate(answers.items()):

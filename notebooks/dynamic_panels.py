@@ -204,7 +204,7 @@ result = pd.DataFrame(
 ).reindex(order, level="correction")
 print(result.round(4).to_string())
 
-# %%
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(7.6, 3.1), layout="constrained", sharex=True)
 looks = {
     "none": ("0.35", "o"),

@@ -310,7 +310,7 @@ lower = np.tril(gram)
 gauss_seidel = np.abs(np.linalg.eigvals(np.linalg.solve(lower, lower - gram))).max()
 assert np.isclose(gauss_seidel, runs["1, x2, x3"][0][1], rtol=1e-8)
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
 looks = (("#0072B2", "o", "-"), ("#E69F00", "s", "--"), ("#009E73", "^", ":"))
 for (name, ((predicted, rate), measured)), (color, marker, line) in zip(runs.items(), looks, strict=True):
@@ -527,7 +527,7 @@ covered = (draws["both residualised, cross-fitted"] - 0.5).abs() < 1.96 * error
 print(f"\ncross-fitted: mean standard error {error.mean():.3f}; {covered.sum()} of 40 intervals (95 %) hold the truth")
 assert abs(summary["bias"].iloc[4]) < 0.03 < 0.04 < summary["bias"].abs().iloc[:4].min()
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.8, 2.8), layout="constrained")
 for position, name in enumerate(draws):
     shake = np.random.default_rng(position).uniform(-0.18, 0.18, len(draws))

@@ -7,6 +7,7 @@ import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,11 +50,22 @@ def test_commands_and_variables_exist() -> None:
     assert len(variables) == 3 and all(name in tests for name in variables)
 
 
-def test_the_picture_is_that_of_the_imports() -> None:
-    spec = importlib.util.spec_from_file_location("architecture_picture", ROOT / "docs" / "architecture_picture.py")
+def loaded(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     drawing = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(drawing)
+    return drawing
+
+
+def test_the_chart_is_that_of_the_stored_times() -> None:
+    drawing = loaded("performance_picture")
+    assert drawing.PICTURE.read_text("utf-8") == drawing.draw(), "python docs/performance_picture.py"
+    assert all(times for _, times in (*drawing.groups(), *drawing.effects()))
+
+
+def test_the_picture_is_that_of_the_imports() -> None:
+    drawing = loaded("architecture_picture")
     assert drawing.PICTURE.read_text("utf-8") == drawing.draw(), "python docs/architecture_picture.py"
     drawn = set(re.findall(r"<text[^>]*>([\w.]+)</text>", drawing.draw()))
     parts = {path.name for path in (ROOT / "gifepanel").iterdir() if (path / "__init__.py").exists()}

@@ -28,7 +28,7 @@ def extension(monkeypatch: pytest.MonkeyPatch) -> Any:
     for package in ("sphinx", "latex2mathml"):
         pytest.importorskip(package)
     yield pytest.importorskip
-    for name in ("mathml", "pictures"):
+    for name in ("mathml", "navigation", "pictures", "prose"):
         sys.modules.pop(name, None)
 
 
@@ -82,3 +82,42 @@ def test_commands_print_what_is_shown(
         assert code == (2 if "gifepanel:" in shown else 0)
         for part in shown.split("...\n"):
             assert " ".join(part.split()) in text
+
+
+TREE = """<p class="caption">Start</p><ul>
+<li class="toctree-l1"><a class="reference internal" href="start.html">Start</a></li>
+<li class="toctree-l1"><a class="reference internal" href="api.html">API</a><ul>
+<li class="toctree-l2"><a class="reference internal" href="generated/gifepanel.select.html">select</a></li>
+</ul>
+</li>
+<li class="toctree-l1"><a class="reference external" href="https://example.org/api.html">elsewhere</a></li>
+</ul>
+"""
+
+
+def test_one_tree_of_pages_serves_all(extension: Any) -> None:
+    """Links start from the page, and it and what is above it are current."""
+    navigation = extension("navigation").navigation
+    own = navigation(TREE, "generated/gifepanel.select.html")
+    assert '<a class="current reference internal" href="#">select</a>' in own
+    assert '<li class="toctree-l2 current">' in own and own.count("toctree-l1 current") == 1
+    assert '<ul class="current">\n<li class="toctree-l1">' in own
+    assert 'href="../start.html"' in own and 'href="https://example.org/api.html"' in own
+    assert navigation(TREE, "_modules/gifepanel/cli.html") == TREE.replace('l" href="', 'l" href="../../').replace(
+        "../../https", "https"
+    )
+    assert navigation(TREE, "genindex.html") == TREE
+
+
+@pytest.mark.parametrize(
+    ("text", "prose"),
+    [
+        ("DataError: no row is left. " * 9, True),
+        ("5 of 11 rows; left out: {'price': 1}", True),
+        ("country        str\nyear         int64", False),
+        ("======\nmodel", False),
+        ("       x1\n1    0.4", False),
+    ],
+)
+def test_prose_wraps_and_columns_do_not(text: str, prose: bool, extension: Any) -> None:
+    assert extension("prose").is_prose(text) == prose

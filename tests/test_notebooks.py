@@ -62,8 +62,15 @@ def test_runs_from_top_to_bottom_in_under_a_minute(
 @pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
 def test_script_and_notebook_are_in_step(script: Path) -> None:
     pair = (jupytext.read(script), nbformat.read(script.with_suffix(".ipynb"), as_version=4))
-    cells = [[(cell.cell_type, cell.source.strip()) for cell in one.cells] for one in pair]
+    cells = [[(c.cell_type, c.source.strip(), c.metadata.get("tags", [])) for c in one.cells] for one in pair]
     assert cells[0] == cells[1], f"python notebooks/build.py {script.stem}"
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+def test_code_that_only_draws_is_folded_on_the_site(script: Path) -> None:
+    for cell in nbformat.read(script.with_suffix(".ipynb"), as_version=4).cells:
+        long = cell.cell_type == "code" and "plt.subplots" in cell.source and len(cell.source.splitlines()) >= 8
+        assert ("hide-input" in cell.metadata.get("tags", [])) == long, cell.source[:60]
 
 
 def test_every_notebook_has_its_script() -> None:

@@ -16,7 +16,12 @@ BLOCK = re.compile(
     r"^```python\n(.*?)^```|\]\((generated/pictures/[\w-]+\.png)\)",
     re.MULTILINE | re.DOTALL,
 )
-FIGURE = {"dpi": 110, "bbox_inches": "tight", "metadata": {"Software": None}}
+FIGURE = {
+    "dpi": 110,
+    "bbox_inches": "tight",
+    "transparent": True,  # the page's own ground shows: custom.css turns letters and lines about in the dark
+    "metadata": {"Software": None},
+}
 
 
 def draw_page(page: Path, folder: Path) -> list[Path]:

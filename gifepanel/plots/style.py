@@ -259,9 +259,10 @@ def edge_width(n: int) -> float:
 def _columns(handles: Sequence[Any], room: float, point: float) -> int:
     """How many entries of a legend have room side by side: their texts, marks and the gaps between them."""
     widths = [text_width(handle.get_label(), point) + 3.5 * point for handle in handles]
-    if sum(widths) - 1.2 * point <= room:
-        return len(handles)
-    return int(np.clip((room + 1.2 * point) // max(widths), 1, len(handles)))
+    for columns in range(len(handles), 1, -1):
+        if sum(max(widths[column::columns]) for column in range(columns)) - 1.2 * point <= room:
+            return columns
+    return 1
 
 
 def by_row(handles: Sequence[Any], columns: int) -> list[Any]:

@@ -1,0 +1,30 @@
+"""Printed prose, such as messages of errors, wraps on the page; what has columns keeps them and scrolls."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+COLUMNS = re.compile(r"\S {3,}\S|[=─-]{6,}|^ {2,}\S", re.MULTILINE)
+PRINTED = ("text", "none", "myst-ansi", "ipythontb", "pytb")
+
+
+def is_prose(text: str) -> bool:
+    """Whether nothing in it stands below something else."""
+    return COLUMNS.search(text) is None
+
+
+def mark(app: Sphinx, doctree: nodes.document) -> None:
+    """Give blocks of prose a class of their own."""
+    for block in doctree.findall(nodes.literal_block):
+        if block.get("language") in PRINTED and is_prose(block.astext()):
+            block["classes"].append("prose")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect."""
+    app.connect("doctree-read", mark)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
