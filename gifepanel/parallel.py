@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gifepanel.checkpoint import Checkpoint
 
-__all__ = ["Progress", "run_draws", "run_tasks", "spawn_seeds"]
+__all__ = ["Progress", "counter", "run_draws", "run_tasks", "spawn_seeds"]
 
 Progress = bool | Callable[[int, int], None] | None
 _DELAY = 2.0  # seconds
@@ -87,7 +87,7 @@ def run_tasks(
 
     results: list[Any] = [None] * len(tasks)
     sizes = [1] * len(tasks) if sizes is None else sizes
-    with _counter(progress, before + sum(sizes), description, before) as count:
+    with counter(progress, before + sum(sizes), description, before) as count:
         runner = Parallel(n_jobs=n_jobs, return_as=_return_as())
         for index, value in runner(delayed(_one_thread)(function, j, task) for j, task in enumerate(tasks)):
             results[index] = value
@@ -165,7 +165,7 @@ def _return_as() -> str:
 
 
 @contextmanager
-def _counter(progress: Progress, total: int, description: str, done: int = 0) -> Iterator[Callable[[int], None]]:
+def counter(progress: Progress, total: int, description: str, done: int = 0) -> Iterator[Callable[[int], None]]:
     """A function to call at every completion, with what it counts for."""
     if callable(progress):
 

@@ -33,6 +33,7 @@ from gifepanel.panel.labels import check_aligned
 from gifepanel.panel.text import caller_level
 
 if TYPE_CHECKING:
+    from gifepanel.models.lazy_covariance import LazyChoice
     from gifepanel.results.linear_inputs import PartialledFit
 
 __all__ = [
@@ -134,10 +135,14 @@ class LinearChoice:
 
 def read_linear_covariance(
     model: LinearData, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: str, *, call: str = "fit"
-) -> LinearChoice:
+) -> LinearChoice | LazyChoice:
     """Check the options and look up clusters and times, before any estimation."""
     check_convention(ssc)
     refuse_covariance_words(model, cov_type, cov_kwds, KINDS, call=call, keys=_KEYS)
+    if model._rows is not None:
+        from gifepanel.models.lazy_covariance import read_lazy_covariance
+
+        return read_lazy_covariance(model, cov_type, cov_kwds, ssc, KINDS)
     kind = KINDS[known_cov_type(cov_type, KINDS)]
     keywords = read_keywords(cov_kwds)
     allowed = {"scale"} if kind == "fixed scale" else {"use_correction"}

@@ -1,0 +1,374 @@
+"""Partialled-out least squares from sums over rows that are elsewhere.
+
+What effects leave of outcome, regressors and controls comes home as cross products. A few rows with the same cross
+products stand for the sample from there on: which regressors are spanned, coefficients and triangle are found as in
+memory. A second pass takes residuals and scores in the orthonormal basis, and puts right what the first, whose products
+square the condition of the regressors, got wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from gifepanel.lazy_rows.effects import SolvedEffects, solve_effects
+from gifepanel.lazy_rows.moments import Products, Scores, combined_products, cross_products, score_frame, sum_scores
+from gifepanel.lazy_rows.sample import LazySample
+from gifepanel.models.checks import references_last
+from gifepanel.models.lazy_design import LazyDesign
+from gifepanel.models.partialling import (
+    AbsorptionOptions,
+    check_converged,
+    check_degrees,
+    check_outcome_varies,
+    usable_columns,
+    warn_of_aliased,
+    warn_of_lost_digits,
+)
+from gifepanel.projections.base import DegreesAbsorbed
+from gifepanel.projections.composite import EffectsAndControls
+from gifepanel.projections.triangle import ROUNDING, LeastSquares, least_squares
+from gifepanel.results.linear_inputs import LinearSums, SummedFit
+
+__all__ = ["LazyParts", "fit_lazily"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+_SPANNED = 1e-12
+_DOUBTFUL = 1e-4
+_CLOSE = 1e-5  # of a column's length: what products of columns know well
+_ORTHONORMAL = 1e-13
+
+
+@dataclass(frozen=True, eq=False)
+class LazyParts:
+    """What makes residuals and scores at the engine.
+
+    Attributes
+    ----------
+    sample : LazySample
+    solved : SolvedEffects
+    basis : ndarray, shape (m, k)
+        Orthonormal regressors as combinations of the columns.
+    offset : ndarray, shape (m,)
+    coefficients : ndarray, shape (m,)
+        Residuals as one.
+    constant : float
+        To be added to the residuals.
+    scores : Scores
+    means : ndarray, shape (m,)
+        Of the columns less what was taken off them.
+    weight : float
+        Total weight.
+    with_constant : bool
+        Whether a constant is among regressors or controls.
+    """
+
+    sample: LazySample
+    solved: SolvedEffects
+    basis: Array
+    offset: Array
+    coefficients: Array
+    constant: float
+    scores: Scores
+    means: Array
+    weight: float
+    with_constant: bool
+
+    def frame(self, extra: tuple[str, ...] = ()) -> Any:
+        """Rows with scores, and `extra` columns."""
+        return score_frame(self.sample, self.solved, self.basis, self.coefficients, self.offset, self.constant, extra)
+
+    @property
+    def spans_constant(self) -> bool:
+        """Whether a constant is in the span of effects, controls and regressors."""
+        if self.solved.base is not None or self.with_constant:
+            return True
+        q = self.basis.T @ self.means - self.offset  # times the total weight: the constant in the basis
+        return bool(1 - self.weight * float(q @ q) <= 1e-10)
+
+    @property
+    def reads(self) -> int:
+        """How often the rows are read for it."""
+        return 1 + (self.solved.base is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class _Nuisance:
+    """Degrees and controls of effects that are solved elsewhere."""
+
+    degrees: DegreesAbsorbed
+    basis: Any
+    absorption: None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _StandIns:
+    """Rows with the cross products of the sample's, a constant among them where there is one.
+
+    Attributes
+    ----------
+    columns : ndarray, shape (r, m)
+    weights : ndarray, shape (r,), or None
+    """
+
+    columns: Array
+    weights: Array | None
+
+
+def fit_lazily(design: LazyDesign, how: AbsorptionOptions) -> SummedFit:
+    """Solve for the effects, sum, regress, sum scores."""
+    sample, p = design.sample, len(design.exog_names)
+    solved = solve_effects(sample, how.tol)
+    check_converged(solved.certificate, how)
+    products = cross_products(sample, solved)
+    raw = _raw_lengths(design, products)
+    products, spanned = _without_spanned(products, raw)
+    stand_ins = _stand_ins(design, solved, products, raw)
+    check_outcome_varies(design, bool(spanned[0]))
+    pseudo = _PseudoDesign(design, stand_ins)
+    controls = EffectsAndControls((), pseudo.controls, stand_ins.weights)
+    residual, lost, _ = controls.partial_out(lambda: stand_ins.columns[:, : 1 + p].copy())
+    check_outcome_varies(design, bool(lost[0] and not spanned[0]))
+    if controls.basis is not None:
+        warn_of_aliased([design.control_names[j] for j in controls.basis.aliased])
+    lost = lost[1:] | spanned[1 : 1 + p]
+    fit, kept, absorbed, collinear = _regress(design, residual, lost, stand_ins.weights, raw[1 : 1 + p])
+    extra = 0 if controls.basis is None else len(controls.basis.kept)
+    degrees = solved.degrees
+    blocks = (*degrees.by_block, extra) if design.control_names else degrees.by_block
+    degrees = DegreesAbsorbed(degrees.total + extra, degrees.exact, blocks)
+    check_degrees(design, len(kept), degrees.total)
+    warn_of_lost_digits(fit.triangle, [design.exog_names[j] for j in kept])
+    parts, fit = _scored(design, solved, controls, pseudo, fit, kept)
+    sums = _sums(design, parts, products, residual[:, 0], stand_ins, kept)
+    constants = tuple(k for k, j in enumerate(kept) if design.means.constant[1 + j])
+    return SummedFit(
+        _Nuisance(degrees, controls.basis),
+        solved.certificate,
+        tuple(kept),
+        tuple(absorbed),
+        tuple(collinear),
+        fit.params,
+        fit.triangle,
+        sums,
+        constants,
+        design.where,
+        parts,
+    )
+
+
+def _raw_lengths(design: LazyDesign, products: Products) -> Array:
+    """Lengths of the columns as they are, (m,)."""
+    shift = design.sample.shift
+    return np.sqrt(np.maximum(np.diag(products.total), 0.0) + design.means.weight * shift**2)
+
+
+def _without_spanned(products: Products, raw: Array) -> tuple[Products, Any]:
+    """Columns that the effects span are zero; which ones."""
+    left = np.sqrt(np.maximum(np.diag(products.residual), 0.0))
+    spanned = left <= _SPANNED * raw
+    residual = products.residual.copy()
+    residual[spanned] = residual[:, spanned] = 0.0
+    return replace(products, residual=residual), spanned
+
+
+def _stand_ins(design: LazyDesign, solved: SolvedEffects, products: Products, raw: Array) -> _StandIns:
+    """Rows with the residuals' cross products."""
+    constant = design.means.constant
+    factor = _root(design.sample, solved, products.residual, raw)
+    if solved.base is not None or not constant[1:].any():
+        return _StandIns(factor, None)
+    # the same again with other signs, on either side of the means
+    varying = ~constant
+    weight = design.means.weight / (2 * len(factor))
+    half = np.where(varying, factor, 0.0) / np.sqrt(2 * weight)
+    rows = np.vstack([half, -half]) + design.means.means
+    return _StandIns(rows, np.full(len(rows), weight))
+
+
+def _root(sample: LazySample, solved: SolvedEffects, gram: Array, raw: Array) -> Array:
+    """F (r, m) with F'F the cross products; columns that others nearly span are looked at once more, at the engine."""
+    m = len(gram)
+    order = [*range(1, m), 0]
+    length = np.sqrt(np.diag(gram))
+    safe = np.where(length > 0, length, 1.0)
+    scaled = gram / np.outer(safe, safe)
+    clear: list[int] = []
+    combos: dict[int, Array] = {}
+    lower = np.zeros((m, m))
+    for j in order:
+        if length[j] == 0:
+            continue
+        row = solve_triangular(lower[: len(clear), : len(clear)], scaled[clear, j], lower=True) if clear else np.empty(0)
+        left = scaled[j, j] - row @ row
+        if left <= _CLOSE**2:
+            combos[j] = np.linalg.lstsq(scaled[np.ix_(clear, clear)], scaled[clear, j], rcond=None)[0]
+            continue
+        lower[len(clear), : len(clear)] = row
+        lower[len(clear), len(clear)] = np.sqrt(left)
+        clear.append(j)
+    size = len(clear)
+    out = np.zeros((m, m))
+    out[:size, clear] = lower[:size, :size].T * safe[clear]
+    if not combos:
+        return out
+    # residuals of the doubtful ones, summed as such
+    transform = np.eye(m)
+    for j, weights in combos.items():
+        transform[clear, j] = -weights * safe[j] / safe[clear]
+    again = combined_products(sample, solved, transform)
+    own = list(combos)
+    cross = solve_triangular(lower[:size, :size], (again / np.outer(safe, safe))[np.ix_(clear, own)], lower=True)
+    inner = again[np.ix_(own, own)] - (cross * safe[own]).T @ (cross * safe[own])
+    scale = np.sqrt(np.maximum(np.diag(again)[own], np.finfo(float).tiny))
+    values, vectors = np.linalg.eigh(inner / np.outer(scale, scale))
+    rest = (vectors * np.sqrt(np.maximum(values, 0.0))).T * scale
+    for position, j in enumerate(own):
+        out[:size, j] = lower[:size, :size].T @ combos[j] * safe[j] + cross[:, position] * safe[j]
+        out[size : size + len(own), j] = rest[:, position]
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class _PseudoDesign:
+    """The design with stand-ins for its rows."""
+
+    design: LazyDesign
+    rows: _StandIns
+
+    @property
+    def controls(self) -> Array | None:
+        first = 1 + len(self.design.exog_names)
+        return np.ascontiguousarray(self.rows.columns[:, first:]) if self.design.control_names else None
+
+
+def _regress(
+    design: LazyDesign, residual: Array, spanned: Any, weights: Array | None, raw: Array
+) -> tuple[LeastSquares, list[int], list[int], list[int]]:
+    """As :func:`gifepanel.models.partialling.partial_out` does on rows: coefficients, columns kept and left out."""
+    root = None if weights is None else np.sqrt(weights)
+    y, x = residual[:, 0], residual[:, 1:]
+    left = references_last(design, [int(j) for j in np.flatnonzero(~spanned)])
+    fit = least_squares(np.ascontiguousarray(x[:, left]), y, root, noise=ROUNDING * raw[left])
+    others = {left[j]: [left[i] for i in those] for j, those in fit.spanned.items()}
+    zero = design.means.constant[1 : 1 + len(spanned)] & (design.means.means[1 : 1 + len(spanned)] == 0)
+    kept, absorbed, collinear = usable_columns(design, spanned, others, zero)
+    if left != kept:
+        fit = least_squares(np.ascontiguousarray(x[:, kept]), y, root, noise=ROUNDING * raw[kept])
+    return fit, kept, absorbed, collinear
+
+
+def _scored(
+    design: LazyDesign,
+    solved: SolvedEffects,
+    controls: EffectsAndControls,
+    pseudo: _PseudoDesign,
+    fit: LeastSquares,
+    kept: list[int],
+) -> tuple[LazyParts, LeastSquares]:
+    """Residuals and scores at the engine, and what they say of coefficients and triangle."""
+    m, p = len(design.sample.columns), len(design.exog_names)
+    loads = np.zeros((m, 1 + len(kept)))  # what is left of outcome and regressors beside controls, in columns
+    loads[0, 0] = 1.0
+    for k, j in enumerate(kept):
+        loads[1 + j, 1 + k] = 1.0
+    if controls.basis is not None:
+        own = pseudo.rows.columns[:, [0, *(1 + j for j in kept)]]
+        loads[1 + p :] = -controls.basis.coefficients(own)
+    shift = design.sample.shift
+    parts = None
+    for _ in range(3):
+        triangle = fit.triangle
+        basis = loads[:, 1:] @ triangle.centred
+        away = (loads[:, 1:].T @ shift if solved.base is None else 0.0) - triangle.centre
+        coefficients = loads[:, 0] - loads[:, 1:] @ fit.params
+        parts = LazyParts(
+            design.sample,
+            solved,
+            basis,
+            -away @ triangle.centred,
+            coefficients,
+            float(coefficients @ shift) if solved.base is None else 0.0,
+            Scores(np.empty((0, 0)), np.empty(0), 0.0, np.empty((0, 0))),
+            design.means.means - shift,
+            design.means.weight,
+            bool(design.means.constant[1:].any()),
+        )
+        scores = sum_scores(design.sample, parts.frame(), len(kept), reads=parts.reads)
+        off = float(np.abs(scores.gram - np.eye(len(kept))).max(initial=0.0))
+        parts = replace(parts, scores=scores)
+        if off <= _ORTHONORMAL:
+            break
+        fit = _corrected(fit, scores)
+        if off <= 1e-6:
+            parts = _turned(parts, fit, scores, loads)
+            break
+    assert parts is not None
+    return parts, fit
+
+
+def _corrected(fit: LeastSquares, scores: Scores) -> LeastSquares:
+    """Coefficients and triangle with what is not orthonormal in the basis put right."""
+    upper = np.linalg.cholesky(scores.gram).T
+    inverse = solve_triangular(upper, np.eye(len(upper)))
+    old = fit.triangle
+    triangle = replace(
+        old, factor=upper @ old.factor, root=old.root @ inverse, centred=old.centred @ inverse
+    )
+    params = fit.params + old.root @ np.linalg.solve(scores.gram, scores.slope)
+    return replace(fit, triangle=triangle, params=params)
+
+
+def _turned(parts: LazyParts, fit: LeastSquares, scores: Scores, loads: Array) -> LazyParts:
+    """Scores in the corrected basis, without another pass."""
+    inverse = solve_triangular(np.linalg.cholesky(scores.gram).T, np.eye(len(scores.gram)))
+    step = np.linalg.solve(scores.gram, scores.slope)
+    shift = parts.sample.shift
+    coefficients = loads[:, 0] - loads[:, 1:] @ fit.params
+    return replace(
+        parts,
+        basis=parts.basis @ inverse,
+        offset=parts.offset @ inverse,
+        coefficients=coefficients,
+        constant=float(coefficients @ shift) if parts.solved.base is None else 0.0,
+        scores=Scores(
+            np.eye(len(inverse)),
+            np.zeros(len(inverse)),
+            scores.ssr - float(scores.slope @ step),
+            inverse.T @ scores.squares @ inverse,
+        ),
+    )
+
+
+def _sums(
+    design: LazyDesign, parts: LazyParts, products: Products, y_tilde: Array, rows: _StandIns, kept: list[int]
+) -> LinearSums:
+    """Sums of squares, and those of the regression without effects."""
+    mean = design.means.means[0]
+    total = products.total[0, 0]
+    centred = total - design.means.weight * (mean - design.sample.shift[0]) ** 2
+    uncentred = centred + design.means.weight * mean**2
+    within = float(y_tilde @ y_tilde if rows.weights is None else (rows.weights * y_tilde) @ y_tilde)
+    return LinearSums(
+        parts.scores.ssr, centred, uncentred, within, design.means.log_weight, _without_effects(design, products, kept)
+    )
+
+
+def _without_effects(design: LazyDesign, products: Products, kept: list[int]) -> tuple[float, int]:
+    """Sum of squares and rank of the outcome on a constant, regressors and controls."""
+    p, m = len(design.exog_names), len(products.total)
+    columns = [1 + j for j in kept] + list(range(1 + p, m))
+    length = np.sqrt(np.maximum(np.diag(products.total), 0.0))
+    columns = [j for j in columns if not design.means.constant[j] and length[j] > 0]
+    if not columns:
+        return float(products.total[0, 0]), 1
+    scale = length[columns]
+    gram = products.total[np.ix_(columns, columns)] / np.outer(scale, scale)
+    cross = products.total[columns, 0] / scale
+    values, vectors = np.linalg.eigh(gram)
+    used = values > 1e-13 * values[-1]
+    explained = ((vectors[:, used].T @ cross) ** 2 / values[used]).sum()
+    return float(products.total[0, 0] - explained), 1 + int(used.sum())
