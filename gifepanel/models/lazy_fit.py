@@ -206,11 +206,12 @@ def _root(sample: LazySample, solved: SolvedEffects, gram: Array, raw: Array) ->
         left = scaled[j, j] - row @ row
         if left <= _CLOSE**2:
             combos[j] = np.linalg.lstsq(scaled[np.ix_(clear, clear)], scaled[clear, j], rcond=None)[0]
-            continue
+            continue  # of the clear ones before it
         lower[len(clear), : len(clear)] = row
         lower[len(clear), len(clear)] = np.sqrt(left)
         clear.append(j)
     size = len(clear)
+    combos = {j: np.concatenate([own, np.zeros(size - len(own))]) for j, own in combos.items()}
     out = np.zeros((m, m))
     out[:size, clear] = lower[:size, :size].T * safe[clear]
     if not combos:
