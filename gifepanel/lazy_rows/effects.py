@@ -8,7 +8,7 @@ levels never leaves the engine but as one side of these pairs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from gifepanel.lazy_rows.sample import LazyEffect, LazySample
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
 from gifepanel.projections.margins import MarginSystem, schur_of_patterns
 
-__all__ = ["SolvedEffects", "SmallEffect", "residual_frame", "solve_effects"]
+__all__ = ["SmallEffect", "SolvedEffects", "base_effects", "level_series", "residual_frame", "solve_effects"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _BITS = 52  # of a float64 that are summed without rounding
@@ -95,6 +95,29 @@ def residual_frame(sample: LazySample, solved: SolvedEffects, extra: Sequence[st
     frame = frame.join(means, on=list(solved.base.keys), how="inner")
     left = {f"__v{j}": nw.col(f"__v{j}") - nw.col(f"__m{j}") for j in range(m)}
     return frame.select(*keys, *others, *weight, **left)
+
+
+def base_effects(sample: LazySample, solved: SolvedEffects, weights: Array) -> tuple[Home, Array]:
+    """Levels of the base effect, and the means there of a combination of the columns less the small effects."""
+    import narwhals.stable.v2 as nw
+
+    assert solved.base is not None
+    frame = residual_frame(sample, replace(solved, base=None), solved.base.keys)
+    value = _less(nw.lit(0.0), [nw.col(f"__v{j}") * -float(weights[j]) for j in np.flatnonzero(weights)])
+    asked = {"__s": _weighted(value, sample).sum(), "__m": _total(sample)}
+    home = sample.rows.bring(frame.group_by(*solved.base.keys).agg(**asked), f"effects of {solved.base.name}")
+    home = Home(home.table.sort_by([(name, "ascending") for name in solved.base.keys]))
+    return home, home.numbers("__s") / home.numbers("__m")
+
+
+def level_series(effect: LazyEffect, home: Home, values: Array) -> pd.Series:
+    """Values by level, as effects in memory are labelled."""
+    index = _index(home, effect.keys)
+    if isinstance(index, pd.MultiIndex):
+        index = index.set_names([name.removeprefix("__key_") for name in effect.keys])
+    else:
+        index = index.rename(effect.name)
+    return pd.Series(values, index=index, name=effect.name)
 
 
 def _less(value: Any, others: Sequence[Any]) -> Any:

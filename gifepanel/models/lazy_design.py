@@ -115,6 +115,11 @@ class LazyDesign:
         return self.means.n
 
     @property
+    def n_rows(self) -> int:
+        """Number of rows of the data."""
+        return self.stock.n_rows
+
+    @property
     def absorbed(self) -> tuple[str, ...]:
         """Absorbed effects as written."""
         return tuple(effect.name for effect in self.absorbed_effects)

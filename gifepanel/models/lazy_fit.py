@@ -8,13 +8,17 @@ square the condition of the regressors, got wrong.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.linalg import solve_triangular
 
-from gifepanel.lazy_rows.effects import SolvedEffects, solve_effects
+from gifepanel.exceptions import DataError, SpecificationError
+from gifepanel.lazy_rows.effects import SolvedEffects, base_effects, level_series, solve_effects
+from gifepanel.lazy_rows.engine import Home
 from gifepanel.lazy_rows.moments import Products, Scores, combined_products, cross_products, score_frame, sum_scores
 from gifepanel.lazy_rows.sample import LazySample
 from gifepanel.models.checks import references_last
@@ -40,6 +44,7 @@ _SPANNED = 1e-12
 _DOUBTFUL = 1e-4
 _CLOSE = 1e-5  # of a column's length: what products of columns know well
 _ORTHONORMAL = 1e-13
+_LEVELS = 5_000_000  # of an effect that comes home
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +85,38 @@ class LazyParts:
     def frame(self, extra: tuple[str, ...] = ()) -> Any:
         """Rows with scores, and `extra` columns."""
         return score_frame(self.sample, self.solved, self.basis, self.coefficients, self.offset, self.constant, extra)
+
+    def lazy_frame(self, schema: Mapping[str, Any]) -> Any:
+        """All columns of the data, fitted values and residuals, as a frame of the engine's own."""
+        import narwhals.stable.v2 as nw
+
+        both = [name for name in ("fitted", "resid") if name in schema]
+        if both:
+            raise SpecificationError(
+                f"The data have a column {both[0]!r}.",
+                "Fitted values and residuals take the names fitted and resid.",
+                "Rename it in the data, and fit again.",
+            )
+        frame = self.frame((*schema, self.sample.columns[0]))
+        outcome, resid = nw.col(self.sample.columns[0]), nw.col("__u")
+        return frame.select(*schema, fitted=outcome - resid, resid=resid).to_native()
+
+    def effects(self) -> dict[str, pd.Series]:
+        """Effects by level."""
+        base, out = self.solved.base, {}
+        if base is None:
+            return {}
+        if base.n_levels > _LEVELS:
+            raise DataError(
+                f"The effect {base.name} has {base.n_levels} levels, and the rows are in {self.sample.rows.source}.",
+                f"Effects come home up to {_LEVELS} levels.",
+                "res.lazy_frame(), grouped there",
+            )
+        for one in self.solved.small:
+            out[one.effect.name] = level_series(one.effect, Home(one.levels), one.values @ self.coefficients)
+        home, values = base_effects(self.sample, self.solved, self.coefficients)
+        out[base.name] = level_series(base, home, values + float(self.coefficients @ self.sample.shift))
+        return {effect.name: out[effect.name] for effect in self.sample.effects}
 
     @property
     def spans_constant(self) -> bool:

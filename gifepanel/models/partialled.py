@@ -37,7 +37,7 @@ from gifepanel.panel.matrices import PanelDesign
 from gifepanel.parallel import Progress
 from gifepanel.projections.accelerator import check_accelerator
 from gifepanel.projections.system import Effect
-from gifepanel.results.linear_inputs import PartialledFit
+from gifepanel.results.linear_inputs import PartialledFit, rows_elsewhere
 from gifepanel.spellings.options import keywords
 
 if TYPE_CHECKING:
@@ -277,6 +277,8 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
     @cached_property
     def effect_parts(self) -> tuple[EffectPart, ...]:
         """Absorbed effects as blocks, with where they come from."""
+        if self._rows is not None and self.design.absorbed:
+            raise rows_elsewhere("Effects of new rows", self.design.where)
         return effect_parts(self.design)
 
     @property

@@ -38,7 +38,7 @@ class DataFacts:
 def data_facts(res: Any) -> DataFacts:
     """Shape of the data, rows used and left out, variables and what became of them."""
     design, model, index = res.model.design, res.model, _index(res.model)
-    rows: Facts = [("Rows in the data", f"{design.esample.size:,}"), ("Rows used", f"{int(res.nobs):,}")]
+    rows: Facts = [("Rows in the data", f"{design.n_rows:,}"), ("Rows used", f"{int(res.nobs):,}")]
     rows += _left_out(design, model) + _pruned(res)
     if index is not None:
         rows.append(_span("Entities", index.entity_name, index.entities))
@@ -124,7 +124,7 @@ def _variables(res: Any, design: Any) -> Facts:
 
 
 def described_columns(res: Any) -> Table | None:
-    """Mean, standard deviation and range of outcome and regressors; None once the data are gone."""
+    """Mean, standard deviation and range of outcome and regressors; None where there are no rows in memory."""
     design = res.model.design
     if design is None:
         return None

@@ -25,6 +25,7 @@ def linear_report_parts(res: Any) -> ReportParts:
         ("Partialled out", listed_controls(design.control_names)),
         ("By", _how(res)),
         ("Covariance", linear_covariance_words(res)),
+        *([] if _rows(res) is None else [("Rows", f"{_rows(res).engine}, {_rows(res).trips.scans} scans")]),
         *([] if res.absorption.converged else [("Converged", "NO")]),
     ]
     right = [
@@ -47,6 +48,11 @@ def listed_controls(control_names: Sequence[str]) -> str:
     if not names:
         return "constant" if control_names else "none"
     return ", ".join(names) if len(", ".join(names)) <= 40 else f"{len(names)} controls"
+
+
+def _rows(res: Any) -> Any:
+    """Where the rows are, None where they are in memory."""
+    return getattr(res.model, "_rows", None)
 
 
 def _how(res: Any) -> str:
@@ -145,7 +151,20 @@ def _notes(res: Any) -> list[str]:
     if not res._centered:
         notes.append("R-squared is about zero, not the mean: there is no constant.")
     notes += _on_lags(res) + notes_on_variances(res) + notes_on_few(res, few_clusters(res))
+    if (rows := _rows(res)) is not None:
+        notes.append(
+            f"The rows stayed in {rows.source}: {rows.engine} read them {rows.trips.scans} times, and the largest thing "
+            f"that came home were {rows.trips.what}, {_size(rows.trips.largest)}."
+        )
     return notes + notes_on_sample(res) or ["No effects or controls: ordinary least squares."]
+
+
+def _size(count: int) -> str:
+    """Bytes in words."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count} bytes"
 
 
 def few_clusters(res: Any) -> str:
