@@ -45,12 +45,15 @@ class Factors:
         Text of the outcome.
     columns : dict of str to tuple of str
         Columns that each number is made of.
+    order : tuple of str
+        All columns, as the formula has them.
     """
 
     numbers: dict[str, Any]
     categories: dict[str, str]
     outcome: str
     columns: dict[str, tuple[str, ...]]
+    order: tuple[str, ...]
 
 
 def read_lazy_factors(terms: Terms, schema: Mapping[str, Any], engine: str) -> Factors:
@@ -85,7 +88,7 @@ def read_lazy_factors(terms: Terms, schema: Mapping[str, Any], engine: str) -> F
         raise FormulaError(
             f"the outcome {outcome} is text or a category", "numbers are needed", "compute a column of 0 and 1 first"
         )
-    return Factors(numbers, categories, outcome, columns)
+    return Factors(numbers, categories, outcome, columns, terms.columns)
 
 
 def _category(expression: Expression, schema: Mapping[str, Any], engine: str) -> str | None:
@@ -122,6 +125,10 @@ class Coded:
     control_names: tuple[str, ...]
     controls: tuple[Any, ...]
     spec: DesignSpec
+
+    def all(self, factors: Factors) -> list[Any]:
+        """Outcome, regressors, controls."""
+        return [factors.numbers[factors.outcome], *self.regressors, *self.controls]
 
 
 def code_columns(
@@ -164,7 +171,7 @@ def code_columns(
         formula, tuple(exog.names[j] for j in kept), terms, encoded, frame, (None, None), kept, controls
     )
     made = {
-        j: _expression(exog.values[:, j], [f.text for f in exog.factors[j]], factors, powers, levels, small, where)
+        j: _expression(exog.values[:, j], [f.text for f in exog.factors[j]], factors, powers, levels, where)
         for j in (*kept, *controls)
     }
     return Coded(
@@ -251,12 +258,9 @@ def _expression(
     factors: Factors,
     powers: Mapping[str, Array],
     levels: Mapping[str, pd.Series],
-    small: pd.DataFrame,
     where: Mapping[tuple[str, ...], slice],
 ) -> Any:
     """One column: the product of its numbers, times the code of its categories."""
-    import narwhals.stable.v2 as nw
-
     own = [text for text in texts if text in factors.numbers]
     parts = [factors.numbers[text] for text in own]
     categories = tuple(dict.fromkeys(factors.categories[text] for text in texts if text in factors.categories))
@@ -266,8 +270,15 @@ def _expression(
         shape = [len(levels[name]) for name in categories]
         parts.append(_code(divided.reshape(shape), categories, levels))
     if not parts:
-        return nw.lit(1.0)
+        return _constant(1.0, factors.order[0])
     return reduce(lambda left, right: left * right, parts)
+
+
+def _constant(value: float, column: str) -> Any:
+    """A number in each row, as a column: engines sum those alone."""
+    import narwhals.stable.v2 as nw
+
+    return nw.when(nw.col(column).is_null()).then(nw.lit(value)).otherwise(nw.lit(value))
 
 
 def _code(values: Array, categories: Sequence[str], levels: Mapping[str, pd.Series]) -> Any:
@@ -278,7 +289,7 @@ def _code(values: Array, categories: Sequence[str], levels: Mapping[str, pd.Seri
     for k in sorted(set(range(values.ndim)) - set(axes), reverse=True):
         values = values.take(0, axis=k)
     if not axes:
-        return nw.lit(float(values))
+        return _constant(float(values), categories[0])
     terms = []
     for position in zip(*np.nonzero(values), strict=True):
         conditions = [

@@ -16,15 +16,16 @@ import pandas as pd
 from scipy import sparse
 
 from gifepanel.lazy_rows.engine import Home
-from gifepanel.lazy_rows.sample import LazyEffect, LazySample
+from gifepanel.lazy_rows.sample import LazyEffect, LazySample, sums_by, weighted
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
-from gifepanel.projections.margins import MarginSystem, schur_of_patterns
+from gifepanel.projections.margins import MarginSystem, schur_of_patterns, sums_of_patterns
 
 __all__ = ["SmallEffect", "SolvedEffects", "base_effects", "level_series", "residual_frame", "solve_effects"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _BITS = 52  # of a float64 that are summed without rounding
 _PERIODS = 2_080
+_APART = 1e-4  # share of a column that is within levels of the base effect
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +88,7 @@ def residual_frame(sample: LazySample, solved: SolvedEffects, extra: Sequence[st
         frame = frame.select(*keys, *others, *weight, **left)
     if solved.base is None:
         return frame
-    sums = {f"__m{j}": _weighted(nw.col(f"__v{j}"), sample).sum() for j in range(m)}
-    total = nw.col("__w").sum() if sample.weighted else nw.len()
-    means = frame.group_by(*solved.base.keys).agg(**sums, __m=total)
+    means = sums_by(sample, frame, solved.base.keys, {f"__m{j}": nw.col(f"__v{j}") for j in range(m)})
     share = {f"__m{j}": nw.col(f"__m{j}") / nw.col("__m") for j in range(m)}
     means = means.select(*solved.base.keys, **share)
     frame = frame.join(means, on=list(solved.base.keys), how="inner")
@@ -104,8 +103,8 @@ def base_effects(sample: LazySample, solved: SolvedEffects, weights: Array) -> t
     assert solved.base is not None
     frame = residual_frame(sample, replace(solved, base=None), solved.base.keys)
     value = _less(nw.lit(0.0), [nw.col(f"__v{j}") * -float(weights[j]) for j in np.flatnonzero(weights)])
-    asked = {"__s": _weighted(value, sample).sum(), "__m": _total(sample)}
-    home = sample.rows.bring(frame.group_by(*solved.base.keys).agg(**asked), f"effects of {solved.base.name}")
+    sums = sums_by(sample, frame, solved.base.keys, {"__s": value})
+    home = sample.rows.bring(sums, f"effects of {solved.base.name}")
     home = Home(home.table.sort_by([(name, "ascending") for name in solved.base.keys]))
     return home, home.numbers("__s") / home.numbers("__m")
 
@@ -116,7 +115,7 @@ def level_series(effect: LazyEffect, home: Home, values: Array) -> pd.Series:
     if isinstance(index, pd.MultiIndex):
         index = index.set_names([name.removeprefix("__key_") for name in effect.keys])
     else:
-        index = index.rename(effect.name)
+        index = index.rename(None)
     return pd.Series(values, index=index, name=effect.name)
 
 
@@ -126,20 +125,32 @@ def _less(value: Any, others: Sequence[Any]) -> Any:
     return value
 
 
-def _weighted(value: Any, sample: LazySample) -> Any:
-    import narwhals.stable.v2 as nw
+@dataclass(frozen=True, eq=False)
+class _Margins:
+    """The system, and what means of base levels are of the columns.
 
-    return value * nw.col("__w") if sample.weighted else value
+    Attributes
+    ----------
+    system : MarginSystem
+    between : ndarray, shape (M, m)
+        B'W times the means by base level.
+    squares : ndarray, shape (m,)
+        Of these means, over all rows.
+    """
+
+    system: MarginSystem
+    between: Array
+    squares: Array
 
 
-def _total(sample: LazySample) -> Any:
-    import narwhals.stable.v2 as nw
+def solve_effects(sample: LazySample, squares: Array, lengths: Array, tol: float) -> SolvedEffects:
+    """Solve for the effects of all columns at once.
 
-    return nw.col("__w").sum() if sample.weighted else nw.len()
-
-
-def solve_effects(sample: LazySample, tol: float) -> SolvedEffects:
-    """Solve for the effects of all columns at once."""
+    Parameters
+    ----------
+    squares, lengths : ndarray, shape (m,)
+        Of the columns about their means; and lengths as they are.
+    """
     effects = sample.effects
     if not effects:
         return SolvedEffects(None, (), None, Certificate("none", 0, 0.0, True), DegreesAbsorbed(0, True, ()))
@@ -151,9 +162,13 @@ def solve_effects(sample: LazySample, tol: float) -> SolvedEffects:
         alone = MarginSystem(0, (), np.zeros(1, dtype=np.int64), np.empty(0), levels, sparse.csr_matrix((0, 0)))
         return SolvedEffects(effects[base], (), alone, first.certificate, DegreesAbsorbed(levels, True, (levels,)))
     homes = [_levels(sample, effects[g]) for g in others]
-    system = _by_patterns(sample, base, others, homes, tol) or _by_cells(sample, base, others, homes, tol)
-    right, lengths = _right_sides(sample, first, others, homes)
-    values, certificate = system.solve(right, lengths)
+    found = _by_patterns(sample, base, others, homes, tol) or _by_cells(sample, base, others, homes, tol)
+    system, within = found.system, squares - found.squares
+    names = [f"__s{j}" for j in range(len(sample.columns))]
+    right = np.vstack([home.matrix(names) for home in homes]) - found.between
+    if (within < _APART * squares).any():  # base levels are far apart: residuals first
+        right, within = _right_sides(sample, first, others, homes)
+    values, certificate = system.solve(right, np.maximum(np.sqrt(np.maximum(within, 0.0)), 1e-13 * lengths))
     small = tuple(
         SmallEffect(effects[g], home.table.select(list(effects[g].keys)), values[system.offsets[j] : system.offsets[j + 1]])
         for j, (g, home) in enumerate(zip(others, homes, strict=True))
@@ -161,12 +176,16 @@ def solve_effects(sample: LazySample, tol: float) -> SolvedEffects:
     return SolvedEffects(effects[base], small, system, certificate, system.degrees)
 
 
-def _levels(sample: LazySample, effect: LazyEffect) -> Home:
-    """Levels of an effect and their weights, sorted."""
+def _columns(sample: LazySample) -> dict[str, Any]:
+    """The columns less what is taken off them, to be summed."""
     import narwhals.stable.v2 as nw
 
-    weight = [nw.col("__w")] if sample.weighted else []
-    grouped = sample.frame.select(*effect.keys, *weight).group_by(*effect.keys).agg(__weight=_total(sample))
+    return {f"__s{j}": nw.col(name) - float(sample.shift[j]) for j, name in enumerate(sample.columns)}
+
+
+def _levels(sample: LazySample, effect: LazyEffect) -> Home:
+    """Levels of an effect, sorted, their weights and sums of the columns."""
+    grouped = sums_by(sample, sample.frame, effect.keys, _columns(sample))
     table = sample.rows.bring(grouped, f"levels of {effect.name}").table
     return Home(table.sort_by([(name, "ascending") for name in effect.keys]))
 
@@ -174,19 +193,17 @@ def _levels(sample: LazySample, effect: LazyEffect) -> Home:
 def _right_sides(
     sample: LazySample, first: SolvedEffects, others: Sequence[int], homes: Sequence[Home]
 ) -> tuple[Array, Array]:
-    """B'W M_A v of all columns, (M, m), and the lengths of M_A v, (m,)."""
+    """B'W M_A v of all columns, (M, m), and the squares of M_A v, (m,), residuals first."""
     import narwhals.stable.v2 as nw
 
     m, blocks, squares = len(sample.columns), [], np.zeros(len(sample.columns))
     for position, (g, home) in enumerate(zip(others, homes, strict=True)):
         effect = sample.effects[g]
         frame = residual_frame(sample, first, effect.keys)
-        asked = {f"__s{j}": _weighted(nw.col(f"__v{j}"), sample).sum() for j in range(m)}
+        asked = {f"__s{j}": nw.col(f"__v{j}") for j in range(m)}
         if position == 0:
-            asked |= {
-                f"__q{j}": _weighted(nw.col(f"__v{j}") * nw.col(f"__v{j}"), sample).sum() for j in range(m)
-            }
-        grouped = frame.group_by(*effect.keys).agg(**asked)
+            asked |= {f"__q{j}": nw.col(f"__v{j}") * nw.col(f"__v{j}") for j in range(m)}
+        grouped = sums_by(sample, frame, effect.keys, asked)
         found = sample.rows.bring(grouped, f"sums by {effect.name}", reads=2)
         at = _positions(home, found, effect.keys)
         block = np.zeros((len(home), m))
@@ -194,7 +211,7 @@ def _right_sides(
         blocks.append(block)
         if position == 0:
             squares = found.matrix([f"__q{j}" for j in range(m)]).sum(axis=0)
-    return np.vstack(blocks), np.sqrt(squares)
+    return np.vstack(blocks), squares
 
 
 def _positions(home: Home, found: Home, keys: Sequence[str]) -> Any:
@@ -213,7 +230,7 @@ def _index(home: Home, keys: Sequence[str]) -> pd.Index:
 
 def _by_patterns(
     sample: LazySample, base: int, others: Sequence[int], homes: Sequence[Home], tol: float
-) -> MarginSystem | None:
+) -> _Margins | None:
     """The system from patterns of periods; None where they do not tell everything."""
     if len(others) != 1 or sample.weighted or len(homes[0]) > _PERIODS:
         return None
@@ -230,21 +247,26 @@ def _by_patterns(
         own[inside] = 2.0 ** (inside - word * _BITS)
         bits[f"__b{word}"] = own
     keys = {name: homes[0].table.column(name) for name in effect.keys}
-    joined = sample.frame.select(*entity.keys, *effect.keys).join(
+    joined = sample.frame.select(*entity.keys, *effect.keys, *sample.columns).join(
         sample.rows.small(keys | bits), on=list(effect.keys), how="inner"
     )
-    names = list(bits)
-    patterns = joined.group_by(*entity.keys).agg(**{name: nw.col(name).sum() for name in names}, __n=nw.len())
-    grouped = patterns.select(*names, "__n").group_by(*names, "__n").agg(__count=nw.len())
+    names, m = list(bits), len(sample.columns)
+    patterns = sums_by(sample, joined, entity.keys, {name: nw.col(name) for name in names} | _columns(sample))
+    mean = [nw.col(f"__s{j}") / nw.col("__m") for j in range(m)]
+    made = {f"__a{j}": mean[j] for j in range(m)} | {f"__q{j}": mean[j] * nw.col(f"__s{j}") for j in range(m)}
+    grouped = patterns.select(*names, __n=nw.col("__m"), **made).group_by(*names, "__n")
+    grouped = grouped.agg(__count=nw.len(), **{name: nw.col(name).sum() for name in made})
     home = sample.rows.bring(grouped, f"patterns of {effect.name}")
     unpacked = _unpacked(home, names, periods)
     if unpacked is None:
         return None
-    lengths, counts = homes[0].numbers("__weight"), home.numbers("__count")
+    lengths, counts = homes[0].numbers("__m"), home.numbers("__count")
     known = schur_of_patterns(unpacked, counts, lengths)
     gram = sparse.diags(lengths).tocsr()
     offsets = np.array([0, periods], dtype=np.int64)
-    return MarginSystem(base, tuple(others), offsets, lengths, int(counts.sum()), gram, None, known, tol)
+    system = MarginSystem(base, tuple(others), offsets, lengths, int(counts.sum()), gram, None, known, tol)
+    between = sums_of_patterns(unpacked, home.matrix([f"__a{j}" for j in range(m)]))
+    return _Margins(system, between, home.matrix([f"__q{j}" for j in range(m)]).sum(axis=0))
 
 
 def _unpacked(home: Home, names: Sequence[str], periods: int) -> Any:
@@ -265,34 +287,37 @@ def _unpacked(home: Home, names: Sequence[str], periods: int) -> Any:
 
 def _by_cells(
     sample: LazySample, base: int, others: Sequence[int], homes: Sequence[Home], tol: float
-) -> MarginSystem:
+) -> _Margins:
     """The system from the weights of pairs of levels."""
     effects = sample.effects
     widths = [len(home) for home in homes]
     offsets = np.cumsum([0, *widths]).astype(np.int64)
     found = [_cells(sample, effects[base], effects[g]) for g in others]
-    codes, n_base = _coded([home for home in found], effects[base].keys)
+    grouped = sums_by(sample, sample.frame, effects[base].keys, _columns(sample))
+    margins = sample.rows.bring(grouped, f"sums by {effects[base].name}")
+    (own, *codes), n_base = _coded([margins, *found], effects[base].keys)
     columns, rows, weights = [], [], []
     for j, (g, home) in enumerate(zip(others, found, strict=True)):
         rows.append(codes[j])
         columns.append(_positions(homes[j], home, effects[g].keys) + offsets[j])
-        weights.append(home.numbers("__weight"))
+        weights.append(home.numbers("__m"))
     shape = (n_base, int(offsets[-1]))
     cells = sparse.coo_matrix(
         (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape
     ).tocsr()
-    lengths = np.concatenate([home.numbers("__weight") for home in homes])
+    lengths = np.concatenate([home.numbers("__m") for home in homes])
     gram = _gram(sample, others, homes, offsets, lengths)
-    return MarginSystem(base, tuple(others), offsets, lengths, n_base, gram, cells, None, tol)
+    system = MarginSystem(base, tuple(others), offsets, lengths, n_base, gram, cells, None, tol)
+    m = len(sample.columns)
+    sums, means = margins.matrix([f"__s{j}" for j in range(m)]), np.empty((n_base, m))
+    means[own] = sums / margins.numbers("__m")[:, None]
+    return _Margins(system, np.asarray(cells.T @ means), np.einsum("lm,lm->m", sums, means[own]))
 
 
 def _cells(sample: LazySample, one: LazyEffect, other: LazyEffect) -> Home:
-    import narwhals.stable.v2 as nw
-
+    """Pairs of levels that occur, and their weights."""
     keys = list(dict.fromkeys((*one.keys, *other.keys)))
-    weight = [nw.col("__w")] if sample.weighted else []
-    grouped = sample.frame.select(*keys, *weight).group_by(*keys).agg(__weight=_total(sample))
-    return sample.rows.bring(grouped, f"pairs of {one.name} and {other.name}")
+    return sample.rows.bring(sums_by(sample, sample.frame, keys, {}), f"pairs of {one.name} and {other.name}")
 
 
 def _coded(homes: Sequence[Home], keys: Sequence[str]) -> tuple[list[Any], int]:
@@ -318,6 +343,6 @@ def _gram(
             home = _cells(sample, one, other)
             a = _positions(homes[j], home, one.keys) + offsets[j]
             b = _positions(homes[k], home, other.keys) + offsets[k]
-            cross = sparse.coo_matrix((home.numbers("__weight"), (a, b)), gram.shape).tocsr()
+            cross = sparse.coo_matrix((home.numbers("__m"), (a, b)), gram.shape).tocsr()
             gram = gram + cross + cross.T
     return gram

@@ -17,7 +17,7 @@ from gifepanel.parallel import Progress, counter
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Home", "LazyRows", "Trips"]
+__all__ = ["Gone", "Home", "LazyRows", "Trips", "reason"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _QUERIES = 8  # what a fit asks, or so
@@ -130,6 +130,11 @@ class LazyRows:
     reopen: Callable[[], Any] | None = None
     trips: Trips = field(default_factory=Trips)
     on_query: Callable[[float], None] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without connections and what uses them."""
+        without = dict.fromkeys(("percent", "faulty_file", "reopen", "on_query"))
+        return {**self.__dict__, **without, "frame": Gone(), "upload": None}
 
     @contextmanager
     def progress(self, progress: Progress, description: str) -> Iterator[None]:
@@ -252,6 +257,19 @@ class LazyRows:
             f"{self.engine} could not {doing} {self.source}: {why}",
             "Every file must be complete, and all must have the same columns.",
             "Write the file named here again, or leave it out.",
+        )
+
+
+class Gone:
+    """Stands for a frame at an engine in results that were stored: a connection can't be."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise DataError(
+            "These results were stored, and the connection to their rows was not.",
+            "Rows are asked where they are; the numbers of the summary stand.",
+            "Fit the model again for anything else",
         )
 
 

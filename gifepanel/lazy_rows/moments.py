@@ -10,16 +10,19 @@ import numpy as np
 
 from gifepanel.lazy_rows.effects import SolvedEffects, residual_frame
 from gifepanel.lazy_rows.engine import Home
-from gifepanel.lazy_rows.sample import LazySample
+from gifepanel.lazy_rows.sample import LazySample, sums_by, weighted
 
 __all__ = [
-    "Means",
-    "Products",
+    "Moments",
     "Scores",
-    "centre",
+    "are_exact",
+    "ask_moments",
     "combined_products",
-    "cross_products",
+    "measure",
     "products_of_groups",
+    "products_of_levels",
+    "read_moments",
+    "residual_products",
     "score_frame",
     "sum_by",
     "sum_scores",
@@ -27,10 +30,11 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+_APART = 1e-4  # share of a column that is within levels of the base effect
 
 
 @dataclass(frozen=True, eq=False)
-class Means:
+class Moments:
     """Moments of the columns on the sample.
 
     Attributes
@@ -42,6 +46,8 @@ class Means:
         Sum of the logarithms of the weights.
     means : ndarray, shape (m,)
     constant : ndarray of bool, shape (m,)
+    total : ndarray, shape (m, m)
+        Weighted cross products about the means.
     """
 
     n: int
@@ -49,22 +55,12 @@ class Means:
     log_weight: float
     means: Array
     constant: Any
-
-
-@dataclass(frozen=True, eq=False)
-class Products:
-    """Weighted cross products, (m, m) each.
-
-    Attributes
-    ----------
-    total : ndarray
-        Of the columns about their means.
-    residual : ndarray
-        Of what effects leave of the columns.
-    """
-
     total: Array
-    residual: Array
+
+    @property
+    def lengths(self) -> Array:
+        """Of the columns as they are, (m,)."""
+        return np.sqrt(np.maximum(np.diag(self.total), 0.0) + self.weight * self.means**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,47 +97,94 @@ def _square(home: Home, prefix: str, m: int) -> Array:
     return out
 
 
-def _weighted(value: Any, sample: LazySample) -> Any:
-    import narwhals.stable.v2 as nw
+def ask_moments(columns: Sequence[Any], weight: Any, rough: Array, only: Any = None) -> dict[str, Any]:
+    """What is asked of the rows for :func:`read_moments`.
 
-    return value * nw.col("__w") if sample.weighted else value
-
-
-def centre(sample: LazySample) -> Means:
-    """Means of the columns, and which of them are constant."""
-    import narwhals.stable.v2 as nw
-
-    asked: dict[str, Any] = {"n": nw.len()}
-    if sample.weighted:
-        asked |= {"w": nw.col("__w").sum(), "log": nw.col("__w").log().sum()}
-    for j, name in enumerate(sample.columns):
-        asked[f"s{j}"] = _weighted(nw.col(name), sample).sum()
-        asked |= {f"a{j}": nw.col(name).min(), f"b{j}": nw.col(name).max()}
-    home = sample.rows.bring(sample.frame.select(**asked), "means")
-    m, n = len(sample.columns), home.count("n")
-    weight = home.number("w") if sample.weighted else float(n)
-    low, high = (np.array([home.number(f"{end}{j}") for j in range(m)]) for end in "ab")
-    means = np.array([home.number(f"s{j}") for j in range(m)]) / weight
-    return Means(n, weight, home.number("log") if sample.weighted else 0.0, np.where(low == high, low, means), low == high)
-
-
-def cross_products(sample: LazySample, solved: SolvedEffects) -> Products:
-    """Cross products of the columns, and of what effects leave of them.
-
-    Both are sums of products of residuals: nothing large cancels.
+    Parameters
+    ----------
+    columns : sequence of expressions
+    weight : expression or None
+    rough : ndarray, shape (m,)
+        Numbers near the means: products are taken about them.
+    only : expression, optional
+        Which rows count.
     """
     import narwhals.stable.v2 as nw
 
-    m = len(sample.columns)
-    frame = residual_frame(sample, solved)
+    def counted(value: Any) -> Any:
+        return value if only is None else nw.when(only).then(value)
+
+    def total(value: Any) -> Any:
+        return counted(value if weight is None else value * weight).sum()
+
+    asked: dict[str, Any] = {"n__": nw.len() if only is None else counted(nw.lit(1.0)).sum()}
+    if weight is not None:
+        asked |= {"w__": counted(weight).sum(), "log__": counted(weight).log().sum()}
+    away = [column - float(at) for column, at in zip(columns, rough, strict=True)]
+    for j, column in enumerate(columns):
+        asked |= {f"s{j}": total(away[j]), f"a{j}": counted(column).min(), f"b{j}": counted(column).max()}
+    return asked | {f"p{a}_{b}": total(away[a] * away[b]) for a, b in _pairs(len(away))}
+
+
+def read_moments(home: Home, rough: Array, weighted: bool) -> Moments:
+    """Moments from what came home."""
+    m, n = len(rough), home.count("n__")
+    weight = home.number("w__") if weighted else float(n)
+    low, high = (np.array([home.number(f"{end}{j}") for j in range(m)]) for end in "ab")
+    off = np.array([home.number(f"s{j}") for j in range(m)]) / weight
+    constant = low == high
+    total = _square(home, "p", m) - weight * np.outer(off, off)
+    total[constant] = total[:, constant] = 0.0
+    logs = home.number("log__") if weighted else 0.0
+    return Moments(n, weight, logs, np.where(constant, low, rough + off), constant, total)
+
+
+def are_exact(moments: Moments, rough: Array) -> bool:
+    """Whether products about rough means are as good as those about the means."""
+    off = moments.weight * (moments.means - rough) ** 2
+    return bool((off[~moments.constant] <= 100 * np.diag(moments.total)[~moments.constant]).all())
+
+
+def measure(sample: LazySample, rough: Array) -> Moments:
+    """Moments of the sample, about rough means, and again about those found where they were too rough."""
+    import narwhals.stable.v2 as nw
+
+    columns = [nw.col(name) for name in sample.columns]
+    weight = nw.col("__w") if sample.weighted else None
+    for _ in range(2):
+        home = sample.rows.bring(sample.frame.select(**ask_moments(columns, weight, rough)), "means")
+        found = read_moments(home, rough, sample.weighted)
+        if are_exact(found, rough):
+            break
+        rough = found.means
+    return found
+
+
+def residual_products(sample: LazySample, solved: SolvedEffects, moments: Moments) -> tuple[Array, bool]:
+    """Cross products (m, m) of what effects leave of the columns; and whether base levels need not be joined.
+
+    Within levels of the base effect, sums of products less products of sums: one scan, and no digits are lost unless
+    levels are far apart. Where they are, residuals are taken first.
+    """
+    import narwhals.stable.v2 as nw
+
+    m, base = len(sample.columns), solved.base
+    if base is None:
+        shift = moments.means - sample.shift
+        return moments.total + moments.weight * np.outer(shift, shift), False
+    frame = residual_frame(sample, replace(solved, base=None), base.keys)
     v = [nw.col(f"__v{j}") for j in range(m)]
-    asked = {f"v{a}_{b}": _weighted(v[a] * v[b], sample).sum() for a, b in _pairs(m)}
-    residual = _square(sample.rows.bring(frame.select(**asked), "cross products", reads=1 + bool(solved.base)), "v", m)
-    if solved.base is None:
-        return Products(residual, residual)
-    z = [nw.col(name) - float(sample.shift[j]) for j, name in enumerate(sample.columns)]
-    asked = {f"v{a}_{b}": _weighted(z[a] * z[b], sample).sum() for a, b in _pairs(m)}
-    return Products(_square(sample.rows.bring(sample.frame.select(**asked), "total cross products"), "v", m), residual)
+    sums = {f"p{a}_{b}": v[a] * v[b] for a, b in _pairs(m)} | {f"s{j}": v[j] for j in range(m)}
+    grouped = sums_by(sample, frame, base.keys, sums)
+    s = [nw.col(f"s{j}") for j in range(m)]
+    asked = {f"v{a}_{b}": (nw.col(f"p{a}_{b}") - s[a] * s[b] / nw.col("__m")).sum() for a, b in _pairs(m)}
+    asked |= {f"t{j}": nw.col(f"p{j}_{j}").sum() for j in range(m)}
+    home = sample.rows.bring(grouped.select(**asked), "cross products")
+    found, whole = _square(home, "v", m), np.array([home.number(f"t{j}") for j in range(m)])
+    there = whole > 1e-24 * moments.lengths**2
+    if (np.diag(found)[there] > _APART * whole[there]).all():
+        return found, True
+    return combined_products(sample, solved, np.eye(m)), False
 
 
 def combined_products(sample: LazySample, solved: SolvedEffects, transform: Array) -> Array:
@@ -159,8 +202,8 @@ def combined_products(sample: LazySample, solved: SolvedEffects, transform: Arra
     made = {f"__q{j}": _combination(transform[:, j], 0.0) for j in range(m)}
     frame = residual_frame(sample, solved).select(*weight, **made)
     q = [nw.col(f"__q{j}") for j in range(m)]
-    asked = {f"v{a}_{b}": _weighted(q[a] * q[b], sample).sum() for a, b in _pairs(m)}
-    home = sample.rows.bring(frame.select(**asked), "cross products", reads=1 + bool(solved.base))
+    asked = {f"v{a}_{b}": weighted(sample, q[a] * q[b]).sum() for a, b in _pairs(m)}
+    home = sample.rows.bring(frame.select(**asked), "cross products", reads=1 + (solved.base is not None))
     return _square(home, "v", m)
 
 
@@ -212,9 +255,9 @@ def sum_scores(sample: LazySample, frame: Any, k: int, *, reads: int) -> Scores:
 
     q, u = [nw.col(f"__q{j}") for j in range(k)], nw.col("__u")
     twice = nw.col("__w") * nw.col("__w") if sample.weighted else None
-    asked = {f"g{a}_{b}": _weighted(q[a] * q[b], sample).sum() for a, b in _pairs(k)}
-    asked |= {f"s{a}": _weighted(q[a] * u, sample).sum() for a in range(k)}
-    asked["ssr"] = _weighted(u * u, sample).sum()
+    asked = {f"g{a}_{b}": weighted(sample, q[a] * q[b]).sum() for a, b in _pairs(k)}
+    asked |= {f"s{a}": weighted(sample, q[a] * u).sum() for a in range(k)}
+    asked["ssr"] = weighted(sample, u * u).sum()
     for a, b in _pairs(k):
         square = (q[a] * u) * (q[b] * u)
         asked[f"m{a}_{b}"] = (square if twice is None else square * twice).sum()
@@ -228,17 +271,32 @@ def sum_by(sample: LazySample, frame: Any, k: int, keys: Sequence[str]) -> Any:
     import narwhals.stable.v2 as nw
 
     q, u = [nw.col(f"__q{j}") for j in range(k)], nw.col("__u")
-    return frame.group_by(*keys).agg(**{f"__s{j}": _weighted(q[j] * u, sample).sum() for j in range(k)})
+    return sums_by(sample, frame, keys, {f"__s{j}": q[j] * u for j in range(k)})
 
 
 def products_of_groups(sample: LazySample, frame: Any, k: int, keys: Sequence[str], *, reads: int) -> tuple[Array, int]:
     """Sum over groups of the products of their scores, (k, k), and how many groups there are."""
+    return _multiplied(sample, sum_by(sample, frame, k, keys), k, reads)
+
+
+def products_of_levels(sample: LazySample, frame: Any, k: int, keys: Sequence[str]) -> tuple[Array, int]:
+    """The same for the levels of the base effect, whose means are not yet off `frame`."""
+    import narwhals.stable.v2 as nw
+
+    q, u = [nw.col(f"__q{j}") for j in range(k)], nw.col("__u")
+    sums = {f"a{j}": q[j] * u for j in range(k)} | {f"b{j}": q[j] for j in range(k)} | {"c": u}
+    grouped = sums_by(sample, frame, keys, sums)
+    share = nw.col("c") / nw.col("__m")
+    scores = {f"__s{j}": nw.col(f"a{j}") - nw.col(f"b{j}") * share for j in range(k)}
+    return _multiplied(sample, grouped.select(*keys, **scores), k, 1)
+
+
+def _multiplied(sample: LazySample, sums: Any, k: int, reads: int) -> tuple[Array, int]:
     import narwhals.stable.v2 as nw
 
     s = [nw.col(f"__s{j}") for j in range(k)]
     asked: dict[str, Any] = {f"m{a}_{b}": (s[a] * s[b]).sum() for a, b in _pairs(k)}
-    grouped = sum_by(sample, frame, k, keys).select(**asked, n=nw.len())
-    home = sample.rows.bring(grouped, "sums of scores by cluster", reads=reads)
+    home = sample.rows.bring(sums.select(**asked, n=nw.len()), "sums of scores by cluster", reads=reads)
     return _square(home, "m", k), home.count("n")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
@@ -12,7 +12,7 @@ import pandas as pd
 
 from gifepanel.exceptions import DataError, FormulaError
 from gifepanel.lazy_rows.columns import Coded, Factors
-from gifepanel.lazy_rows.engine import LazyRows
+from gifepanel.lazy_rows.engine import Gone, Home, LazyRows
 from gifepanel.lazy_rows.expressions import is_text
 from gifepanel.panel.absorbed import AbsorbedEffect
 
@@ -25,7 +25,10 @@ __all__ = [
     "key_of",
     "levels_of",
     "missing_in",
+    "sums_by",
     "take_stock",
+    "weight_of",
+    "weighted",
     "with_columns",
 ]
 
@@ -56,6 +59,10 @@ class Stock:
     n_zero_weights: int
     missing: dict[str, int]
     complete: Any
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the expression."""
+        return {**self.__dict__, "complete": None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +97,8 @@ class LazySample:
     weighted : bool
     stock : Stock
     n_singletons : int
+    shift : ndarray, shape (m,)
+        Taken off the columns: their means, where a constant is among effects, regressors or controls.
     """
 
     rows: LazyRows
@@ -100,6 +109,10 @@ class LazySample:
     stock: Stock
     n_singletons: int = 0
     shift: Array = field(default_factory=lambda: np.empty(0))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the frame, which needs its connection."""
+        return {**self.__dict__, "frame": Gone()}
 
 
 def missing_in(name: str, dtype: Any) -> Any:
@@ -124,8 +137,9 @@ def take_stock(
     weights: str | None,
     missing: str,
     schema: Mapping[str, Any],
-) -> Stock:
-    """Look at all rows once: missing and infinite values, terms without a value, weights.
+    more: Callable[[Any], Mapping[str, Any]] | None = None,
+) -> tuple[Stock, Home]:
+    """Look at all rows once: missing and infinite values, terms without a value, weights; and what is asked `more`.
 
     Raises
     ------
@@ -137,8 +151,8 @@ def take_stock(
     import narwhals.stable.v2 as nw
 
     numeric = dict.fromkeys(name for own in factors.columns.values() for name in own)
-    used = list(dict.fromkeys([*numeric, *factors.categories.values(), *([weights] if weights else [])]))
-    used += [name for effect in effects for name in effect.factors if name not in used]
+    ids = dict.fromkeys(name for effect in effects for name in effect.factors)
+    used = list(dict.fromkeys([*ids, *factors.order, *([weights] if weights else [])]))
     lacks = {name: missing_in(name, schema[name]) for name in used}
     infinite = [name for name in (*numeric, *([weights] if weights else [])) if str(schema[name]) in _FLOATS]
     complete = reduce(lambda a, b: a & b, (~one for one in lacks.values()))
@@ -156,6 +170,8 @@ def take_stock(
         own = nw.col(weights).cast(nw.Float64)
         positive = complete & (own > 0)
         asked |= {"negative": _count(~lacks[weights] & (own < 0)), "positive": _count(positive)}
+    if more is not None:
+        asked |= more(positive)
     home = rows.bring(rows.frame.select(**asked), "counts of missing values")
     n = home.count("n")
     counts = {name: count for j, name in enumerate(lacks) if (count := home.count(f"m{j}"))}
@@ -182,7 +198,7 @@ def take_stock(
         raise DataError(
             f"No row is left of {n_complete}: all have weight zero.", "Some need a positive weight.", "weights=None"
         )
-    return Stock(n, n_complete, zero, counts, positive)
+    return Stock(n, n_complete, zero, counts, positive), home
 
 
 def _check_values(n: int, counts: Mapping[str, int], infinite: Mapping[str, int], missing: str) -> None:
@@ -232,14 +248,21 @@ def with_columns(
     import narwhals.stable.v2 as nw
 
     schema = rows.schema
-    exprs = [factors.numbers[factors.outcome], *coded.regressors, *coded.controls]
+    exprs = coded.all(factors)
     names = tuple(f"__z{j}" for j in range(len(exprs)))
     frame = rows.frame.filter(stock.complete)
-    made = {name: (nw.lit(0.0) + expr) for name, expr in zip(names, exprs, strict=True)}
+    made = {name: nw.lit(0.0) + expr for name, expr in zip(names, exprs, strict=True)}
     made |= {key_of(name): key_expression(name, schema[name]) for name in keys}
     if weights:
-        made["__w"] = nw.col(weights).cast(nw.Float64)
+        made["__w"] = weight_of(weights)
     return frame.with_columns(**made), names
+
+
+def weight_of(name: str | None) -> Any:
+    """Weights as an expression."""
+    import narwhals.stable.v2 as nw
+
+    return None if name is None else nw.col(name).cast(nw.Float64)
 
 
 def key_expression(name: str, dtype: Any) -> Any:
@@ -301,3 +324,23 @@ def _without_singletons(rows: LazyRows, frame: Any, effect: LazyEffect) -> Any:
     home = rows.bring(grouped.select(*effect.keys), f"levels of {effect.name} with one row")
     small = rows.small({name: home.table.column(name) for name in effect.keys})
     return frame.join(small, on=list(effect.keys), how="anti")
+
+
+def weighted(sample: LazySample, value: Any) -> Any:
+    """Values times weights, where there are any."""
+    import narwhals.stable.v2 as nw
+
+    return value * nw.col("__w") if sample.weighted else value
+
+
+def sums_by(sample: LazySample, frame: Any, keys: Sequence[str], values: Mapping[str, Any]) -> Any:
+    """Weighted sums of expressions within groups, and the total weight ``__m`` of each.
+
+    What is summed is a column first: not every engine sums expressions.
+    """
+    import narwhals.stable.v2 as nw
+
+    weight = {"__weight": nw.col("__w")} if sample.weighted else {}
+    made = frame.select(*keys, **{name: weighted(sample, value) for name, value in values.items()}, **weight)
+    total = nw.col("__weight").sum() if sample.weighted else nw.len()
+    return made.group_by(*keys).agg(**{name: nw.col(name).sum() for name in values}, __m=total)

@@ -13,10 +13,19 @@ import pandas as pd
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.linear_covariance import LinearCovariance, covariance_of_sums
 from gifepanel.inference.small_sample import SampleCounts
-from gifepanel.lazy_rows.moments import products_of_groups, sum_by
+from gifepanel.lazy_rows.moments import sum_by
 from gifepanel.lazy_rows.sample import LazySample
 from gifepanel.models.checks import check_choice, check_count, reject_unknown
-from gifepanel.models.cov_types import check_df_correction, check_psd, check_scale, known_cov_type, one_level, read_keywords
+from gifepanel.models.cov_types import (
+    check_df_correction,
+    check_psd,
+    check_scale,
+    known_cov_type,
+    one_level,
+    read_keywords,
+    warn_of_distance,
+    warn_of_rank,
+)
 from gifepanel.models.lazy_design import LazyDesign
 from gifepanel.models.lazy_fit import LazyParts
 from gifepanel.panel.frames import read_as, split_reading
@@ -77,13 +86,13 @@ class LazyChoice:
         k = len(fit.kept)
         absorbed = fit.projection.degrees.total
         counts = SampleCounts(design.nobs, k + absorbed, self._nested(design, parts), self.counts)
-        terms = self._terms(parts, k) if self.ways else ()
+        terms = self._terms(parts) if self.ways else ()
         out = covariance_of_sums(
             kind,
             fit.triangle,
             counts,
             ssr=fit.sums.ssr,
-            squares=parts.scores.squares,
+            squares=np.zeros((k, k)) if kind == "nonrobust" or len(self.ways) == 1 else parts.scores.squares,
             terms=terms,
             periods=self._sums_of_periods(parts, k) if self.kind == "hac-groupsum" else None,
             ssc=self.ssc,  # type: ignore[arg-type]
@@ -98,14 +107,13 @@ class LazyChoice:
         """None: they belong to CR2."""
         raise SpecificationError("Contrasts belong to CR2.", "It needs rows in memory.", 'cov_type="cluster"')
 
-    def _terms(self, parts: LazyParts, k: int) -> list[tuple[int, Array, int]]:
+    def _terms(self, parts: LazyParts) -> list[tuple[int, Array, int]]:
         """Sign, products of sums of scores and number of clusters of every term."""
         out = []
         for size in range(1, len(self.ways) + 1):
             for subset in combinations(self.ways, size):
                 keys = tuple(dict.fromkeys(name for way in subset for name in way))
-                frame = parts.frame(keys)
-                products, groups = products_of_groups(parts.sample, frame, k, keys, reads=parts.reads)
+                products, groups = parts.products_by(keys)
                 out.append(((-1) ** (size + 1), products, groups))
         return out
 
@@ -182,6 +190,8 @@ def read_lazy_covariance(
     time, periods, levels = _times(model, keywords.get("time")) if kind == "hac-groupsum" else (None, None, pd.Index([]))
     if options.get("maxlags") is not None and periods is not None:
         check_count("maxlags", options["maxlags"], 0, int(np.ptp(periods.periods)))
+        warn_of_distance(np.asarray(periods.periods), options["maxlags"])
+    warn_of_rank(len(design.exog_names), kind, counts, None if periods is None else periods.n_times)
     scale = check_scale(keywords.get("scale", 1.0)) if kind == "fixed scale" else None
     df_correction = check_df_correction(keywords.get("df_correction"))
     return LazyChoice(kind, ways, counts, names, time, periods, levels, options, ssc, df_correction, scale)

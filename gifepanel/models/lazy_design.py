@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,9 +10,16 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.lazy_rows.columns import code_columns, read_lazy_factors
-from gifepanel.lazy_rows.engine import LazyRows
-from gifepanel.lazy_rows.moments import Means, centre, with_shift
+from gifepanel.lazy_rows.columns import Coded, Factors, code_columns, read_lazy_factors
+from gifepanel.lazy_rows.engine import Gone, LazyRows
+from gifepanel.lazy_rows.moments import (
+    Moments,
+    are_exact,
+    ask_moments,
+    measure,
+    read_moments,
+    with_shift,
+)
 from gifepanel.lazy_rows.sample import (
     LazyEffect,
     LazySample,
@@ -23,6 +30,7 @@ from gifepanel.lazy_rows.sample import (
     levels_of,
     missing_in,
     take_stock,
+    weight_of,
     with_columns,
 )
 from gifepanel.lazy_rows.sources import collected, has_duckdb, is_lazy, is_path, open_rows, read_path
@@ -33,13 +41,13 @@ from gifepanel.panel.frames import PanelFrame, read_frame
 from gifepanel.panel.grammar import read_formula
 from gifepanel.panel.names import unknown_names
 from gifepanel.panel.spec import DesignSpec
-from gifepanel.panel.terms import read_terms
+from gifepanel.panel.terms import Terms, read_terms
 from gifepanel.projections.system import Effect
 from gifepanel.results.linear_inputs import rows_elsewhere
 
 __all__ = ["Elsewhere", "LazyDesign", "lazy_design", "where_rows_are"]
 
-_FEW = 5
+_FEW, _SOME = 5, 1_000
 
 
 class Elsewhere:
@@ -75,15 +83,17 @@ class LazyDesign:
     ----------
     sample : LazySample
         Rows at the engine.
-    means : Means
+    moments : Moments
     schema : dict
         Types of the columns.
+    solved : dict
+        By tolerance: effects, cross products of residuals, and whether these lost no digits.
     others : as of PanelDesign
         ``endog``, ``exog``, ``controls`` and ``weights`` stand for arrays that are elsewhere.
     """
 
     sample: LazySample
-    means: Means
+    moments: Moments
     schema: Mapping[str, Any]
     endog_name: str
     exog_names: tuple[str, ...]
@@ -102,6 +112,7 @@ class LazyDesign:
     lost_levels: dict[str, Any] = field(default_factory=dict)
     absorbed_codes: dict[str, Any] = field(default_factory=dict)
     absorbed_slopes: dict[str, Any] = field(default_factory=dict)
+    solved: dict[float, Any] = field(default_factory=dict)
     _keys: set[str] = field(default_factory=set)
 
     @property
@@ -112,7 +123,7 @@ class LazyDesign:
     @property
     def nobs(self) -> int:
         """Number of rows of the sample, n."""
-        return self.means.n
+        return self.moments.n
 
     @property
     def n_rows(self) -> int:
@@ -193,8 +204,8 @@ class LazyDesign:
         return missing_in(name, self.schema[name])
 
     def without_rows(self) -> LazyDesign:
-        """The same: there are no rows in it."""
-        return self
+        """The same without its connection to rows."""
+        return replace(self, sample=replace(self.sample, frame=Gone()))
 
 
 def where_rows_are(data: Any, engine: str, learner: Any = None) -> tuple[LazyRows | None, Any]:
@@ -256,21 +267,18 @@ def lazy_design(
     frame = _few_rows(rows)
     terms = read_terms(parts, frame, context, ids=False)
     factors = read_lazy_factors(terms, schema, rows.engine)
-    stock = take_stock(rows, factors, terms.effects, weights, missing, schema)
-    levels = {name: levels_of(rows, stock, name, schema[name]) for name in dict.fromkeys(factors.categories.values())}
-    coded = code_columns(formula, terms, factors, levels, frame, schema)
     ids = dict.fromkeys(name for effect in terms.effects for name in effect.factors)
     ids |= dict.fromkeys(name for name in (entity, time) if name is not None)
-    made, columns = with_columns(rows, stock, factors, coded, weights, tuple(ids))
-    effects = tuple(LazyEffect(effect.name, tuple(map(key_of, effect.factors))) for effect in terms.effects)
-    sample = LazySample(rows, made, columns, effects, weights is not None, stock)
+    asked = _Asked(formula, terms, factors, frame, weights, missing, tuple(ids))
+    coded, sample, moments = _read(rows, asked)
     sample = choose_lazy_rows(sample, singletons == "drop")
-    means = centre(sample)
-    centred = bool(effects) or bool(means.constant[1:].any())
-    shift = np.where(means.constant & (not effects), 0.0, means.means) if centred else np.zeros(len(columns))
+    if moments is None or sample.n_singletons:
+        moments = measure(sample, _rough(rows, coded.all(factors)) if moments is None else moments.means)
+    centred = bool(terms.effects) or bool(moments.constant[1:].any())
+    shift = np.where(moments.constant & (not terms.effects), 0.0, moments.means if centred else 0.0)
     return LazyDesign(
         with_shift(sample, shift),
-        means,
+        moments,
         schema,
         factors.outcome,
         coded.names,
@@ -281,9 +289,57 @@ def lazy_design(
         formula,
         coded.spec,
         weights,
-        stock,
+        sample.stock,
         _keys=set(map(key_of, ids)),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A model as it is asked for."""
+
+    formula: str
+    terms: Terms
+    factors: Factors
+    frame: PanelFrame
+    weights: str | None
+    missing: str
+    ids: tuple[str, ...]
+
+
+def _read(rows: LazyRows, asked: _Asked) -> tuple[Coded, LazySample, Moments | None]:
+    """Columns, rows and, where one scan was enough for them, moments.
+
+    Categories are coded once their levels are known, on complete rows; without any, moments are asked with the counts.
+    """
+    terms, factors, schema = asked.terms, asked.factors, rows.schema
+    effects = tuple(LazyEffect(effect.name, tuple(map(key_of, effect.factors))) for effect in terms.effects)
+    options = (factors, terms.effects, asked.weights, asked.missing, schema)
+    categories = dict.fromkeys(factors.categories.values())
+
+    def made(coded: Coded, stock: Stock) -> LazySample:
+        frame, columns = with_columns(rows, stock, factors, coded, asked.weights, asked.ids)
+        return LazySample(rows, frame, columns, effects, asked.weights is not None, stock)
+
+    if categories:
+        stock, _ = take_stock(rows, *options)
+        levels = {name: levels_of(rows, stock, name, schema[name]) for name in categories}
+        coded = code_columns(asked.formula, terms, factors, levels, asked.frame, schema)
+        return coded, made(coded, stock), None
+    coded = code_columns(asked.formula, terms, factors, {}, asked.frame, schema)
+    columns = coded.all(factors)
+    rough, weight = _rough(rows, columns), weight_of(asked.weights)
+    stock, home = take_stock(rows, *options, lambda only: ask_moments(columns, weight, rough, only))
+    moments = read_moments(home, rough, weight is not None)
+    return coded, made(coded, stock), moments if are_exact(moments, rough) else None
+
+
+def _rough(rows: LazyRows, columns: Sequence[Any]) -> Any:
+    """Means of the columns on the first rows: near enough to take products about."""
+    asked = {f"s{j}": column.mean() for j, column in enumerate(columns)}
+    home = rows.bring(rows.frame.head(_SOME).select(**asked), "means of the first rows", reads=0)
+    found = np.array([home.number(f"s{j}") for j in range(len(columns))])
+    return np.where(np.isfinite(found), found, 0.0)
 
 
 def _check_column(option: str, value: Any, names: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,15 @@ from scipy.linalg import solve_triangular
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.lazy_rows.effects import SolvedEffects, base_effects, level_series, solve_effects
 from gifepanel.lazy_rows.engine import Home
-from gifepanel.lazy_rows.moments import Products, Scores, combined_products, cross_products, score_frame, sum_scores
+from gifepanel.lazy_rows.moments import (
+    Scores,
+    combined_products,
+    products_of_groups,
+    products_of_levels,
+    residual_products,
+    score_frame,
+    sum_scores,
+)
 from gifepanel.lazy_rows.sample import LazySample
 from gifepanel.models.checks import references_last
 from gifepanel.models.lazy_design import LazyDesign
@@ -43,6 +52,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 _SPANNED = 1e-12
 _DOUBTFUL = 1e-4
 _CLOSE = 1e-5  # of a column's length: what products of columns know well
+_CLEAR = 1e-2  # share of columns and residuals from which products are enough
 _ORTHONORMAL = 1e-13
 _LEVELS = 5_000_000  # of an effect that comes home
 
@@ -62,13 +72,15 @@ class LazyParts:
         Residuals as one.
     constant : float
         To be added to the residuals.
-    scores : Scores
     means : ndarray, shape (m,)
         Of the columns less what was taken off them.
     weight : float
         Total weight.
     with_constant : bool
         Whether a constant is among regressors or controls.
+    near : bool
+        Whether sums within levels of the base effect, less their means, keep all digits.
+    given : Scores or None
     """
 
     sample: LazySample
@@ -77,10 +89,26 @@ class LazyParts:
     offset: Array
     coefficients: Array
     constant: float
-    scores: Scores
     means: Array
     weight: float
     with_constant: bool
+    near: bool
+    given: Scores | None = None
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Sums over rows, by another pass where they are not known."""
+        if self.given is not None:
+            return self.given
+        return sum_scores(self.sample, self.frame(), self.basis.shape[1], reads=self.reads)
+
+    def products_by(self, keys: tuple[str, ...]) -> tuple[Array, int]:
+        """Sum over groups of the products of their scores, (k, k), and how many groups there are."""
+        k, base = self.basis.shape[1], self.solved.base
+        if base is not None and self.near and set(keys) == set(base.keys):
+            without = replace(self, solved=replace(self.solved, base=None))
+            return products_of_levels(self.sample, without.frame(keys), k, keys)
+        return products_of_groups(self.sample, self.frame(keys), k, keys, reads=self.reads)
 
     def frame(self, extra: tuple[str, ...] = ()) -> Any:
         """Rows with scores, and `extra` columns."""
@@ -157,13 +185,15 @@ class _StandIns:
 
 def fit_lazily(design: LazyDesign, how: AbsorptionOptions) -> SummedFit:
     """Solve for the effects, sum, regress, sum scores."""
-    sample, p = design.sample, len(design.exog_names)
-    solved = solve_effects(sample, how.tol)
+    sample, p, moments = design.sample, len(design.exog_names), design.moments
+    raw = moments.lengths
+    if how.tol not in design.solved:  # a second fit asks for its covariance alone
+        found = solve_effects(sample, np.diag(moments.total), raw, how.tol)
+        design.solved[how.tol] = (found, *residual_products(sample, found, moments))
+    solved, gram, near = design.solved[how.tol]
     check_converged(solved.certificate, how)
-    products = cross_products(sample, solved)
-    raw = _raw_lengths(design, products)
-    products, spanned = _without_spanned(products, raw)
-    stand_ins = _stand_ins(design, solved, products, raw)
+    gram, spanned = _without_spanned(gram, raw)
+    stand_ins = _stand_ins(design, solved, gram, raw)
     check_outcome_varies(design, bool(spanned[0]))
     pseudo = _PseudoDesign(design, stand_ins)
     controls = EffectsAndControls((), pseudo.controls, stand_ins.weights)
@@ -179,9 +209,9 @@ def fit_lazily(design: LazyDesign, how: AbsorptionOptions) -> SummedFit:
     degrees = DegreesAbsorbed(degrees.total + extra, degrees.exact, blocks)
     check_degrees(design, len(kept), degrees.total)
     warn_of_lost_digits(fit.triangle, [design.exog_names[j] for j in kept])
-    parts, fit = _scored(design, solved, controls, pseudo, fit, kept)
-    sums = _sums(design, parts, products, residual[:, 0], stand_ins, kept)
-    constants = tuple(k for k, j in enumerate(kept) if design.means.constant[1 + j])
+    parts, fit = _scored(design, solved, controls, pseudo, fit, kept, near)
+    sums = _sums(design, parts, residual[:, 0], stand_ins, kept)
+    constants = tuple(k for k, j in enumerate(kept) if design.moments.constant[1 + j])
     return SummedFit(
         _Nuisance(degrees, controls.basis),
         solved.certificate,
@@ -197,32 +227,25 @@ def fit_lazily(design: LazyDesign, how: AbsorptionOptions) -> SummedFit:
     )
 
 
-def _raw_lengths(design: LazyDesign, products: Products) -> Array:
-    """Lengths of the columns as they are, (m,)."""
-    shift = design.sample.shift
-    return np.sqrt(np.maximum(np.diag(products.total), 0.0) + design.means.weight * shift**2)
-
-
-def _without_spanned(products: Products, raw: Array) -> tuple[Products, Any]:
+def _without_spanned(gram: Array, raw: Array) -> tuple[Array, Any]:
     """Columns that the effects span are zero; which ones."""
-    left = np.sqrt(np.maximum(np.diag(products.residual), 0.0))
-    spanned = left <= _SPANNED * raw
-    residual = products.residual.copy()
-    residual[spanned] = residual[:, spanned] = 0.0
-    return replace(products, residual=residual), spanned
+    spanned = np.sqrt(np.maximum(np.diag(gram), 0.0)) <= _SPANNED * raw
+    gram = gram.copy()
+    gram[spanned] = gram[:, spanned] = 0.0
+    return gram, spanned
 
 
-def _stand_ins(design: LazyDesign, solved: SolvedEffects, products: Products, raw: Array) -> _StandIns:
+def _stand_ins(design: LazyDesign, solved: SolvedEffects, gram: Array, raw: Array) -> _StandIns:
     """Rows with the residuals' cross products."""
-    constant = design.means.constant
-    factor = _root(design.sample, solved, products.residual, raw)
+    constant = design.moments.constant
+    factor = _root(design.sample, solved, gram, raw)
     if solved.base is not None or not constant[1:].any():
         return _StandIns(factor, None)
     # the same again with other signs, on either side of the means
     varying = ~constant
-    weight = design.means.weight / (2 * len(factor))
+    weight = design.moments.weight / (2 * len(factor))
     half = np.where(varying, factor, 0.0) / np.sqrt(2 * weight)
-    rows = np.vstack([half, -half]) + design.means.means
+    rows = np.vstack([half, -half]) + design.moments.means
     return _StandIns(rows, np.full(len(rows), weight))
 
 
@@ -292,7 +315,7 @@ def _regress(
     left = references_last(design, [int(j) for j in np.flatnonzero(~spanned)])
     fit = least_squares(np.ascontiguousarray(x[:, left]), y, root, noise=ROUNDING * raw[left])
     others = {left[j]: [left[i] for i in those] for j, those in fit.spanned.items()}
-    zero = design.means.constant[1 : 1 + len(spanned)] & (design.means.means[1 : 1 + len(spanned)] == 0)
+    zero = design.moments.constant[1 : 1 + len(spanned)] & (design.moments.means[1 : 1 + len(spanned)] == 0)
     kept, absorbed, collinear = usable_columns(design, spanned, others, zero)
     if left != kept:
         fit = least_squares(np.ascontiguousarray(x[:, kept]), y, root, noise=ROUNDING * raw[kept])
@@ -306,6 +329,7 @@ def _scored(
     pseudo: _PseudoDesign,
     fit: LeastSquares,
     kept: list[int],
+    near: bool,
 ) -> tuple[LazyParts, LeastSquares]:
     """Residuals and scores at the engine, and what they say of coefficients and triangle."""
     m, p = len(design.sample.columns), len(design.exog_names)
@@ -317,35 +341,40 @@ def _scored(
         own = pseudo.rows.columns[:, [0, *(1 + j for j in kept)]]
         loads[1 + p :] = -controls.basis.coefficients(own)
     shift = design.sample.shift
-    parts = None
     for _ in range(3):
         triangle = fit.triangle
-        basis = loads[:, 1:] @ triangle.centred
         away = (loads[:, 1:].T @ shift if solved.base is None else 0.0) - triangle.centre
         coefficients = loads[:, 0] - loads[:, 1:] @ fit.params
         parts = LazyParts(
             design.sample,
             solved,
-            basis,
+            loads[:, 1:] @ triangle.centred,
             -away @ triangle.centred,
             coefficients,
             float(coefficients @ shift) if solved.base is None else 0.0,
-            Scores(np.empty((0, 0)), np.empty(0), 0.0, np.empty((0, 0))),
-            design.means.means - shift,
-            design.means.weight,
-            bool(design.means.constant[1:].any()),
+            design.moments.means - shift,
+            design.moments.weight,
+            bool(design.moments.constant[1:].any()),
+            near,
         )
-        scores = sum_scores(design.sample, parts.frame(), len(kept), reads=parts.reads)
+        if _is_clear(fit, pseudo.rows):
+            break
+        scores = parts.scores
         off = float(np.abs(scores.gram - np.eye(len(kept))).max(initial=0.0))
-        parts = replace(parts, scores=scores)
         if off <= _ORTHONORMAL:
             break
         fit = _corrected(fit, scores)
         if off <= 1e-6:
             parts = _turned(parts, fit, scores, loads)
             break
-    assert parts is not None
     return parts, fit
+
+
+def _is_clear(fit: LeastSquares, rows: _StandIns) -> bool:
+    """Whether cross products know coefficients and residuals to all digits but a few."""
+    squares = fit.resid**2 if rows.weights is None else rows.weights * fit.resid**2
+    whole = rows.columns[:, 0] ** 2 if rows.weights is None else rows.weights * rows.columns[:, 0] ** 2
+    return bool(fit.triangle.left.min(initial=1.0) > _CLEAR and squares.sum() > _CLEAR**2 * whole.sum())
 
 
 def _corrected(fit: LeastSquares, scores: Scores) -> LeastSquares:
@@ -372,7 +401,7 @@ def _turned(parts: LazyParts, fit: LeastSquares, scores: Scores, loads: Array) -
         offset=parts.offset @ inverse,
         coefficients=coefficients,
         constant=float(coefficients @ shift) if parts.solved.base is None else 0.0,
-        scores=Scores(
+        given=Scores(
             np.eye(len(inverse)),
             np.zeros(len(inverse)),
             scores.ssr - float(scores.slope @ step),
@@ -381,32 +410,36 @@ def _turned(parts: LazyParts, fit: LeastSquares, scores: Scores, loads: Array) -
     )
 
 
-def _sums(
-    design: LazyDesign, parts: LazyParts, products: Products, y_tilde: Array, rows: _StandIns, kept: list[int]
-) -> LinearSums:
+def _sums(design: LazyDesign, parts: LazyParts, y_tilde: Array, rows: _StandIns, kept: list[int]) -> LinearSums:
     """Sums of squares, and those of the regression without effects."""
-    mean = design.means.means[0]
-    total = products.total[0, 0]
-    centred = total - design.means.weight * (mean - design.sample.shift[0]) ** 2
-    uncentred = centred + design.means.weight * mean**2
+    moments = design.moments
+    total = float(moments.total[0, 0])
     within = float(y_tilde @ y_tilde if rows.weights is None else (rows.weights * y_tilde) @ y_tilde)
-    return LinearSums(
-        parts.scores.ssr, centred, uncentred, within, design.means.log_weight, _without_effects(design, products, kept)
-    )
+    uncentred = total + moments.weight * float(moments.means[0]) ** 2
+    ssr = _squares(parts, rows)
+    return LinearSums(ssr, total, uncentred, within, moments.log_weight, _without_effects(design, moments.total, kept))
 
 
-def _without_effects(design: LazyDesign, products: Products, kept: list[int]) -> tuple[float, int]:
+def _squares(parts: LazyParts, rows: _StandIns) -> float:
+    """Sum of squared residuals: from scores where they were asked for, from the stand-ins otherwise."""
+    if parts.given is not None or "scores" in parts.__dict__:
+        return parts.scores.ssr
+    resid = rows.columns @ parts.coefficients
+    return float(resid @ resid if rows.weights is None else (rows.weights * resid) @ resid)
+
+
+def _without_effects(design: LazyDesign, total: Array, kept: list[int]) -> tuple[float, int]:
     """Sum of squares and rank of the outcome on a constant, regressors and controls."""
-    p, m = len(design.exog_names), len(products.total)
+    p, m = len(design.exog_names), len(total)
     columns = [1 + j for j in kept] + list(range(1 + p, m))
-    length = np.sqrt(np.maximum(np.diag(products.total), 0.0))
-    columns = [j for j in columns if not design.means.constant[j] and length[j] > 0]
+    length = np.sqrt(np.maximum(np.diag(total), 0.0))
+    columns = [j for j in columns if not design.moments.constant[j] and length[j] > 0]
     if not columns:
-        return float(products.total[0, 0]), 1
+        return float(total[0, 0]), 1
     scale = length[columns]
-    gram = products.total[np.ix_(columns, columns)] / np.outer(scale, scale)
-    cross = products.total[columns, 0] / scale
+    gram = total[np.ix_(columns, columns)] / np.outer(scale, scale)
+    cross = total[columns, 0] / scale
     values, vectors = np.linalg.eigh(gram)
     used = values > 1e-13 * values[-1]
     explained = ((vectors[:, used].T @ cross) ** 2 / values[used]).sum()
-    return float(products.total[0, 0] - explained), 1 + int(used.sum())
+    return float(total[0, 0] - explained), 1 + int(used.sum())

@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
 from gifepanel.projections.reduced import DENSE, EMPTY, PivotedCholesky, ReducedSolver
 
-__all__ = ["MarginSystem", "schur_of_patterns"]
+__all__ = ["MarginSystem", "schur_of_patterns", "sums_of_patterns"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _REFINEMENTS = 4
@@ -244,4 +244,13 @@ def schur_of_patterns(patterns: Any, counts: Array, lengths: Array) -> Array:
         block = patterns[first : first + step].astype(np.float64)
         block *= np.sqrt(counts[first : first + step] / np.maximum(block.sum(axis=1), 1.0))[:, None]
         out -= block.T @ block
+    return out
+
+
+def sums_of_patterns(patterns: Any, columns: Array) -> Array:
+    """Sums (T, m) over the patterns with each period of columns (P, m)."""
+    out = np.zeros((patterns.shape[1], columns.shape[1]))
+    step = max(1, _BLOCK // max(1, patterns.shape[1]))
+    for first in range(0, len(patterns), step):
+        out += patterns[first : first + step].astype(np.float64).T @ columns[first : first + step]
     return out

@@ -139,7 +139,7 @@ class SummedFit:
     @property
     def y_tilde(self) -> NoReturn:
         """Refused: one for each row."""
-        raise rows_elsewhere("The residualised outcome", self.where)
+        raise rows_elsewhere("Values of the residualised outcome", self.where)
 
 
 def rows_elsewhere(what: str, where: str) -> DataError:
