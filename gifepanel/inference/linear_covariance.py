@@ -341,9 +341,7 @@ def _assembled(
     added = in_coefficients(triangle, gross) * max(factor)
     kernel_used = kernel if kind in _TIMED else None
     description = _describe(kind, counts, maxlags, kernel)
-    treated = treat_indefinite(
-        cov, added, triangle.lengths, psd, description, names, len(counts.n_groups), kernel_used
-    )
+    treated = treat_indefinite(cov, added, triangle.lengths, psd, description, names, len(counts.n_groups), kernel_used)
     core = triangle.factor @ treated.cov @ triangle.factor.T if treated.adjusted else meat * single
     counted = counts.df_clustered if kind == "cluster" and ssc in ("fixest", "stata") else counts.df_params
     return LinearCovariance(

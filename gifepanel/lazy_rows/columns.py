@@ -167,9 +167,7 @@ def code_columns(
     warn_of_coding(encoded)
     exog = encoded.exog
     kept, controls = regressors_and_controls(exog, terms)
-    spec = spec_of(
-        formula, tuple(exog.names[j] for j in kept), terms, encoded, frame, (None, None), kept, controls
-    )
+    spec = spec_of(formula, tuple(exog.names[j] for j in kept), terms, encoded, frame, (None, None), kept, controls)
     made = {
         j: _expression(exog.values[:, j], [f.text for f in exog.factors[j]], factors, powers, levels, where)
         for j in (*kept, *controls)

@@ -1,14 +1,15 @@
 """Absorbed effects of rows at an engine: margins come home, are solved in memory, and go back as small tables.
 
-With two effects, rows that are the only ones of their pair, and no weights, a bit for each (entity, time) is enough: how
-many entities have which pattern of periods. Otherwise the weights of all pairs of levels come home. The effect with most
-levels never leaves the engine but as one side of these pairs.
+With two effects, rows that are the only ones of their pair, and no weights, a bit for each (entity, time) is enough:
+how many entities have which pattern of periods. Otherwise the weights of all pairs of levels come home. The effect with
+most levels never leaves the engine but as one side of these pairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import pandas as pd
 from scipy import sparse
 
 from gifepanel.lazy_rows.engine import Home
-from gifepanel.lazy_rows.sample import LazyEffect, LazySample, sums_by, weighted
+from gifepanel.lazy_rows.sample import LazyEffect, LazySample, sums_by
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
 from gifepanel.projections.margins import MarginSystem, schur_of_patterns, sums_of_patterns
 
@@ -67,11 +68,12 @@ class SolvedEffects:
 
 
 def residual_frame(sample: LazySample, solved: SolvedEffects, extra: Sequence[str] = ()) -> Any:
-    """Rows with residuals ``__v0``, ``__v1``, ... of the columns on the effects, weights ``__w``, and `extra` columns."""
+    """Rows with residuals ``__v0``, ... of the columns on the effects, weights ``__w``, and `extra` columns."""
     import narwhals.stable.v2 as nw
 
     m = len(sample.columns)
-    keys = dict.fromkeys([*(solved.base.keys if solved.base else ()), *(k for s in solved.small for k in s.effect.keys)])
+    own = [*([solved.base] if solved.base else []), *(one.effect for one in solved.small)]
+    keys = dict.fromkeys(key for effect in own for key in effect.keys)
     others = [name for name in dict.fromkeys(extra) if name not in keys]
     taken: dict[str, Any] = {f"__v{j}": nw.col(name) - float(sample.shift[j]) for j, name in enumerate(sample.columns)}
     weight = ["__w"] if sample.weighted else []
@@ -156,22 +158,22 @@ def solve_effects(sample: LazySample, squares: Array, lengths: Array, tol: float
         return SolvedEffects(None, (), None, Certificate("none", 0, 0.0, True), DegreesAbsorbed(0, True, ()))
     base = max(range(len(effects)), key=lambda g: effects[g].n_levels)
     others = [g for g in range(len(effects)) if g != base]
-    first = SolvedEffects(effects[base], (), None, Certificate("demeaning", 0, 0.0, True), DegreesAbsorbed(0, True, ()))
+    alone = SolvedEffects(effects[base], (), None, Certificate("demeaning", 0, 0.0, True), DegreesAbsorbed(0, True, ()))
     if not others:
         levels = effects[base].n_levels
-        alone = MarginSystem(0, (), np.zeros(1, dtype=np.int64), np.empty(0), levels, sparse.csr_matrix((0, 0)))
-        return SolvedEffects(effects[base], (), alone, first.certificate, DegreesAbsorbed(levels, True, (levels,)))
+        none = MarginSystem(0, (), np.zeros(1, dtype=np.int64), np.empty(0), levels, sparse.csr_matrix((0, 0)))
+        return SolvedEffects(effects[base], (), none, alone.certificate, DegreesAbsorbed(levels, True, (levels,)))
     homes = [_levels(sample, effects[g]) for g in others]
     found = _by_patterns(sample, base, others, homes, tol) or _by_cells(sample, base, others, homes, tol)
     system, within = found.system, squares - found.squares
     names = [f"__s{j}" for j in range(len(sample.columns))]
     right = np.vstack([home.matrix(names) for home in homes]) - found.between
     if (within < _APART * squares).any():  # base levels are far apart: residuals first
-        right, within = _right_sides(sample, first, others, homes)
+        right, within = _right_sides(sample, alone, others, homes)
     values, certificate = system.solve(right, np.maximum(np.sqrt(np.maximum(within, 0.0)), 1e-13 * lengths))
     small = tuple(
-        SmallEffect(effects[g], home.table.select(list(effects[g].keys)), values[system.offsets[j] : system.offsets[j + 1]])
-        for j, (g, home) in enumerate(zip(others, homes, strict=True))
+        SmallEffect(effects[g], home.table.select(list(effects[g].keys)), values[first:last])
+        for g, home, (first, last) in zip(others, homes, pairwise(system.offsets), strict=True)
     )
     return SolvedEffects(effects[base], small, system, certificate, system.degrees)
 
@@ -285,9 +287,7 @@ def _unpacked(home: Home, names: Sequence[str], periods: int) -> Any:
 # ---- any effects: cells ----
 
 
-def _by_cells(
-    sample: LazySample, base: int, others: Sequence[int], homes: Sequence[Home], tol: float
-) -> _Margins:
+def _by_cells(sample: LazySample, base: int, others: Sequence[int], homes: Sequence[Home], tol: float) -> _Margins:
     """The system from the weights of pairs of levels."""
     effects = sample.effects
     widths = [len(home) for home in homes]
@@ -302,9 +302,7 @@ def _by_cells(
         columns.append(_positions(homes[j], home, effects[g].keys) + offsets[j])
         weights.append(home.numbers("__m"))
     shape = (n_base, int(offsets[-1]))
-    cells = sparse.coo_matrix(
-        (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape
-    ).tocsr()
+    cells = sparse.coo_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape).tocsr()
     lengths = np.concatenate([home.numbers("__m") for home in homes])
     gram = _gram(sample, others, homes, offsets, lengths)
     system = MarginSystem(base, tuple(others), offsets, lengths, n_base, gram, cells, None, tol)
@@ -329,12 +327,10 @@ def _coded(homes: Sequence[Home], keys: Sequence[str]) -> tuple[list[Any], int]:
     else:
         codes = whole.groupby(list(keys), sort=False).ngroup().to_numpy()
     ends = np.cumsum([0, *(len(part) for part in parts)])
-    return [codes[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)], int(codes.max()) + 1
+    return [codes[a:b] for a, b in pairwise(ends)], int(codes.max()) + 1
 
 
-def _gram(
-    sample: LazySample, others: Sequence[int], homes: Sequence[Home], offsets: Any, lengths: Array
-) -> Any:
+def _gram(sample: LazySample, others: Sequence[int], homes: Sequence[Home], offsets: Any, lengths: Array) -> Any:
     """B'WB: weights of levels on the diagonal, of pairs of levels beside it."""
     gram = sparse.diags(lengths).tocsr()
     for j, g in enumerate(others):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
@@ -14,6 +14,7 @@ from gifepanel.exceptions import DataError, FormulaError
 from gifepanel.lazy_rows.columns import Coded, Factors
 from gifepanel.lazy_rows.engine import Gone, Home, LazyRows
 from gifepanel.lazy_rows.expressions import is_text
+from gifepanel.lazy_rows.moments import ask_moments
 from gifepanel.panel.absorbed import AbsorbedEffect
 
 __all__ = [
@@ -137,9 +138,10 @@ def take_stock(
     weights: str | None,
     missing: str,
     schema: Mapping[str, Any],
-    more: Callable[[Any], Mapping[str, Any]] | None = None,
+    columns: Sequence[Any] | None = None,
+    rough: Array | None = None,
 ) -> tuple[Stock, Home]:
-    """Look at all rows once: missing and infinite values, terms without a value, weights; and what is asked `more`.
+    """Look at all rows once: missing and infinite values, terms without a value, weights; and moments of `columns`.
 
     Raises
     ------
@@ -156,23 +158,23 @@ def take_stock(
     lacks = {name: missing_in(name, schema[name]) for name in used}
     infinite = [name for name in (*numeric, *([weights] if weights else [])) if str(schema[name]) in _FLOATS]
     complete = reduce(lambda a, b: a & b, (~one for one in lacks.values()))
-    asked = {"n": nw.len(), "complete": _count(complete)}
-    asked |= {f"m{j}": _count(one) for j, one in enumerate(lacks.values())}
-    asked |= {f"i{j}": _count(~lacks[name] & ~nw.col(name).is_finite()) for j, name in enumerate(infinite)}
-    bad = {
-        text: complete & (expr.is_null() | ~expr.is_finite())
-        for text, expr in factors.numbers.items()
-        if text not in schema
-    }
-    asked |= {f"f{j}": _count(one) for j, one in enumerate(bad.values())}
+    computed = {text: expr for text, expr in factors.numbers.items() if text not in schema}
+    flags = {"complete": complete} | {f"m{j}": one for j, one in enumerate(lacks.values())}
+    flags |= {f"i{j}": ~lacks[name] & ~nw.col(name).is_finite() for j, name in enumerate(infinite)}
+    flags |= {f"f{j}": complete & (expr.is_null() | ~expr.is_finite()) for j, expr in enumerate(computed.values())}
     positive = complete
     if weights:
         own = nw.col(weights).cast(nw.Float64)
         positive = complete & (own > 0)
-        asked |= {"negative": _count(~lacks[weights] & (own < 0)), "positive": _count(positive)}
-    if more is not None:
-        asked |= more(positive)
-    home = rows.bring(rows.frame.select(**asked), "counts of missing values")
+        flags |= {"negative": ~lacks[weights] & (own < 0), "positive": positive}
+    made = {} if columns is None else {f"__z{j}": nw.when(positive).then(one) for j, one in enumerate(columns)}
+    if columns is not None and weights:
+        made["__w"] = nw.when(positive).then(own)
+    frame = rows.frame.select(**flags, **made)
+    asked = {"n": nw.len()} | {name: _count(nw.col(name)) for name in flags}
+    if rough is not None:
+        asked |= ask_moments(len(rough), weights is not None, rough)
+    home = rows.bring(frame.select(**asked), "counts of missing values")
     n = home.count("n")
     counts = {name: count for j, name in enumerate(lacks) if (count := home.count(f"m{j}"))}
     _check_values(n, counts, {name: home.count(f"i{j}") for j, name in enumerate(infinite)}, missing)
@@ -182,7 +184,7 @@ def take_stock(
             "weights are zero or more",
             "leave those rows out",
         )
-    for j, text in enumerate(bad):
+    for j, text in enumerate(computed):
         if count := home.count(f"f{j}"):
             raise FormulaError(
                 f"the term {text} is not finite in {count} rows where its columns are",

@@ -30,7 +30,9 @@ def is_path(data: Any) -> bool:
     """Whether the data are named by a path, or several."""
     if isinstance(data, (str, os.PathLike)):
         return True
-    return isinstance(data, (list, tuple)) and len(data) > 0 and all(isinstance(one, (str, os.PathLike)) for one in data)
+    return (
+        isinstance(data, (list, tuple)) and len(data) > 0 and all(isinstance(one, (str, os.PathLike)) for one in data)
+    )
 
 
 def is_lazy(data: Any) -> bool:
@@ -211,7 +213,9 @@ def _format(files: Sequence[str]) -> str:
         plain = file.lower()
         for packed in (".gz", ".zst", ".bz2"):
             plain = plain.removesuffix(packed)
-        return "parquet" if plain.endswith((".parquet", ".pq")) else "csv" if plain.endswith((".csv", ".tsv")) else plain
+        return (
+            "parquet" if plain.endswith((".parquet", ".pq")) else "csv" if plain.endswith((".csv", ".tsv")) else plain
+        )
 
     kinds = {ending(file) for file in files}
     if len(kinds) != 1 or not kinds <= {"parquet", "csv"}:
@@ -260,9 +264,7 @@ def _open_path(data: Any) -> LazyRows:
         ) from error
     if len(files) > 1:
         _check_schemas(files, lambda file: relation([file]))
-    return LazyRows(
-        nw.from_native(rel), "DuckDB", source, "pyarrow", con.from_arrow, con.query_progress, faulty
-    )
+    return LazyRows(nw.from_native(rel), "DuckDB", source, "pyarrow", con.from_arrow, con.query_progress, faulty)
 
 
 def _check_schemas(files: Sequence[str], read: Callable[[str], Any]) -> None:
@@ -276,7 +278,9 @@ def _check_schemas(files: Sequence[str], read: Callable[[str], Any]) -> None:
         lost = [name for name in first if name not in own]
         more = [name for name in own if name not in first]
         if lost or more:
-            words = [f"lacks {', '.join(map(repr, lost))}"] * bool(lost) + [f"has {', '.join(map(repr, more))}"] * bool(more)
+            words = [f"lacks {', '.join(map(repr, lost))}"] * bool(lost) + [f"has {', '.join(map(repr, more))}"] * bool(
+                more
+            )
             raise DataError(
                 f"{file} {' and '.join(words)}, unlike {files[0]}.",
                 "All files must have the same columns.",

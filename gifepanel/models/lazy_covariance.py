@@ -13,8 +13,8 @@ import pandas as pd
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.linear_covariance import LinearCovariance, covariance_of_sums
 from gifepanel.inference.small_sample import SampleCounts
-from gifepanel.lazy_rows.moments import sum_by
 from gifepanel.lazy_rows.sample import LazySample
+from gifepanel.lazy_rows.sums import sum_by
 from gifepanel.models.checks import check_choice, check_count, reject_unknown
 from gifepanel.models.cov_types import (
     check_df_correction,
@@ -187,7 +187,9 @@ def read_lazy_covariance(
     if "psd" in keywords:
         options["psd"] = check_psd(keywords["psd"])
     ways, counts, names = _ways(model, keywords.get("groups")) if kind in ("cluster", "CR0") else ((), (), ())
-    time, periods, levels = _times(model, keywords.get("time")) if kind == "hac-groupsum" else (None, None, pd.Index([]))
+    time, periods, levels = (
+        _times(model, keywords.get("time")) if kind == "hac-groupsum" else (None, None, pd.Index([]))
+    )
     if options.get("maxlags") is not None and periods is not None:
         check_count("maxlags", options["maxlags"], 0, int(np.ptp(periods.periods)))
         warn_of_distance(np.asarray(periods.periods), options["maxlags"])

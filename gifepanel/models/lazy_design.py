@@ -12,14 +12,7 @@ import pandas as pd
 from gifepanel.exceptions import SpecificationError
 from gifepanel.lazy_rows.columns import Coded, Factors, code_columns, read_lazy_factors
 from gifepanel.lazy_rows.engine import Gone, LazyRows
-from gifepanel.lazy_rows.moments import (
-    Moments,
-    are_exact,
-    ask_moments,
-    measure,
-    read_moments,
-    with_shift,
-)
+from gifepanel.lazy_rows.moments import Moments, are_exact, read_moments
 from gifepanel.lazy_rows.sample import (
     LazyEffect,
     LazySample,
@@ -30,10 +23,10 @@ from gifepanel.lazy_rows.sample import (
     levels_of,
     missing_in,
     take_stock,
-    weight_of,
     with_columns,
 )
 from gifepanel.lazy_rows.sources import collected, has_duckdb, is_lazy, is_path, open_rows, read_path
+from gifepanel.lazy_rows.sums import measure, with_shift
 from gifepanel.models.checks import check_choice
 from gifepanel.panel.absorbed import AbsorbedEffect
 from gifepanel.panel.foreign import foreign_words_told
@@ -195,7 +188,9 @@ class LazyDesign:
         """The column under which a column is grouped and joined; made where it is not there yet."""
         key = key_of(name)
         if key not in self._keys:
-            self.sample = replace(self.sample, frame=self.sample.frame.with_columns(**{key: key_expression(name, self.schema[name])}))
+            self.sample = replace(
+                self.sample, frame=self.sample.frame.with_columns(**{key: key_expression(name, self.schema[name])})
+            )
             self._keys.add(key)
         return key
 
@@ -328,9 +323,9 @@ def _read(rows: LazyRows, asked: _Asked) -> tuple[Coded, LazySample, Moments | N
         return coded, made(coded, stock), None
     coded = code_columns(asked.formula, terms, factors, {}, asked.frame, schema)
     columns = coded.all(factors)
-    rough, weight = _rough(rows, columns), weight_of(asked.weights)
-    stock, home = take_stock(rows, *options, lambda only: ask_moments(columns, weight, rough, only))
-    moments = read_moments(home, rough, weight is not None)
+    rough = _rough(rows, columns)
+    stock, home = take_stock(rows, *options, columns, rough)
+    moments = read_moments(home, rough, asked.weights is not None)
     return coded, made(coded, stock), moments if are_exact(moments, rough) else None
 
 
@@ -357,5 +352,5 @@ def _few_rows(rows: LazyRows) -> PanelFrame:
     """A frame with the names of the columns, and a few rows."""
     home = rows.bring(rows.frame.head(_FEW), "the first rows", reads=0)
     data = home.table.to_pandas()
-    data = data if len(data) else pd.DataFrame(dict.fromkeys(home.names, [np.nan]))
+    data = data if len(data) else pd.DataFrame({name: [np.nan] for name in home.names})
     return read_frame(data, require_ids=False)

@@ -20,7 +20,8 @@ from scipy.linalg import solve_triangular
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.lazy_rows.effects import SolvedEffects, base_effects, level_series, solve_effects
 from gifepanel.lazy_rows.engine import Home
-from gifepanel.lazy_rows.moments import (
+from gifepanel.lazy_rows.sample import LazySample
+from gifepanel.lazy_rows.sums import (
     Scores,
     combined_products,
     products_of_groups,
@@ -29,7 +30,6 @@ from gifepanel.lazy_rows.moments import (
     score_frame,
     sum_scores,
 )
-from gifepanel.lazy_rows.sample import LazySample
 from gifepanel.models.checks import references_last
 from gifepanel.models.lazy_design import LazyDesign
 from gifepanel.models.partialling import (
@@ -262,7 +262,9 @@ def _root(sample: LazySample, solved: SolvedEffects, gram: Array, raw: Array) ->
     for j in order:
         if length[j] == 0:
             continue
-        row = solve_triangular(lower[: len(clear), : len(clear)], scaled[clear, j], lower=True) if clear else np.empty(0)
+        row = (
+            solve_triangular(lower[: len(clear), : len(clear)], scaled[clear, j], lower=True) if clear else np.empty(0)
+        )
         left = scaled[j, j] - row @ row
         if left <= _CLOSE**2:
             combos[j] = np.linalg.lstsq(scaled[np.ix_(clear, clear)], scaled[clear, j], rcond=None)[0]
@@ -382,9 +384,7 @@ def _corrected(fit: LeastSquares, scores: Scores) -> LeastSquares:
     upper = np.linalg.cholesky(scores.gram).T
     inverse = solve_triangular(upper, np.eye(len(upper)))
     old = fit.triangle
-    triangle = replace(
-        old, factor=upper @ old.factor, root=old.root @ inverse, centred=old.centred @ inverse
-    )
+    triangle = replace(old, factor=upper @ old.factor, root=old.root @ inverse, centred=old.centred @ inverse)
     params = fit.params + old.root @ np.linalg.solve(scores.gram, scores.slope)
     return replace(fit, triangle=triangle, params=params)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning
+from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.cluster_adjusted import Contrasts, contrasts_of, nuisance_columns
 from gifepanel.inference.clusters import cluster_ways, nested_dimensions
 from gifepanel.inference.linear_covariance import LinearCovariance, linear_covariance
@@ -32,7 +31,6 @@ from gifepanel.models.read_data import LinearData
 from gifepanel.panel.frames import read_as, read_frame, split_reading
 from gifepanel.panel.index import Codes, PanelIndex, code_labels, sort_codes
 from gifepanel.panel.labels import check_aligned
-from gifepanel.panel.text import caller_level
 
 if TYPE_CHECKING:
     from gifepanel.models.lazy_covariance import LazyChoice

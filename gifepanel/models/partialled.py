@@ -13,11 +13,11 @@ import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
 from gifepanel.exceptions import DataError, SpecificationError
+from gifepanel.lazy_rows.engine import LazyRows
 from gifepanel.models.checks import check_choice, check_flag, check_number, reject_unknown
 from gifepanel.models.crossfit_options import CrossFitOptions
 from gifepanel.models.described import DescribedLinearModel
 from gifepanel.models.foreign import refuse_fit_words, refuse_model_words
-from gifepanel.lazy_rows.engine import LazyRows
 from gifepanel.models.lazy_design import LazyDesign, lazy_design, where_rows_are
 from gifepanel.models.linear_likelihood import PartialledLikelihood
 from gifepanel.models.partialling import (
@@ -149,9 +149,9 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             ``"y ~ x1 + x2 | firm + year"``; the part after ``|`` names effects (an integer column is a category there),
             ``firm^year`` an effect of pairs, ``firm[trend]`` an effect and slopes of `trend` by firm.
         data : DataFrame, lazy frame or path
-            Of any kind narwhals reads; an index (entity, time) is not needed. Rows of a lazy frame (a DuckDB relation, a
-            Polars LazyFrame, a Dask or Spark frame), and of Parquet or CSV files named by a path, a pattern or a list,
-            stay where they are.
+            Of any kind narwhals reads; an index (entity, time) is not needed. Rows of a lazy frame (a DuckDB relation,
+            a Polars LazyFrame, a Dask or Spark frame), and of Parquet or CSV files named by a path, a pattern or a
+            list, stay where they are.
         partial : str or sequence of str
             Controls to be partialled out, ``"z1 + bs(z2, 4)"``. The formula's intercept goes with them; a 0 or -1 among
             them does not take it out of the model.

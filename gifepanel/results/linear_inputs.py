@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from gifepanel.projections.system import Effect
     from gifepanel.projections.triangle import Triangle
 
-__all__ = ["CovarianceChoice", "CrossFittedFit", "LinearModel", "LinearSums", "PartialledFit", "SummedFit", "rows_elsewhere"]
+__all__ = [
+    "CovarianceChoice",
+    "CrossFittedFit",
+    "LinearModel",
+    "LinearSums",
+    "PartialledFit",
+    "SummedFit",
+    "rows_elsewhere",
+]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -116,7 +116,8 @@ class PartialledOLSResults(LinearTests, LinearPredictions, LinearMeasures, Regre
             model,
             fit.params,
             normalized_cov_params=covariance.root @ covariance.root.T,
-            scale=(weighted_ssr(fit.resid, model.design.weights) if fit.sums is None else fit.sums.ssr) / model.df_resid,
+            scale=(weighted_ssr(fit.resid, model.design.weights) if fit.sums is None else fit.sums.ssr)
+            / model.df_resid,
         )
         self._use_covariance(covariance, use_t)
 

@@ -153,8 +153,8 @@ def _notes(res: Any) -> list[str]:
     notes += _on_lags(res) + notes_on_variances(res) + notes_on_few(res, few_clusters(res))
     if (rows := _rows(res)) is not None:
         notes.append(
-            f"The rows stayed in {rows.source}: {rows.engine} read them {rows.trips.scans} times, and the largest thing "
-            f"that came home were {rows.trips.what}, {_size(rows.trips.largest)}."
+            f"The rows stayed in {rows.source}: {rows.engine} read them {rows.trips.scans} times, and the largest "
+            f"thing that came home were {rows.trips.what}, {_size(rows.trips.largest)}."
         )
     return notes + notes_on_sample(res) or ["No effects or controls: ordinary least squares."]
 

@@ -21,12 +21,12 @@ COVARIANCES: list[dict[str, Any]] = [
     {"cov_type": "HC0"},
     {"cov_type": "HC1", "ssc": "stata"},
     {"cov_type": "cluster"},
-    {"cov_type": "CR0", "cov_kwds": {"groups": "industry"}},
+    {"cov_type": "CR0", "cov_kwds": {"groups": "job"}},
     {"cov_type": "cluster", "cov_kwds": {"groups": ["firm", "year"]}, "ssc": "stata"},
     {"cov_type": "cluster", "cov_kwds": {"groups": ["firm", "job"], "psd": "eigen"}},
     {"cov_type": "cluster", "cov_kwds": {"groups": "industry^year"}, "ssc": "statsmodels", "use_t": True},
     {"cov_type": "driscoll-kraay"},
-    {"cov_type": "driscoll-kraay", "cov_kwds": {"maxlags": 3, "kernel": "uniform", "time": "year"}},
+    {"cov_type": "driscoll-kraay", "cov_kwds": {"maxlags": 3, "time": "year"}},
     {"cov_type": "fixed scale", "cov_kwds": {"scale": 2.0}},
 ]
 FORMULAS: list[tuple[str, dict[str, Any]]] = [
