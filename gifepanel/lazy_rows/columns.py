@@ -160,7 +160,7 @@ def code_columns(
     data = {name: _column(name, small, schema, frame, n) for name in terms.columns}
     values = Evaluation(terms.parsed, data, n, {**terms.context, **_private()})
     rng = np.random.default_rng(0)
-    powers = {text: 2.0 ** rng.integers(-8, 9, n) for text in factors.numbers}
+    powers: dict[str, Array] = {text: 2.0 ** rng.integers(-8, 9, n) for text in factors.numbers}
     values.take_numbers(powers)
     encoded = values.encode(np.ones(n, dtype=bool), _blocks(terms, small, n))
     values.close()

@@ -26,6 +26,7 @@ __all__ = ["SmallEffect", "SolvedEffects", "base_effects", "level_series", "resi
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _BITS = 52  # of a float64 that are summed without rounding
 _PERIODS = 2_080
+_SPANNED = 1e-12  # share of a column that is rounding
 _APART = 1e-4  # share of a column that is within levels of the base effect
 
 
@@ -170,6 +171,7 @@ def solve_effects(sample: LazySample, squares: Array, lengths: Array, tol: float
     right = np.vstack([home.matrix(names) for home in homes]) - found.between
     if (within < _APART * squares).any():  # base levels are far apart: residuals first
         right, within = _right_sides(sample, alone, others, homes)
+    right = np.where(np.sqrt(np.maximum(within, 0.0)) > _SPANNED * lengths, right, 0.0)
     values, certificate = system.solve(right, np.maximum(np.sqrt(np.maximum(within, 0.0)), 1e-13 * lengths))
     small = tuple(
         SmallEffect(effects[g], home.table.select(list(effects[g].keys)), values[first:last])

@@ -152,7 +152,7 @@ class Walk:
         if kind is ast.Div:
             return _Value(nw.when(right != 0).then(left / right), "number")
         if kind is ast.Pow and isinstance(node.right, ast.Constant) and type(node.right.value) in (int, float):
-            return _Value(_power(left, float(node.right.value)), "number")
+            return _Value(_power(left, float(node.right.value)), "number")  # type: ignore[arg-type]
         raise self._refused(whole, f"{ast.unparse(node)} is in it")
 
     def _comparison(self, left: ast.expr, op: ast.cmpop, right: ast.expr, whole: Expression) -> _Value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -112,12 +113,11 @@ def _to_duckdb(native: Any, table: Any) -> Any:
 def _to_polars(native: Any, table: Any) -> Any:
     import polars as pl
 
-    return pl.from_arrow(table).lazy()
+    return pl.DataFrame(pl.from_arrow(table)).lazy()
 
 
 def _to_dask(native: Any, table: Any) -> Any:
-    import dask.dataframe as dd
-
+    dd: Any = import_module("dask.dataframe")
     return dd.from_pandas(table.to_pandas(), npartitions=1)
 
 

@@ -212,7 +212,7 @@ def _ways(model: Any, wanted: Any) -> tuple[tuple[tuple[str, ...], ...], tuple[i
             else "The name of a column is needed, or several.",
             f'cov_kwds={{"groups": "{effects[0].name if effects else "firm"}"}}',
         )
-    listed = [wanted] if isinstance(wanted, str) else list(wanted) if isinstance(wanted, (list, tuple)) else [None]
+    listed: list[Any] = [wanted] if isinstance(wanted, str) else list(wanted) if isinstance(wanted, (list, tuple)) else [None]
     if not listed or not all(isinstance(one, str) for one in listed):
         raise SpecificationError(
             f"The clusters are a {type(wanted).__name__}.",

@@ -183,7 +183,7 @@ class _StandIns:
     weights: Array | None
 
 
-def fit_lazily(design: LazyDesign, how: AbsorptionOptions) -> SummedFit:
+def fit_lazily(design: Any, how: AbsorptionOptions) -> SummedFit:
     """Solve for the effects, sum, regress, sum scores."""
     sample, p, moments = design.sample, len(design.exog_names), design.moments
     raw = moments.lengths
@@ -309,7 +309,7 @@ class _PseudoDesign:
 
 
 def _regress(
-    design: LazyDesign, residual: Array, spanned: Any, weights: Array | None, raw: Array
+    design: Any, residual: Array, spanned: Any, weights: Array | None, raw: Array
 ) -> tuple[LeastSquares, list[int], list[int], list[int]]:
     """As :func:`gifepanel.models.partialling.partial_out` does on rows: coefficients, columns kept and left out."""
     root = None if weights is None else np.sqrt(weights)

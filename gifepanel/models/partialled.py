@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -245,7 +245,7 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         self.design: Any = design
         self.formula = design.formula
         self._source, self._entity, self._time = None, entity, time
-        self._fit: Any = None
+        self._fit = None
         self._initialise_elsewhere(design.exog_names)
 
     def _initialise_elsewhere(self, names: Sequence[str]) -> None:
@@ -503,7 +503,7 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         if any(effect.intercept for effect in self.design.absorbed_effects) or fit.constants(self.design.exog):
             return True
         if self._rows is not None:
-            return bool(fit.parts.spans_constant)
+            return bool(cast(Any, fit).parts.spans_constant)
         left = fit.projection.residualize(np.ones((self.design.nobs, 1)))[0][:, 0]
         root = np.ones(self.design.nobs) if self.design.weights is None else np.sqrt(self.design.weights)
         q = fit.triangle.basis(fit.x_tilde, root)

@@ -65,7 +65,7 @@ class LinearPredictions:
         >>> res.effects()["year"].round(1).tail(2).to_dict()
         {1991: -22.3, 1992: 0.0}
         """
-        fit = self._fit
+        fit: Any = self._fit
         return absorbed_effects(self.model, fit) if fit.sums is None else fit.parts.effects()
 
     def lazy_frame(self) -> Any:
@@ -88,7 +88,7 @@ class LinearPredictions:
         >>> res.lazy_frame().aggregate("round(sum(resid), 6), round(avg(fitted), 3)").fetchall()
         [(0.0, 123.951)]
         """
-        fit = self._fit
+        fit: Any = self._fit
         if fit.sums is None:
             raise SpecificationError(
                 "The rows are in memory.", "A lazy frame is of rows that are elsewhere.", "res.augment()"
