@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import FormulaError
-from gifepanel.lazy_rows.expressions import KNOWN, Walk, category_column, is_text, is_truth, refused
+from gifepanel.lazy_rows.expressions import Walk, category_column, is_text, is_truth, refused, refused_lags
 from gifepanel.panel.coding import AbsorbedBlock
 from gifepanel.panel.design import regressors_and_controls, spec_of, warn_of_coding
 from gifepanel.panel.expressions import Expression, uses_panel
@@ -74,11 +74,7 @@ def read_lazy_factors(terms: Terms, schema: Mapping[str, Any], engine: str) -> F
             categories[text] = column
             continue
         if uses_panel(expression):
-            raise FormulaError(
-                f"the term {text} looks at other rows, which {engine} is not asked for",
-                f"what it computes are {KNOWN}",
-                "compute the column first, or engine='memory' where the data fit into memory",
-            )
+            raise refused_lags(f"the term {text}", engine)
         numbers[text] = walk.number(expression)
         columns[text] = tuple(name for name in expression.names if name in schema)
     if not terms.left:
@@ -160,7 +156,7 @@ def code_columns(
     data = {name: _column(name, small, schema, frame, n) for name in terms.columns}
     values = Evaluation(terms.parsed, data, n, {**terms.context, **_private()})
     rng = np.random.default_rng(0)
-    powers: dict[str, Array] = {text: 2.0 ** rng.integers(-8, 9, n) for text in factors.numbers}
+    powers: dict[str, Any] = {text: 2.0 ** rng.integers(-8, 9, n) for text in factors.numbers}
     values.take_numbers(powers)
     encoded = values.encode(np.ones(n, dtype=bool), _blocks(terms, small, n))
     values.close()
@@ -284,8 +280,7 @@ def _code(values: Array, categories: Sequence[str], levels: Mapping[str, pd.Seri
     import narwhals.stable.v2 as nw
 
     axes = [k for k in range(values.ndim) if np.ptp(values, axis=k).any()]
-    for k in sorted(set(range(values.ndim)) - set(axes), reverse=True):
-        values = values.take(0, axis=k)
+    values = np.asarray(values[tuple(slice(None) if k in axes else 0 for k in range(values.ndim))])
     if not axes:
         return _constant(float(values), categories[0])
     terms = []

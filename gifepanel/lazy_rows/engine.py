@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Gone", "Home", "LazyRows", "Trips", "reason"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+_ENGINES = ("duckdb", "_duckdb", "polars", "narwhals", "dask", "distributed", "pyspark", "py4j", "pyarrow")
 _QUERIES = 8  # what a fit asks, or so
 _POLL = 0.2  # seconds between looks at the engine's own progress
 
@@ -116,8 +117,8 @@ class LazyRows:
         The engine's own progress, 0 to 100.
     faulty_file : callable, optional
         Which file can't be read, and why; None where all can.
-    reopen : callable, optional
-        Makes a connection of our own anew if it was closed.
+    interrupt : callable, optional
+        Stops the query that runs.
     """
 
     frame: Any
@@ -127,13 +128,13 @@ class LazyRows:
     upload: Callable[[Any], Any]
     percent: Callable[[], float] | None = None
     faulty_file: Callable[[], tuple[str, str] | None] | None = None
-    reopen: Callable[[], Any] | None = None
+    interrupt: Callable[[], None] | None = None
     trips: Trips = field(default_factory=Trips)
     on_query: Callable[[float], None] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without connections and what uses them."""
-        without = dict.fromkeys(("percent", "faulty_file", "reopen", "on_query"))
+        without = dict.fromkeys(("percent", "faulty_file", "interrupt", "on_query"))
         return {**self.__dict__, **without, "frame": Gone(), "upload": None}
 
     @contextmanager
@@ -159,7 +160,7 @@ class LazyRows:
     @property
     def schema(self) -> Mapping[str, Any]:
         """Types by name."""
-        with self._told("read the columns of"):
+        with self.told("read the columns of"):
             return dict(self.frame.collect_schema())
 
     def small(self, columns: Mapping[str, Any]) -> Any:
@@ -186,7 +187,7 @@ class LazyRows:
         DataError
             If the engine fails, with the file where it can be told.
         """
-        with self._told(f"bring {what} from"), self._watched():
+        with self.told(f"bring {what} from"), self._watched():
             table = self._collected(frame)
         self.trips.note(reads, int(table.nbytes), what)
         return Home(table)
@@ -194,8 +195,34 @@ class LazyRows:
     def _collected(self, frame: Any) -> Any:
         import pyarrow as pa
 
-        native = frame.collect(self.backend).to_native()
+        native = self._run(lambda: frame.collect(self.backend).to_native())
         return native if isinstance(native, pa.Table) else pa.Table.from_pandas(native, preserve_index=False)
+
+    def _run(self, query: Callable[[], Any]) -> Any:
+        """Run a query; beside the main thread where the engine would not hear of Ctrl-C."""
+        if self.interrupt is None or threading.current_thread() is not threading.main_thread():
+            return query()
+        done: dict[str, Any] = {}
+
+        def work() -> None:
+            try:
+                with _quiet():
+                    done["value"] = query()
+            except BaseException as error:
+                done["error"] = error
+
+        worker = threading.Thread(target=work, daemon=True)
+        worker.start()
+        try:
+            while worker.is_alive():
+                worker.join(_POLL)
+        except KeyboardInterrupt:
+            self.interrupt()
+            worker.join()
+            raise
+        if "error" in done:
+            raise done["error"]
+        return done["value"]
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -219,7 +246,7 @@ class LazyRows:
         told(1.0)
 
     @contextmanager
-    def _told(self, doing: str) -> Iterator[None]:
+    def told(self, doing: str) -> Iterator[None]:
         """Errors of the engine as ours: what was asked, which file, why."""
         try:
             with _quiet():
@@ -227,8 +254,8 @@ class LazyRows:
         except (GifepanelError, KeyboardInterrupt):
             raise
         except Exception as error:
-            if isinstance(error, RuntimeError) and "interrupted" in str(error).lower():
-                raise KeyboardInterrupt from None
+            if not _of_an_engine(error):
+                raise
             raise self._failure(doing, error) from error
 
     def _failure(self, doing: str, error: BaseException) -> DataError:
@@ -258,6 +285,13 @@ class LazyRows:
             "Every file must be complete, and all must have the same columns.",
             "Write the file named here again, or leave it out.",
         )
+
+
+def _of_an_engine(error: BaseException) -> bool:
+    """Whether an error is of an engine or of what stands between: not of ours, which must not hide behind it."""
+    return isinstance(error, (OSError, MemoryError)) or any(
+        kind.__module__.partition(".")[0] in _ENGINES for kind in type(error).__mro__
+    )
 
 
 class Gone:

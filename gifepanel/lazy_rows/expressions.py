@@ -194,8 +194,17 @@ def refused(term: str, why: str, engine: str) -> FormulaError:
     """A term that the engine is not asked for."""
     return FormulaError(
         f"the term {term} can't be computed by {engine}" + (f": {why}" if why else ""),
-        f"what it computes are {KNOWN}",
-        "compute the column first, or engine='memory' where the data fit into memory",
+        f"what it computes are {KNOWN}: compute the column first, or bring the rows into memory",
+        'engine="memory"',
+    )
+
+
+def refused_lags(term: str, engine: str) -> FormulaError:
+    """Lags, leads and differences."""
+    return FormulaError(
+        f"{term} looks at other rows, which {engine} is not asked for",
+        f"what it computes are {KNOWN}: compute the column first, or bring the rows into memory",
+        'engine="memory"',
     )
 
 

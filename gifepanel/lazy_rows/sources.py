@@ -164,7 +164,13 @@ def _open_memory(data: Any) -> LazyRows:
             'data="panel.parquet"',
         )
     return LazyRows(
-        nw.from_native(con.from_arrow(table)), "DuckDB", "the frame", "pyarrow", con.from_arrow, con.query_progress
+        nw.from_native(con.from_arrow(table)),
+        "DuckDB",
+        "the frame",
+        "pyarrow",
+        con.from_arrow,
+        con.query_progress,
+        interrupt=con.interrupt,
     )
 
 
@@ -264,7 +270,9 @@ def _open_path(data: Any) -> LazyRows:
         ) from error
     if len(files) > 1:
         _check_schemas(files, lambda file: relation([file]))
-    return LazyRows(nw.from_native(rel), "DuckDB", source, "pyarrow", con.from_arrow, con.query_progress, faulty)
+    return LazyRows(
+        nw.from_native(rel), "DuckDB", source, "pyarrow", con.from_arrow, con.query_progress, faulty, con.interrupt
+    )
 
 
 def _check_schemas(files: Sequence[str], read: Callable[[str], Any]) -> None:

@@ -173,8 +173,9 @@ def read_lazy_covariance(
         instead = _INSTEAD.get(kind, "hac-groupsum")
         raise SpecificationError(
             f"cov_type={cov_type!r} came with rows in {design.where}.",
-            "It needs more of every row than sums; known there are nonrobust, HC0, HC1, cluster, CR0, driscoll-kraay.",
-            f'cov_type="{instead}", or engine="memory" where the data fit into memory',
+            "It needs more of every row than sums: engine='memory'. Without, there are nonrobust, HC0, HC1, cluster, "
+            "CR0 and driscoll-kraay.",
+            f'cov_type="{instead}"',
         )
     allowed = {"scale"} if kind == "fixed scale" else {"use_correction"}
     if kind in ("cluster", "CR0"):
@@ -212,7 +213,9 @@ def _ways(model: Any, wanted: Any) -> tuple[tuple[tuple[str, ...], ...], tuple[i
             else "The name of a column is needed, or several.",
             f'cov_kwds={{"groups": "{effects[0].name if effects else "firm"}"}}',
         )
-    listed: list[Any] = [wanted] if isinstance(wanted, str) else list(wanted) if isinstance(wanted, (list, tuple)) else [None]
+    listed: list[Any] = (
+        [wanted] if isinstance(wanted, str) else list(wanted) if isinstance(wanted, (list, tuple)) else [None]
+    )
     if not listed or not all(isinstance(one, str) for one in listed):
         raise SpecificationError(
             f"The clusters are a {type(wanted).__name__}.",

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gifepanel.exceptions import SpecificationError
+from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.lazy_rows.columns import Coded, Factors, code_columns, read_lazy_factors
 from gifepanel.lazy_rows.engine import Gone, LazyRows
+from gifepanel.lazy_rows.expressions import refused_lags
 from gifepanel.lazy_rows.moments import Moments, are_exact, read_moments
 from gifepanel.lazy_rows.sample import (
     LazyEffect,
@@ -256,11 +257,14 @@ def lazy_design(
     if slopes:
         raise SpecificationError(
             f"The effect {slopes[0]} has slopes by level, and the rows are in {rows.source}.",
-            f"{rows.engine} is asked for effects of levels and their combinations.",
-            "engine='memory' where the data fit into memory",
+            f"{rows.engine} is asked for effects of levels and combinations; slopes by level need rows in memory.",
+            'engine="memory"',
         )
     frame = _few_rows(rows)
-    terms = read_terms(parts, frame, context, ids=False)
+    try:
+        terms = read_terms(parts, frame, context, ids=False)
+    except DataError as error:
+        raise refused_lags(formula, rows.engine) if "lags or differences" in error.found else error from None
     factors = read_lazy_factors(terms, schema, rows.engine)
     ids = dict.fromkeys(name for effect in terms.effects for name in effect.factors)
     ids |= dict.fromkeys(name for name in (entity, time) if name is not None)

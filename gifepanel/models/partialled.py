@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -204,7 +205,8 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         model = cls.__new__(cls)
         if rows is not None:
             options = {"entity": entity, "time": time, "context": names, "missing": missing, "weights": weights}
-            found = lazy_design(formula, rows, partial=_joined(partial), singletons=kept, **options)
+            with rows.told("read"):
+                found = lazy_design(formula, rows, partial=_joined(partial), singletons=kept, **options)
             model._set_up_elsewhere(found, rows, entity, time)
             model._call = called(name, given, defaults, (formula, "data"), found.spec.context)
             return model
@@ -363,7 +365,7 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         random_state : int or Generator
             With a learner: of folds and of learners whose own is None.
         n_jobs, progress
-            With a learner: workers and progress bar.
+            With a learner: workers and progress bar. A progress bar of queries where rows are not in memory.
 
         Examples
         --------
@@ -392,12 +394,12 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             results = self._fit_learner(options, cov_type, cov_kwds, use_t, ssc, how)
             results._results._fit_call = written
             return results
-        options.refuse_without_learner()
+        (options if self._rows is None else replace(options, progress=None)).refuse_without_learner()
         choice: Any = self._choice(cov_type, cov_kwds, "fixest" if ssc is None else ssc)
 
         # partial out, then least squares
         if self._rows is not None:
-            with self._rows.progress(progress, "PartialledOLS"):
+            with self._rows.progress(progress, "PartialledOLS"), self._rows.told("finish what was asked of"):
                 return self._fit_elsewhere(choice, how, use_t, written)
         fit = partial_out(self.design, self.effects, how)
 
@@ -438,7 +440,8 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         """A covariance estimator, its options checked, clusters and times looked up."""
         from gifepanel.models.linear_inference import read_linear_covariance
 
-        return read_linear_covariance(self, cov_type, cov_kwds, ssc, call=call)
+        with nullcontext() if self._rows is None else self._rows.told("look up clusters in"):
+            return read_linear_covariance(self, cov_type, cov_kwds, ssc, call=call)
 
     def _covariance_choice(self, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: str) -> LinearChoice:
         """Another covariance estimator for the same fit."""

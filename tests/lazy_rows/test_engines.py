@@ -56,14 +56,6 @@ FORMULAS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The panel as a Parquet file."""
-    out = tmp_path_factory.mktemp("lazy") / "panel.parquet"
-    panel().to_parquet(out)
-    return out
-
-
 @pytest.mark.parametrize(("formula", "options"), FORMULAS, ids=lambda v: v if isinstance(v, str) else "")
 def test_formulas(path: Path, formula: str, options: dict[str, Any]) -> None:
     """Numbers, warnings and the printed report are those of memory."""
