@@ -45,8 +45,11 @@ def is_lazy(data: Any) -> bool:
 
 def _as_lazy(data: Any) -> Any:
     import narwhals as older
-    import narwhals.stable.v2 as nw
 
+    try:
+        import narwhals.stable.v2 as nw
+    except ImportError:  # before 2.0: lazy frames are for later versions
+        return None
     if isinstance(data, (nw.LazyFrame, older.LazyFrame)):
         return nw.from_native(older.to_native(data))
     try:

@@ -155,7 +155,7 @@ def test_ctrl_c_stops_the_query(tmp_path: Path) -> None:
         model.fit()
     stop.join()
     rows._run = told  # type: ignore[method-assign]
-    assert model.fit().nobs == 300_000
+    assert model.fit().nobs > 200_000
 
 
 def test_without_duckdb(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
