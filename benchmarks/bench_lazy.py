@@ -1,4 +1,4 @@
-"""Rows that stay in a Parquet file: time from path to standard errors, peak memory, beside pyfixest on the same file."""
+"""Rows that stay in a Parquet file: time from path to standard errors and peak memory, beside pyfixest."""
 
 from __future__ import annotations
 
