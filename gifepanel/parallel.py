@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gifepanel.checkpoint import Checkpoint
 
-__all__ = ["Progress", "run_draws", "run_tasks", "spawn_seeds"]
+__all__ = ["Progress", "counter", "run_draws", "run_tasks", "spawn_seeds"]
 
 Progress = bool | Callable[[int, int], None] | None
 _DELAY = 2.0  # seconds
@@ -158,7 +158,7 @@ def run_tasks(
             before += sizes[index]
     left = [index for index, key in enumerate(keys) if key not in kept]
     total = before + sum(sizes[index] for index in left)
-    with _counter(progress, total, description, before) as count:
+    with counter(progress, total, description, before) as count:
         for index, value in _completed(function, _sharing(tasks), left, n_jobs):
             results[index] = value
             if checkpoint is not None:
@@ -282,7 +282,7 @@ def _return_as() -> str:
 
 
 @contextmanager
-def _counter(progress: Progress, total: int, description: str, done: int = 0) -> Iterator[Callable[[int], None]]:
+def counter(progress: Progress, total: int, description: str, done: int = 0) -> Iterator[Callable[[int], None]]:
     """A function to call at every completion, with what it counts for."""
     if callable(progress):
 

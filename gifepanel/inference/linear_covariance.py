@@ -14,7 +14,7 @@ those of the full design: what each kind does about that is in :func:`linear_cov
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -28,6 +28,7 @@ from gifepanel.inference.kernel_sums import TimeRows, kernel_weights, lagged_pro
 from gifepanel.inference.linear_sample import (
     LinearSample,
     full_leverage,
+    in_coefficients,
     leverage_scale,
     linear_sample,
     nuisance_in_root_weights,
@@ -37,7 +38,7 @@ from gifepanel.inference.small_sample import Correction, SampleCounts, SmallSamp
 from gifepanel.inference.space import FloatArray
 from gifepanel.projections.triangle import Triangle
 
-__all__ = ["LinearCovariance", "LinearKind", "full_leverage", "linear_covariance"]
+__all__ = ["LinearCovariance", "LinearKind", "covariance_of_sums", "full_leverage", "linear_covariance"]
 
 LinearKind = Literal[
     "nonrobust",
@@ -226,37 +227,146 @@ def linear_covariance(
     meat, factor, extra = _meat(
         kind, sample, counts, ways, rows, leverage, nuisance, weights, kernel, ssc, use_correction
     )
-    cov = sample.sandwich(meat) * (factor[0] if len(factor) == 1 else 1.0)
-    gross = sample.sandwich(_gross(kind, sample, rows) + extra.get("terms", 0.0)) * max(factor)
-    description = _describe(kind, counts, rows, kernel)
-    kernel_used = None if rows is None else kernel
-    lengths = sample.triangle.lengths
-    treated = treat_indefinite(cov, gross, lengths, psd, description, names, len(ways), kernel_used)
-    core = sample.turned(treated.cov) if treated.adjusted else meat * (factor[0] if len(factor) == 1 else 1.0)
+    return _assembled(
+        kind,
+        sample.triangle,
+        meat,
+        _gross(kind, sample, rows) + extra.get("terms", 0.0),
+        factor,
+        counts,
+        ssc=ssc,
+        psd=psd,
+        names=names,
+        maxlags=None if rows is None else rows.maxlags,
+        kernel=kernel,
+        df_inference=extra.get("df"),
+        exact=_exact(kind, nuisance, df_absorbed, df_nested),
+        n_fitted=extra.get("fitted", 0),
+        contrasts=extra.get("contrasts"),
+    )
+
+
+def covariance_of_sums(
+    kind: str,
+    triangle: Triangle,
+    counts: SampleCounts,
+    *,
+    ssr: float,
+    squares: FloatArray,
+    terms: Sequence[tuple[int, FloatArray, int]] = (),
+    periods: tuple[FloatArray, npt.ArrayLike] | None = None,
+    maxlags: int | None = None,
+    kernel: str = "bartlett",
+    ssc: SmallSample = "fixest",
+    use_correction: Correction | None = None,
+    psd: str = "none",
+    names: Sequence[str] | None = None,
+) -> LinearCovariance:
+    """The same from sums over rows: whatever needs no more of them than sums of scores.
+
+    Parameters
+    ----------
+    kind : {"nonrobust", "HC0", "HC1", "CR0", "cluster", "hac-groupsum"}
+    triangle : Triangle
+        Of x~ times sqrt(w).
+    counts : SampleCounts
+    ssr : float
+        (Weighted) sum of squared residuals.
+    squares : ndarray, shape (k, k)
+        Sum over rows of score products, in the orthonormal basis of the triangle.
+    terms : sequence of (sign, ndarray (k, k), int)
+        Of every term of a clustered covariance: its sign, the sum over clusters of products of their scores, and how
+        many there are; see :func:`~gifepanel.inference.clusters.cluster_terms`.
+    periods : (ndarray (T, k), array_like of int (T,)), optional
+        For ``"hac-groupsum"``: sums of scores of each period, and when it is.
+    maxlags, kernel, ssc, use_correction, psd, names
+        As of :func:`linear_covariance`.
+    """
+    kind = _ALIASES.get(kind, kind)
+    k = len(squares)
+
+    def factor(own: int | None = None) -> float:
+        return small_sample_factor(kind, counts, ssc=ssc, use_correction=use_correction, own=own)
+
+    gross = 1e-6 * np.eye(k) * ssr / counts.nobs
+    if kind == "nonrobust":
+        return _assembled(
+            kind, triangle, np.eye(k) * ssr / counts.nobs, gross, (factor(),), counts, ssc=ssc, psd=psd, names=names
+        )
+    if kind in ("HC0", "HC1"):
+        return _assembled(kind, triangle, squares, gross, (factor(),), counts, ssc=ssc, psd=psd, names=names)
+    gross = gross + squares
+    if kind == "hac-groupsum":
+        assert periods is not None
+        sums, when = periods
+        rows = time_rows(kind, len(sums), None, when, maxlags)
+        counts = replace(counts, n_periods=rows.n_periods)
+        meat = lagged_products(sums, rows, kernel_weights(kernel, rows.maxlags))
+        gross = gross + lagged_products(sums, rows, np.ones(1))
+        return _assembled(
+            kind, triangle, meat, gross, (factor(),), counts,
+            ssc=ssc, psd=psd, names=names, maxlags=rows.maxlags, kernel=kernel,
+        )  # fmt: skip
+    factors = [factor(groups) if kind == "cluster" else 1.0 for _, _, groups in terms]
+    meat = np.zeros((k, k))
+    for (sign, term, _), own in zip(terms, factors, strict=True):
+        meat += sign * own * term
+        gross = gross + term
+    if len(set(factors)) == 1:
+        meat, factors = meat / factors[0], factors[:1]
+    return _assembled(kind, triangle, meat, gross, tuple(factors), counts, ssc=ssc, psd=psd, names=names)
+
+
+def _assembled(
+    kind: str,
+    triangle: Triangle,
+    meat: FloatArray,
+    gross: FloatArray,
+    factor: tuple[float, ...],
+    counts: SampleCounts,
+    *,
+    ssc: SmallSample,
+    psd: str,
+    names: Sequence[str] | None,
+    maxlags: int | None = None,
+    kernel: str = "bartlett",
+    df_inference: FloatArray | None = None,
+    exact: bool = True,
+    n_fitted: int = 0,
+    contrasts: Contrasts | None = None,
+) -> LinearCovariance:
+    """From a meat in the orthonormal basis to the covariance of the coefficients."""
+    single = factor[0] if len(factor) == 1 else 1.0
+    cov = in_coefficients(triangle, meat) * single
+    added = in_coefficients(triangle, gross) * max(factor)
+    kernel_used = kernel if kind in _TIMED else None
+    description = _describe(kind, counts, maxlags, kernel)
+    treated = treat_indefinite(cov, added, triangle.lengths, psd, description, names, len(counts.n_groups), kernel_used)
+    core = triangle.factor @ treated.cov @ triangle.factor.T if treated.adjusted else meat * single
     counted = counts.df_clustered if kind == "cluster" and ssc in ("fixest", "stata") else counts.df_params
     return LinearCovariance(
         cov=treated.cov,
-        bread=sample.triangle.gram,
-        meat=sample.in_units(meat),
+        bread=triangle.gram,
+        meat=np.asarray(triangle.factor.T @ meat @ triangle.factor),
         factor=factor,
         kind=kind,
         description=description,
         df_params=counted,
         df_resid=counts.df_resid,
-        df_inference=extra.get("df", _degrees(kind, counts, ssc, k)),
+        df_inference=_degrees(kind, counts, ssc, len(meat)) if df_inference is None else df_inference,
         n_groups=counts.n_groups,
-        maxlags=None if rows is None else rows.maxlags,
+        maxlags=maxlags,
         kernel=kernel_used,
         ssc=ssc,
-        exact=_exact(kind, nuisance, df_absorbed, df_nested),
+        exact=exact,
         clipped=treated.adjusted,
         min_eigenvalue=treated.smallest,
-        n_fitted=extra.get("fitted", 0),
+        n_fitted=n_fitted,
         without=treated.without,
-        gross=gross,
-        triangle=sample.triangle,
+        gross=added,
+        triangle=triangle,
         core=core,
-        contrasts=extra.get("contrasts"),
+        contrasts=contrasts,
     )
 
 
@@ -387,9 +497,9 @@ def _check_options(
             )
 
 
-def _describe(kind: str, counts: SampleCounts, rows: TimeRows | None, kernel: str) -> str:
+def _describe(kind: str, counts: SampleCounts, maxlags: int | None, kernel: str) -> str:
     ways = " x ".join(str(g) for g in counts.n_groups)
-    lags = "" if rows is None else f"{kernel} kernel, {rows.maxlags} lags"
+    lags = "" if maxlags is None else f"{kernel} kernel, {maxlags} lags"
     names = {
         "nonrobust": "homoskedastic",
         "CR0": f"clustered (CR0, {ways} clusters)",

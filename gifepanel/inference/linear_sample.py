@@ -16,6 +16,7 @@ __all__ = [
     "LinearSample",
     "checked_arrays",
     "full_leverage",
+    "in_coefficients",
     "leverage_scale",
     "linear_sample",
     "nuisance_in_root_weights",
@@ -48,21 +49,11 @@ class LinearSample:
         """u_i q_i, shape (n, k)."""
         return self.q * self.u[:, None]
 
-    def sandwich(self, meat: FloatArray) -> FloatArray:
-        """A^-1 meat A^-1 of a meat (k, k) in the basis q."""
-        root = self.triangle.root
-        out = root @ meat @ root.T
-        return np.asarray((out + out.T) / 2)
 
-    def turned(self, cov: FloatArray) -> FloatArray:
-        """The meat in the basis q that goes with a covariance."""
-        factor = self.triangle.factor
-        return np.asarray(factor @ cov @ factor.T)
-
-    def in_units(self, meat: FloatArray) -> FloatArray:
-        """A meat (k, k) in the basis q, in the units of the regressors."""
-        factor = self.triangle.factor
-        return np.asarray(factor.T @ meat @ factor)
+def in_coefficients(triangle: Triangle, meat: FloatArray) -> FloatArray:
+    """A^-1 meat A^-1 of a meat (k, k) in the basis q."""
+    out = triangle.root @ meat @ triangle.root.T
+    return np.asarray((out + out.T) / 2)
 
 
 def full_leverage(

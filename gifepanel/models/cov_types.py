@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from gifepanel.exceptions import DataError, SpecificationError
+from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning
 from gifepanel.inference.definite import PSD
 from gifepanel.models.checks import check_choice, check_flag, check_number
+from gifepanel.panel.text import caller_level
 
 __all__ = [
     "SAME_KINDS",
@@ -20,6 +22,8 @@ __all__ = [
     "known_cov_type",
     "one_level",
     "read_keywords",
+    "warn_of_distance",
+    "warn_of_rank",
 ]
 
 # of factor models and of partialled-out least squares alike
@@ -95,4 +99,44 @@ def one_level(name: str) -> DataError:
         f"The clusters{' ' if name else ''}{name} have one level.",
         "Two or more are needed, and dozens to trust the result.",
         'cov_type="HC1"',
+    )
+
+
+def warn_of_distance(time: Any, maxlags: int) -> None:
+    """Say so where no two periods are within the lags, so that these take nothing in."""
+    if time is None or not maxlags or (nearest := int(np.diff(np.unique(time)).min(initial=np.ptp(time)))) <= maxlags:
+        return
+    warnings.warn(
+        SpecificationWarning(
+            f"maxlags={maxlags} is less than the {nearest} that neighbouring periods are apart.",
+            "Lags are counted in units of the time variable: here they take nothing in.",
+            f'cov_kwds={{"maxlags": {maxlags * nearest}}}, or a time variable that counts periods',
+        ),
+        stacklevel=caller_level(),
+    )
+
+
+def warn_of_rank(slopes: int, kind: str, counts: tuple[int, ...], periods: int | None) -> None:
+    """Sums over few clusters or periods give a covariance of low rank: some Wald tests do not exist."""
+    if len(counts) == 1:
+        count, what = counts[0], "clusters"
+    elif kind == "hac-groupsum" and periods is not None:
+        count, what = periods, "periods"
+    else:
+        return
+    bound = count if kind in ("CR2", "cluster-crv3") else count - 1
+    if slopes <= bound:
+        return
+    impossible = (
+        f"F and Wald tests of more than {bound} restrictions at once are impossible"
+        if bound > 1
+        else ("F and Wald tests of several restrictions are impossible")
+    )
+    warnings.warn(
+        SpecificationWarning(
+            f"There are {slopes} coefficients and {count} {what}: the covariance has rank {bound} at most.",
+            f"{impossible}, the F test of all slopes among them; tests of single coefficients are not affected.",
+            "Test fewer restrictions at once, or use finer clusters.",
+        ),
+        stacklevel=caller_level(),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning
+from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.cluster_adjusted import Contrasts, contrasts_of, nuisance_columns
 from gifepanel.inference.clusters import cluster_ways, nested_dimensions
 from gifepanel.inference.linear_covariance import LinearCovariance, linear_covariance
@@ -24,15 +23,17 @@ from gifepanel.models.cov_types import (
     known_cov_type,
     one_level,
     read_keywords,
+    warn_of_distance,
+    warn_of_rank,
 )
 from gifepanel.models.foreign import refuse_covariance_words
 from gifepanel.models.read_data import LinearData
 from gifepanel.panel.frames import read_as, read_frame, split_reading
 from gifepanel.panel.index import Codes, PanelIndex, code_labels, sort_codes
 from gifepanel.panel.labels import check_aligned
-from gifepanel.panel.text import caller_level
 
 if TYPE_CHECKING:
+    from gifepanel.models.lazy_covariance import LazyChoice
     from gifepanel.results.linear_inputs import PartialledFit
 
 __all__ = [
@@ -134,10 +135,14 @@ class LinearChoice:
 
 def read_linear_covariance(
     model: LinearData, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: str, *, call: str = "fit"
-) -> LinearChoice:
+) -> LinearChoice | LazyChoice:
     """Check the options and look up clusters and times, before any estimation."""
     check_convention(ssc)
     refuse_covariance_words(model, cov_type, cov_kwds, KINDS, call=call, keys=_KEYS)
+    if model._rows is not None:
+        from gifepanel.models.lazy_covariance import read_lazy_covariance
+
+        return read_lazy_covariance(model, cov_type, cov_kwds, ssc, KINDS)
     kind = KINDS[known_cov_type(cov_type, KINDS)]
     keywords = read_keywords(cov_kwds)
     allowed = {"scale"} if kind == "fixed scale" else {"use_correction"}
@@ -165,25 +170,12 @@ def read_linear_covariance(
     if options.get("maxlags") is not None:
         length = model.design.nobs if time is None else int(np.ptp(time)) + 1
         check_count("maxlags", options["maxlags"], 0, length - 1)
-        _warn_of_distance(time, options["maxlags"])
-    _warn_of_rank(model, kind, clusters, time)
+        warn_of_distance(time, options["maxlags"])
+    counts = tuple(len(np.unique(codes)) for codes in clusters)
+    warn_of_rank(len(model.design.exog_names), kind, counts, None if time is None else len(np.unique(time)))
     df_correction = check_df_correction(keywords.get("df_correction"))
     scale = check_scale(keywords.get("scale", 1.0)) if kind == "fixed scale" else None
     return LinearChoice(kind, clusters, names, entity, time, options, ssc, df_correction, scale)
-
-
-def _warn_of_distance(time: IntArray | None, maxlags: int) -> None:
-    """Say so where no two periods are within the lags, so that these take nothing in."""
-    if time is None or not maxlags or (nearest := int(np.diff(np.unique(time)).min(initial=np.ptp(time)))) <= maxlags:
-        return
-    warnings.warn(
-        SpecificationWarning(
-            f"maxlags={maxlags} is less than the {nearest} that neighbouring periods are apart.",
-            "Lags are counted in units of the time variable: here they take nothing in.",
-            f'cov_kwds={{"maxlags": {maxlags * nearest}}}, or a time variable that counts periods',
-        ),
-        stacklevel=caller_level(),
-    )
 
 
 def check_convention(ssc: Any) -> str:
@@ -295,33 +287,6 @@ def _named_codes(model: LinearData, name: str, what: str) -> IntArray:
         own = _named_codes(model, part, what)
         key = key * (int(own.max()) + 1) + own
     return np.unique(key, return_inverse=True)[1].astype(np.int64)
-
-
-def _warn_of_rank(model: LinearData, kind: str, clusters: tuple[IntArray, ...], time: IntArray | None) -> None:
-    """Sums over few clusters or periods give a covariance of low rank: some Wald tests do not exist."""
-    if len(clusters) == 1:
-        count, what = len(np.unique(clusters[0])), "clusters"
-    elif kind == "hac-groupsum" and time is not None:
-        count, what = len(np.unique(time)), "periods"
-    else:
-        return
-    bound = count if kind in ("CR2", "cluster-crv3") else count - 1
-    slopes = len(model.design.exog_names)
-    if slopes <= bound:
-        return
-    impossible = (
-        f"F and Wald tests of more than {bound} restrictions at once are impossible"
-        if bound > 1
-        else ("F and Wald tests of several restrictions are impossible")
-    )
-    warnings.warn(
-        SpecificationWarning(
-            f"There are {slopes} coefficients and {count} {what}: the covariance has rank {bound} at most.",
-            f"{impossible}, the F test of all slopes among them; tests of single coefficients are not affected.",
-            "Test fewer restrictions at once, or use finer clusters.",
-        ),
-        stacklevel=caller_level(),
-    )
 
 
 def _ids(model: LinearData, kind: str, keywords: Mapping[str, Any]) -> tuple[IntArray | None, IntArray | None]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
 from gifepanel.exceptions import DataError, SpecificationError
+from gifepanel.lazy_rows.engine import LazyRows
 from gifepanel.models.checks import check_choice, check_flag, check_number, reject_unknown
 from gifepanel.models.crossfit_options import CrossFitOptions
 from gifepanel.models.described import DescribedLinearModel
 from gifepanel.models.foreign import refuse_fit_words, refuse_model_words
+from gifepanel.models.lazy_design import LazyDesign, lazy_design, where_rows_are
 from gifepanel.models.linear_likelihood import PartialledLikelihood
 from gifepanel.models.partialling import (
     AbsorptionOptions,
@@ -35,7 +38,7 @@ from gifepanel.panel.matrices import PanelDesign
 from gifepanel.parallel import Progress
 from gifepanel.projections.accelerator import check_accelerator
 from gifepanel.projections.system import Effect
-from gifepanel.results.linear_inputs import PartialledFit
+from gifepanel.results.linear_inputs import PartialledFit, rows_elsewhere
 from gifepanel.spellings.options import keywords
 
 if TYPE_CHECKING:
@@ -135,6 +138,7 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         singletons: str = "drop",
         missing: str = "drop",
         learner: Any = None,
+        engine: str = "auto",
         context: int | Mapping[str, Any] | None = 0,
         **unknown: Any,
     ) -> Self:
@@ -145,8 +149,10 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         formula : str
             ``"y ~ x1 + x2 | firm + year"``; the part after ``|`` names effects (an integer column is a category there),
             ``firm^year`` an effect of pairs, ``firm[trend]`` an effect and slopes of `trend` by firm.
-        data : DataFrame
-            Of any kind narwhals reads; an index (entity, time) is not needed.
+        data : DataFrame, lazy frame or path
+            Of any kind narwhals reads; an index (entity, time) is not needed. Rows of a lazy frame (a DuckDB relation,
+            a Polars LazyFrame, a Dask or Spark frame), and of Parquet or CSV files named by a path, a pattern or a
+            list, stay where they are.
         partial : str or sequence of str
             Controls to be partialled out, ``"z1 + bs(z2, 4)"``. The formula's intercept goes with them; a 0 or -1 among
             them does not take it out of the model.
@@ -163,6 +169,9 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             Learns outcome and regressors from the variables in `partial` (not linearly in its terms, then), by
             cross-fitting: double/debiased machine learning (Chernozhukov et al. 2018). Keys of a dict are column names,
             ``"outcome"`` or ``"treatment"``.
+        engine : {"auto", "memory", "lazy"}
+            Whether rows are brought into memory, or sums are asked of where they are; "auto" leaves paths and lazy
+            frames where they are, if DuckDB is there to read paths.
         context : int, mapping or None
             Where functions used in the formula are looked up: frames above the caller, or names; a formula is code
             then. None for formulas of others: known functions only, anything else is refused before it runs.
@@ -187,10 +196,20 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         """
         names = capture_context(context)
         given = {"partial": partial, "weights": weights, "entity": entity, "time": time, "singletons": singletons}
-        given |= {"missing": missing}
+        given |= {"missing": missing, "engine": engine}
         name, defaults = "PartialledOLS.from_formula", PartialledOLS.from_formula.__kwdefaults__ or {}
         refuse_model_words(name, unknown, {**given, "learner": learner}, defaults, formula=formula, data=data)
         reject_unknown(unknown, defaults, name)
+        kept = _checked_singletons(singletons)
+        rows, data = where_rows_are(data, engine, learner)
+        model = cls.__new__(cls)
+        if rows is not None:
+            options = {"entity": entity, "time": time, "context": names, "missing": missing, "weights": weights}
+            with rows.told("read"):
+                found = lazy_design(formula, rows, partial=_joined(partial), singletons=kept, **options)
+            model._set_up_elsewhere(found, rows, entity, time)
+            model._call = called(name, given, defaults, (formula, "data"), found.spec.context)
+            return model
         design = design_from_formula(
             formula,
             data,
@@ -201,9 +220,8 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             partial=_joined(partial),
             weights=weights,
             panel=False,
-            singletons=_checked_singletons(singletons),
+            singletons=kept,
         )
-        model = cls.__new__(cls)
         model._set_up(design, data, entity, time, learner)
         uses = design.spec.context if design.spec else ()
         model._call = called(name, given, defaults, (formula, "data"), uses)
@@ -221,6 +239,30 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         names = list(design.exog_names)
         self._initialise(pd.DataFrame(self.design.exog, index=self.design.row_index, columns=names, copy=False))
 
+    _rows: LazyRows | None = None  # where they are, if not in memory
+
+    def _set_up_elsewhere(self, design: LazyDesign, rows: LazyRows, entity: Any, time: Any) -> None:
+        self.learner, self._rows = None, rows
+        self.n_singletons, self.n_zero_weights = design.n_singletons, design.n_zero_weights
+        self.design: Any = design
+        self.formula = design.formula
+        self._source, self._entity, self._time = None, entity, time
+        self._fit = None
+        self._initialise_elsewhere(design.exog_names)
+
+    def _initialise_elsewhere(self, names: Sequence[str]) -> None:
+        """statsmodels' part, on one row that stands for those that are not here."""
+        fit, self._fit = self._fit, None
+        endog = pd.Series([0.0], name=self.design.endog_name)
+        OLS.__init__(self, endog, pd.DataFrame(np.zeros((1, len(names))), columns=list(names)), hasconst=False)
+        self._data_attr.extend(["design", "_source", "_fit"])
+        self.weights = np.empty(0)
+        _ = self.data.xnames, self.data.ynames, self.endog_names, self.exog_names  # kept from here on
+        regressors = self.design.exog
+        self.data.endog = self.data.orig_endog = self.endog = self.wendog = self.design.endog
+        self.data.exog = self.data.orig_exog = self.exog = self.wexog = self.pinv_wexog = regressors
+        self.nobs, self._fit = float(self.design.nobs), fit
+
     def _initialise(self, exog: pd.DataFrame) -> None:
         endog = pd.Series(self.design.endog, index=self.design.row_index, name=self.design.endog_name, copy=False)
         OLS.__init__(self, endog, exog, missing="none", hasconst=False)
@@ -237,15 +279,21 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
     @cached_property
     def effect_parts(self) -> tuple[EffectPart, ...]:
         """Absorbed effects as blocks, with where they come from."""
+        if self._rows is not None and self.design.absorbed:
+            raise rows_elsewhere("Effects of new rows", self.design.where)
         return effect_parts(self.design)
 
     @property
     def effects(self) -> tuple[Effect, ...]:
         """Absorbed effects as blocks of codes and values."""
+        if self._rows is not None:
+            return self.design.effects
         return tuple(part.block for part in self.effect_parts)
 
     def panel_index(self, entity: Any = None, time: Any = None, *, required: bool = True) -> PanelIndex | None:
         """Who and when on the rows of the sample, from the data's own index or from columns."""
+        if self._rows is not None:
+            return None
         if self.design.panel is not None and entity is None and time is None:
             return self.design.panel
         try:
@@ -317,7 +365,7 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         random_state : int or Generator
             With a learner: of folds and of learners whose own is None.
         n_jobs, progress
-            With a learner: workers and progress bar.
+            With a learner: workers and progress bar. A progress bar of queries where rows are not in memory.
 
         Examples
         --------
@@ -330,8 +378,6 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         """
         # checks
         arguments = {name: value for name, value in locals().items() if name not in ("self", "unknown")}
-        from gifepanel.models.linear_inference import read_linear_covariance
-
         written = called("fit", arguments, PartialledOLS.fit.__kwdefaults__)
         refuse_fit_words(self, unknown, arguments, PartialledOLS.fit.__kwdefaults__ or {})
         reject_unknown(unknown, PartialledOLS.fit.__kwdefaults__ or (), "fit")
@@ -348,16 +394,28 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             results = self._fit_learner(options, cov_type, cov_kwds, use_t, ssc, how)
             results._results._fit_call = written
             return results
-        options.refuse_without_learner()
-        choice = read_linear_covariance(self, cov_type, cov_kwds, "fixest" if ssc is None else ssc)
+        (options if self._rows is None else replace(options, progress=None)).refuse_without_learner()
+        choice: Any = self._choice(cov_type, cov_kwds, "fixest" if ssc is None else ssc)
 
         # partial out, then least squares
+        if self._rows is not None:
+            with self._rows.progress(progress, "PartialledOLS"), self._rows.told("finish what was asked of"):
+                return self._fit_elsewhere(choice, how, use_t, written)
         fit = partial_out(self.design, self.effects, how)
 
         # inference and results
         from gifepanel.results.partialled import partialled_results
 
         results = partialled_results(self, fit, choice, use_t=use_t)
+        results._results._fit_call = written
+        return results
+
+    def _fit_elsewhere(self, choice: Any, how: AbsorptionOptions, use_t: bool | None, written: Any) -> Any:
+        """From sums over rows that are elsewhere."""
+        from gifepanel.models.lazy_fit import fit_lazily
+        from gifepanel.results.partialled import partialled_results
+
+        results = partialled_results(self, fit_lazily(self.design, how), choice, use_t=use_t)
         results._results._fit_call = written
         return results
 
@@ -378,12 +436,17 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
 
     # ---- for results ----
 
-    def _covariance_choice(self, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: str) -> LinearChoice:
-        """Another covariance estimator for the same fit."""
+    def _choice(self, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: str, *, call: str = "fit") -> Any:
+        """A covariance estimator, its options checked, clusters and times looked up."""
         from gifepanel.models.linear_inference import read_linear_covariance
 
+        with nullcontext() if self._rows is None else self._rows.told("look up clusters in"):
+            return read_linear_covariance(self, cov_type, cov_kwds, ssc, call=call)
+
+    def _covariance_choice(self, cov_type: str, cov_kwds: Mapping[str, Any] | None, ssc: str) -> LinearChoice:
+        """Another covariance estimator for the same fit."""
         try:
-            return read_linear_covariance(self, cov_type, cov_kwds, ssc, call="get_robustcov_results")
+            return self._choice(cov_type, cov_kwds, ssc, call="get_robustcov_results")
         except SpecificationError as error:
             start = 'cov_kwds={"groups": '
             if not (error.fix or "").startswith(start):
@@ -420,21 +483,30 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         fitted = copy.copy(self)
         fitted._fit = fit
         names = [self.design.exog_names[j] for j in fit.kept]
+        if self._rows is not None:
+            fitted._initialise_elsewhere(names)
+            return fitted._counted(fit, names)
         every = len(fit.kept) == self.design.exog.shape[1]
         values = self.design.exog if every else self.design.exog[:, list(fit.kept)]
         exog = pd.DataFrame(values, index=self.design.row_index, columns=names, copy=False)
         fitted._initialise(exog)
-        fitted.rank = len(names)
-        fitted.k_constant = int(self._spans_constant(fit))
+        return fitted._counted(fit, names)
+
+    def _counted(self, fit: PartialledFit, names: Sequence[str]) -> Self:
+        """This model with its degrees of freedom."""
+        self.rank = len(names)
+        self.k_constant = int(self._spans_constant(fit))
         estimated = len(names) + fit.projection.degrees.total
-        fitted.df_model = float(estimated - fitted.k_constant)
-        fitted.df_resid = float(self.design.nobs - estimated)
-        return fitted
+        self.df_model = float(estimated - self.k_constant)
+        self.df_resid = float(self.design.nobs - estimated)
+        return self
 
     def _spans_constant(self, fit: PartialledFit) -> bool:
         """Whether a constant is in the span of effects, controls and regressors."""
         if any(effect.intercept for effect in self.design.absorbed_effects) or fit.constants(self.design.exog):
             return True
+        if self._rows is not None:
+            return bool(cast(Any, fit).parts.spans_constant)
         left = fit.projection.residualize(np.ones((self.design.nobs, 1)))[0][:, 0]
         root = np.ones(self.design.nobs) if self.design.weights is None else np.sqrt(self.design.weights)
         q = fit.triangle.basis(fit.x_tilde, root)

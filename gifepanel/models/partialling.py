@@ -29,6 +29,7 @@ __all__ = [
     "AbsorptionOptions",
     "EffectPart",
     "check_converged",
+    "check_degrees",
     "check_outcome_varies",
     "effect_parts",
     "noise_of",
@@ -117,7 +118,7 @@ def partial_out(design: PanelDesign, effects: tuple[Effect, ...], how: Absorptio
     if projection.absorption is None and projection.controls is None:
         fit = refined(fit, whole, y, root)
     kept, absorbed, collinear = usable_columns(design, spanned[1:], others)
-    _check_degrees(design, len(kept), projection.degrees.total)
+    check_degrees(design, len(kept), projection.degrees.total)
     warn_of_lost_digits(fit.triangle, [design.exog_names[j] for j in kept])
     x = np.ascontiguousarray(whole[:, [left.index(j) for j in kept]] if len(left) > len(kept) else whole)
     return PartialledFit(
@@ -179,7 +180,8 @@ def check_outcome_varies(design: PanelDesign, spanned: bool) -> None:
         )
 
 
-def _check_degrees(design: PanelDesign, n_slopes: int, absorbed: int) -> None:
+def check_degrees(design: PanelDesign, n_slopes: int, absorbed: int) -> None:
+    """Raise where there are no more observations than parameters."""
     if design.nobs > n_slopes + absorbed:
         return
     slopes = f"{n_slopes} of regressors" + (f", {absorbed} of {_nuisance(design)}" if absorbed else "")
@@ -205,7 +207,7 @@ def check_converged(certificate: Certificate, how: AbsorptionOptions) -> None:
 
 
 def usable_columns(
-    design: PanelDesign, spanned: BoolArray, others: dict[int, list[int]]
+    design: PanelDesign, spanned: BoolArray, others: dict[int, list[int]], zero: BoolArray | None = None
 ) -> tuple[list[int], list[int], list[int]]:
     """Columns to keep, those the nuisance part spans, those other regressors span; the latter two in a warning.
 
@@ -216,6 +218,8 @@ def usable_columns(
         Which of them the nuisance part spans.
     others : dict
         Which of them regressors span, and which ones.
+    zero : ndarray of bool, shape (p,), optional
+        Which of them are zero throughout; looked up without it.
     """
     names = design.exog_names
     absorbed = [int(j) for j in np.flatnonzero(spanned)]
@@ -223,7 +227,11 @@ def usable_columns(
     collinear = dict(sorted(others.items()))
     kept = [j for j in left if j not in collinear]
     nuisance = _nuisance(design)
-    why = {j: f"spanned by {nuisance}" if nuisance and design.exog[:, j].any() else "zero throughout" for j in absorbed}
+    empty = [bool(not design.exog[:, j].any() if zero is None else zero[j]) for j in absorbed]
+    why = {
+        j: f"spanned by {nuisance}" if nuisance and not nothing else "zero throughout"
+        for j, nothing in zip(absorbed, empty, strict=True)
+    }
     warn_dropped(design, why | {j: why_spanned(design, j, those) for j, those in collinear.items()})
     if not kept:
         raise DataError(

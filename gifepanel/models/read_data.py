@@ -58,5 +58,6 @@ class LinearData(LinearModel, Protocol):
     _source: Any
     _entity: Any
     _time: Any
+    _rows: Any
 
     def panel_index(self, entity: Any = None, time: Any = None, *, required: bool = True) -> PanelIndex | None: ...

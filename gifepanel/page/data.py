@@ -12,7 +12,7 @@ import pandas as pd
 from gifepanel.tables.blocks import Pairs, Table
 from gifepanel.tables.factor_summary import pruned_words
 
-__all__ = ["DataFacts", "data_facts", "described_columns"]
+__all__ = ["DataFacts", "data_facts", "described_columns", "rows_in_memory"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Facts = list[tuple[str, str]]
@@ -38,7 +38,7 @@ class DataFacts:
 def data_facts(res: Any) -> DataFacts:
     """Shape of the data, rows used and left out, variables and what became of them."""
     design, model, index = res.model.design, res.model, _index(res.model)
-    rows: Facts = [("Rows in the data", f"{design.esample.size:,}"), ("Rows used", f"{int(res.nobs):,}")]
+    rows: Facts = [("Rows in the data", f"{design.n_rows:,}"), ("Rows used", f"{int(res.nobs):,}")]
     rows += _left_out(design, model) + _pruned(res)
     if index is not None:
         rows.append(_span("Entities", index.entity_name, index.entities))
@@ -123,10 +123,15 @@ def _variables(res: Any, design: Any) -> Facts:
     return out
 
 
+def rows_in_memory(res: Any) -> bool:
+    """Whether the data are there: not removed, and not elsewhere."""
+    return res.model.design is not None and getattr(res.model, "_rows", None) is None
+
+
 def described_columns(res: Any) -> Table | None:
-    """Mean, standard deviation and range of outcome and regressors; None once the data are gone."""
+    """Mean, standard deviation and range of outcome and regressors; None where there are no rows in memory."""
     design = res.model.design
-    if design is None:
+    if not rows_in_memory(res):
         return None
     kept = [j for j, name in enumerate(design.exog_names) if not _is_constant(design.exog[:, j])]
     columns: Mapping[str, Array] = {

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.page.data import described_columns
+from gifepanel.page.data import described_columns, rows_in_memory
 from gifepanel.page.html import Section, figure, page, paragraph
 from gifepanel.page.pictures import Drawn, chosen_pictures, draw_pictures
 from gifepanel.page.source import reproduction
@@ -251,7 +251,7 @@ def _tests(res: Any) -> str:
 
 
 def _partialling_out(res: Any) -> str:
-    if not hasattr(res, "fwl") or res.model.design is None or hasattr(res, "nuisance"):
+    if not hasattr(res, "fwl") or hasattr(res, "nuisance") or not rows_in_memory(res):
         return ""
     check = res.fwl()
     negligible = 1e-10 * float(np.sqrt(res.uncentered_tss / res.nobs))

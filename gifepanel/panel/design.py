@@ -35,7 +35,7 @@ from gifepanel.panel.weights import read_weights
 if TYPE_CHECKING:
     from gifepanel.panel.formulaic_compat import Encoded
 
-__all__ = ["design_from_formula"]
+__all__ = ["design_from_formula", "regressors_and_controls", "spec_of", "warn_of_coding"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -131,9 +131,9 @@ def _designed(
     encoded = _encoded(evaluated, sample, terms, slopes)
     frame.forget_columns()
     exog = encoded.exog
-    kept, controls = _regressors_and_controls(exog, terms)
+    kept, controls = regressors_and_controls(exog, terms)
     names = tuple(exog.names[j] for j in kept)
-    spec = _spec(formula, names, terms, encoded, frame, ids, kept, controls)
+    spec = spec_of(formula, names, terms, encoded, frame, ids, kept, controls)
     endog, endog_name = _outcome(encoded.endog, terms, frame)
     return PanelDesign.of_sample(
         sample,
@@ -158,7 +158,7 @@ def _designed(
     )
 
 
-def _spec(
+def spec_of(
     formula: str,
     names: tuple[str, ...],
     terms: Terms,
@@ -184,7 +184,7 @@ def _spec(
     )
 
 
-def _regressors_and_controls(exog: Any, terms: Terms) -> tuple[list[int], list[int]]:
+def regressors_and_controls(exog: Any, terms: Terms) -> tuple[list[int], list[int]]:
     """Columns with a coefficient, and those partialled out; an intercept that effects span is neither."""
     spanned = any(effect.intercept for effect in terms.effects)
     left = [j for j, name in enumerate(exog.names) if not (name == "Intercept" and spanned)]
@@ -204,7 +204,7 @@ def _encoded(evaluated: Evaluated, sample: Sample, terms: Terms, slopes: Mapping
     _refuse_levels(evaluated.values.unseen_levels())
     evaluated.values.close()
     _warn_of_single_levels(encoded.exog.empty)
-    _warn_of_coding(encoded)
+    warn_of_coding(encoded)
     return encoded
 
 
@@ -249,7 +249,7 @@ def _blocks(
     return out
 
 
-def _warn_of_coding(encoded: Any) -> None:
+def warn_of_coding(encoded: Any) -> None:
     """Say what a reader of the formula may not expect of an interaction."""
     for term, (factor, level) in encoded.relative.items():
         inside = split_top(factor[2:-1], ",")[0] if factor.startswith("C(") else factor

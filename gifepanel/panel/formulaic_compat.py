@@ -381,6 +381,12 @@ class Evaluation:
             out[expr] = FactorValue(kind, {} if kind == "constant" else dict(_columns(bare, expr)))
         return out
 
+    def take_numbers(self, values: Mapping[str, FloatArray]) -> None:
+        """Put other numbers (n,) in the place of what some factors evaluated to."""
+        cache = self._materializer.factor_cache
+        for expr, array in values.items():
+            cache[expr] = replace(cache[expr], values=FactorValues(array, metadata=cache[expr].metadata))
+
     def unseen_levels(self) -> dict[str, list[Any]]:
         """Categories, by factor, that the spec was not made with."""
         unseen: dict[str, list[Any]] = {}

@@ -154,6 +154,11 @@ class PanelDesign(ShortRepr):
         return int(self.endog.size)
 
     @property
+    def n_rows(self) -> int:
+        """Number of rows of the data."""
+        return int(self.esample.size)
+
+    @property
     def index(self) -> PanelIndex:
         """Who and when on the n rows."""
         if self.panel is None:

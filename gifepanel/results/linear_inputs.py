@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
 import numpy as np
+
+from gifepanel.exceptions import DataError
 
 if TYPE_CHECKING:
     from gifepanel.inference.cluster_adjusted import Contrasts
@@ -18,9 +20,41 @@ if TYPE_CHECKING:
     from gifepanel.projections.system import Effect
     from gifepanel.projections.triangle import Triangle
 
-__all__ = ["CovarianceChoice", "CrossFittedFit", "LinearModel", "PartialledFit"]
+__all__ = [
+    "CovarianceChoice",
+    "CrossFittedFit",
+    "LinearModel",
+    "LinearSums",
+    "PartialledFit",
+    "SummedFit",
+    "rows_elsewhere",
+]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class LinearSums:
+    """Sums over the rows of a regression, where the rows themselves are not at hand.
+
+    Attributes
+    ----------
+    ssr : float
+        (Weighted) sum of squared residuals.
+    centered_tss, uncentered_tss, within_tss : float
+        Of the outcome: about its mean, about zero, of what effects and controls leave.
+    log_weights : float
+        Sum of the logarithms of the weights.
+    without_effects : (float, int)
+        Sum of squares and rank of the regression without the absorbed effects, with a constant.
+    """
+
+    ssr: float
+    centered_tss: float
+    uncentered_tss: float
+    within_tss: float
+    log_weights: float
+    without_effects: tuple[float, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +90,73 @@ class PartialledFit:
     params: Array
     resid: Array
     triangle: Triangle
+    sums: ClassVar[LinearSums | None] = None
 
     def constants(self, exog: Array) -> list[int]:
         """Positions of the coefficients that belong to a constant column of the design's `exog` (n, p)."""
         return [k for k, j in enumerate(self.kept) if exog.size and np.ptp(exog[:, j]) == 0]
+
+
+@dataclass(frozen=True, eq=False)
+class SummedFit:
+    """A partialled-out regression of which sums over the rows are known, not the rows: see :class:`PartialledFit`.
+
+    Attributes
+    ----------
+    projection : Any
+        Its ``degrees`` and ``basis``.
+    certificate : Certificate
+    kept, absorbed, collinear : tuple of int
+    params : ndarray, shape (k,)
+    triangle : Triangle
+    sums : LinearSums
+    constant : tuple of int
+        Positions of the coefficients that belong to a constant.
+    where : str
+        The data, in words.
+    parts : Any
+        What makes residuals and scores at the engine.
+    """
+
+    projection: Any
+    certificate: Certificate
+    kept: tuple[int, ...]
+    absorbed: tuple[int, ...]
+    collinear: tuple[int, ...]
+    params: Array
+    triangle: Triangle
+    sums: LinearSums
+    constant: tuple[int, ...]
+    where: str
+    parts: Any = None
+
+    def constants(self, exog: Any) -> list[int]:
+        """Positions of the coefficients that belong to a constant."""
+        return list(self.constant)
+
+    @property
+    def resid(self) -> NoReturn:
+        """Refused: one for each row."""
+        raise rows_elsewhere("Residuals", self.where)
+
+    @property
+    def x_tilde(self) -> NoReturn:
+        """Refused: one for each row."""
+        raise rows_elsewhere("Residualised regressors", self.where)
+
+    @property
+    def y_tilde(self) -> NoReturn:
+        """Refused: one for each row."""
+        raise rows_elsewhere("Values of the residualised outcome", self.where)
+
+
+def rows_elsewhere(what: str, where: str) -> DataError:
+    """The error of whoever asks for rows that are not in memory."""
+    return DataError(
+        f"{what} have a number for each row, and the rows are in {where}.",
+        "Fits of lazy data keep sums; rows with residuals and fitted values are a lazy frame.",
+        "res.lazy_frame()",
+    )
 
 
 @dataclass(frozen=True, eq=False)

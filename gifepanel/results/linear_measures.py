@@ -50,22 +50,30 @@ class LinearMeasures(FitMeasures):
     @cached_property
     def ssr(self) -> float:
         """(Weighted) sum of squared residuals."""
+        if self._fit.sums is not None:
+            return self._fit.sums.ssr
         return weighted_ssr(self._fit.resid, self.model.design.weights)
 
     @cached_property
     def centered_tss(self) -> float:
         """(Weighted) sum of squares of the outcome about its mean."""
+        if self._fit.sums is not None:
+            return self._fit.sums.centered_tss
         y, weights = self.model.design.endog, self.model.design.weights
         return weighted_ssr(y - np.average(y, weights=weights), weights)
 
     @cached_property
     def uncentered_tss(self) -> float:
         """(Weighted) sum of squares of the outcome."""
+        if self._fit.sums is not None:
+            return self._fit.sums.uncentered_tss
         return weighted_ssr(self.model.design.endog, self.model.design.weights)
 
     @cached_property
     def within_tss(self) -> float:
         """(Weighted) sum of squares of the outcome residualised on effects and controls."""
+        if self._fit.sums is not None:
+            return self._fit.sums.within_tss
         return weighted_ssr(self._fit.y_tilde, self.model.design.weights)
 
     @property
@@ -76,8 +84,9 @@ class LinearMeasures(FitMeasures):
     @cached_property
     def llf(self) -> float:
         """Gaussian log-likelihood, the variance concentrated out."""
-        weights = self.model.design.weights
-        jacobian = 0.0 if weights is None else 0.5 * float(np.log(weights).sum())
+        weights, sums = self.model.design.weights, self._fit.sums
+        logs = sums.log_weights if sums is not None else 0.0 if weights is None else float(np.log(weights).sum())
+        jacobian = 0.5 * logs
         return float(-0.5 * self.nobs * (np.log(2 * np.pi * self.ssr / self.nobs) + 1)) + jacobian
 
     @property

@@ -55,7 +55,7 @@ class LinearPredictions:
         """The absorbed effects, by level: a Series for each.
 
         Within a connected component of the effects only differences are identified; the effect with most levels carries
-        the mean, the others are as the solver found them.
+        the mean, the others are as the solver found them. Where rows are not in memory, effects come home by level.
 
         Examples
         --------
@@ -65,7 +65,35 @@ class LinearPredictions:
         >>> res.effects()["year"].round(1).tail(2).to_dict()
         {1991: -22.3, 1992: 0.0}
         """
-        return absorbed_effects(self.model, self._fit)
+        fit: Any = self._fit
+        return absorbed_effects(self.model, fit) if fit.sums is None else fit.parts.effects()
+
+    def lazy_frame(self) -> Any:
+        """The data with fitted values and residuals, as a lazy frame of the engine where the rows are.
+
+        Rows of the sample, all columns of the data, and ``fitted`` and ``resid``: nothing is read before it is asked
+        for. Engines give rows in an order of their own.
+
+        Raises
+        ------
+        SpecificationError
+            The rows are in memory, or the data have columns of these names.
+
+        Examples
+        --------
+        >>> import gifepanel as gife
+        >>> cigar = gife.datasets.load_cigar().reset_index()
+        >>> model = gife.PartialledOLS.from_formula("sales ~ price | state + year", cigar, engine="lazy")
+        >>> res = model.fit()
+        >>> res.lazy_frame().aggregate("round(sum(resid), 6), round(avg(fitted), 3)").fetchall()
+        [(0.0, 123.951)]
+        """
+        fit: Any = self._fit
+        if fit.sums is None:
+            raise SpecificationError(
+                "The rows are in memory.", "A lazy frame is of rows that are elsewhere.", "res.augment()"
+            )
+        return fit.parts.lazy_frame(self.model.design.schema)
 
     def predict(self, data: Any = None, transform: bool = True, *, effects: bool = True, exog: Any = None) -> pd.Series:
         """Predict the outcome, absorbed effects and controls included unless ``effects=False``.

@@ -212,6 +212,8 @@ class LinearTests(ReportedResults, NestedModels):
             raise SpecificationError(
                 "The model absorbs no effects.", "There is nothing to test.", 'res.f_test("x1 = x2 = 0")'
             )
+        if self._fit.sums is not None:
+            return self._against_none(*self._fit.sums.without_effects)
         blocks = [np.ones((design.nobs, 1)), design.exog[:, kept]]
         if design.controls is not None:
             blocks.append(design.controls)
@@ -221,7 +223,11 @@ class LinearTests(ReportedResults, NestedModels):
         left = left / np.where(length > 0, length, 1.0)
         coefficients, _, rank, _ = np.linalg.lstsq(left, design.endog * root, rcond=1e-10)
         restricted = float(((design.endog * root - left @ coefficients) ** 2).sum())
-        extra = int(self.nobs - self.df_resid) - int(rank)
+        return self._against_none(restricted, int(rank))
+
+    def _against_none(self, restricted: float, rank: int) -> tuple[float, float, tuple[int, int]]:
+        """F test against a regression without effects: its sum of squares and its rank."""
+        extra = int(self.nobs - self.df_resid) - rank
         if extra <= 0:
             return np.nan, np.nan, (0, int(self.df_resid))
         statistic = (restricted - self.ssr) / extra / (self.ssr / self.df_resid)

@@ -116,7 +116,8 @@ class PartialledOLSResults(LinearTests, LinearPredictions, LinearMeasures, Regre
             model,
             fit.params,
             normalized_cov_params=covariance.root @ covariance.root.T,
-            scale=weighted_ssr(fit.resid, model.design.weights) / model.df_resid,
+            scale=(weighted_ssr(fit.resid, model.design.weights) if fit.sums is None else fit.sums.ssr)
+            / model.df_resid,
         )
         self._use_covariance(covariance, use_t)
 
@@ -352,7 +353,13 @@ class PartialledOLSResults(LinearTests, LinearPredictions, LinearMeasures, Regre
         >>> round(float(res.params["price"]), 3)
         -0.823
         """
-        self._remove_rows()
+        if self._fit.sums is None:
+            self._remove_rows()
+        else:  # there are no rows: the connection to them goes
+            for name in self._kept:
+                getattr(self, name)
+            self._recipe = self._new_recipe()
+            self.model.design = self.model.design.without_rows()
         self.model._fit = self._choice = None
 
     def _new_recipe(self) -> tuple[PanelDesign, tuple[int, ...]]:

@@ -26,6 +26,7 @@ def linear_report_parts(res: Any) -> ReportParts:
         ("Partialled out", listed_controls(design.control_names)),
         ("By", _how(res)),
         ("Covariance", linear_covariance_words(res)),
+        *([] if _rows(res) is None else [("Rows", f"{_rows(res).engine}, {_rows(res).trips.scans} scans")]),
         *([] if res.absorption.converged else [("Converged", "NO")]),
     ]
     right = [
@@ -48,6 +49,11 @@ def listed_controls(control_names: Sequence[str]) -> str:
     if not names:
         return "constant" if control_names else "none"
     return ", ".join(names) if len(", ".join(names)) <= 40 else f"{len(names)} controls"
+
+
+def _rows(res: Any) -> Any:
+    """Where the rows are, None where they are in memory."""
+    return getattr(res.model, "_rows", None)
 
 
 def _how(res: Any) -> str:
@@ -126,6 +132,11 @@ def _remarks(res: Any) -> Remarks:
         notes.append(f'Small-sample factors are those of ssc="{res._covariance.ssc}".')
     if not res._centered:
         notes.append("R-squared is about zero, not the mean: there is no constant.")
+    if (rows := _rows(res)) is not None:
+        notes.append(
+            f"The rows stayed in {rows.source}: {rows.engine} read them {rows.trips.scans} times, and the largest "
+            f"thing that came home were {rows.trips.what}, {_size(rows.trips.largest)}."
+        )
     notes += notes_on_sample(res)
     if not (warnings or notes):
         notes.append("No effects or controls: ordinary least squares.")
@@ -156,6 +167,14 @@ def _on_effects(res: Any) -> list[str]:
     if not res.degrees.exact:
         notes.append("The rank of the effects is an upper bound: three or more large effects can overlap further.")
     return notes
+
+
+def _size(count: int) -> str:
+    """Bytes in words."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count} bytes"
 
 
 def few_clusters(res: Any) -> str:

@@ -31,7 +31,7 @@ TAKES: list[tuple[Callable[..., Any], set[str]]] = [
     (gife.PartialledOLS, LINEAR | {"absorb"}),
     (gife.GroupedIFE.from_formula, GROUPS | TREATED | {"context"}),
     (gife.InteractiveFE.from_formula, FACTORS | TREATED | {"context"}),
-    (gife.PartialledOLS.from_formula, LINEAR | {"partial", "learner", "context"}),
+    (gife.PartialledOLS.from_formula, LINEAR | {"partial", "learner", "engine", "context"}),
     (gife.select, GROUPS | SEARCH | {"context"}),
     (gife.GroupedIFE.select, {"n_groups", "n_factors"} | SEARCH),
 ]
@@ -81,7 +81,7 @@ def test_names_of_the_module() -> None:
 
 GIVEN: dict[str, Any] = {"n_groups": 2, "n_factors": 1, "common": ["z"], "entity": "firm", "time": "year"}
 GIVEN |= {"predetermined": ["x"], "missing": "raise", "weights": "w", "singletons": "keep", "partial": "z"}
-GIVEN |= {"treated": "d", "anticipation": 1, "min_group_share": 0.1}
+GIVEN |= {"treated": "d", "anticipation": 1, "min_group_share": 0.1, "engine": "memory"}
 
 
 @pytest.mark.parametrize("name", gfa.__all__)

@@ -1,0 +1,348 @@
+"""The rows of a model at an engine: complete ones, without weights of zero, none alone in a level of an effect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gifepanel.exceptions import DataError, FormulaError
+from gifepanel.lazy_rows.columns import Coded, Factors
+from gifepanel.lazy_rows.engine import Gone, Home, LazyRows
+from gifepanel.lazy_rows.expressions import is_text
+from gifepanel.lazy_rows.moments import ask_moments
+from gifepanel.panel.absorbed import AbsorbedEffect
+
+__all__ = [
+    "LazyEffect",
+    "LazySample",
+    "Stock",
+    "choose_lazy_rows",
+    "key_expression",
+    "key_of",
+    "levels_of",
+    "missing_in",
+    "sums_by",
+    "take_stock",
+    "weight_of",
+    "weighted",
+    "with_columns",
+]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+_FLOATS = ("Float32", "Float64")
+
+
+def key_of(name: str) -> str:
+    """The column under which ids are grouped and joined."""
+    return f"__key_{name}"
+
+
+@dataclass(frozen=True, eq=False)
+class Stock:
+    """What a first look at all rows found.
+
+    Attributes
+    ----------
+    n_rows, n_complete, n_zero_weights : int
+    missing : dict of str to int
+        Rows in which each variable is missing, of those that have any.
+    complete : expression
+        True for complete rows of positive weight.
+    """
+
+    n_rows: int
+    n_complete: int
+    n_zero_weights: int
+    missing: dict[str, int]
+    complete: Any
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the expression."""
+        return {**self.__dict__, "complete": None}
+
+
+@dataclass(frozen=True, eq=False)
+class LazyEffect:
+    """An absorbed effect at the engine.
+
+    Attributes
+    ----------
+    name : str
+    keys : tuple of str
+        Columns whose combinations are the levels.
+    n_levels : int
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    n_levels: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class LazySample:
+    """Rows that a model is fitted to.
+
+    Attributes
+    ----------
+    rows : LazyRows
+    frame : narwhals LazyFrame
+        All columns of the data, those of the model (``__z0`` is the outcome), ids as keys, weights as ``__w``.
+    columns : tuple of str
+        Outcome, regressors, controls.
+    effects : tuple of LazyEffect
+    weighted : bool
+    stock : Stock
+    n_singletons : int
+    shift : ndarray, shape (m,)
+        Taken off the columns: their means, where a constant is among effects, regressors or controls.
+    """
+
+    rows: LazyRows
+    frame: Any
+    columns: tuple[str, ...]
+    effects: tuple[LazyEffect, ...]
+    weighted: bool
+    stock: Stock
+    n_singletons: int = 0
+    shift: Array = field(default_factory=lambda: np.empty(0))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the frame, which needs its connection."""
+        return {**self.__dict__, "frame": Gone()}
+
+
+def missing_in(name: str, dtype: Any) -> Any:
+    """True where a column has no value: null, or NaN, which is something else to most engines."""
+    import narwhals.stable.v2 as nw
+
+    column = nw.col(name)
+    return column.is_null() | column.is_nan() if str(dtype) in _FLOATS else column.is_null()
+
+
+def _count(condition: Any) -> Any:
+    """How many rows fulfil a condition."""
+    import narwhals.stable.v2 as nw
+
+    return nw.when(condition).then(nw.lit(1.0)).otherwise(nw.lit(0.0)).sum()
+
+
+def take_stock(
+    rows: LazyRows,
+    factors: Factors,
+    effects: Sequence[AbsorbedEffect],
+    weights: str | None,
+    missing: str,
+    schema: Mapping[str, Any],
+    columns: Sequence[Any] | None = None,
+    rough: Array | None = None,
+) -> tuple[Stock, Home]:
+    """Look at all rows once: missing and infinite values, terms without a value, weights; and moments of `columns`.
+
+    Raises
+    ------
+    DataError
+        Infinite values, negative weights, a variable without a value, no complete row.
+    FormulaError
+        A term is not finite where its columns are.
+    """
+    import narwhals.stable.v2 as nw
+
+    numeric = dict.fromkeys(name for own in factors.columns.values() for name in own)
+    ids = dict.fromkeys(name for effect in effects for name in effect.factors)
+    used = list(dict.fromkeys([*ids, *factors.order, *([weights] if weights else [])]))
+    lacks = {name: missing_in(name, schema[name]) for name in used}
+    infinite = [name for name in (*numeric, *([weights] if weights else [])) if str(schema[name]) in _FLOATS]
+    complete = reduce(lambda a, b: a & b, (~one for one in lacks.values()))
+    computed = {text: expr for text, expr in factors.numbers.items() if text not in schema}
+    flags = {"complete": complete} | {f"m{j}": one for j, one in enumerate(lacks.values())}
+    flags |= {f"i{j}": ~lacks[name] & ~nw.col(name).is_finite() for j, name in enumerate(infinite)}
+    flags |= {f"f{j}": complete & (expr.is_null() | ~expr.is_finite()) for j, expr in enumerate(computed.values())}
+    positive = complete
+    if weights:
+        own = nw.col(weights).cast(nw.Float64)
+        positive = complete & (own > 0)
+        flags |= {"negative": ~lacks[weights] & (own < 0), "positive": positive}
+    made = {} if columns is None else {f"__z{j}": nw.when(positive).then(one) for j, one in enumerate(columns)}
+    if columns is not None and weights:
+        made["__w"] = nw.when(positive).then(own)
+    frame = rows.frame.select(**flags, **made)
+    asked = {"n": nw.len()} | {name: _count(nw.col(name)) for name in flags}
+    if rough is not None:
+        asked |= ask_moments(len(rough), weights is not None, rough)
+    home = rows.bring(frame.select(**asked), "counts of missing values")
+    n = home.count("n")
+    counts = {name: count for j, name in enumerate(lacks) if (count := home.count(f"m{j}"))}
+    _check_values(n, counts, {name: home.count(f"i{j}") for j, name in enumerate(infinite)}, missing)
+    if weights and home.count("negative"):
+        raise DataError(
+            f"the weights {weights!r} are negative in {home.count('negative')} rows",
+            "weights are zero or more",
+            "leave those rows out",
+        )
+    for j, text in enumerate(computed):
+        if count := home.count(f"f{j}"):
+            raise FormulaError(
+                f"the term {text} is not finite in {count} rows where its columns are",
+                "a regressor needs a value in each row",
+                "leave those rows out, or compute the column first with null there",
+            )
+    n_complete = home.count("complete")
+    if not n_complete:
+        words = "; ".join(f"{name!r} is missing in {count}" for name, count in counts.items())
+        raise DataError(f"no row is left of {n}: {words}", "complete rows are needed", "leave out a variable")
+    zero = n_complete - home.count("positive") if weights else 0
+    if zero == n_complete:
+        raise DataError(
+            f"No row is left of {n_complete}: all have weight zero.", "Some need a positive weight.", "weights=None"
+        )
+    return Stock(n, n_complete, zero, counts, positive), home
+
+
+def _check_values(n: int, counts: Mapping[str, int], infinite: Mapping[str, int], missing: str) -> None:
+    problems = []
+    wrong = {name: count for name, count in infinite.items() if count}
+    if wrong:
+        words = "; ".join(f"{name!r}: {count} of {n} rows" for name, count in wrong.items())
+        problems.append(DataError(f"infinite values in {words}", "values have to be finite", "put null in their place"))
+    empty = [name for name, count in counts.items() if count == n]
+    if not n:
+        problems.append(DataError("the data have no rows", "rows are needed", "look at the path or the filter"))
+    elif empty:
+        problems.append(
+            DataError(
+                f"{', '.join(map(repr, empty))} {'has' if len(empty) == 1 else 'have'} no value in any row",
+                "each variable needs values",
+                "leave it out of the model, or check how it was read or merged",
+            )
+        )
+    if counts and missing == "raise":
+        words = "; ".join(f"{name!r}: {count} of {n} rows" for name, count in counts.items())
+        problems.append(
+            DataError(f"missing values in {words}", 'missing="raise" wants every row complete', 'missing="drop"')
+        )
+    if problems:
+        raise DataError.of(problems)
+
+
+def levels_of(rows: LazyRows, stock: Stock, name: str, dtype: Any) -> pd.Series:
+    """Levels of a category on the complete rows, in the order that coding takes them."""
+    import narwhals.stable.v2 as nw
+
+    own = nw.col(name).cast(nw.String) if is_text(dtype) else nw.col(name)
+    found = rows.frame.filter(stock.complete).select(level=own).group_by("level").agg(n=nw.len())
+    labels = rows.bring(found, f"levels of {name}").labels("level")
+    order = getattr(dtype, "categories", None)
+    if order is not None:
+        known = set(labels)
+        return pd.Series(pd.Categorical([one for one in order if one in known], categories=list(order)))
+    return labels.sort_values(ignore_index=True)
+
+
+def with_columns(
+    rows: LazyRows, stock: Stock, factors: Factors, coded: Coded, weights: str | None, keys: Sequence[str]
+) -> tuple[Any, tuple[str, ...]]:
+    """The complete rows with the columns of the model, and what these are called."""
+    import narwhals.stable.v2 as nw
+
+    schema = rows.schema
+    exprs = coded.all(factors)
+    names = tuple(f"__z{j}" for j in range(len(exprs)))
+    frame = rows.frame.filter(stock.complete)
+    made = {name: nw.lit(0.0) + expr for name, expr in zip(names, exprs, strict=True)}
+    made |= {key_of(name): key_expression(name, schema[name]) for name in keys}
+    if weights:
+        made["__w"] = weight_of(weights)
+    return frame.with_columns(**made), names
+
+
+def weight_of(name: str | None) -> Any:
+    """Weights as an expression."""
+    import narwhals.stable.v2 as nw
+
+    return None if name is None else nw.col(name).cast(nw.Float64)
+
+
+def key_expression(name: str, dtype: Any) -> Any:
+    import narwhals.stable.v2 as nw
+
+    if is_text(dtype):
+        return nw.col(name).cast(nw.String)
+    return nw.col(name).cast(nw.Float64) if str(dtype).startswith("Decimal") else nw.col(name)
+
+
+def choose_lazy_rows(sample: LazySample, singletons: bool) -> LazySample:
+    """Count levels of effects, and drop rows alone in one, again and again (Correia 2015).
+
+    Raises
+    ------
+    DataError
+        No row is left.
+    """
+    dropped, frame, effects = 0, sample.frame, sample.effects
+    while effects:
+        counted = [_count_levels(sample.rows, frame, effect) for effect in effects]
+        effects = tuple(effect for effect, _ in counted)
+        alone = [single for _, single in counted]
+        if not singletons or not any(alone):
+            break
+        n_before = None
+        for effect, single in zip(effects, alone, strict=True):
+            if single:
+                frame = _without_singletons(sample.rows, frame, effect)
+        n_before = sample.stock.n_complete - sample.stock.n_zero_weights
+        import narwhals.stable.v2 as nw
+
+        left = sample.rows.bring(frame.select(n=nw.len()), "the number of rows").count("n")
+        dropped = n_before - left
+        if not left:
+            listed = ", ".join(f"{effect.name} {effect.n_levels}" for effect in effects)
+            raise DataError(
+                f"No row is left of {n_before}: {dropped} are alone in a level of an effect (levels: {listed}).",
+                "Effects need levels with two rows or more.",
+                f"Absorb something coarser than {max(effects, key=lambda one: one.n_levels).name}.",
+            )
+    return replace(sample, frame=frame, effects=effects, n_singletons=dropped)
+
+
+def _count_levels(rows: LazyRows, frame: Any, effect: LazyEffect) -> tuple[LazyEffect, int]:
+    import narwhals.stable.v2 as nw
+
+    grouped = frame.select(*effect.keys).group_by(*effect.keys).agg(__n=nw.len())
+    single = nw.when(nw.col("__n") == 1).then(nw.lit(1.0)).otherwise(nw.lit(0.0)).sum()
+    home = rows.bring(grouped.select(levels=nw.len(), alone=single), f"the number of levels of {effect.name}")
+    return replace(effect, n_levels=home.count("levels")), home.count("alone")
+
+
+def _without_singletons(rows: LazyRows, frame: Any, effect: LazyEffect) -> Any:
+    """The frame without levels that have one row."""
+    import narwhals.stable.v2 as nw
+
+    grouped = frame.select(*effect.keys).group_by(*effect.keys).agg(__n=nw.len()).filter(nw.col("__n") == 1)
+    home = rows.bring(grouped.select(*effect.keys), f"levels of {effect.name} with one row")
+    small = rows.small({name: home.table.column(name) for name in effect.keys})
+    return frame.join(small, on=list(effect.keys), how="anti")
+
+
+def weighted(sample: LazySample, value: Any) -> Any:
+    """Values times weights, where there are any."""
+    import narwhals.stable.v2 as nw
+
+    return value * nw.col("__w") if sample.weighted else value
+
+
+def sums_by(sample: LazySample, frame: Any, keys: Sequence[str], values: Mapping[str, Any]) -> Any:
+    """Weighted sums of expressions within groups, and the total weight ``__m`` of each.
+
+    What is summed is a column first: not every engine sums expressions.
+    """
+    import narwhals.stable.v2 as nw
+
+    weight = {"__weight": nw.col("__w")} if sample.weighted else {}
+    made = frame.select(*keys, **{name: weighted(sample, value) for name, value in values.items()}, **weight)
+    total = nw.col("__weight").sum() if sample.weighted else nw.len()
+    return made.group_by(*keys).agg(**{name: nw.col(name).sum() for name in values}, __m=total)

@@ -1,0 +1,362 @@
+"""What can be data that stay where they are: paths, relations of DuckDB, lazy frames of Polars, Dask, Spark."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from gifepanel.exceptions import DataError, MissingPackageError, SpecificationError
+from gifepanel.lazy_rows.engine import LazyRows, reason
+
+__all__ = ["collected", "has_duckdb", "is_lazy", "is_path", "open_rows", "read_path"]
+
+_NAMES = {
+    "duckdb": "DuckDB",
+    "polars": "Polars",
+    "dask": "Dask",
+    "pyspark": "Spark",
+    "sqlframe": "SQLFrame",
+    "ibis": "Ibis",
+}
+_SHARE = 0.25  # of the memory that is free: what a file may have that pandas reads, which takes some four times as much
+_INSTALL = 'pip install "gifepanel[duckdb]"'
+
+
+def is_path(data: Any) -> bool:
+    """Whether the data are named by a path, or several."""
+    if isinstance(data, (str, os.PathLike)):
+        return True
+    return (
+        isinstance(data, (list, tuple)) and len(data) > 0 and all(isinstance(one, (str, os.PathLike)) for one in data)
+    )
+
+
+def is_lazy(data: Any) -> bool:
+    """Whether the data are a frame that is read when it is asked for: anything that narwhals calls lazy."""
+    if is_path(data) or type(data).__module__.partition(".")[0] in ("pandas", "numpy", "builtins"):
+        return False
+    return _as_lazy(data) is not None
+
+
+def _as_lazy(data: Any) -> Any:
+    import narwhals as older
+
+    try:
+        import narwhals.stable.v2 as nw
+    except ImportError:  # before 2.0: lazy frames are for later versions
+        return None
+    if isinstance(data, (nw.LazyFrame, older.LazyFrame)):
+        return nw.from_native(older.to_native(data))
+    try:
+        found = nw.from_native(data)
+    except TypeError:
+        return None
+    return found if isinstance(found, nw.LazyFrame) else None
+
+
+def collected(data: Any) -> Any:
+    """A lazy frame in memory, as pandas has it."""
+    frame = _as_lazy(data)
+    return frame.collect("pandas").to_native()
+
+
+def has_duckdb() -> bool:
+    """Whether DuckDB, and what its tables come home in, are installed."""
+    return find_spec("duckdb") is not None and find_spec("pyarrow") is not None
+
+
+def open_rows(data: Any) -> LazyRows:
+    """Rows at an engine: DuckDB for paths and for frames in memory, a lazy frame's own otherwise.
+
+    Raises
+    ------
+    DataError
+        No such file, or one that can't be read.
+    MissingPackageError
+        DuckDB is not there.
+    SpecificationError
+        The data are nothing that stays where it is.
+    """
+    if is_path(data):
+        return _open_path(data)
+    frame = _as_lazy(data)
+    if frame is None:
+        return _open_memory(data)
+    kind = _kind(frame)
+    if kind not in _UPLOADS:
+        raise SpecificationError(
+            f"data is a lazy frame of {_NAMES.get(kind, kind)}.",
+            f"Known engines are {', '.join(_NAMES[name] for name in _UPLOADS)}.",
+            "Write it to Parquet, and give the path: data='panel.parquet'",
+        )
+    name = _NAMES[kind]
+    native = frame.to_native()
+    backend = "pyarrow" if kind in ("duckdb", "polars") else "pandas"
+    return LazyRows(frame, name, f"the {name} frame", backend, lambda table: _UPLOADS[kind](native, table))
+
+
+def _kind(frame: Any) -> str:
+    kind = str(frame.implementation.value).lower()
+    return "pyspark" if kind.startswith("pyspark") else kind
+
+
+# ---- small tables at the engine ----
+
+
+def _to_duckdb(native: Any, table: Any) -> Any:
+    gife_small = table  # noqa: F841  (found by its name: a relation does not tell its connection)
+    return native.query("gife_rows", "SELECT * FROM gife_small")
+
+
+def _to_polars(native: Any, table: Any) -> Any:
+    import polars as pl
+
+    return pl.DataFrame(pl.from_arrow(table)).lazy()
+
+
+def _to_dask(native: Any, table: Any) -> Any:
+    dd: Any = import_module("dask.dataframe")
+    return dd.from_pandas(table.to_pandas(), npartitions=1)
+
+
+def _to_spark(native: Any, table: Any) -> Any:
+    return native.sparkSession.createDataFrame(table.to_pandas())
+
+
+_UPLOADS: dict[str, Callable[[Any, Any], Any]] = {
+    "duckdb": _to_duckdb,
+    "polars": _to_polars,
+    "dask": _to_dask,
+    "pyspark": _to_spark,
+}
+
+
+# ---- DuckDB for paths and for frames in memory ----
+
+
+def _duckdb(why: str) -> Any:
+    try:
+        import duckdb
+        import pyarrow  # noqa: F401  (small tables come home as its tables)
+    except ImportError as error:
+        raise MissingPackageError(why, "DuckDB reads what does not fit into memory", _INSTALL) from error
+    return duckdb
+
+
+def _open_memory(data: Any) -> LazyRows:
+    import narwhals.stable.v2 as nw
+
+    duckdb = _duckdb("engine='lazy' came with a frame in memory, and DuckDB is not installed")
+    import pyarrow as pa
+
+    con = duckdb.connect()
+    frame = nw.from_native(data, eager_only=True, pass_through=True) if not isinstance(data, dict) else data
+    if isinstance(frame, nw.DataFrame):
+        table = _arrow(frame.to_native())
+    elif isinstance(frame, dict):
+        table = pa.table(frame)
+    else:
+        raise SpecificationError(
+            f"data is a {type(data).__name__}.",
+            "A path, a lazy frame or a frame in memory is needed.",
+            'data="panel.parquet"',
+        )
+    return LazyRows(
+        nw.from_native(con.from_arrow(table)),
+        "DuckDB",
+        "the frame",
+        "pyarrow",
+        con.from_arrow,
+        con.query_progress,
+        interrupt=con.interrupt,
+    )
+
+
+def _arrow(native: Any) -> Any:
+    import narwhals.stable.v2 as nw
+    import pandas as pd
+
+    if isinstance(native, pd.DataFrame):
+        names = [name for name in native.index.names if name is not None and name not in native.columns]
+        native = native.reset_index(names) if names else native
+    return nw.from_native(native, eager_only=True).to_arrow()
+
+
+def files_of(data: Any) -> list[str]:
+    """Files that a path, a glob or a list of paths names.
+
+    Raises
+    ------
+    DataError
+        None at all.
+    """
+    given = [os.fspath(one) for one in (data if isinstance(data, (list, tuple)) else [data])]
+    out: list[str] = []
+    for one in given:
+        if "://" in one:
+            out.append(one)
+            continue
+        if os.path.isdir(one):
+            one = os.path.join(one, "**", "*.parquet")
+        found = [one] if os.path.exists(one) else sorted(glob.glob(one, recursive=True))
+        if not found:
+            folder = os.path.dirname(one) or "."
+            near = sorted(Path(folder).glob("*"))[:5] if os.path.isdir(folder) and not glob.has_magic(folder) else []
+            listed = ", ".join(path.name for path in near)
+            raise DataError(
+                f"No file is called {one!r}.",
+                f"In {folder} there are {listed}." if listed else "A path to Parquet or CSV files is needed.",
+                'data="panel.parquet", or "panel/*.parquet"',
+            )
+        out += found
+    return out
+
+
+def _format(files: Sequence[str]) -> str:
+    def ending(file: str) -> str:
+        plain = file.lower()
+        for packed in (".gz", ".zst", ".bz2"):
+            plain = plain.removesuffix(packed)
+        return (
+            "parquet" if plain.endswith((".parquet", ".pq")) else "csv" if plain.endswith((".csv", ".tsv")) else plain
+        )
+
+    kinds = {ending(file) for file in files}
+    if len(kinds) != 1 or not kinds <= {"parquet", "csv"}:
+        raise DataError(
+            f"The files are {', '.join(sorted(os.path.basename(file) for file in files)[:3])}.",
+            "Files of one kind are needed, ending in .parquet, .csv or .csv.gz.",
+            'data="panel.parquet"',
+        )
+    return kinds.pop()
+
+
+def _open_path(data: Any) -> LazyRows:
+    import narwhals.stable.v2 as nw
+
+    duckdb = _duckdb("The data are files, and DuckDB is not installed")
+    files = files_of(data)
+    kind = _format(files)
+    con = duckdb.connect()
+    source = str(os.fspath(data)) if isinstance(data, (str, os.PathLike)) else f"{len(files)} files"
+
+    def relation(which: list[str]) -> Any:
+        if kind == "parquet":
+            return con.read_parquet(which, union_by_name=len(which) > 1)
+        return con.read_csv(which, union_by_name=len(which) > 1)
+
+    def faulty() -> tuple[str, str] | None:
+        for file in files:
+            try:
+                one = duckdb.connect()
+                reader = one.read_parquet if kind == "parquet" else one.read_csv
+                rel = reader(file)
+                names = ", ".join(f'count("{name}")' for name in rel.columns)
+                rel.aggregate(names).fetchall()
+            except duckdb.Error as error:
+                return file, reason(error)
+        return None
+
+    try:
+        rel = relation(files)
+    except duckdb.Error as error:
+        found = faulty() or (source, reason(error))
+        raise DataError(
+            f"DuckDB could not read {found[0]}: {found[1]}",
+            "Every file must be complete, and all must have the same columns.",
+            "Write the file named here again, or leave it out.",
+        ) from error
+    if len(files) > 1:
+        _check_schemas(files, lambda file: relation([file]))
+    return LazyRows(
+        nw.from_native(rel), "DuckDB", source, "pyarrow", con.from_arrow, con.query_progress, faulty, con.interrupt
+    )
+
+
+def _check_schemas(files: Sequence[str], read: Callable[[str], Any]) -> None:
+    """All files have the same columns, of the same kind."""
+    seen: dict[str, tuple[str, str]] = {}
+    first: list[str] = []
+    for file in files:
+        rel = read(file)
+        own = dict(zip(rel.columns, (_column_kind(str(kind)) for kind in rel.types), strict=True))
+        first = first or list(own)
+        lost = [name for name in first if name not in own]
+        more = [name for name in own if name not in first]
+        if lost or more:
+            words = [f"lacks {', '.join(map(repr, lost))}"] * bool(lost) + [f"has {', '.join(map(repr, more))}"] * bool(
+                more
+            )
+            raise DataError(
+                f"{file} {' and '.join(words)}, unlike {files[0]}.",
+                "All files must have the same columns.",
+                "Write that file again with the columns of the others, or leave it out.",
+            )
+        for name, kind in own.items():
+            other, before = seen.setdefault(name, (file, kind))
+            if kind != before:
+                raise DataError(
+                    f"{name!r} holds {kind} in {file} and {before} in {other}.",
+                    "A column must hold the same in all files.",
+                    "Write one of them again.",
+                )
+
+
+def _column_kind(name: str) -> str:
+    name = name.upper()
+    if any(word in name for word in ("INT", "FLOAT", "DOUBLE", "DECIMAL", "REAL")):
+        return "numbers"
+    if name.startswith(("VARCHAR", "ENUM", "TEXT")):
+        return "text"
+    return name.lower()
+
+
+def read_path(data: Any) -> Any:
+    """The files as one pandas frame.
+
+    Raises
+    ------
+    MissingPackageError
+        They are too large for that.
+    """
+    import pandas as pd
+
+    files = files_of(data)
+    kind = _format(files)
+    size, free = sum(os.path.getsize(file) for file in files), _free_memory()
+    if free is not None and size > _SHARE * free:
+        raise MissingPackageError(
+            f"The files have {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free",
+            "DuckDB reads what does not fit into memory",
+            _INSTALL,
+        )
+    read = pd.read_parquet if kind == "parquet" else pd.read_csv
+    parts = []
+    for file in files:
+        try:
+            parts.append(read(file))
+        except Exception as error:
+            if isinstance(error, ImportError):
+                raise MissingPackageError("Parquet files need pyarrow", "It is not installed", _INSTALL) from error
+            raise DataError(
+                f"pandas could not read {file}: {reason(error)}",
+                "Every file must be complete.",
+                "Write the file named here again, or leave it out.",
+            ) from error
+    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+
+
+def _free_memory() -> int | None:
+    """Bytes that are free, where the system says so."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None

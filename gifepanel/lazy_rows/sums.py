@@ -1,0 +1,208 @@
+"""Sums over rows of a sample: moments, cross products of residuals, scores of coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gifepanel.lazy_rows.effects import SolvedEffects, residual_frame
+from gifepanel.lazy_rows.moments import Moments, are_exact, ask_moments, pairs, read_moments, square
+from gifepanel.lazy_rows.sample import LazySample, sums_by, weighted
+
+__all__ = [
+    "Scores",
+    "combined_products",
+    "measure",
+    "products_of_groups",
+    "products_of_levels",
+    "residual_products",
+    "score_frame",
+    "sum_by",
+    "sum_scores",
+    "with_shift",
+]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+_APART = 1e-4  # share of a column that is within levels of the base effect
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Sums in an orthonormal basis q (n, k) of the regressors, residuals u (n,), both times roots of weights.
+
+    Attributes
+    ----------
+    gram : ndarray, shape (k, k)
+        q'q: the identity but for rounding.
+    slope : ndarray, shape (k,)
+        q'u: zero but for rounding.
+    ssr : float
+        u'u.
+    squares : ndarray, shape (k, k)
+        Sum of u_i^2 q_i q_i'.
+    """
+
+    gram: Array
+    slope: Array
+    ssr: float
+    squares: Array
+
+
+def measure(sample: LazySample, rough: Array) -> Moments:
+    """Moments of the sample, about rough means, and again about those found where they were too rough."""
+    for _ in range(2):
+        asked = ask_moments(len(sample.columns), sample.weighted, rough)
+        home = sample.rows.bring(sample.frame.select(**asked), "means")
+        found = read_moments(home, rough, sample.weighted)
+        if are_exact(found, rough):
+            break
+        rough = found.means
+    return found
+
+
+def residual_products(sample: LazySample, solved: SolvedEffects, moments: Moments) -> tuple[Array, bool]:
+    """Cross products (m, m) of what effects leave of the columns; and whether base levels need not be joined.
+
+    Within levels of the base effect, sums of products less products of sums: one scan, and no digits are lost unless
+    levels are far apart. Where they are, residuals are taken first.
+    """
+    import narwhals.stable.v2 as nw
+
+    m, base = len(sample.columns), solved.base
+    if base is None:
+        shift = moments.means - sample.shift
+        return moments.total + moments.weight * np.outer(shift, shift), False
+    frame = residual_frame(sample, replace(solved, base=None), base.keys)
+    v = [nw.col(f"__v{j}") for j in range(m)]
+    sums = {f"p{a}_{b}": v[a] * v[b] for a, b in pairs(m)} | {f"s{j}": v[j] for j in range(m)}
+    grouped = sums_by(sample, frame, base.keys, sums)
+    s = [nw.col(f"s{j}") for j in range(m)]
+    asked = {f"v{a}_{b}": (nw.col(f"p{a}_{b}") - s[a] * s[b] / nw.col("__m")).sum() for a, b in pairs(m)}
+    asked |= {f"t{j}": nw.col(f"p{j}_{j}").sum() for j in range(m)}
+    home = sample.rows.bring(grouped.select(**asked), "cross products")
+    found, whole = square(home, "v", m), np.array([home.number(f"t{j}") for j in range(m)])
+    there = whole > 1e-24 * moments.lengths**2
+    if (np.diag(found)[there] > _APART * whole[there]).all():
+        return found, True
+    return combined_products(sample, solved, np.eye(m)), False
+
+
+def combined_products(sample: LazySample, solved: SolvedEffects, transform: Array) -> Array:
+    """Cross products of combinations of residualised columns, (m, m).
+
+    Parameters
+    ----------
+    transform : ndarray, shape (m, m)
+        What the columns are multiplied by.
+    """
+    import narwhals.stable.v2 as nw
+
+    m = len(sample.columns)
+    weight = ["__w"] if sample.weighted else []
+    made = {f"__q{j}": _combination(transform[:, j], 0.0) for j in range(m)}
+    frame = residual_frame(sample, solved).select(*weight, **made)
+    q = [nw.col(f"__q{j}") for j in range(m)]
+    asked = {f"v{a}_{b}": weighted(sample, q[a] * q[b]).sum() for a, b in pairs(m)}
+    home = sample.rows.bring(frame.select(**asked), "cross products", reads=1 + (solved.base is not None))
+    return square(home, "v", m)
+
+
+def score_frame(
+    sample: LazySample,
+    solved: SolvedEffects,
+    basis: Array,
+    coefficients: Array,
+    offset: Array,
+    constant: float,
+    extra: Sequence[str] = (),
+) -> Any:
+    """Rows with ``__q0``, ... and ``__u`` (not multiplied by weights), and `extra` columns.
+
+    Parameters
+    ----------
+    basis : ndarray, shape (m, k)
+        What the columns are multiplied by.
+    coefficients : ndarray, shape (m,)
+        The same for the residuals: one for the outcome, less the coefficients.
+    offset : ndarray, shape (k,)
+        Taken off the combinations.
+    constant : float
+        Added to the residuals.
+    """
+    frame = residual_frame(sample, solved, extra)
+    made = {f"__q{j}": _combination(basis[:, j], -float(offset[j])) for j in range(basis.shape[1])}
+    made["__u"] = _combination(coefficients, constant)
+    weight = ["__w"] if sample.weighted else []
+    return frame.select(*dict.fromkeys(extra), *weight, **made)
+
+
+def _combination(weights: Array, constant: float) -> Any:
+    """Sum of columns times numbers."""
+    import narwhals.stable.v2 as nw
+
+    out = None
+    for j in np.flatnonzero(weights):
+        term = nw.col(f"__v{j}") * float(weights[j])
+        out = term if out is None else out + term
+    if out is None:
+        return nw.lit(constant)
+    return out + constant if constant else out
+
+
+def sum_scores(sample: LazySample, frame: Any, k: int, *, reads: int) -> Scores:
+    """Sums over all rows."""
+    import narwhals.stable.v2 as nw
+
+    q, u = [nw.col(f"__q{j}") for j in range(k)], nw.col("__u")
+    twice = nw.col("__w") * nw.col("__w") if sample.weighted else None
+    asked = {f"g{a}_{b}": weighted(sample, q[a] * q[b]).sum() for a, b in pairs(k)}
+    asked |= {f"s{a}": weighted(sample, q[a] * u).sum() for a in range(k)}
+    asked["ssr"] = weighted(sample, u * u).sum()
+    for a, b in pairs(k):
+        product = (q[a] * u) * (q[b] * u)
+        asked[f"m{a}_{b}"] = (product if twice is None else product * twice).sum()
+    home = sample.rows.bring(frame.select(**asked), "sums of scores", reads=reads)
+    slope = np.array([home.number(f"s{a}") for a in range(k)])
+    return Scores(square(home, "g", k), slope, home.number("ssr"), square(home, "m", k))
+
+
+def sum_by(sample: LazySample, frame: Any, k: int, keys: Sequence[str]) -> Any:
+    """Sums of scores within groups, at the engine: a frame with ``__s0``, ... for each."""
+    import narwhals.stable.v2 as nw
+
+    q, u = [nw.col(f"__q{j}") for j in range(k)], nw.col("__u")
+    return sums_by(sample, frame, keys, {f"__s{j}": q[j] * u for j in range(k)})
+
+
+def products_of_groups(sample: LazySample, frame: Any, k: int, keys: Sequence[str], *, reads: int) -> tuple[Array, int]:
+    """Sum over groups of the products of their scores, (k, k), and how many groups there are."""
+    return _multiplied(sample, sum_by(sample, frame, k, keys), k, reads)
+
+
+def products_of_levels(sample: LazySample, frame: Any, k: int, keys: Sequence[str]) -> tuple[Array, int]:
+    """The same for the levels of the base effect, whose means are not yet off `frame`."""
+    import narwhals.stable.v2 as nw
+
+    q, u = [nw.col(f"__q{j}") for j in range(k)], nw.col("__u")
+    sums = {f"a{j}": q[j] * u for j in range(k)} | {f"b{j}": q[j] for j in range(k)} | {"c": u}
+    grouped = sums_by(sample, frame, keys, sums)
+    share = nw.col("c") / nw.col("__m")
+    scores = {f"__s{j}": nw.col(f"a{j}") - nw.col(f"b{j}") * share for j in range(k)}
+    return _multiplied(sample, grouped.select(*keys, **scores), k, 1)
+
+
+def _multiplied(sample: LazySample, sums: Any, k: int, reads: int) -> tuple[Array, int]:
+    import narwhals.stable.v2 as nw
+
+    s = [nw.col(f"__s{j}") for j in range(k)]
+    asked: dict[str, Any] = {f"m{a}_{b}": (s[a] * s[b]).sum() for a, b in pairs(k)}
+    home = sample.rows.bring(sums.select(**asked, n=nw.len()), "sums of scores by cluster", reads=reads)
+    return square(home, "m", k), home.count("n")
+
+
+def with_shift(sample: LazySample, shift: Array) -> LazySample:
+    """The sample with numbers taken off its columns."""
+    return replace(sample, shift=shift)

@@ -1,0 +1,47 @@
+"""The regressions of fwl.json with their rows elsewhere, as far as their covariances are sums."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+from numpy.testing import assert_allclose
+
+from gifepanel import PartialledOLS
+from tests.models.test_partialled_reference import EVERY, covariance
+from tests.reference.fwl_cases import CASES, load
+
+pytest.importorskip("duckdb")
+pytest.importorskip("pyarrow")
+SUMS = ("nonrobust", "HC0", "HC1", "cluster")
+
+
+@cache
+def model(name: str) -> PartialledOLS:
+    spec = CASES[name]
+    frame = load(name)
+    ways = {way for kind in spec["vcov"] if ":" in kind for way in kind.split(":")[1].split("+")}
+    frame = frame.dropna(subset=sorted(ways - set(spec["fe"])))
+    formula = f"{spec['y']} ~ {' + '.join(spec['x'])}" + (f" | {' + '.join(spec['fe'])}" if spec["fe"] else "")
+    partial = " + ".join([*(["0"] if spec.get("noconst") else []), *spec["w"]])
+    formula = formula.replace("~", "~ 0 +") if spec.get("noconst") else formula
+    used = [spec["y"], *spec["x"], *spec["w"], *spec["fe"], *sorted(ways - set(spec["fe"]))]
+    return PartialledOLS.from_formula(formula, frame[list(dict.fromkeys(used))], partial=partial, engine="lazy")
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_every_case(name: str) -> None:
+    """Coefficients, standard errors, degrees of freedom, sums of squares."""
+    facts: dict[str, Any] = CASES[name]["facts"]
+    cases = [(s, label) for case, s, label in EVERY if case == name and covariance(label)["cov_type"] in SUMS]
+    assert cases
+    for source, label in cases:
+        want = CASES[name]["results"][source][label]
+        res = model(name).fit(**covariance(label))
+        assert_allclose(res.params, want["coef"], rtol=1e-8)
+        assert_allclose(res.bse, want["se"], rtol=1e-8)
+    assert (res.nobs, res.df_resid, res.degrees.total) == (facts["n"], facts["df_resid"], facts["rank_nuisance"])
+    assert res.degrees.exact
+    assert_allclose(res.ssr, facts["rss"], rtol=1e-10)
+    assert_allclose(res.rsquared_within, facts["r2_within"], rtol=1e-8)
