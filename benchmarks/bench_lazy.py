@@ -104,6 +104,7 @@ def main() -> None:
     options = parser("Rows that stay in a Parquet file.", draws=3)
     options.add_argument("--rows", type=float, nargs="*", default=None, help="sizes (default 1e6 1e7)")
     options.add_argument("--tools", nargs="*", default=list(TOOLS))
+    options.add_argument("--effects", nargs="*", default=list(DESIGNS), help="effects (default all three)")
     given = options.parse_args()
     sizes = [20_000] if given.quick else [int(size) for size in given.rows or (1e6, 1e7)]
     rows: list[dict[str, Any]] = []
@@ -111,7 +112,7 @@ def main() -> None:
         for n in sizes:
             path = Path(folder) / f"rows{n}.parquet"
             write_panel(path, n)
-            for effects in DESIGNS[:1] if given.quick else DESIGNS:
+            for effects in DESIGNS[:1] if given.quick else given.effects:
                 first: dict[str, Any] | None = None
                 for tool in given.tools:
                     found = measured(tool, path, effects, 1 if given.quick else given.draws)

@@ -316,9 +316,8 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what narwhals and the engines say of their own future."""
+    """Without what narwhals and the engines say of their own future; what we say ourselves is of another kind."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", UserWarning)
         yield

@@ -24,6 +24,7 @@ __all__ = ["MarginSystem", "schur_of_patterns", "sums_of_patterns"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _REFINEMENTS = 4
 _BLOCK = 1 << 22
+_SPARSE = 0.05  # share of cells that are occupied, up to which products are sparse
 
 
 class _Solver(ReducedSolver):
@@ -105,6 +106,8 @@ class MarginSystem:
         """S as an array (M, M)."""
         if self.known is not None:
             return self.known
+        if self.cells.nnz < _SPARSE * self.cells.shape[0] * self.cells.shape[1]:
+            return np.asarray(self.schur().toarray())
         out = np.asarray(self.gram.toarray())
         scaled = (sparse.diags(np.sqrt(self._inverse_weights)) @ self.cells).tocsr()
         step = max(1, _BLOCK // max(1, self.size))

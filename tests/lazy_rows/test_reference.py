@@ -30,7 +30,10 @@ def model(name: str) -> PartialledOLS:
     return PartialledOLS.from_formula(formula, frame[list(dict.fromkeys(used))], partial=partial, engine="lazy")
 
 
-@pytest.mark.parametrize("name", list(CASES))
+OFTEN = ("seed_fwl_1", "cigar_2fe", "auto_turn_singletons", "ring_lowmobility")
+
+
+@pytest.mark.parametrize("name", [one if one in OFTEN else pytest.param(one, marks=pytest.mark.slow) for one in CASES])
 def test_every_case(name: str) -> None:
     """Coefficients, standard errors, degrees of freedom, sums of squares."""
     facts: dict[str, Any] = CASES[name]["facts"]

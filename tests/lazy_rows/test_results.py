@@ -41,7 +41,7 @@ def res(path: Path) -> Any:
     return fit(path, FORMULAS[0], {"cov_type": "cluster"})[0]
 
 
-@pytest.mark.parametrize("formula", FORMULAS)
+@pytest.mark.parametrize("formula", FORMULAS[:2] + [pytest.param(one, marks=pytest.mark.slow) for one in FORMULAS[2:]])
 def test_lazy_frame_and_effects(path: Path, formula: str) -> None:
     """Residuals and fitted values row by row, effects level by level."""
     wanted, _ = fit(panel(), formula)
