@@ -193,9 +193,10 @@ ax = res.plot.membership()
 plt.show()
 
 # %% [markdown]
-# The slopes of single states are noisy: from +0.2 to -1.3, on 30 observations each, and estimated at other factors,
-# those before any grouping. No one would read two groups off that strip. Groups are found by how well whole time
-# series fit, and 18 of 46 states fit the other group almost as well: the hollow ones.
+# The slopes of single states are noisy: from 0.0 to -0.6, on 30 observations each, with bars of one standard error.
+# The small hollow marks are drawn to the group as far as noise explains the distance: all the way. No one would read
+# two groups off the dots alone. Groups are found by how well whole time series fit, and 31 of 46 states could be in the
+# other group as well: the hollow ones, whose own is less than 95 % probable.
 #
 # Geography was not used. Here are the groups on a map of tiles, one for each state:
 
@@ -467,8 +468,8 @@ print(gife.compare(state_effects, two_way, interactive, res, names=["state", "tw
 # - *Quite sure:* estimators without factors credit the price with the history of smoking. With it in the model
 #   demand is inelastic, about -0.3 on average, where others say -0.7 to -1.0.
 # - *Fairly sure:* states differ in their reaction. Two slopes describe them much better than one, and better than
-#   chance would. A slope for each state is too much for 30 years: the mean of the noisy slopes is no better than its
-#   factors.
+#   chance would. A slope for each state is too much for 30 years: within the groups they differ by no more than their
+#   errors, and their mean is as good as the factors, which are those of the groups.
 # - *Not sure:* which of 46 states belong where. Take the margin and the specifications together: 27 states stay, the
 #   others are open. Standard errors of the group slopes allow for that.
 # - *Not answered:* whether the price is exogenous given the factors. Taxes set by states after smoking declined would

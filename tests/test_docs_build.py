@@ -121,3 +121,9 @@ def test_one_tree_of_pages_serves_all(extension: Any) -> None:
 )
 def test_prose_wraps_and_columns_do_not(text: str, prose: bool, extension: Any) -> None:
     assert extension("prose").is_prose(text) == prose
+
+
+def test_paragraphs_are_set_anew(extension: Any) -> None:
+    is_flowing = extension("prose").is_flowing
+    assert is_flowing("word " * 18 + "\n" + "word " * 16 + "\nend.") and not is_flowing("one line")
+    assert not is_flowing("5 of 11 rows\nleft out: 3")

@@ -17,11 +17,19 @@ def is_prose(text: str) -> bool:
     return COLUMNS.search(text) is None
 
 
+def is_flowing(text: str) -> bool:
+    """Whether it is a paragraph whose lines end where there was no more room."""
+    lines = text.strip().splitlines()
+    return len(lines) > 1 and min(map(len, lines[:-1])) > 65
+
+
 def mark(app: Sphinx, doctree: nodes.document) -> None:
     """Give blocks of prose a class of their own."""
     for block in doctree.findall(nodes.literal_block):
         if block.get("language") in PRINTED and is_prose(block.astext()):
             block["classes"].append("prose")
+            if is_flowing(block.astext()):
+                block["classes"].append("flowing")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

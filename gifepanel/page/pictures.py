@@ -135,8 +135,9 @@ def _with_factors(res: Any, slopes: list[str]) -> Iterable[Picture]:
     groups, factors = res.n_groups > 1, res.n_factors > 0
     penalised = hasattr(res, "penalized")
     share = 100 * float(res.factor_shares.sum()) if factors else 0.0
-    yield Picture("unit_slopes", "groups", "Slopes of every entity by itself, before any grouping, with the slopes of "
-                  "the groups and where they may lie with 95 % confidence.", fits=groups)  # fmt: skip
+    yield Picture("unit_slopes", "groups", "Slopes of every entity by itself at the factors of the fit, small and "
+                  "hollow where they are drawn to their group, with the slopes of the groups, which are their means by "
+                  "precision, and where these may lie with 95 % confidence.", fits=groups)  # fmt: skip
     yield Picture("membership", "groups", "How much worse every entity fits in the next best group. Hollow: unclear, "
                   "the own group is less than 95 % probable.", fits=groups, label=_margins_in_words)  # fmt: skip
     yield Picture("membership", "groups", "The outcome over time, by group, with the mean of the group.",

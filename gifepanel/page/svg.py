@@ -51,9 +51,21 @@ def svg_of(figure: Any, number: int, label: str) -> str:
             _lighten(artist)
         for text in axes.texts:
             text.set_path_effects([])  # would be outlines of letters; the page's style has the halo
+    _lay_out(figure)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, dpi=_DPI)
     return _clean(buffer.getvalue(), number, label)
+
+
+def _lay_out(figure: Any) -> None:
+    """Lay the figure out as it will be drawn, once: saving would draw it a first time, to nowhere, for that."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        FigureCanvasSVG(figure)
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def _lighten(collection: Any) -> None:
