@@ -258,14 +258,16 @@ def _cut_to_fit(block: Block, size: _Size) -> list[Block]:
 
 def _cut_by_height(block: Table, size: _Size) -> list[Table]:
     """Tables that a page holds, the head over each."""
-    names = max(1, math.ceil(1.15 * _stub(block, size) / (0.45 * _ROOM))) if not block.text_last else 2
+    space = 0.3 * _ROOM if block.text_last else max(40.0, _ROOM - sum(_widths(block, size)))
     most = int((_PAGE - _CAPTION - _RULES - 40) / size.line)
     out: list[list[tuple[str, tuple[Row, ...]]]] = [[]]
     taken = 0
     for title, rows in block.sections:
         kept: list[Row] = []
         for row in rows:
-            high = names if isinstance(row[0], str) and row[0].strip() else 1
+            high = max(1 + block.text_last, _lines(expanded(row)[0][2], space, size))
+            if block.units:
+                high = max([high, *(len(_wrapped(text, n)) for start, n, text in expanded(row) if start)])
             if taken + high > most and (kept or out[-1]) and row[0]:
                 out[-1] += [(title, tuple(kept))] if kept else []
                 out.append([])
@@ -316,8 +318,9 @@ def _table(block: Table, size: _Size, share: float, escape: bool) -> tuple[list[
             out.append(rf"\multicolumn{{{len(block.header)}}}{{l}}{{\textit{{{as_tex(title, escape)}}}}} {setting.end}")
             lines += 1
         for row in rows:
-            out += _body_rows(row, setting)
-            lines += _row_lines(row, setting, max(space, 40.0), last - _GAP, size)
+            own = _body_rows(row, setting)
+            out += own
+            lines += max(len(own), _row_lines(row, setting, max(space, 40.0), last - _GAP, size))
     return [*out, *_END], _RULES + 5 * len(block.sections) + size.line * lines
 
 

@@ -150,9 +150,12 @@ def test_reports(boot: Any) -> None:
         assert words in " ".join(text.split()), words
     assert "Used:" in str(boot) and "<table" in boot._repr_html_() and "toprule" in boot.as_latex()
     assert "x1[1]" in html.unescape(boot.as_html())
+    from gifepanel.results.bootstrap_test import BootstrapTest
     from gifepanel.tables.bootstrap import small_probability
 
     assert [small_probability(p) for p in (0.0002, 0.0005, 0.2)] == ["<0.001", "0.001", "0.200"]
+    test = BootstrapTest("Name", 9.0, 1 / 5000, None, "4,999 draws", "one slope", draws=np.zeros(4999))
+    assert "<0.001" in str(test) and "0.000\n" not in str(test)
 
 
 def test_pictures(boot: Any) -> None:
