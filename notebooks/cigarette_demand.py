@@ -321,8 +321,9 @@ print("largest residual standard deviation:", ", ".join(f"{state} {value:.3f}" f
 #
 # ## 7. Last year's sales
 #
-# *Question: does it go away once habits are in the model?* Baltagi and Levin (1992) have last year's sales and the lowest
-# price of the adjoining states among the regressors. With effects of states and years, the number of factors left open:
+# *Question: does it go away once habits are in the model?* Baltagi and Levin (1992) have last year's sales and the
+# lowest price of the adjoining states among the regressors. With effects of states and years, the number of factors
+# left open:
 
 # %%
 habits = f"{DEMAND} + L(log(sales)) + log(pimin / cpi) | state + year"
@@ -338,9 +339,9 @@ print("groups:", states.fit(cov_type="cluster").n_groups)
 
 # %% [markdown]
 # It does: no test finds anything over time or across states, and tails are no trouble for errors that are clustered by
-# state. In the end demand falls by 0.83 per cent with one per cent of price. Some of what looked like groups may be habit:
-# with last year's sales in the model the criterion takes one group. This is the regression we would defend, and what
-# follows is about the static one, which asks more of the groups.
+# state. In the end demand falls by 0.83 per cent with one per cent of price. Some of what looked like groups may be
+# habit: with last year's sales in the model the criterion takes one group. This is the regression we would defend, and
+# what follows is about the static one, which asks more of the groups.
 #
 # ## 8. Robustness
 #
