@@ -39,6 +39,7 @@ class GroupedData(Protocol):
     @property
     def periods(self) -> float: ...
     def moves(self, n_factors: int) -> bool: ...
+    def is_bounded(self, n_factors: int) -> bool: ...
     def room(self) -> Array: ...
     def components(
         self, beta: Array, n_factors: int, *, last: Components | None = None, room: Array | None = None
@@ -97,6 +98,10 @@ class PanelArrays:
     def moves(self, n_factors: int) -> bool:
         """Whether what is concentrated out depends on the slopes."""
         return bool(n_factors or self.time_effects)
+
+    def is_bounded(self, n_factors: int) -> bool:
+        """Whether every entity has periods to spare for its own coefficients."""
+        return True
 
     def room(self) -> Array:
         """For residuals."""

@@ -89,6 +89,11 @@ class CellPanel:
         """Whether what is concentrated out depends on the slopes."""
         return bool(n_factors or self.cells.data.period.shape[0])
 
+    def is_bounded(self, n_factors: int) -> bool:
+        """Whether every entity has periods to spare for its own coefficients: otherwise its loadings may run away."""
+        own = n_factors + self.cells.data.known.shape[0] + self.cells.n_regressors
+        return bool(np.diff(self.cells.data.ptr).min() > own)
+
     def room(self) -> Array:
         """None is needed."""
         return np.empty(0)

@@ -30,6 +30,7 @@ _MEMORY = 12
 _SHORTENED = (1.0, 0.3, 0.09, 0.027)
 _NEWTON_STEPS = 3
 _ROUNDING = 1e-10
+_FALL = 1e-4
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,10 @@ class _Descent:
         return last
 
 
+def _stands(before: float, now: float) -> bool:
+    return before - now <= _FALL * now
+
+
 def _flat(state: _State) -> Array:
     return np.concatenate([state.alpha.ravel(), state.beta.ravel()])
 
@@ -186,14 +191,17 @@ def descend(
 ) -> DescentResult:
     """Descend from centres `alpha` (K, p) and unit slopes `beta` (N, p).
 
-    Stops when slopes and centres move by less than `tol`, relative to their size, in an iteration. `first` are the
-    factors to begin with, where they are not found anew.
+    Stops when slopes and centres move by less than `tol`, relative to their size, in an iteration. Where an entity has
+    too few periods to determine its own coefficients, Q may fall for ever while loadings run away: there it is enough
+    that Q fell by less than 1e-4 of itself in twelve iterations. `first` are the factors to begin with, where they are
+    not found anew.
     """
     problem = _Descent(data, n_factors, kappa)
     state = problem.state(alpha.copy(), beta.copy(), np.full(len(beta), -1, dtype=np.int64), first)
     path = [state.value]
     history: list[tuple[_State, _State]] = []
     step, converged = np.inf, False
+    bounded = data.is_bounded(n_factors)
     while len(path) <= max_iter:
         new = problem.iterate(state)
         moved = float(np.linalg.norm(_flat(new) - _flat(state)))
@@ -203,7 +211,7 @@ def descend(
             converged = new.value - state.value <= _ROUNDING * abs(state.value)
             break
         history = [*history, (state, new)][-_MEMORY:]
-        converged = step <= tol
+        converged = step <= tol or (not bounded and len(path) > _MEMORY and _stands(path[-_MEMORY - 1], new.value))
         if not converged:
             new = problem.extrapolate(history)
         path.append(new.value)
