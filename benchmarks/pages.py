@@ -53,7 +53,7 @@ is of the tables [beside groupedpaneldatamodels](#beside-groupedpaneldatamodels)
 Entities that are hard to place make intervals too short that take the groups as known. By default standard errors allow
 for it: see [Estimated groups](theory_inference.md#estimated-groups). `{command}` measures this.""",
     "tests": """\
-The tests of {{py:mod}}`gifepanel.diagnostics` and of equal slopes. Tests after grouping (`test_groups`, `test_common`,
+The tests of `gifepanel.diagnostics` and of equal slopes. Tests after grouping (`test_groups`, `test_common`,
 `test_additive`) are on the page on [testing groups](testing_groups.md). `{command}` measures this.""",
     "auto": "`{command}` runs this; what the rules are is on the page on [choosing numbers](selecting.md).",
     "scaling": "`{command}` measures this.",

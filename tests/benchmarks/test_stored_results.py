@@ -128,6 +128,11 @@ def test_tests_after_grouping_are_stored_as_they_come_out() -> None:
         assert all(new[key] == pytest.approx(old[key], rel=1e-6, nan_ok=True) for key in new if key != "cell")
 
 
+def test_fits_to_cells_converge() -> None:
+    rows = stored("cells_accuracy")
+    assert all(row["draws"] == 200 and row["converged"] >= 0.9 for row in rows)
+
+
 def test_sizes_of_tests_are_stored_as_they_come_out() -> None:
     kept = bench_tests.stored_draws()
     table = bench_tests.summarize(kept)
