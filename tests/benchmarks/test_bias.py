@@ -18,9 +18,13 @@ def draws() -> list[dict[str, Any]]:
     return stored_draws()
 
 
-@pytest.mark.parametrize(("cell", "draw"), [(DYNAMIC[0], 7), (DYNAMIC[-1], 11)])
+def of(cell: Dynamic, rows: Any) -> list[dict[str, Any]]:
+    return [r for r in rows if (r["design"], r["n"], r["t"], r["panel"]) == (cell.design, cell.n, cell.t, cell.panel)]
+
+
+@pytest.mark.parametrize(("cell", "draw"), [(DYNAMIC[0], 7), (DYNAMIC[1], 11), (DYNAMIC[3], 5)])
 def test_stored_draws_come_out_again(cell: Dynamic, draw: int, draws: list[dict[str, Any]]) -> None:
-    kept = [r for r in draws if (r["design"], r["t"], r["draw"]) == (cell.design, cell.t, draw)]
+    kept = [row for row in of(cell, draws) if row["draw"] == draw]
     for new, old in zip(one_draw(cell, draw), kept, strict=True):
         assert new["correction"] == old["correction"]
         for name in ("bias", "square", "cover"):
@@ -29,13 +33,12 @@ def test_stored_draws_come_out_again(cell: Dynamic, draw: int, draws: list[dict[
 
 def test_tables_are_those_of_the_draws(draws: list[dict[str, Any]]) -> None:
     table = summarize(draws)
-    assert {(row["design"], row["t"]) for row in table} == {(cell.design, cell.t) for cell in DYNAMIC}
     assert {row["draws"] for row in table} == {200} and len(table) == len(DYNAMIC) * len(CORRECTIONS)
     text = report(table, 200)
     assert (RESULTS / "bias.md").read_text("utf-8").strip() == text
     shown = (DOCS / "bias.md").read_text("utf-8")
     for cell in DYNAMIC:
-        own = {row["correction"]: row for row in table if (row["design"], row["t"]) == (cell.design, cell.t)}
+        own = {row["correction"]: row for row in of(cell, table)}
         numbers = [f"{own[name]['bias']:+.4f}, {own[name]['cover']:.3f}".replace("-", "−") for name in CORRECTIONS]
         assert f"| {' | '.join(numbers)} |" in shown, cell.name
 
@@ -43,9 +46,9 @@ def test_tables_are_those_of_the_draws(draws: list[dict[str, Any]]) -> None:
 def test_what_the_corrections_leave(draws: list[dict[str, Any]]) -> None:
     """With entity effects the published term leaves a fifth of the bias and more, the default a tenth."""
     for cell in (cell for cell in DYNAMIC if cell.design == "AR"):
-        own = {row["correction"]: row for row in summarize(draws) if (row["design"], row["t"]) == ("AR", cell.t)}
+        own = {row["correction"]: row for row in of(cell, summarize(draws))}
         left = {name: abs(row["bias"] / own["none"]["bias"]) for name, row in own.items()}
-        assert left["dynamic"] < 0.12 < 0.2 < left["moon-weidner-b1"]
+        assert left["dynamic"] < (0.12 if cell.panel == "full" else 0.15) < 0.2 < left["moon-weidner-b1"]
         assert own["dynamic"]["cover"] > 0.91 > own["moon-weidner-b1"]["cover"]
         assert own["dynamic"]["rmse"] < min(own[name]["rmse"] for name in ("none", "moon-weidner-b1", "jackknife"))
 
@@ -54,7 +57,7 @@ def test_what_the_corrections_leave(draws: list[dict[str, Any]]) -> None:
 def test_other_panels_say_the_same(draws: list[dict[str, Any]]) -> None:
     cell = DYNAMIC[0]
     rows = [row for draw in range(FIRST, FIRST + NUMBER) for row in one_draw(cell, draw)]
-    kept = {row["correction"]: row for row in summarize(draws) if (row["design"], row["t"]) == (cell.design, cell.t)}
+    kept = {row["correction"]: row for row in of(cell, summarize(draws))}
     for row in summarize(rows):
         old = kept[row["correction"]]
         assert abs(row["bias"] - old["bias"]) < 3.5 * np.hypot(row["se"], old["se"])
