@@ -62,7 +62,9 @@ The tests of `gifepanel.diagnostics` and of equal slopes. Tests after grouping (
 where entities enter in the first half of the panel and a fifth of the rest is missing, beside least squares with the
 true groups on the same cells; seconds of a fit to complete panels, to nearly complete ones and with a fifth of the
 cells missing; and the EM algorithm (Bai 2009, supplement) on 1,180 of the 1,380 cells of the cigarette panel. In design
-D rows whose lag is missing are lost as well. `{command}` measures all of it.""",
+D rows whose lag is missing are lost as well. With 40 % missing of 25 periods it is the least sum of squares itself that
+misplaces entities: in 40 draws of S 100x25 a descent from the true groups ended at larger sums of squares and an RMSE
+of .058, the fit at .080, `groups="soft"` at .077. `{command}` measures all of it.""",
     "peer": """\
 [groupedpaneldatamodels](https://pypi.org/project/groupedpaneldatamodels/) has an implementation of the same estimator,
 Su & Ju's (2018) penalised principal components. Both packages run in one process on the same panels at the same raw κ;
