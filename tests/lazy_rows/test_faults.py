@@ -60,7 +60,7 @@ WRONG: list[tuple[str, dict[str, Any], type[GifepanelError], str]] = [
     ("y ~ x1", {"weights": "nothing"}, SpecificationError, "'nothing'"),
     ("y ~ x1", {"weights": "x1"}, DataError, "negative in"),
     ("y ~ x1", {"missing": "raise"}, DataError, "missing values in"),
-    ("y ~ x1", {"learner": object(), "partial": "x2"}, SpecificationError, "learner"),
+    ("y ~ x1", {"learner": len, "partial": "x2"}, SpecificationError, "learner"),
     ("y ~ x1", {"cov_type": "cluster"}, SpecificationError, "without clusters"),
     ("y ~ x1", {"cov_type": "HC3"}, SpecificationError, "HC3"),
     ("y ~ x1", {"cov_type": "hac-panel"}, SpecificationError, "hac-panel"),
