@@ -202,7 +202,8 @@ class LazyRows:
         """Run a query; beside the main thread where the engine would not hear of Ctrl-C."""
         if self.interrupt is None or threading.current_thread() is not threading.main_thread():
             return query()
-        done: dict[str, Any] = {}
+        # not join(): a thread whose join is interrupted counts as ended while it runs (Python 3.11)
+        done, finished = dict[str, Any](), threading.Event()
 
         def work() -> None:
             try:
@@ -210,15 +211,17 @@ class LazyRows:
                     done["value"] = query()
             except BaseException as error:
                 done["error"] = error
+            finally:
+                finished.set()
 
         worker = threading.Thread(target=work, daemon=True)
         worker.start()
         try:
-            while worker.is_alive():
-                worker.join(_POLL)
+            while not finished.wait(_POLL):
+                pass
         except KeyboardInterrupt:
             self.interrupt()
-            worker.join()
+            finished.wait()
             raise
         if "error" in done:
             raise done["error"]

@@ -353,7 +353,8 @@ class PartialledOLSResults(LinearTests, LinearPredictions, LinearMeasures, Regre
         >>> round(float(res.params["price"]), 3)
         -0.823
         """
-        if self._fit.sums is None:
+        fit = self.model._fit
+        if fit is None or fit.sums is None:
             self._remove_rows()
         else:  # there are no rows: the connection to them goes
             for name in self._kept:

@@ -129,8 +129,8 @@ def test_tests_after_grouping_are_stored_as_they_come_out() -> None:
 
 
 def test_fits_to_cells_converge() -> None:
-    rows = stored("cells_accuracy")
-    assert all(row["draws"] == 200 and row["converged"] >= 0.9 for row in rows)
+    rows = read_csv(RESULTS / "cells_accuracy.csv")
+    assert all(int(row["draws"]) == 200 and float(row["converged"]) >= 0.9 for row in rows)
 
 
 def test_sizes_of_tests_are_stored_as_they_come_out() -> None:

@@ -24,7 +24,7 @@ FACTORS = PANEL | {"n_factors", "predetermined", "weights"}
 GROUPS = FACTORS | {"n_groups", "common", "min_group_share"}
 TREATED = {"treated", "anticipation"}
 LINEAR = PANEL | {"weights", "singletons"}
-SEARCH = {"rule", "min_group_share", "kappa_scale", "random_state", "n_jobs", "progress"}
+SEARCH = {"rule", "min_group_share", "kappa_scale", "random_state", "n_jobs", "progress", "checkpoint"}
 TAKES: list[tuple[Callable[..., Any], set[str]]] = [
     (gife.GroupedIFE, GROUPS | {"absorb"}),
     (gife.InteractiveFE, FACTORS | {"absorb"}),

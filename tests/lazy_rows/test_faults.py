@@ -141,15 +141,23 @@ def test_ctrl_c_stops_the_query(tmp_path: Path) -> None:
     model = gife.PartialledOLS.from_formula("y ~ x1 | firm", file, engine="lazy")
     rows = model._rows
     assert rows is not None
-    begun = threading.Event()
+    begun, told_to_stop = threading.Event(), threading.Event()
     told = rows._run
 
     def run(query: Callable[[], Any]) -> Any:
         begun.set()
-        return told(lambda: (time.sleep(0.3), query())[1])
+        return told(lambda: (told_to_stop.wait(30), query())[1])
 
     rows._run = run  # type: ignore[method-assign]
-    stop = threading.Thread(target=lambda: (begun.wait(), time.sleep(0.1), os.kill(os.getpid(), signal.SIGINT)))
+
+    def stops() -> None:
+        begun.wait()
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+        told_to_stop.set()
+
+    stop = threading.Thread(target=stops)
     stop.start()
     with pytest.raises(KeyboardInterrupt):
         model.fit()
