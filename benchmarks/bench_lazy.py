@@ -130,7 +130,7 @@ def main() -> None:
     table = markdown_table([{"seconds": "-", "peak_gb": "-", "scans": "-", "apart": "-", **row} for row in rows],
                            names | {"scans": "scans", "apart": "apart"})  # fmt: skip
     print(table)
-    write_results("lazy", {"lazy": rows}, table, options=given, complete=not given.quick)
+    write_results("lazy", {"lazy": rows}, table, options=given, complete=not given.quick, notes={"threads": 2})
 
 
 if __name__ == "__main__":

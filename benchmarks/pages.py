@@ -21,7 +21,7 @@ __all__ = ["PAGES", "page"]
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES: Mapping[str, Sequence[str]] = {
     "accuracy": ("montecarlo", "bias", "estimated_groups", "tests", "auto"),
-    "performance": ("scaling", "cells", "peer", "absorb"),
+    "performance": ("scaling", "cells", "peer", "absorb", "lazy"),
 }
 _TITLES = {
     "accuracy": "# Accuracy",
@@ -34,6 +34,7 @@ _TITLES = {
     "cells": "## Panels with holes",
     "peer": "## Beside groupedpaneldatamodels",
     "absorb": "## Absorbing fixed effects",
+    "lazy": "## Rows that stay in a file",
 }
 _INTRODUCTIONS = {
     "accuracy": """\
@@ -69,6 +70,10 @@ of .058, the fit at .080, `groups="soft"` at .077. `{command}` measures all of i
 [groupedpaneldatamodels](https://pypi.org/project/groupedpaneldatamodels/) has an implementation of the same estimator,
 Su & Ju's (2018) penalised principal components. Both packages run in one process on the same panels at the same raw κ;
 `{command}` does it.""",
+    "lazy": """\
+Least squares on a Parquet file, as on the page on data [larger than memory](larger_than_memory.md): three regressors,
+errors clustered by entity, reading included, both cores, one call each; *apart* is the largest relative difference of
+coefficients and standard errors from the first line of a design. `{command}` measures this.""",
     "absorb": """\
 {{py:class}}`gifepanel.PartialledOLS` on one regressor and three or four effects: the easy and the difficult design of
 fixest's benchmarks, workers in firms who move rarely or very rarely, firms on a ring, and nested effects. `{command}`
