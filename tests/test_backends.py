@@ -16,6 +16,8 @@ from gifepanel.checkpoint import Checkpoint
 from gifepanel.parallel import run_tasks, spawn_seeds
 
 ABOUT = {"what": "numbers"}
+# sockets of a scheduler and its workers that are left to be collected
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 def drawn(seed, size):
@@ -41,7 +43,7 @@ def cluster():
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
         ) as two,
         distributed.Client(two) as client,
     ):
