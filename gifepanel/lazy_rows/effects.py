@@ -261,6 +261,7 @@ def _by_patterns(
     grouped = patterns.select(*names, __n=nw.col("__m"), **made).group_by(*names, "__n")
     grouped = grouped.agg(__count=nw.len(), **{name: nw.col(name).sum() for name in made})
     home = sample.rows.bring(grouped, f"patterns of {effect.name}")
+    home = Home(home.table.sort_by([(name, "ascending") for name in (*names, "__n")]))
     unpacked = _unpacked(home, names, periods)
     if unpacked is None:
         return None
@@ -321,13 +322,17 @@ def _cells(sample: LazySample, one: LazyEffect, other: LazyEffect) -> Home:
 
 
 def _coded(homes: Sequence[Home], keys: Sequence[str]) -> tuple[list[Any], int]:
-    """Codes of the base levels in each table, the same in all, and how many there are."""
+    """Codes of the base levels in each table, the same in all, and how many there are.
+
+    In the order of the levels, whatever that in which an engine gives rows: a pivot that ties with another in S is the
+    same every time, and so are the effects.
+    """
     parts = [pd.DataFrame({name: home.labels(name) for name in keys}) for home in homes]
     whole = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
     if len(keys) == 1:
-        codes = pd.factorize(whole[keys[0]])[0]
+        codes = pd.factorize(whole[keys[0]], sort=True)[0]
     else:
-        codes = whole.groupby(list(keys), sort=False).ngroup().to_numpy()
+        codes = whole.groupby(list(keys), sort=True).ngroup().to_numpy()
     ends = np.cumsum([0, *(len(part) for part in parts)])
     return [codes[a:b] for a, b in pairwise(ends)], int(codes.max()) + 1
 
