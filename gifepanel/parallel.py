@@ -6,14 +6,14 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from threading import Lock
+from threading import Event, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gifepanel.checkpoint import Checkpoint
 
-__all__ = ["Progress", "counter", "run_draws", "run_tasks", "spawn_seeds"]
+__all__ = ["Progress", "beside", "counter", "run_draws", "run_tasks", "spawn_seeds"]
 
 Progress = bool | Callable[[int, int], None] | None
 _DELAY = 2.0  # seconds
@@ -279,6 +279,24 @@ def _return_as() -> str:
 
     backend, _ = get_active_backend()
     return "generator_unordered" if getattr(backend, "supports_return_generator", False) else "list"
+
+
+@contextmanager
+def beside(look: Callable[[], Any], every: float) -> Iterator[None]:
+    """Call `look` every so many seconds, in a thread, while the block runs."""
+    stop = Event()
+
+    def watch() -> None:
+        while not stop.wait(every):
+            look()
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
 
 
 @contextmanager

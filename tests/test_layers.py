@@ -60,7 +60,7 @@ BELOW = {
     "simulations": {"models", "parallel"},
     "datasets": {"short_repr"},
     "formula": {"models"},
-    "command": {"__init__"},
+    "command": {"parallel", "__init__"},
     "cli": {"command", "models", "spellings", "page", "__init__"},
     "__main__": {"cli"},
     "__init__": {"models", "formula", "simulations", "datasets", "diagnostics", "interop", "tables"},

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import gifepanel
+from gifepanel.parallel import beside
 
 __all__ = ["CLEAR", "compiles_first", "waiting"]
 
@@ -32,22 +32,17 @@ def waiting(what: str) -> Iterator[None]:
     if not stream.isatty():
         yield
         return
-    done, start = threading.Event(), time.monotonic()
+    start = time.monotonic()
 
     def tell() -> None:
-        while True:
-            seconds = int(time.monotonic() - start)
-            stream.write(f"{CLEAR}{what} ...{f' {seconds} s' if seconds else ''}")
-            stream.flush()
-            if done.wait(1.0):
-                return
+        seconds = int(time.monotonic() - start)
+        stream.write(f"{CLEAR}{what} ...{f' {seconds} s' if seconds else ''}")
+        stream.flush()
 
-    thread = threading.Thread(target=tell, daemon=True)
-    thread.start()
+    tell()
     try:
-        yield
+        with beside(tell, 1.0):
+            yield
     finally:
-        done.set()
-        thread.join()
         stream.write(CLEAR)
         stream.flush()

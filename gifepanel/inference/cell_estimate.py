@@ -118,10 +118,7 @@ class CellEstimate(FactorEstimate):
 
     def moments_of_periods(self, tau: Array) -> Array:
         """What loadings and period coefficients take from the cross products of averaged regressors (q, q)."""
-        q = self.theta.size
-        z = np.zeros((*self.shape, q))
-        for k, slot in enumerate(self.slots):
-            z[:, :, slot] += tau[:, k, None, None] * self.x
+        q, z = self.theta.size, self.averaged(tau)
         within, projected = self.off_units(z).reshape(-1, q), self.project(z).reshape(-1, q)
         return np.asarray(within.T @ within - projected.T @ projected)
 

@@ -174,12 +174,20 @@ class FactorEstimate(ShortRepr):
         """Group-interacted regressors z_it (N, T, q), as they are in the data."""
         n, t = self.shape
         if self.posterior is not None:
-            return self.by_slope(self.x.reshape(n * t, -1), np.repeat(np.arange(n), t)).reshape(n, t, -1)
+            return self.averaged(self.posterior)
         out = np.zeros((n, t, self.theta.size))
         for k, slot in enumerate(self.slots):
             members = np.flatnonzero(self.groups == k)
             for j, position in enumerate(slot):
                 out[members, :, position] = self.x[members, :, j]
+        return out
+
+    def averaged(self, tau: Array, units: slice = slice(None)) -> Array:
+        """``sum_k tau_ik x_it`` in the columns of the slopes of k, of some entities (m, T, q)."""
+        x, tau = self.x[units], tau[units]
+        out = np.zeros((*x.shape[:2], self.theta.size))
+        for weights, slot in zip(tau.T, self.slots, strict=True):
+            out[:, :, slot] += weights[:, None, None] * x
         return out
 
     def by_slope(self, x: Array, entity: IntArray) -> Array:
@@ -221,8 +229,8 @@ class FactorEstimate(ShortRepr):
     def moments_of_periods(self, tau: Array) -> Array:
         """What loadings and time effects take from the cross products of averaged regressors (q, q).
 
-        The regressors are ``sum_k tau_ik x_it`` in the columns of the slopes of k, off what is estimated entity by
-        entity; the blocks of entities meet in sums of a number for each loading, period and slope.
+        The regressors are those of :meth:`averaged`, off what is estimated entity by entity; blocks of entities meet in
+        sums of a number for each loading, period and slope.
         """
         n, t = self.shape
         unit, q = self.space.unit, self.theta.size
@@ -230,9 +238,7 @@ class FactorEstimate(ShortRepr):
             return np.zeros((q, q))
         sums = np.zeros((unit.shape[1], t * q))
         for rows in unit_blocks(n, t * q):
-            z = np.zeros((rows.stop - rows.start, t, q))
-            for k, slot in enumerate(self.slots):
-                z[:, :, slot] += tau[rows, k, None, None] * self.x[rows]
+            z = self.averaged(tau, rows)
             z -= np.matmul(self.space.time, np.matmul(self.space.time.T, z))
             sums += unit[rows].T @ z.reshape(len(z), -1)
         flat = sums.reshape(-1, q)

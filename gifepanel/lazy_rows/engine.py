@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gifepanel.exceptions import DataError, GifepanelError
-from gifepanel.parallel import Progress, counter
+from gifepanel.parallel import Progress, beside, counter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -230,22 +230,15 @@ class LazyRows:
     @contextmanager
     def _watched(self) -> Iterator[None]:
         """Tell how far the query is, from a thread beside it."""
-        if self.on_query is None:
+        told, percent = self.on_query, self.percent
+        if told is None:
             yield
             return
-        stop, told = threading.Event(), self.on_query
-
-        def look() -> None:
-            while self.percent is not None and not stop.wait(_POLL):
-                told(max(0.0, min(self.percent(), 99.0)) / 100)
-
-        watcher = threading.Thread(target=look, daemon=True)
-        watcher.start()
-        try:
+        if percent is None:
             yield
-        finally:
-            stop.set()
-            watcher.join()
+        else:
+            with beside(lambda: told(max(0.0, min(percent(), 99.0)) / 100), _POLL):
+                yield
         told(1.0)
 
     @contextmanager

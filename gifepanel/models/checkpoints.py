@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
@@ -10,7 +11,7 @@ from gifepanel.checkpoint import Checkpoint, fingerprint
 from gifepanel.exceptions import SpecificationError
 from gifepanel.models.checks import check_seed
 
-__all__ = ["check_repeatable", "checkpoint_of"]
+__all__ = ["check_repeatable", "checkpoint_of", "six_digits"]
 
 
 def check_repeatable(random_state: Any, checkpoint: Any) -> Any:
@@ -23,6 +24,11 @@ def check_repeatable(random_state: Any, checkpoint: Any) -> Any:
         "A second call must make the same draws, which a whole number says.",
         "random_state=0",
     )
+
+
+def six_digits(values: Iterable[float]) -> str:
+    """Numbers of a fit as text that is the same on another machine, whose last digits are its own."""
+    return " ".join(f"{value:.5e}" for value in values)
 
 
 def checkpoint_of(folder: Any, what: str, random_state: Any, **parts: Any) -> Checkpoint | None:

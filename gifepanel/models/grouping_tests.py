@@ -10,7 +10,7 @@ import numpy as np
 from gifepanel.exceptions import SpecificationError
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.cell_estimation import cells_of_model
-from gifepanel.models.checkpoints import check_repeatable, checkpoint_of
+from gifepanel.models.checkpoints import check_repeatable, checkpoint_of, six_digits
 from gifepanel.models.checks import check_counts_fit, check_unit_periods
 from gifepanel.parallel import Progress, run_tasks, spawn_seeds
 from gifepanel.solvers.arrays import prepare
@@ -128,7 +128,7 @@ class GroupingTests:
             random_state,
             data=panel.raw,
             hypotheses=(null, alternative, self.model.n_factors),
-            fit=(drawn_from.groups, f"{found.null.ssr:.5e}"),
+            fit=(drawn_from.groups, six_digits([found.null.ssr])),
             errors=errors,
         )
         out = run_tasks(

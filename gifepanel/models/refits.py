@@ -11,7 +11,7 @@ import numpy as np
 from gifepanel.exceptions import GifepanelWarning, SpecificationError
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.cell_estimation import cells_of_model
-from gifepanel.models.checkpoints import check_repeatable, checkpoint_of
+from gifepanel.models.checkpoints import check_repeatable, checkpoint_of, six_digits
 from gifepanel.models.checks import check_choice, check_count
 from gifepanel.models.robustness import alternatives, read_choices
 from gifepanel.parallel import Progress, run_draws, run_tasks
@@ -71,14 +71,13 @@ class Refits:
         if clusters is not None:
             size = np.sqrt(estimate.nobs / estimate.df.residual) if inference.ssc else 1.0
             arguments = (cells, solution, cells.data.y - resid, size * resid, _in_order(clusters[units], cells))
-        slopes = " ".join(f"{value:.5e}" for value in solution.theta)  # the last digits are the machine's
         place = checkpoint_of(
             checkpoint,
             f"bootstrap of {type(self.model).__name__}",
             seed,
             kind=f"{kind} {by}".strip(),
             data=cells,
-            fit=(solution.slopes, slopes, len(solution.factors)),
+            fit=(solution.slopes, six_digits(solution.theta), len(solution.factors)),
         )
         theta, groups, outcome = run_draws(
             entity_draws if kind == "entity" else wild_draws,

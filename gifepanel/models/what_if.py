@@ -10,7 +10,7 @@ import numpy as np
 
 from gifepanel.inference.counterfactual import FittedCells, OutsideCells
 from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.models.checkpoints import check_repeatable, checkpoint_of
+from gifepanel.models.checkpoints import check_repeatable, checkpoint_of, six_digits
 from gifepanel.models.known_parts import known_parts
 from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.matrices import PanelDesign, slope_values
@@ -157,13 +157,12 @@ class WhatIf:
         factors = np.ascontiguousarray(estimate.factors.T)
         start = Solution(SlopeMap(estimate.groups, estimate.slots), estimate.theta, factors, effects)
         seeds = spawn_seeds(check_repeatable(random_state, checkpoint), n_draws)
-        slopes = " ".join(f"{value:.5e}" for value in estimate.theta)
         place = checkpoint_of(
             checkpoint,
             "bootstrap of a counterfactual",
             random_state,
             data=(panel, data),
-            fit=(estimate.groups, slopes, factors.shape),
+            fit=(estimate.groups, six_digits(estimate.theta), factors.shape),
         )
         found = run_tasks(
             resampled_averages,

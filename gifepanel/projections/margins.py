@@ -18,13 +18,13 @@ from scipy.sparse.csgraph import connected_components
 
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
 from gifepanel.projections.reduced import DENSE, EMPTY, PivotedCholesky, ReducedSolver
+from gifepanel.projections.system import dense_schur_complement, schur_complement
 
 __all__ = ["MarginSystem", "schur_of_patterns", "sums_of_patterns"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _REFINEMENTS = 4
 _BLOCK = 1 << 22
-_SPARSE = 0.05  # share of cells that are occupied, up to which products are sparse
 
 
 class _Solver(ReducedSolver):
@@ -99,22 +99,13 @@ class MarginSystem:
         """S as a sparse matrix (M, M)."""
         if self.known is not None:
             return sparse.csr_matrix(self.known)
-        scaled = sparse.diags(self._inverse_weights) @ self.cells
-        return (self.gram - self.cells.T.tocsr() @ scaled).tocsr()
+        return schur_complement(self.gram, self.cells, self._inverse_weights)
 
     def schur_dense(self) -> Array:
         """S as an array (M, M)."""
         if self.known is not None:
             return self.known
-        if self.cells.nnz < _SPARSE * self.cells.shape[0] * self.cells.shape[1]:
-            return np.asarray(self.schur().toarray())
-        out = np.asarray(self.gram.toarray())
-        scaled = (sparse.diags(np.sqrt(self._inverse_weights)) @ self.cells).tocsr()
-        step = max(1, _BLOCK // max(1, self.size))
-        for first in range(0, scaled.shape[0], step):
-            block = scaled[first : first + step].toarray()
-            out -= block.T @ block
-        return out
+        return dense_schur_complement(self.gram, self.cells, self._inverse_weights)
 
     @cached_property
     def _solver(self) -> ReducedSolver:

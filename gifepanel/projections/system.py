@@ -25,6 +25,7 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _CHUNKS = 4
 _SERIAL = 200_000
 _BLOCK = 1 << 22
+_OCCUPIED = 0.05  # share of cells of levels up to which products are sparse
 _SMALL = 10_000
 
 
@@ -230,23 +231,14 @@ class EffectSystem:
     def schur(self) -> Any:
         """S as a sparse matrix (M, M)."""
         gram = self._gram()
-        if self.base < 0:
-            return gram
-        cells = self.cells
-        return (gram - cells.T.tocsr() @ (sparse.diags(self.inverse_weights) @ cells)).tocsr()
+        return gram if self.base < 0 else schur_complement(gram, self.cells, self.inverse_weights)
 
     def schur_dense(self) -> Array:
-        """S as an array (M, M); blocks of base levels are multiplied densely where their cells are."""
-        cells = self.cells if self.base >= 0 else None
-        if cells is None or cells.nnz < 0.05 * cells.shape[0] * cells.shape[1]:
-            return np.asarray(self.schur().toarray())
-        out = np.asarray(self._gram().toarray())
-        scaled = sparse.diags(np.sqrt(self.inverse_weights)) @ cells
-        step = max(1, _BLOCK // max(1, self.size))
-        for first in range(0, cells.shape[0], step):
-            block = scaled[first : first + step].toarray()
-            out -= block.T @ block
-        return out
+        """S as an array (M, M)."""
+        gram = self._gram()
+        if self.base < 0:
+            return np.asarray(gram.toarray())
+        return dense_schur_complement(gram, self.cells, self.inverse_weights)
 
     @cached_property
     def inverse_weights(self) -> Array:
@@ -306,6 +298,24 @@ class EffectSystem:
         for part in parts[1:]:
             total += part
         return total
+
+
+def schur_complement(gram: Any, cells: Any, inverse_weights: Array) -> Any:
+    """B'WB - (A'WB)'(A'WA)^-1 A'WB as a sparse matrix (M, M)."""
+    return (gram - cells.T.tocsr() @ (sparse.diags(inverse_weights) @ cells)).tocsr()
+
+
+def dense_schur_complement(gram: Any, cells: Any, inverse_weights: Array) -> Array:
+    """The same as an array (M, M); blocks of base levels are multiplied densely where their cells are occupied."""
+    if cells.nnz < _OCCUPIED * cells.shape[0] * cells.shape[1]:
+        return np.asarray(schur_complement(gram, cells, inverse_weights).toarray())
+    out = np.asarray(gram.toarray())
+    scaled = (sparse.diags(np.sqrt(inverse_weights)) @ cells).tocsr()
+    step = max(1, _BLOCK // max(1, cells.shape[1]))
+    for first in range(0, cells.shape[0], step):
+        block = scaled[first : first + step].toarray()
+        out -= block.T @ block
+    return out
 
 
 @cache

@@ -9,8 +9,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from gifepanel import PartialledOLS
-from tests.models.test_partialled_reference import EVERY, covariance
-from tests.reference.fwl_cases import CASES, load
+from tests.models.test_partialled_reference import EVERY, covariance, regression
+from tests.reference.fwl_cases import CASES
 
 pytest.importorskip("duckdb")
 pytest.importorskip("pyarrow")
@@ -19,15 +19,7 @@ SUMS = ("nonrobust", "HC0", "HC1", "cluster")
 
 @cache
 def model(name: str) -> PartialledOLS:
-    spec = CASES[name]
-    frame = load(name)
-    ways = {way for kind in spec["vcov"] if ":" in kind for way in kind.split(":")[1].split("+")}
-    frame = frame.dropna(subset=sorted(ways - set(spec["fe"])))
-    formula = f"{spec['y']} ~ {' + '.join(spec['x'])}" + (f" | {' + '.join(spec['fe'])}" if spec["fe"] else "")
-    partial = " + ".join([*(["0"] if spec.get("noconst") else []), *spec["w"]])
-    formula = formula.replace("~", "~ 0 +") if spec.get("noconst") else formula
-    used = [spec["y"], *spec["x"], *spec["w"], *spec["fe"], *sorted(ways - set(spec["fe"]))]
-    return PartialledOLS.from_formula(formula, frame[list(dict.fromkeys(used))], partial=partial, engine="lazy")
+    return regression(name, engine="lazy")
 
 
 OFTEN = ("seed_fwl_1", "cigar_2fe", "auto_turn_singletons", "ring_lowmobility")

@@ -20,8 +20,7 @@ EVERY = [
 ]
 
 
-@cache
-def model(name: str) -> PartialledOLS:
+def regression(name: str, **options: Any) -> PartialledOLS:
     """Rows with NaN in a cluster variable are left out: the reference does so for the whole case."""
     spec = CASES[name]
     frame = load(name)
@@ -30,7 +29,13 @@ def model(name: str) -> PartialledOLS:
     formula = f"{spec['y']} ~ {' + '.join(spec['x'])}" + (f" | {' + '.join(spec['fe'])}" if spec["fe"] else "")
     partial = " + ".join([*(["0"] if spec.get("noconst") else []), *spec["w"]])
     formula = formula.replace("~", "~ 0 +") if spec.get("noconst") else formula
-    return PartialledOLS.from_formula(formula, frame, partial=partial)
+    used = [spec["y"], *spec["x"], *spec["w"], *spec["fe"], *sorted(ways - set(spec["fe"]))]
+    return PartialledOLS.from_formula(formula, frame[list(dict.fromkeys(used))], partial=partial, **options)
+
+
+@cache
+def model(name: str) -> PartialledOLS:
+    return regression(name)
 
 
 def covariance(label: str) -> dict[str, Any]:
