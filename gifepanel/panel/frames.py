@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -253,8 +255,7 @@ def _eager(data: Any) -> Any:
         return data
     if isinstance(data, Mapping):
         return pd.DataFrame(dict(data))
-    if hasattr(data, "collect") and hasattr(data, "lazy"):
-        raise DataError("data is a lazy frame", "rows are needed", "data = data.collect()")
+    _refuse_elsewhere(data)
     try:
         import narwhals.stable.v1 as nw
 
@@ -266,6 +267,21 @@ def _eager(data: Any) -> Any:
             "or arrays y (N, T) and x (N, T, p) given to the model itself",
             "data = pd.DataFrame(data)",
         ) from None
+
+
+_TO_MEMORY = {"polars": "collect()", "duckdb": "df()", "dask": "compute()", "pyspark": "toPandas()"}
+_READERS = {".csv": "read_csv", ".tsv": "read_table", ".xlsx": "read_excel", ".dta": "read_stata"}
+
+
+def _refuse_elsewhere(data: Any) -> None:
+    """Rows that are named, or in an engine: here they are needed in memory."""
+    needed = "a DataFrame is needed, its rows in memory (PartialledOLS takes paths and lazy frames)"
+    if isinstance(data, (str, PathLike)):
+        reader = _READERS.get(PurePath(data).suffix.lower(), "read_parquet")
+        raise DataError(f"data is the path {str(data)!r}", needed, f"data = pd.{reader}({str(data)!r})")
+    package = type(data).__module__.partition(".")[0]
+    if package in _TO_MEMORY and not (package == "polars" and hasattr(data, "to_arrow")):
+        raise DataError("data is a lazy frame", needed, f"data = data.{_TO_MEMORY[package]}")
 
 
 def _named_columns(data: pd.DataFrame) -> pd.DataFrame:

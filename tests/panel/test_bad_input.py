@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -217,6 +219,13 @@ def test_not_a_frame(flat):
     for data in (None, [1, 2], np.ones((3, 3)), "data.csv"):
         fails(DataError, "a DataFrame is needed", "y ~ x1", data, entity="firm", time="year")
     fails(DataError, "lazy frame", "y ~ x1", pl.from_pandas(flat).lazy(), entity="firm", time="year")
+    for data in ("panel.parquet", pathlib.Path("panel.csv"), pl.from_pandas(flat).lazy()):
+        error = fails(DataError, "PartialledOLS takes", "y ~ x1", data, entity="firm", time="year")
+        assert error.fix in (
+            "data = pd.read_parquet('panel.parquet')",
+            "data = pd.read_csv('panel.csv')",
+            "data = data.collect()",
+        )
     twice = pd.concat([flat, flat[["x1"]]], axis=1)
     fails(DataError, "2 columns named 'x1'", "y ~ x1", twice, entity="firm", time="year")
 
