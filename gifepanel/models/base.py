@@ -52,7 +52,7 @@ from gifepanel.projections.base import column_norms
 from gifepanel.projections.triangle import constant_column, triangle_over_lengths
 from gifepanel.results.inputs import Pruned, Sample
 from gifepanel.results.selection import Selection
-from gifepanel.solvers.arrays import prepare
+from gifepanel.solvers.blocked import prepare_panel
 from gifepanel.solvers.cells import n_coefficients
 from gifepanel.solvers.grouped import GroupedOptions
 from gifepanel.solvers.selection import smallest_group
@@ -340,7 +340,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             data = cells_of_model(open_model, standardize=True)
         else:
             effects = {"entity_effects": self.entity_effects, "time_effects": self.time_effects}
-            data = prepare(self._y, self._x, **effects, standardize=True)
+            data = prepare_panel(self._y, self._x, **effects, standardize=True)
         options = GroupedOptions(
             kappa_scale=check_number("kappa_scale", kappa_scale, 1.0),
             common=self._common,

@@ -20,7 +20,16 @@ import numpy as np
 from scipy.linalg import lstsq
 
 from gifepanel.kernels.passes import gradient_pass
-from gifepanel.solvers.arrays import Array, Components, PanelArrays, principal_components, residuals
+from gifepanel.solvers.arrays import (
+    Array,
+    Components,
+    PanelArrays,
+    components_of_gram,
+    principal_components,
+    residuals,
+)
+from gifepanel.solvers.blocked import BlockedPanel
+from gifepanel.solvers.group_moments import MomentResiduals
 from gifepanel.solvers.orthogonal_slopes import combinations
 
 __all__ = ["InteractiveFit", "LocalMinimum", "SlopeMap", "fit_interactive", "fit_interactive_multistart"]
@@ -33,6 +42,7 @@ _COLLINEAR = 1e-12
 _WINDOW, _STALLED = 50, 1e-9
 _NEAR = 1e-4
 _ALIKE = 2e-5
+_ROUNDING = 1e-15
 
 
 @dataclass(frozen=True)
@@ -113,8 +123,8 @@ class InteractiveFit:
         Slopes, in the units of the solver's regressors.
     components : Components
         Factors, loadings and time effect of ``Y - X theta``.
-    resid : ndarray, shape (N, T)
-        After slopes, factors and additive effects.
+    resid : ndarray, shape (N, T), or MomentResiduals
+        After slopes, factors and additive effects; of a panel in blocks they are not written down, nor are loadings.
     ssr : float
     converged : bool
     n_iter : int
@@ -126,7 +136,7 @@ class InteractiveFit:
 
     theta: Array
     components: Components
-    resid: Array
+    resid: Array | MomentResiduals
     ssr: float
     converged: bool
     n_iter: int
@@ -139,6 +149,8 @@ def projected_gram(data: PanelArrays, slopes: SlopeMap, factors: Array, loadings
 
     With time effects the vector of ones is one of the loadings.
     """
+    if isinstance(data, BlockedPanel):
+        return _gram_of_moments(data, slopes, factors, None)
     n, t, p = data.shape
     q = slopes.size
     basis = _loading_basis(data, loadings)
@@ -169,12 +181,39 @@ def _loading_basis(data: PanelArrays, loadings: Array) -> Array:
     return np.hstack([known, loadings[:, keep] / norms[keep]])
 
 
+def _gram_of_moments(data: BlockedPanel, slopes: SlopeMap, factors: Array, alpha: Array | None) -> Array:
+    """The same from moments by group; off the loadings at the slopes `alpha` (K, p), if these are given."""
+    n, t, p = data.shape
+    q = slopes.size
+    moments = data.group_moments(slopes.groups, len(slopes.slots))
+    own, sums = moments.regressors(factors)
+    gram = np.zeros((q, q))
+    for k, slot in enumerate(slopes.slots):
+        np.add.at(gram, (slot[:, None], slot[None, :]), own[k])
+    rows = [sums[:, :, None, :] / np.sqrt(n)] if data.time_effects else []
+    if alpha is not None and factors.shape[1]:
+        left = moments.residuals(alpha)
+        lengths = np.sqrt(np.maximum(np.einsum("tr,ts,sr->r", factors, left.gram, factors), 0.0)) / t
+        keep = lengths > 1e-12 * max(lengths.max(initial=0.0), np.finfo(float).tiny)
+        scores = np.einsum("tr,kjts->kjrs", factors[:, keep] / (t * lengths[keep]), left.with_regressors)
+        rows.append(scores)
+    if rows:
+        mixed = np.zeros((q, sum(one.shape[2] for one in rows), t))
+        for k, slot in enumerate(slopes.slots):
+            np.add.at(mixed, slot, np.concatenate([one[k] for one in rows], axis=1))
+        mixed -= (mixed @ factors) @ factors.T / t
+        flat = mixed.reshape(q, -1)
+        gram -= flat @ flat.T
+    return gram
+
+
 @dataclass
 class _Point:
     theta: Array
     components: Components
-    resid: Array
+    resid: Array | MomentResiduals
     gradient: Array
+    resolution: float = 0.0  # rounding of the objective
 
     @property
     def value(self) -> float:
@@ -182,12 +221,34 @@ class _Point:
 
 
 def _evaluate(data: PanelArrays, slopes: SlopeMap, n_factors: int, theta: Array) -> _Point:
+    if isinstance(data, BlockedPanel):
+        return _evaluate_moments(data, slopes, n_factors, theta)
     resid = residuals(data, slopes.unit_slopes(theta))
     comp = principal_components(resid, n_factors, time_effects=data.time_effects)
     if n_factors:
         resid -= comp.loadings @ comp.factors.T
         comp = replace(comp, ssr=float(np.vdot(resid, resid)))
     return _Point(theta, comp, resid, -2.0 * slopes.gather(gradient_pass(data.xt, resid)))
+
+
+def _evaluate_moments(data: BlockedPanel, slopes: SlopeMap, n_factors: int, theta: Array) -> _Point:
+    """The same without a pass over the panel, but where factors leave next to nothing."""
+    n, t, p = data.shape
+    alpha = np.asarray(theta[slopes.slots])
+    moments = data.group_moments(slopes.groups, len(slopes.slots))
+    left = moments.residuals(alpha)
+    comp = components_of_gram(left.gram, left.mean, n, n_factors)
+    if comp is None:
+        comp = data.components(slopes.unit_slopes(theta), n_factors)
+    products = left.with_regressors
+    traces = np.einsum("kjtt->kj", products)
+    if n_factors:
+        traces = traces - np.einsum("tr,kjts,sr->kj", comp.factors, products, comp.factors, optimize=True) / t
+    gradient = np.zeros(slopes.size)
+    for k, slot in enumerate(slopes.slots):
+        np.add.at(gradient, slot, -2.0 * traces[k])
+    noise = _ROUNDING * float(np.trace(left.gram))
+    return _Point(theta, comp, MomentResiduals(moments, alpha, comp.factors), gradient, noise)
 
 
 def _solve(matrix: Array, rhs: Array, size: Array) -> Array:
@@ -296,11 +357,20 @@ def _descend(
 def _leads_to(known: InteractiveFit, point: _Point) -> bool:
     if not 0.0 <= point.value - known.ssr <= _NEAR * known.ssr:
         return False
-    difference = point.resid - known.resid
-    return float(np.vdot(difference, difference)) <= _NEAR * known.ssr
+    return _distance(point.resid, known.resid) <= _NEAR * known.ssr
+
+
+def _distance(a: Array | MomentResiduals, b: Array | MomentResiduals) -> float:
+    """The sum of squared differences of residuals."""
+    if isinstance(a, MomentResiduals) or isinstance(b, MomentResiduals):
+        return a.distance(b) if isinstance(a, MomentResiduals) and isinstance(b, MomentResiduals) else np.inf
+    difference = a - b
+    return float(np.vdot(difference, difference))
 
 
 def _metric(data: PanelArrays, slopes: SlopeMap, point: _Point) -> Array:
+    if isinstance(data, BlockedPanel):
+        return _gram_of_moments(data, slopes, point.components.factors, np.asarray(point.theta[slopes.slots]))
     return projected_gram(data, slopes, point.components.factors, point.components.loadings)
 
 
@@ -330,7 +400,7 @@ def _line_search(
         new = _evaluate(data, slopes, n_factors, point.theta + step * direction)
         if new.value <= point.value + _ARMIJO * step * slope:
             return new
-        if abs(slope) <= 1e-13 * point.value:
+        if abs(slope) <= max(1e-13 * point.value, point.resolution):
             # below the resolution of the objective: judge by the gradient
             return new if np.abs(new.gradient).sum() < np.abs(point.gradient).sum() else None
         step *= 0.5 if step > 0.1 else 0.1
@@ -394,5 +464,4 @@ def _same_minimum(a: InteractiveFit, b: InteractiveFit, floor: float) -> bool:
         return True
     if gap > _ALIKE * size:
         return False
-    difference = a.resid - b.resid
-    return float(np.vdot(difference, difference)) <= _ALIKE * size
+    return _distance(a.resid, b.resid) <= _ALIKE * size
