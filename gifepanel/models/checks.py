@@ -17,8 +17,7 @@ from gifepanel.panel.brackets import split_top
 from gifepanel.panel.grammar import split_formula
 from gifepanel.panel.matrices import PanelDesign
 from gifepanel.panel.text import caller_level, first_of
-from gifepanel.projections.base import column_norms
-from gifepanel.projections.triangle import orthogonal_triangle, spanned_by
+from gifepanel.projections.triangle import spanned_by
 from gifepanel.spellings.formulas import quoted
 
 if TYPE_CHECKING:
@@ -279,11 +278,9 @@ def check_identified(estimate: FactorEstimate, names: Sequence[str], regressors:
         Of the regressors, for the fix.
     grouped : bool
     """
-    q = estimate.theta.size
-    if not q:
+    if not estimate.theta.size:
         return
-    z, projected = estimate.z.reshape(-1, q), estimate.z_projected.reshape(-1, q)
-    _, spanned = orthogonal_triangle(projected, noise=_FACTORS * column_norms(z))
+    spanned = estimate.spanned(_FACTORS)
     if not spanned:
         return
     lost = sorted(spanned)
