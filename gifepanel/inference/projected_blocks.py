@@ -82,6 +82,23 @@ class ProjectedBlocks:
         return reduced(first, lambda work: each_block(lambda rows: work(self[rows].reshape(-1, q)), n, t * q))
 
     @cached_property
+    def reduced_as_they_are(self) -> Array:
+        """Triangle (q, q) of the columns, whatever is constant."""
+        n, t, q = self.shape
+        if self.space.unit.shape[1]:
+            _ = self._scores
+        parts = each_block(lambda rows: np.linalg.qr(self[rows].reshape(-1, q), mode="r"), n, t * q)
+        return np.asarray(np.linalg.qr(np.concatenate(parts), mode="r"))
+
+    @property
+    def total(self) -> float:
+        """Sum of squares of all."""
+        n, t, q = self.shape
+        if self.space.unit.shape[1]:
+            _ = self._scores
+        return float(sum(each_block(lambda rows: float(np.square(self[rows]).sum()), n, t * q)))
+
+    @cached_property
     def lengths_of_source(self) -> Array:
         """Lengths of the columns before anything was taken out (q,)."""
         n, t, q = self.shape
@@ -110,8 +127,4 @@ def moments_in_blocks(time: Array, x: Array, y: Array, effect: Array) -> tuple[A
 
 def tss_in_blocks(space: FactorSpace, y: Array) -> float:
     """Sum of squares of the outcome off the space."""
-    blocks = ProjectedBlocks(lambda rows: y[rows, :, None].copy(), space, 1)
-    if space.unit.shape[1]:
-        _ = blocks._scores
-    n, t = y.shape
-    return float(sum(each_block(lambda rows: float(np.square(blocks[rows]).sum()), n, t)))
+    return ProjectedBlocks(lambda rows: y[rows, :, None].copy(), space, 1).total
