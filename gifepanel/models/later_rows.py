@@ -84,6 +84,7 @@ class LaterRows:
     if TYPE_CHECKING:
         data: Any
         nobs: float
+        _estimate: Any
 
         def whiten(self, x: Any) -> Any: ...
 
@@ -92,7 +93,9 @@ class LaterRows:
         n, width = rows.design.nobs, len(rows.names)
         endog = pd.Series(rows.design.endog[:2], name=rows.design.endog_name)
         exog = pd.DataFrame(np.eye(2, width), columns=list(rows.names))
+        estimate, self._estimate = self._estimate, None  # two rows are not to be projected
         OLS.__init__(self, endog, exog, missing="none", hasconst=False)  # type: ignore[arg-type]
+        self._estimate = estimate
         for name in _OF_MODEL:
             self.__dict__.pop(name, None)
         self.data = _LaterData.of(self.data, rows)
