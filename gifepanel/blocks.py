@@ -16,7 +16,17 @@ import numpy as np
 
 from gifepanel.parallel import one_thread
 
-__all__ = ["LARGE", "UNITS", "blocks_of", "each_block", "each_of", "is_large", "sum_over_blocks"]
+__all__ = [
+    "LARGE",
+    "UNITS",
+    "blocks_of",
+    "each_block",
+    "each_of",
+    "is_large",
+    "is_much",
+    "one_thread",
+    "sum_over_blocks",
+]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Out = TypeVar("Out")
@@ -29,6 +39,11 @@ _ELEMENTS = 1 << 17  # of a block of the outcome: 1 MB, which stays in the cache
 def is_large(n: int, t: int, p: int) -> bool:
     """Whether a panel with N entities, T periods and p regressors is worked on in blocks of entities."""
     return n * t * (p + 1) >= LARGE
+
+
+def is_much(elements: int) -> bool:
+    """Whether so many numbers are used where they are, not copied."""
+    return elements >= LARGE
 
 
 def blocks_of(n: int, width: int) -> list[slice]:

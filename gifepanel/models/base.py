@@ -12,7 +12,6 @@ from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
 from gifepanel.blocks import is_large
@@ -37,8 +36,8 @@ from gifepanel.models.estimation import estimate_of_groups
 from gifepanel.models.factor_likelihood import FactorLikelihood
 from gifepanel.models.foreign import refuse_model_words
 from gifepanel.models.grouping_tests import GroupingTests
-from gifepanel.models.later_rows import Later, LaterRows
 from gifepanel.models.known_parts import KnownParts, known_parts
+from gifepanel.models.later_rows import Later, LaterRows
 from gifepanel.models.pruning import largest_with_core, pruned_design
 from gifepanel.models.reading import positions, read_design
 from gifepanel.models.refits import Refits

@@ -240,7 +240,6 @@ def usable_columns(
     before = np.linalg.norm(cube.reshape(n * t, p), axis=0)
     after = np.linalg.norm(flat, axis=0)
     absorbed = [j for j in range(p) if after[j] <= _RELATIVE * before[j]]
-    names = design.exog_names
     why = {j: f"absorbed by the effects of {effects.words}" if before[j] > 0 else "zero throughout" for j in absorbed}
     left = references_last(design, [j for j in range(p) if j not in absorbed])
     spanned = spanned_by(flat[:, left] / after[left], _RELATIVE) if left else {}

@@ -1,4 +1,4 @@
-"""What statsmodels keeps of the rows in a model, made when it is asked for: of a large panel it is several times the data."""
+"""What statsmodels keeps of the rows in a model: of a large panel, several times the data, made on demand."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from gifepanel.solvers.blocked import (
     moments_of_units,
     order_of_rows,
     reordered,
+    threads_for,
 )
 from gifepanel.solvers.interactive import InteractiveFit, LocalMinimum, SlopeMap, fit_interactive_multistart
 from gifepanel.solvers.multistart import interactive_starts
@@ -232,11 +233,12 @@ def fit_one_group(
 
     With `given_up` the data are not used again, see :func:`canonical`.
     """
-    form = canonical(data, given_up=given_up)
     n, _, p = data.shape
     inner = SlopeMap.grouped(np.zeros(n, dtype=np.int64), 1, p)
-    starts = interactive_starts(form.data, inner, n_factors, n_starts, rng)
-    fit = fit_interactive_multistart(form.data, inner, n_factors, starts, tol=tol, max_iter=max_iter)
+    with threads_for(data):
+        form = canonical(data, given_up=given_up)
+        starts = interactive_starts(form.data, inner, n_factors, n_starts, rng)
+        fit = fit_interactive_multistart(form.data, inner, n_factors, starts, tol=tol, max_iter=max_iter)
     slopes = form.map_back(inner)
     bring = form.theta_back(inner, slopes)
     scale = form.columns_back(form.data.scale)

@@ -128,11 +128,10 @@ class _Descent:
                 return mixed
         return last
 
-
     def _extrapolate_in_blocks(self, history: list[tuple[_State, _State]]) -> _State:
         """The same for many entities, whose iterates are not laid side by side."""
         last, on = history[-1][1], history[-1][1].at >= 0
-        news, olds = ([[one.alpha, one.beta] for one in states] for states in zip(*[(b, a) for a, b in history]))
+        olds, news = ([[pair[k].alpha, pair[k].beta] for pair in history] for k in range(2))
         gamma = mixing_weights(news, olds)
         for length in _SHORTENED:
             alpha, beta = (mixed([one[k] for one in news], gamma, length) for k in range(2))

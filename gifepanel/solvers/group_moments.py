@@ -1,7 +1,7 @@
 """Least squares with factors, groups given, from T by T matrices alone.
 
-With A_k the cross moments of Z = (y, x_1, ..., x_p) over the entities of group k, sums over entities of z_i,a z_i,b', the
-residuals of any slopes have
+With A_k the cross moments of z_i = (y_i, x_i1, ..., x_ip) over the entities of group k, sums of z_ia z_ib', what any
+slopes leave has
 
     sum_i r_i r_i' = sum_k sum_ab w_ka w_kb A_k[a, b],    w_k = (1, -theta_k),
 
@@ -73,12 +73,10 @@ class GroupMoments:
         went = _moments(y, xt, self.centre, self.groups, n_groups, changed)
         own = (self.counts, self.sums, self.products)
         counts, sums, products = (a + (b - c) for a, b, c in zip(own, came, went, strict=True))
-        return replace(
-            self, groups=np.array(groups, dtype=np.int64), counts=counts, sums=sums, products=products
-        )
+        return replace(self, groups=np.array(groups, dtype=np.int64), counts=counts, sums=sums, products=products)
 
     def _parts(self, alpha: Array) -> tuple[Array, Array, Array, Array]:
-        """Weights (K, p + 1), sums of what they leave, centre taken off, what is to be added again (K, T), mean (T,)."""
+        """Weights (K, p + 1), sums of what they leave of z, what its centre adds (K, T), and the mean (T,)."""
         weights = np.hstack([np.ones((len(alpha), 1)), -alpha])
         sums = np.einsum("ka,kat->kt", weights, self.sums)
         shift = weights @ self.centre

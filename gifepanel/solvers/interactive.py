@@ -24,11 +24,11 @@ from gifepanel.solvers.arrays import (
     Array,
     Components,
     PanelArrays,
-    components_of_gram,
     principal_components,
     residuals,
 )
 from gifepanel.solvers.blocked import BlockedPanel
+from gifepanel.solvers.by_moments import evaluated, gram_of_moments
 from gifepanel.solvers.group_moments import MomentResiduals
 from gifepanel.solvers.orthogonal_slopes import combinations
 
@@ -42,7 +42,6 @@ _COLLINEAR = 1e-12
 _WINDOW, _STALLED = 50, 1e-9
 _NEAR = 1e-4
 _ALIKE = 2e-5
-_ROUNDING = 1e-15
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ def projected_gram(data: PanelArrays, slopes: SlopeMap, factors: Array, loadings
     With time effects the vector of ones is one of the loadings.
     """
     if isinstance(data, BlockedPanel):
-        return _gram_of_moments(data, slopes, factors, None)
+        return gram_of_moments(data, slopes.groups, slopes.slots, factors, None)
     n, t, p = data.shape
     q = slopes.size
     basis = _loading_basis(data, loadings)
@@ -181,32 +180,6 @@ def _loading_basis(data: PanelArrays, loadings: Array) -> Array:
     return np.hstack([known, loadings[:, keep] / norms[keep]])
 
 
-def _gram_of_moments(data: BlockedPanel, slopes: SlopeMap, factors: Array, alpha: Array | None) -> Array:
-    """The same from moments by group; off the loadings at the slopes `alpha` (K, p), if these are given."""
-    n, t, p = data.shape
-    q = slopes.size
-    moments = data.group_moments(slopes.groups, len(slopes.slots))
-    own, sums = moments.regressors(factors)
-    gram = np.zeros((q, q))
-    for k, slot in enumerate(slopes.slots):
-        np.add.at(gram, (slot[:, None], slot[None, :]), own[k])
-    rows = [sums[:, :, None, :] / np.sqrt(n)] if data.time_effects else []
-    if alpha is not None and factors.shape[1]:
-        left = moments.residuals(alpha)
-        lengths = np.sqrt(np.maximum(np.einsum("tr,ts,sr->r", factors, left.gram, factors), 0.0)) / t
-        keep = lengths > 1e-12 * max(lengths.max(initial=0.0), np.finfo(float).tiny)
-        scores = np.einsum("tr,kjts->kjrs", factors[:, keep] / (t * lengths[keep]), left.with_regressors)
-        rows.append(scores)
-    if rows:
-        mixed = np.zeros((q, sum(one.shape[2] for one in rows), t))
-        for k, slot in enumerate(slopes.slots):
-            np.add.at(mixed, slot, np.concatenate([one[k] for one in rows], axis=1))
-        mixed -= (mixed @ factors) @ factors.T / t
-        flat = mixed.reshape(q, -1)
-        gram -= flat @ flat.T
-    return gram
-
-
 @dataclass
 class _Point:
     theta: Array
@@ -222,33 +195,13 @@ class _Point:
 
 def _evaluate(data: PanelArrays, slopes: SlopeMap, n_factors: int, theta: Array) -> _Point:
     if isinstance(data, BlockedPanel):
-        return _evaluate_moments(data, slopes, n_factors, theta)
+        return _Point(theta, *evaluated(data, slopes.groups, slopes.slots, n_factors, theta))
     resid = residuals(data, slopes.unit_slopes(theta))
     comp = principal_components(resid, n_factors, time_effects=data.time_effects)
     if n_factors:
         resid -= comp.loadings @ comp.factors.T
         comp = replace(comp, ssr=float(np.vdot(resid, resid)))
     return _Point(theta, comp, resid, -2.0 * slopes.gather(gradient_pass(data.xt, resid)))
-
-
-def _evaluate_moments(data: BlockedPanel, slopes: SlopeMap, n_factors: int, theta: Array) -> _Point:
-    """The same without a pass over the panel, but where factors leave next to nothing."""
-    n, t, p = data.shape
-    alpha = np.asarray(theta[slopes.slots])
-    moments = data.group_moments(slopes.groups, len(slopes.slots))
-    left = moments.residuals(alpha)
-    comp = components_of_gram(left.gram, left.mean, n, n_factors)
-    if comp is None:
-        comp = data.components(slopes.unit_slopes(theta), n_factors)
-    products = left.with_regressors
-    traces = np.einsum("kjtt->kj", products)
-    if n_factors:
-        traces = traces - np.einsum("tr,kjts,sr->kj", comp.factors, products, comp.factors, optimize=True) / t
-    gradient = np.zeros(slopes.size)
-    for k, slot in enumerate(slopes.slots):
-        np.add.at(gradient, slot, -2.0 * traces[k])
-    noise = _ROUNDING * float(np.trace(left.gram))
-    return _Point(theta, comp, MomentResiduals(moments, alpha, comp.factors), gradient, noise)
 
 
 def _solve(matrix: Array, rhs: Array, size: Array) -> Array:
@@ -370,7 +323,8 @@ def _distance(a: Array | MomentResiduals, b: Array | MomentResiduals) -> float:
 
 def _metric(data: PanelArrays, slopes: SlopeMap, point: _Point) -> Array:
     if isinstance(data, BlockedPanel):
-        return _gram_of_moments(data, slopes, point.components.factors, np.asarray(point.theta[slopes.slots]))
+        alpha = np.asarray(point.theta[slopes.slots])
+        return gram_of_moments(data, slopes.groups, slopes.slots, point.components.factors, alpha)
     return projected_gram(data, slopes, point.components.factors, point.components.loadings)
 
 

@@ -204,7 +204,7 @@ class _Search:
                 return
 
     def _promising(self, best: Grouping, number: int) -> list[tuple[int, int]]:
-        """The first moves by what they cost at fixed slopes and factors, less what these give when they follow the entity."""
+        """The first moves by what they cost at fixed slopes and factors, less what these give when they follow."""
         q = self.data.quadratics(best.factors, best.effect)
         losses = unit_ssr(q.a, q.c, q.s, best.theta[self.slots])
         units = np.arange(len(losses))
