@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gifepanel.checkpoint import Checkpoint
 
-__all__ = ["Progress", "beside", "counter", "run_draws", "run_tasks", "spawn_seeds"]
+__all__ = ["Progress", "beside", "counter", "one_thread", "run_draws", "run_tasks", "spawn_seeds"]
 
 Progress = bool | Callable[[int, int], None] | None
 _DELAY = 2.0  # seconds
@@ -95,6 +95,11 @@ class _OneThread:
 
 
 _ONE_THREAD = _OneThread()
+
+
+def one_thread() -> _OneThread:
+    """A context in which BLAS has one thread; it can be entered from within itself."""
+    return _ONE_THREAD
 
 
 def _run_one(function: Callable[..., Any], index: int, *args: Any) -> tuple[int, Any]:

@@ -56,6 +56,11 @@ class CellEstimate(FactorEstimate):
         return None if self.cell_mask.all() else self.cell_mask
 
     @property
+    def in_blocks(self) -> bool:
+        """Never: the projection is one of all cells together."""
+        return False
+
+    @property
     def known_slopes(self) -> tuple[dict[str, Array], dict[str, Array]]:
         """Coefficients of known variables by name: of each entity (N,), and of each period (T,)."""
         return self.entity_slopes, self.period_slopes

@@ -16,7 +16,7 @@ e_it enter Omega.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import ceil, floor
@@ -29,6 +29,7 @@ from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.definite import PSD, treat_indefinite
 from gifepanel.inference.kernel_sums import kernel_weights
 from gifepanel.inference.missing_information import MissingInformation
+from gifepanel.inference.projected_blocks import ProjectedBlocks
 from gifepanel.inference.sandwich import Sandwich
 from gifepanel.inference.space import FloatArray, unit_blocks
 from gifepanel.projections.triangle import Triangle, orthogonal_triangle
@@ -41,11 +42,13 @@ __all__ = [
     "covariance_of_none",
     "default_maxlags",
     "factor_covariance",
+    "independent",
 ]
 
 CovarianceKind = Literal["nonrobust", "HC0", "HC1", "HAC", "cluster", "driscoll-kraay"]
 Kernel = Literal["uniform", "bartlett"]
 IntArray = npt.NDArray[np.int64]
+Columns = FloatArray | ProjectedBlocks
 
 _KINDS = ("nonrobust", "HC0", "HC1", "HAC", "cluster", "driscoll-kraay")
 
@@ -109,7 +112,7 @@ def covariance_of_none(kind: str, df_resid: float) -> CovarianceResult:
 
 
 def factor_covariance(
-    z_proj: npt.ArrayLike,
+    z_proj: npt.ArrayLike | ProjectedBlocks,
     resid: npt.ArrayLike,
     *,
     df_resid: int,
@@ -127,9 +130,9 @@ def factor_covariance(
 
     Parameters
     ----------
-    z_proj : array_like, shape (N, T, q)
+    z_proj : array_like, shape (N, T, q), or ProjectedBlocks
         Regressors projected off loadings and factors, known and estimated (M_Lambda z M_F); zero in cells that are not
-        observed.
+        observed. In blocks they come with their `triangle`.
     resid : array_like, shape (N, T)
         Residuals; zero in cells that are not observed.
     df_resid : int
@@ -182,14 +185,18 @@ def factor_covariance(
     SpecificationWarning
         If a variance is negative or zero, or an eigenvalue negative (uniform kernel, several ways).
     """
-    z, e = _check_arrays(z_proj, resid)
+    z, e = (z_proj, np.asarray(resid)) if isinstance(z_proj, ProjectedBlocks) else _check_arrays(z_proj, resid)
     _check_options(kind, psd, df_resid, maxlags, kernel, groups, z.shape[1])
     n, t, q = z.shape
     seen = None if observed is None else _check_observed(observed, z, e)
     nobs = n * t if seen is None else int(seen.sum())
-    triangle = checked_triangle(z.reshape(-1, q)) if triangle is None else triangle
-    if kind != "nonrobust":
-        z = triangle.basis(z.reshape(-1, q)).reshape(n, t, q)
+    if isinstance(z, ProjectedBlocks):
+        assert triangle is not None
+        z = z.in_basis(triangle)
+    else:
+        triangle = checked_triangle(z.reshape(-1, q)) if triangle is None else triangle
+        if kind != "nonrobust":
+            z = triangle.basis(z.reshape(-1, q)).reshape(n, t, q)
     lags = kernel_used = None
     gross = 1e-6 * np.eye(q) * float(np.vdot(e, e)) / nobs
     if kind not in ("nonrobust", "HC0", "HC1"):
@@ -277,7 +284,11 @@ def _check_observed(observed: npt.ArrayLike, z: FloatArray, e: FloatArray) -> np
 
 def checked_triangle(columns: FloatArray, noise: FloatArray | None = None) -> Triangle:
     """Triangle of projected regressors (n, q), which must be linearly independent."""
-    triangle, spanned = orthogonal_triangle(columns, noise=noise)
+    return independent(*orthogonal_triangle(columns, noise=noise))
+
+
+def independent(triangle: Triangle, spanned: Mapping[int, Sequence[int]]) -> Triangle:
+    """The triangle, if no column is spanned by others."""
     for j, others in spanned.items():
         which = ", ".join(str(i + 1) for i in others)
         raise DataError(
@@ -365,11 +376,11 @@ def _cluster_codes(
     return codes
 
 
-def _scores(z: FloatArray, e: FloatArray, rows: slice) -> FloatArray:
+def _scores(z: Columns, e: FloatArray, rows: slice) -> FloatArray:
     return np.asarray(z[rows] * e[rows, :, None])
 
 
-def _meat_hac(z: FloatArray, e: FloatArray, weights: FloatArray) -> FloatArray:
+def _meat_hac(z: Columns, e: FloatArray, weights: FloatArray) -> FloatArray:
     """Sum over entities of w_|t-s| s_it s_is'; lag zero alone is the heteroskedastic form."""
     n, t, q = z.shape
     meat = np.zeros((q, q))
@@ -383,7 +394,7 @@ def _meat_hac(z: FloatArray, e: FloatArray, weights: FloatArray) -> FloatArray:
     return meat
 
 
-def _meat_driscoll_kraay(z: FloatArray, e: FloatArray, weights: FloatArray) -> FloatArray:
+def _meat_driscoll_kraay(z: Columns, e: FloatArray, weights: FloatArray) -> FloatArray:
     n, t, q = z.shape
     h = np.zeros((t, q))
     for rows in unit_blocks(n, t * q):
@@ -391,7 +402,7 @@ def _meat_driscoll_kraay(z: FloatArray, e: FloatArray, weights: FloatArray) -> F
     return _meat_hac(h[None], np.ones((1, t)), weights)
 
 
-def _meat_cluster(z: FloatArray, e: FloatArray, codes: list[IntArray]) -> tuple[FloatArray, FloatArray]:
+def _meat_cluster(z: Columns, e: FloatArray, codes: list[IntArray]) -> tuple[FloatArray, FloatArray]:
     """Cameron, Gelbach & Miller (2011): add odd, subtract even intersections; and all of them added."""
     q = z.shape[2]
     meat, added = np.zeros((q, q)), np.zeros((q, q))
@@ -417,13 +428,25 @@ def _by_cell(codes: IntArray, n_periods: int) -> IntArray:
     return codes if codes.ndim == 2 else np.broadcast_to(codes[:, None], (codes.shape[0], n_periods))
 
 
-def _cluster_sums(z: FloatArray, e: FloatArray, codes: IntArray) -> FloatArray:
+def _cluster_sums(z: Columns, e: FloatArray, codes: IntArray) -> FloatArray:
     n_groups, q = int(codes.max()) + 1, z.shape[2]
+    if isinstance(z, ProjectedBlocks):
+        return _cluster_sums_in_blocks(z, e, codes, n_groups)
     out = np.empty((n_groups, q))
     by_unit = np.matmul(e[:, None, :], z)[:, 0, :] if codes.ndim == 1 else None
     for j in range(q):
         weights = by_unit[:, j] if by_unit is not None else (z[:, :, j] * e).ravel()
         out[:, j] = np.bincount(codes.ravel(), weights=weights, minlength=n_groups)
+    return out
+
+
+def _cluster_sums_in_blocks(z: ProjectedBlocks, e: FloatArray, codes: IntArray, n_groups: int) -> FloatArray:
+    n, t, q = z.shape
+    out = np.zeros((n_groups, q))
+    for rows in unit_blocks(n, t * q):
+        scores = _scores(z, e, rows)
+        by_row = scores.sum(axis=1) if codes.ndim == 1 else scores.reshape(-1, q)
+        np.add.at(out, codes[rows].ravel(), by_row)
     return out
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.inference.covariance import checked_triangle
+from gifepanel.blocks import is_large
+from gifepanel.inference.covariance import checked_triangle, independent
 from gifepanel.inference.dof import DegreesOfFreedom, degrees_of_freedom
+from gifepanel.inference.projected_blocks import ProjectedBlocks, moments_in_blocks, tss_in_blocks
 from gifepanel.inference.space import FactorSpace, factor_space, project, unit_blocks
 from gifepanel.projections.base import column_norms
-from gifepanel.projections.triangle import EMPTY, ROUNDING, Triangle
+from gifepanel.projections.triangle import EMPTY, ROUNDING, Triangle, orthogonal_triangle
 from gifepanel.short_repr import ShortRepr
 
 __all__ = ["FactorEstimate", "mean_slopes"]
@@ -172,15 +174,29 @@ class FactorEstimate(ShortRepr):
     @cached_property
     def z(self) -> Array:
         """Group-interacted regressors z_it (N, T, q), as they are in the data."""
-        n, t = self.shape
+        return self.interacted(slice(None))
+
+    def interacted(self, units: slice) -> Array:
+        """The regressors z_it of some entities (m, T, q)."""
         if self.posterior is not None:
-            return self.averaged(self.posterior)
-        out = np.zeros((n, t, self.theta.size))
+            return self.averaged(self.posterior, units)
+        x, groups = self.x[units], self.groups[units]
+        out = np.zeros((*x.shape[:2], self.theta.size))
         for k, slot in enumerate(self.slots):
-            members = np.flatnonzero(self.groups == k)
+            members = np.flatnonzero(groups == k)
             for j, position in enumerate(slot):
-                out[members, :, position] = self.x[members, :, j]
+                out[members, :, position] = x[members, :, j]
         return out
+
+    @property
+    def in_blocks(self) -> bool:
+        """Whether what is as long as the regressors is made in blocks of entities, and not kept."""
+        return self.observed is None and is_large(*self.x.shape)
+
+    @cached_property
+    def blocks(self) -> ProjectedBlocks:
+        """M_Lambda z M_F, a few entities at a time."""
+        return ProjectedBlocks(self.interacted, self.space, self.theta.size)
 
     def averaged(self, tau: Array, units: slice = slice(None)) -> Array:
         """``sum_k tau_ik x_it`` in the columns of the slopes of k, of some entities (m, T, q)."""
@@ -211,6 +227,21 @@ class FactorEstimate(ShortRepr):
     def z_projected(self) -> Array:
         """M_Lambda z M_F (N, T, q), additive effects included in both projections."""
         return project(self.z_effects, self.space)
+
+    def spanned(self, noise: float) -> dict[int, list[int]]:
+        """Columns of z~ that others span, and by which; rounding is this share of the length of z."""
+        if self.in_blocks:
+            return self.blocks.reduced.triangle(noise * self.blocks.lengths_of_source)[1]
+        q = self.theta.size
+        z, projected = self.z.reshape(-1, q), self.z_projected.reshape(-1, q)
+        return orthogonal_triangle(projected, noise=noise * column_norms(z))[1]
+
+    @cached_property
+    def within_tss(self) -> float:
+        """Sum of squares of the outcome projected off factors, loadings and effects."""
+        if self.in_blocks:
+            return tss_in_blocks(self.space, self.y)
+        return float(np.vdot(self.y_projected, self.y_projected))
 
     @cached_property
     def y_projected(self) -> Array:
@@ -255,6 +286,8 @@ class FactorEstimate(ShortRepr):
 
         s - 2 c'b + b'a b is the sum of squares of an entity with slopes b under the fitted factors.
         """
+        if self.in_blocks:
+            return moments_in_blocks(self.space.time, self.x, self.y, self.time_effect)
         x = self.off_units(self.x)
         further = self.other_effects
         r = self.off_units(self.y - self.time_effect - (0.0 if further is None else further))
@@ -280,6 +313,9 @@ class FactorEstimate(ShortRepr):
         """
         if not self.theta.size:
             return EMPTY
+        if self.in_blocks:
+            noise = ROUNDING * self.blocks.lengths_of_source
+            return independent(*self.blocks.reduced.triangle(noise))
         z = self.z.reshape(-1, self.theta.size)
         return checked_triangle(self.z_projected.reshape(z.shape), ROUNDING * column_norms(z))
 

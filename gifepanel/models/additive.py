@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gifepanel.inference.projected_blocks import ProjectedBlocks
 from gifepanel.inference.space import factor_space, project
 from gifepanel.panel.matrices import PanelDesign
 from gifepanel.projections.tangent import TangentSpace
@@ -56,6 +57,13 @@ class Additive:
             space = factor_space(n, t, entity_effects=self.entity_effects, time_effects=self.time_effects)
             return project(cube, space)
         return self.space.off(cube)
+
+    def in_blocks(self, cube: Array, *, mean: bool = False) -> ProjectedBlocks:
+        """A panel (N, T, k) without them, a few entities at a time; with `mean` less the mean of all cells."""
+        n, t, k = cube.shape
+        effects = {"entity_effects": self.entity_effects, "time_effects": self.time_effects}
+        middle = cube.mean() if mean else 0.0
+        return ProjectedBlocks(lambda rows: cube[rows] - middle, factor_space(n, t, **effects), k)
 
     @property
     def words(self) -> str:

@@ -12,9 +12,9 @@ from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
+from gifepanel.blocks import is_large
 from gifepanel.exceptions import SpecificationError, SpecificationWarning, caller_level
 from gifepanel.inference.dof import checked_residual, degrees_of_freedom
 from gifepanel.inference.estimate import FactorEstimate
@@ -37,6 +37,7 @@ from gifepanel.models.factor_likelihood import FactorLikelihood
 from gifepanel.models.foreign import refuse_model_words
 from gifepanel.models.grouping_tests import GroupingTests
 from gifepanel.models.known_parts import KnownParts, known_parts
+from gifepanel.models.later_rows import Later, LaterRows
 from gifepanel.models.pruning import largest_with_core, pruned_design
 from gifepanel.models.reading import positions, read_design
 from gifepanel.models.refits import Refits
@@ -52,7 +53,7 @@ from gifepanel.projections.base import column_norms
 from gifepanel.projections.triangle import constant_column, triangle_over_lengths
 from gifepanel.results.inputs import Pruned, Sample
 from gifepanel.results.selection import Selection
-from gifepanel.solvers.arrays import prepare
+from gifepanel.solvers.blocked import prepare_panel
 from gifepanel.solvers.cells import n_coefficients
 from gifepanel.solvers.grouped import GroupedOptions
 from gifepanel.solvers.selection import smallest_group
@@ -65,7 +66,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 _KEPT_BY_ALL = 0.75  # of the cells, by the largest number of factors that "auto" tries
 
 
-class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
+class FactorModel(DescribedFactorModel, LaterRows, FactorLikelihood, OLS):
     """A linear panel model with common factors: statsmodels' OLS whose whitening is a projection.
 
     Before a fit `endog` and `exog` are the data. The model a results object carries has the regressors that belong to
@@ -221,11 +222,9 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         if self._common_constant and "Intercept" in self._names:
             self._common = (self._names.index("Intercept"),)
 
-    def _own_exog(self) -> pd.DataFrame:
-        columns = self.design.exog
-        if len(self._kept) < columns.shape[1]:
-            columns = columns[:, self._kept]
-        return pd.DataFrame(columns, index=self.design.row_index, columns=self._names, copy=False)
+    def _own_exog(self) -> Later:
+        kept = self._kept if len(self._kept) < self.design.exog.shape[1] else None
+        return Later(self.design, partial(_columns, self.design, kept), tuple(self._names))
 
     @property
     def _on_cells(self) -> bool:
@@ -233,9 +232,13 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         given = self._cell_weights is not None or self._weights_by_entity
         return self._observed is not None or given or not self._parts.only_additive
 
-    def _initialise(self, exog: pd.DataFrame) -> None:
-        endog = pd.Series(self.design.endog, index=self.design.row_index, name=self.design.endog_name, copy=False)
-        OLS.__init__(self, endog, exog, missing="none", hasconst=False)
+    def _initialise(self, rows: Later) -> None:
+        """What statsmodels has in a model; of a large panel what has rows comes when it is asked for."""
+        self.__dict__.pop("_later", None)
+        if not self._on_cells and is_large(*self._x.shape):
+            self._initialise_later(rows)
+        else:
+            OLS.__init__(self, rows.endog, rows.exog, missing="none", hasconst=False)
         self._data_attr.extend(
             [
                 "_y",
@@ -340,7 +343,7 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
             data = cells_of_model(open_model, standardize=True)
         else:
             effects = {"entity_effects": self.entity_effects, "time_effects": self.time_effects}
-            data = prepare(self._y, self._x, **effects, standardize=True)
+            data = prepare_panel(self._y, self._x, **effects, standardize=True)
         options = GroupedOptions(
             kappa_scale=check_number("kappa_scale", kappa_scale, 1.0),
             common=self._common,
@@ -425,15 +428,13 @@ class FactorModel(DescribedFactorModel, FactorLikelihood, OLS):
         """This model with the regressors that belong to the parameters, whitened at the estimated factors."""
         fitted = copy.copy(self)
         fitted._estimate = estimate
-        columns = self.design.index.from_cube(estimate.z, copy=False)
-        exog = pd.DataFrame(columns, index=self.design.row_index, columns=list(names), copy=False)
-        fitted._initialise(exog)
+        fitted._initialise(Later(self.design, partial(_regressors, self.design, estimate), tuple(names)))
         rows = self.design.index.from_cube(self._x, copy=False)
         fitted.k_constant = int(self.entity_effects or self.time_effects or _spans_ones(rows))
         fitted.rank = len(names)
         fitted.df_model = float(estimate.df.model - fitted.k_constant)
         fitted.df_resid = float(estimate.df.residual)
-        constants = np.flatnonzero((rows == rows[0]).all(axis=0))
+        constants = [j for j in np.flatnonzero(rows[0] == rows[-1]) if (rows[:, j] == rows[0, j]).all()]
         fitted._constants = frozenset(estimate.slots[:, constants].ravel().tolist())
         return fitted
 
@@ -548,6 +549,16 @@ def _refuse_text(kind: type[FactorModel], endog: Any, exog: Any, options: Mappin
         )
 
 
+def _regressors(design: PanelDesign, estimate: FactorEstimate) -> Array:
+    """Those that belong to the parameters (n, q)."""
+    return design.index.from_cube(estimate.z, copy=False)
+
+
+def _columns(design: PanelDesign, kept: list[int] | None) -> Array:
+    """The design's own (n, p)."""
+    return design.exog if kept is None else design.exog[:, kept]
+
+
 def _indexed(endog: Any, exog: Any) -> Any:
     """Whichever of the two says who and when."""
     return exog if hasattr(exog, "columns") else endog
@@ -576,5 +587,5 @@ def _spans_ones(flat: Array) -> bool:
     n, p = flat.shape
     if constant_column(flat) >= 0 or p < 2:
         return constant_column(flat) >= 0
-    triangle = triangle_over_lengths(flat, column_norms(flat), list(range(p)), np.ones(n))
+    triangle = triangle_over_lengths(flat, column_norms(flat), list(range(p)), np.broadcast_to(1.0, n))
     return bool(len(triangle) <= p or triangle[p, p] ** 2 <= 1e-10 * n)

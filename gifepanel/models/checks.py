@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gifepanel.blocks import is_large
 from gifepanel.exceptions import CollinearityWarning, ConvergenceWarning, DataError, FormulaError, SpecificationError
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.panel.brackets import split_top
@@ -18,7 +19,7 @@ from gifepanel.panel.grammar import split_formula
 from gifepanel.panel.matrices import PanelDesign
 from gifepanel.panel.text import caller_level, first_of
 from gifepanel.projections.base import column_norms
-from gifepanel.projections.triangle import orthogonal_triangle, spanned_by
+from gifepanel.projections.triangle import spanned_by
 from gifepanel.spellings.formulas import quoted
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def check_unit_periods(design: PanelDesign, n_regressors: int, n_factors: int, e
     """Every entity must identify its own slopes under the factors: T > p + R + [entity effects]."""
     spare = n_regressors + int(entity_effects) + 1
     needed = spare + n_factors
-    counts = np.bincount(design.index.entity_codes, minlength=design.index.n_entities)
+    counts = design.index.counts
     short = np.flatnonzero(counts < needed)
     if short.size == 0:
         return
@@ -233,18 +234,25 @@ def usable_columns(
         Whether a design without columns is an error.
     """
     n, t, p = cube.shape
+    if effects.space is None and is_large(n, t, p):
+        return _usable_in_blocks(design, cube, effects, warn, needed)
     flat = effects.taken_out(cube).reshape(n * t, p)
     before = np.linalg.norm(cube.reshape(n * t, p), axis=0)
     after = np.linalg.norm(flat, axis=0)
     absorbed = [j for j in range(p) if after[j] <= _RELATIVE * before[j]]
-    names = design.exog_names
     why = {j: f"absorbed by the effects of {effects.words}" if before[j] > 0 else "zero throughout" for j in absorbed}
     left = references_last(design, [j for j in range(p) if j not in absorbed])
     spanned = spanned_by(flat[:, left] / after[left], _RELATIVE) if left else {}
     why |= {left[k]: why_spanned(design, left[k], [left[i] for i in others]) for k, others in spanned.items()}
+    return _kept(design, why, warn, needed)
+
+
+def _kept(design: PanelDesign, why: Mapping[int, str], warn: bool, needed: bool) -> list[int]:
+    """Columns that are not dropped, of which there must be some."""
+    names = design.exog_names
     if warn:
         warn_dropped(design, why)
-    kept = [j for j in range(p) if j not in why]
+    kept = [j for j in range(len(names)) if j not in why]
     if not kept and (needed or names):
         raise DataError(
             f"No regressor is left: {', '.join(names) or 'the formula has none'}.",
@@ -254,10 +262,27 @@ def usable_columns(
     return kept
 
 
+def _usable_in_blocks(design: PanelDesign, cube: Array, effects: Additive, warn: bool, needed: bool) -> list[int]:
+    """The same of a large panel, from the triangle of its columns."""
+    blocks = effects.in_blocks(cube)
+    factor, before = blocks.reduced_as_they_are, blocks.lengths_of_source
+    after = column_norms(factor)
+    absorbed = [j for j in range(cube.shape[2]) if after[j] <= _RELATIVE * before[j]]
+    words = f"absorbed by the effects of {effects.words}"
+    why = {j: words if before[j] > 0 else "zero throughout" for j in absorbed}
+    left = references_last(design, [j for j in range(cube.shape[2]) if j not in absorbed])
+    spanned = spanned_by(factor[:, left] / after[left], _RELATIVE) if left else {}
+    why |= {left[k]: why_spanned(design, left[k], [left[i] for i in others]) for k, others in spanned.items()}
+    return _kept(design, why, warn, needed)
+
+
 def check_outcome(design: PanelDesign, effects: Additive, y: Array) -> None:
     """The outcome (N, T) must vary, also once additive effects are taken out."""
     rows = design.endog
-    left = np.linalg.norm(effects.taken_out(y) if effects.any else rows - rows.mean())
+    if effects.space is None and is_large(*y.shape, 1):
+        left = np.sqrt(effects.in_blocks(y[:, :, None], mean=not effects.any).total)
+    else:
+        left = np.linalg.norm(effects.taken_out(y) if effects.any else rows - rows.mean())
     if left <= _RELATIVE * np.linalg.norm(y):
         within = " within the absorbed effects" if design.absorbed and np.ptp(rows) > 0 else ""
         raise DataError(
@@ -279,11 +304,9 @@ def check_identified(estimate: FactorEstimate, names: Sequence[str], regressors:
         Of the regressors, for the fix.
     grouped : bool
     """
-    q = estimate.theta.size
-    if not q:
+    if not estimate.theta.size:
         return
-    z, projected = estimate.z.reshape(-1, q), estimate.z_projected.reshape(-1, q)
-    _, spanned = orthogonal_triangle(projected, noise=_FACTORS * column_norms(z))
+    spanned = estimate.spanned(_FACTORS)
     if not spanned:
         return
     lost = sorted(spanned)

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from gifepanel.blocks import each_block
 from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.cell_estimation import cell_estimate, estimate_at_slopes, signs, slope_scale
 from gifepanel.models.checks import warn_not_converged
 from gifepanel.models.read_data import FactorData
-from gifepanel.solvers.arrays import prepare
+from gifepanel.solvers.blocked import prepare_panel
 from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interactive
 
 __all__ = [
@@ -33,7 +34,9 @@ _STEPS = 500
 def estimate_from_fit(model: FactorData, fit: InteractiveFit, slopes: SlopeMap, scale: Array) -> FactorEstimate:
     """Back to the units of the data, with signs of the factors fixed and entity effects recovered."""
     theta = fit.theta / scale
-    factors, loadings = fit.components.factors, fit.components.loadings
+    factors, loadings, resid = fit.components.factors, fit.components.loadings, fit.resid
+    if not isinstance(resid, np.ndarray):
+        return _estimate_in_blocks(model, fit, slopes, theta)
     sign = signs(loadings)
     factors, loadings = factors * sign, loadings * sign
     entity_effect = np.zeros(model.n_entities)
@@ -50,7 +53,42 @@ def estimate_from_fit(model: FactorData, fit: InteractiveFit, slopes: SlopeMap, 
         loadings,
         fit.components.time_effect,
         entity_effect,
-        fit.resid,
+        resid,
+        model.entity_effects,
+        model.time_effects,
+    )
+
+
+def _estimate_in_blocks(model: FactorData, fit: InteractiveFit, slopes: SlopeMap, theta: Array) -> FactorEstimate:
+    """The estimate of a panel in blocks: what entities have of their own in one pass over the data as they are."""
+    y, x, factors = model._y, model._x, fit.components.factors
+    n, t = y.shape
+    alpha, effect = theta[slopes.slots], fit.components.time_effect
+    resid, loadings, means = np.empty((n, t)), np.empty((n, factors.shape[1])), np.zeros(n)
+
+    def fill(rows: slice) -> None:
+        own = np.subtract(y[rows], np.matmul(x[rows], alpha[slopes.groups[rows]][:, :, None])[:, :, 0], out=resid[rows])
+        if model.entity_effects:
+            means[rows] = own.mean(axis=1)
+            own -= means[rows, None]
+        own -= effect
+        loadings[rows] = own @ factors / t
+        own -= loadings[rows] @ factors.T
+
+    each_block(fill, n, t)
+    sign = signs(loadings)
+    loadings *= sign
+    return FactorEstimate(
+        y,
+        x,
+        slopes.groups,
+        slopes.slots,
+        theta,
+        factors * sign,
+        loadings,
+        effect,
+        means,
+        resid,
         model.entity_effects,
         model.time_effects,
     )
@@ -73,7 +111,8 @@ def estimate_at(model: FactorData, estimate: FactorEstimate, params: Array) -> F
         return estimate
     if isinstance(estimate, CellEstimate):
         return estimate_at_slopes(model, estimate, params)  # type: ignore[arg-type]
-    data = prepare(model._y, model._x, entity_effects=model.entity_effects, time_effects=model.time_effects)
+    effects = {"entity_effects": model.entity_effects, "time_effects": model.time_effects}
+    data = prepare_panel(model._y, model._x, **effects)
     slopes = SlopeMap(estimate.groups, estimate.slots)
     fit = fit_interactive(data, slopes, estimate.n_factors, params, max_iter=0)
     return estimate_from_fit(model, fit, slopes, np.ones(params.size))

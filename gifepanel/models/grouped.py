@@ -34,7 +34,7 @@ from gifepanel.panel.context import capture_context
 from gifepanel.panel.text import caller_level, first_of
 from gifepanel.parallel import Progress
 from gifepanel.results.grouped import coefficient_names, grouped_results
-from gifepanel.solvers.arrays import prepare
+from gifepanel.solvers.blocked import prepare_panel
 from gifepanel.solvers.grouped import GroupedFit, GroupedOptions, fit_grouped
 from gifepanel.solvers.selection import smallest_group
 from gifepanel.tables.factor_summary import few_periods_for_groups, periods_of_each
@@ -387,14 +387,15 @@ class GroupedIFE(FactorModel):
             if model is not self:  # entities were set aside
                 covariance = read_covariance(model, cov_type, cov_kwds, ssc, use_t, groups_known=groups_known)
         else:
-            data = prepare(
+            data = prepare_panel(
                 self._y,
                 self._x,
                 entity_effects=self.entity_effects,
                 time_effects=self.time_effects,
                 standardize=kappa is None,
             )
-            complete = fit_grouped(data, self.n_groups, self.n_factors, options)
+            complete = fit_grouped(data, self.n_groups, self.n_factors, options, given_up=True)
+            del data
             slopes, fit = complete.classification.slopes, complete.classification.fit
             scale = slope_scale(complete.scale, slopes)
             model, grouped, estimate = self, complete, estimate_from_fit(self, fit, slopes, scale)

@@ -118,7 +118,7 @@ class CovarianceChoice:
         if not estimate.theta.size:
             return covariance_of_none(self.kind, estimate.df.residual)
         out = factor_covariance(
-            estimate.z_projected,
+            estimate.blocks if estimate.in_blocks else estimate.z_projected,
             estimate.wresid,
             df_resid=estimate.df.residual,
             kind="nonrobust" if self.scale is not None else self.kind,  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ from gifepanel.page.source import called
 from gifepanel.panel.context import capture_context
 from gifepanel.parallel import Progress
 from gifepanel.results.interactive import interactive_results
-from gifepanel.solvers.arrays import prepare
+from gifepanel.solvers.blocked import prepare_panel
 from gifepanel.solvers.canonical import fit_one_group
 
 if TYPE_CHECKING:
@@ -270,15 +270,17 @@ class InteractiveFE(FactorModel):
             if model is not self:  # entities were set aside
                 covariance = read_covariance(model, cov_type, cov_kwds, ssc, use_t)
         else:
-            data = prepare(
+            data = prepare_panel(
                 self._y,
                 self._x,
                 entity_effects=self.entity_effects,
                 time_effects=self.time_effects,
                 standardize=True,
             )
-            slopes, fit = fit_one_group(data, self.n_factors, n_starts, rng, tol=tol, max_iter=max_iter)
-            scale = slope_scale(data.scale, slopes)
+            own = data.scale
+            slopes, fit = fit_one_group(data, self.n_factors, n_starts, rng, tol=tol, max_iter=max_iter, given_up=True)
+            del data
+            scale = slope_scale(own, slopes)
             model, estimate = self, estimate_from_fit(self, fit, slopes, scale)
 
         # inference

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gifepanel.exceptions import FormulaError
+from gifepanel.panel.complete import CompleteDesign
 from gifepanel.panel.matrices import PanelDesign
 
 __all__ = ["KnownParts", "known_parts"]
@@ -71,6 +72,8 @@ def known_parts(design: PanelDesign) -> KnownParts:
 
 def _cube(design: PanelDesign, columns: dict[str, Array | None]) -> Array:
     index = design.index
+    if isinstance(design, CompleteDesign):  # entities and times alone
+        return np.broadcast_to(np.ones(()), (index.n_entities, index.n_times, len(columns)))
     rows = [np.ones(design.nobs) if name == "1" else design.absorbed_slopes[name] for name in columns]
     return index.to_cube(np.column_stack(rows) if rows else np.empty((design.nobs, 0)))
 

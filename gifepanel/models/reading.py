@@ -12,6 +12,7 @@ import pandas as pd
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.models.checks import near
 from gifepanel.panel.absorbed import parse_absorbed
+from gifepanel.panel.complete import CompleteDesign
 from gifepanel.panel.cubes import design_from_arrays, float_array
 from gifepanel.panel.design_of_frames import design_from_frames
 from gifepanel.panel.effect_codes import EffectCodes
@@ -114,18 +115,21 @@ def _with_effects(design: PanelDesign, absorb: str | Sequence[str]) -> PanelDesi
     """The design of an array model with absorbed effects, named "entity" and "time"."""
     effects = parse_absorbed(absorb if isinstance(absorb, str) else " + ".join(absorb))
     index = design.index
+    known = (index.entity_name, index.time_name)
+    for effect in effects:
+        if effect.name not in known:
+            raise SpecificationError(
+                f"absorb names {effect.name!r}.",
+                f"Models from arrays absorb {index.entity_name!r} and {index.time_name!r}.",
+                f"absorb={(near(effect.name, known) or index.entity_name)!r}",
+            )
+    names = [effect.name for effect in effects]
+    if isinstance(design, CompleteDesign):
+        return design.absorbing(names, effects)
     codes = {
         index.entity_name: EffectCodes(index.entity_codes.astype(np.int32), index.entities),
         index.time_name: EffectCodes(index.time_codes.astype(np.int32), index.times),
     }
-    for effect in effects:
-        if effect.name not in codes:
-            raise SpecificationError(
-                f"absorb names {effect.name!r}.",
-                f"Models from arrays absorb {index.entity_name!r} and {index.time_name!r}.",
-                f"absorb={(near(effect.name, codes) or index.entity_name)!r}",
-            )
-    names = [effect.name for effect in effects]
     return replace(
         design,
         absorbed=tuple(names),

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gifepanel.blocks import is_large, is_much
 from gifepanel.exceptions import DataError
 from gifepanel.panel.checks import check_finite, check_missing_option
+from gifepanel.panel.complete import complete_design
 from gifepanel.panel.frames import plain_column, read_frame
 from gifepanel.panel.matrices import PanelDesign, common_columns
 from gifepanel.panel.names import reserved
@@ -60,12 +62,37 @@ def design_from_arrays(
     ------
     DataError
         Shapes that do not fit, values that are not finite.
+
+    Notes
+    -----
+    Arrays of 32 MB and more are not copied where they are C-ordered float64, memory-mapped ones among them.
     """
     check_missing_option(missing)
     outcome, regressors = _cubes(y, x)
     n_entities, n_times, p = regressors.shape
     names = _names(endog_name, exog_names, p)
     labels = (_labels(entities, n_entities, "entities"), _labels(times, n_times, "times"))
+    if weights is None and is_large(n_entities, n_times, p):
+        own = {"endog_name": endog_name, "exog_names": names, "common": common_columns(common, names)}
+        whole = complete_design(outcome, regressors, labels, **own)
+        if whole is not None:
+            return whole
+    cubes, named = (outcome, regressors), (endog_name, names)
+    return _design_of_rows(cubes, labels, named, common=common, missing=missing, weights=weights)
+
+
+def _design_of_rows(
+    cubes: tuple[FloatArray, FloatArray],
+    labels: tuple[pd.Index, pd.Index],
+    named: tuple[str, tuple[str, ...]],
+    *,
+    common: str | Sequence[str],
+    missing: str,
+    weights: Any,
+) -> PanelDesign:
+    """The design of cells as rows, holes left out."""
+    (outcome, regressors), (endog_name, names) = cubes, named
+    p = len(names)
     rows = pd.MultiIndex.from_product(labels, names=["entity", "time"])
     data = pd.DataFrame(regressors.reshape(-1, p), index=rows, columns=list(names), copy=False)
     frame = read_frame(data, entity="entity", time="time")
@@ -146,8 +173,9 @@ def _labels(given: Iterable[Any] | None, size: int, what: str) -> pd.Index:
 
 def _cubes(y: npt.ArrayLike, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     try:
-        outcome = np.array(float_array(y), order="C")
-        regressors = np.array(float_array(x), order="C")
+        outcome, regressors = float_array(y), float_array(x)
+        copy = None if is_much(outcome.size + regressors.size) else True
+        outcome, regressors = (np.array(one, order="C", copy=copy) for one in (outcome, regressors))
     except (TypeError, ValueError) as error:
         raise DataError(f"the arrays are not numbers: {error}", "y (N, T) and x (N, T, p) are needed", None) from None
     if regressors.ndim == 2 and outcome.ndim == 2:

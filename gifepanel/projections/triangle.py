@@ -7,6 +7,7 @@ neither units nor distances from zero matter then.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,10 +20,12 @@ __all__ = [
     "EMPTY",
     "ROUNDING",
     "LeastSquares",
+    "Reduced",
     "Triangle",
     "constant_column",
     "least_squares",
     "orthogonal_triangle",
+    "reduced",
     "refined",
     "spanned_by",
     "triangle_over_lengths",
@@ -211,6 +214,28 @@ def _factorised(
     order = _constant_first(x.shape[1], constant)
     safe = np.where(lengths > 0, lengths, 1.0)
     r = triangle_over_lengths(columns, safe, order, target)
+    value = 1.0 if constant < 0 else float(x[0, constant])
+    triangle, spanned, right = _of_triangle(
+        r, order, lengths, noise, centre=centre, constant=constant, value=value, with_target=target is not None
+    )
+    if constant >= 0:
+        spanned = {j: _with_constant(j, others, x, constant) for j, others in spanned.items()}
+    return triangle, spanned, right, middle
+
+
+def _of_triangle(
+    r: Array,
+    order: list[int],
+    lengths: Array,
+    noise: Array,
+    *,
+    centre: Array,
+    constant: int,
+    value: float,
+    with_target: bool = False,
+) -> tuple[Triangle, dict[int, list[int]], Array]:
+    """Triangle, spanned columns and q'y from the triangle `r` of columns over their lengths, in some order."""
+    safe = np.where(lengths > 0, lengths, 1.0)
     p = len(order)
     found = spanned_by(r[:, :p], noise[order] / safe[order])
     kept = [j for j in range(p) if j not in found]
@@ -221,12 +246,70 @@ def _factorised(
     upper = r[:k, :k] * sign[:, None]
     inner = solve_triangular(upper, np.eye(k), check_finite=False) if k else upper
     own = [order[j] for j in kept]
-    triangle = _in_units(upper, inner, own, lengths, centre, constant, x)
-    right = np.empty(0) if target is None else r[:k, -1] * sign
+    triangle = _in_units(upper, inner, own, lengths, centre, constant, value)
+    right = r[:k, -1] * sign if with_target else np.empty(0)
     spanned = {order[j]: [order[i] for i in others] for j, others in found.items()}
-    if constant >= 0:
-        spanned = {j: _with_constant(j, others, x, constant) for j, others in spanned.items()}
-    return triangle, spanned, right, middle
+    return triangle, spanned, right
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """What columns that come in blocks of rows are reduced to.
+
+    Attributes
+    ----------
+    factor : ndarray, shape (p, p)
+        Triangle of the columns, less their means where one is constant.
+    centre : ndarray, shape (p,)
+        These means, zero for that one.
+    constant : int
+        Its position, -1 without one.
+    value : float
+        Its value.
+    """
+
+    factor: Array
+    centre: Array
+    constant: int
+    value: float
+
+    def triangle(self, noise: Array) -> tuple[Triangle, dict[int, list[int]]]:
+        """As :func:`orthogonal_triangle`, but that those which span a column are named without the constant."""
+        lengths = column_norms(self.factor)
+        order = _constant_first(len(lengths), self.constant)
+        scaled = np.linalg.qr(self.factor[:, order] / np.where(lengths > 0, lengths, 1.0)[order], mode="r")
+        at = {"centre": self.centre, "constant": self.constant, "value": self.value}
+        return _of_triangle(scaled, order, lengths, noise, **at)[:2]  # type: ignore[arg-type]
+
+
+def reduced(first: Array, over_blocks: Callable[[Callable[[Array], Any]], list[Any]]) -> Reduced:
+    """Reduce columns that come in blocks of rows.
+
+    Parameters
+    ----------
+    first : ndarray, shape (m, p)
+        The first block.
+    over_blocks : callable
+        Applies a function to every block, in their order.
+    """
+    row, constant, centre = first[0], -1, np.zeros(first.shape[1])
+    if (_constants(first) & (row != 0)).any():
+        found = over_blocks(lambda block: (block[0], _constants(block), len(block), block.sum(axis=0)))
+        constants = np.all([same & (own == row) for own, same, _, _ in found], axis=0) & (row != 0)
+        if constants.any():
+            constant = int(constants.argmax())
+            centre = np.sum([one[3] for one in found], axis=0) / sum(one[2] for one in found)
+            centre[constant] = 0.0
+    parts = over_blocks(lambda block: np.linalg.qr(block - centre if centre.any() else block, mode="r"))
+    return Reduced(np.linalg.qr(np.concatenate(parts), mode="r"), centre, constant, float(row[constant]))
+
+
+def _constants(block: Array) -> Any:
+    """Which columns do not vary; of most the last row says so."""
+    same = block[0] == block[-1]
+    for j in np.flatnonzero(same):
+        same[j] = (block[:, j] == block[0, j]).all()
+    return same
 
 
 def _with_constant(j: int, others: list[int], x: Array, constant: int) -> list[int]:
@@ -280,7 +363,7 @@ def _constant_first(p: int, constant: int) -> list[int]:
 
 
 def _in_units(
-    upper: Array, inner: Array, order: list[int], lengths: Array, centre: Array, constant: int, x: Array
+    upper: Array, inner: Array, order: list[int], lengths: Array, centre: Array, constant: int, given: float
 ) -> Triangle:
     """From scaled columns in another order to the columns as they were."""
     at = np.argsort(order)  # kept columns by position
@@ -291,7 +374,7 @@ def _in_units(
     root, row, value = centred, -1, 1.0
     middle = centre[kept]
     if constant >= 0:
-        row, value = int(np.flatnonzero(kept == constant)[0]), float(x[0, constant])
+        row, value = int(np.flatnonzero(kept == constant)[0]), given
         share = middle / value
         factor = factor + np.outer(factor[:, row], share)
         root = centred.copy()

@@ -246,7 +246,7 @@ class FactorResults(
         if self.n_groups > 1:
             return self._with_groups(kind)
         return factor_covariance(
-            estimate.z_projected,
+            estimate.blocks if estimate.in_blocks else estimate.z_projected,
             estimate.wresid,
             df_resid=estimate.df.residual,
             kind=kind,

@@ -56,7 +56,7 @@ class FitMeasures:
     @cached_property
     def within_tss(self) -> float:
         """Sum of squares of the outcome projected off effects, factors and loadings."""
-        return float(np.vdot(self._estimate.y_projected, self._estimate.y_projected))
+        return self._estimate.within_tss
 
     @property
     def _centered(self) -> bool:

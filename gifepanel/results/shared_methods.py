@@ -251,6 +251,9 @@ class ReportedResults(NeighbourMethods, DynamicMethods, JointTests, InheritedMet
         _ = self.model.data.ynames, self.model.data.param_names
         if self._recipe is None:
             self._recipe = self._new_recipe()
+        forget = getattr(self.model, "_forget_rows", None)
+        if forget is not None:
+            forget()
         super().remove_data()
         for name in ("resid", "fittedvalues", "wresid"):
             self.__dict__.pop(name, None)

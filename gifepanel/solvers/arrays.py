@@ -21,6 +21,9 @@ __all__ = [
     "GroupedData",
     "PanelArrays",
     "UnitQuadratics",
+    "components_of_gram",
+    "components_of_triangle",
+    "demean",
     "prepare",
     "principal_components",
     "residuals",
@@ -159,8 +162,8 @@ def prepare(
     if np.may_share_memory(xt, x):
         xt = xt.copy()
     if entity_effects:
-        _demean(y)
-        _demean(xt)
+        demean(y)
+        demean(xt)
     scale = np.ones(xt.shape[1])
     if standardize:
         rms = _root_mean_squares(xt)
@@ -177,7 +180,7 @@ def _root_mean_squares(xt: Array) -> Array:
     return np.sqrt([math.fsum(column) / (n * t) for column in by_unit.T])
 
 
-def _demean(series: Array) -> None:
+def demean(series: Array) -> None:
     """Take means over the last axis out, in place; a constant series leaves zeros, not rounding."""
     size = np.abs(series).max(axis=-1, keepdims=True, initial=0.0)
     series -= series.mean(axis=-1, keepdims=True)
@@ -234,6 +237,29 @@ def principal_components(resid: Array, n_factors: int, *, time_effects: bool = F
         vectors = np.linalg.qr(resid.T @ vectors)[0]
     factors = vectors * np.sqrt(t)
     return Components(factors, resid @ factors / t, effect, ssr)
+
+
+def components_of_gram(gram: Array, mean: Array, n: int, n_factors: int) -> Components | None:
+    """Components of n residual vectors (T,) by their Gram matrix (T, T), without loadings.
+
+    None where factors leave so little that it has lost its digits there.
+    """
+    t = len(gram)
+    if n_factors == 0:
+        return Components(np.empty((t, 0)), np.empty((n, 0)), mean, float(np.trace(gram)))
+    total = float(np.trace(gram))
+    values, vectors = _top(gram, n_factors)
+    ssr = total - float(values.sum())
+    return Components(vectors * np.sqrt(t), np.empty((n, 0)), mean, ssr) if ssr >= _CANCELLED * total else None
+
+
+def components_of_triangle(triangle: Array, mean: Array, n: int, n_factors: int) -> Components:
+    """The same from a triangle (T, T) whose cross products are that matrix."""
+    t = triangle.shape[1]
+    _, singular, rows = np.linalg.svd(triangle)
+    left = singular[n_factors:]
+    factors = np.ascontiguousarray(rows[:n_factors].T) * np.sqrt(t)
+    return Components(factors, np.empty((n, 0)), mean, float(left @ left))
 
 
 def _leading(tall: Array, n: int) -> tuple[Array, float]:

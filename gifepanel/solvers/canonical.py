@@ -15,6 +15,16 @@ import numpy as np
 
 from gifepanel.kernels.passes import cross_moments
 from gifepanel.solvers.arrays import Array, PanelArrays
+from gifepanel.solvers.blocked import (
+    BlockedPanel,
+    copied,
+    first_sign,
+    largest,
+    moments_of_units,
+    order_of_rows,
+    reordered,
+    threads_for,
+)
 from gifepanel.solvers.interactive import InteractiveFit, LocalMinimum, SlopeMap, fit_interactive_multistart
 from gifepanel.solvers.multistart import interactive_starts
 
@@ -104,7 +114,7 @@ class Canonical:
             fit,
             theta=bring(fit.theta),
             components=components,
-            resid=self.units_back(fit.resid) * self.outcome,
+            resid=self.units_back(fit.resid) * self.outcome if isinstance(fit.resid, np.ndarray) else fit.resid,
             ssr=fit.ssr * self.size**2,
             minima=self.minima_back(fit.minima, bring),
         )
@@ -114,7 +124,7 @@ class Canonical:
         return tuple(replace(m, ssr=m.ssr * self.size**2, theta=bring(m.theta)) for m in minima)
 
 
-def canonical(data: PanelArrays, *, rescale: bool = True) -> Canonical:
+def canonical(data: PanelArrays, *, rescale: bool = True, given_up: bool = False) -> Canonical:
     """The canonical form of a panel.
 
     Parameters
@@ -122,7 +132,11 @@ def canonical(data: PanelArrays, *, rescale: bool = True) -> Canonical:
     data : PanelArrays
     rescale : bool
         Bring the regressors to like powers of two as well, each by its own.
+    given_up : bool
+        Whether the data are not used again: of a large panel they are overwritten.
     """
+    if isinstance(data, BlockedPanel):
+        return _canonical_in_place(data if given_up else copied(data), rescale)
     y_size = _power_of_two(np.abs(data.y).max(initial=0.0))
     x_sizes = np.array([_power_of_two(size) for size in np.abs(data.xt).max(axis=(0, 2), initial=0.0)])
     scaled = np.abs(data.xt) / x_sizes[:, None]
@@ -138,6 +152,34 @@ def canonical(data: PanelArrays, *, rescale: bool = True) -> Canonical:
     xx, xy, yy = cross_moments(y, xt)
     form = replace(data, y=y, xt=xt, xx=xx, xy=xy, yy=yy, scale=data.scale[columns] * sizes)
     return Canonical(form, units, columns, signs, sign * y_size)
+
+
+def _canonical_in_place(data: BlockedPanel, rescale: bool) -> Canonical:
+    """The canonical form of a panel in blocks, whose arrays are overwritten."""
+    size, sizes = largest(data)
+    y_size, x_sizes = _power_of_two(size), np.array([_power_of_two(one) for one in sizes])
+    units = order_of_rows(
+        data.y, lambda rows: np.sort(np.abs(data.xt[rows]) / x_sizes[:, None], axis=1).reshape(len(rows), -1)
+    )
+    columns = _first_that_differ(data.xt, x_sizes, units)
+    signs = np.array([first_sign(data.xt[:, j], units) for j in columns])
+    sign = first_sign(data.y, units)
+    sizes = x_sizes[columns] if rescale else np.ones(len(columns))
+    y, xt = reordered(data, units, columns, signs / sizes, sign / y_size)
+    form = replace(data, y=y, xt=xt, scale=data.scale[columns] * sizes)
+    xx, xy, yy = moments_of_units(y, xt)
+    return Canonical(replace(form, xx=xx, xy=xy, yy=yy), units, columns, signs, sign * y_size)
+
+
+def _first_that_differ(x: Array, sizes: Array, units: IntArray) -> IntArray:
+    """As :func:`_order_of_columns`, from as many of the first units as tell regressors apart."""
+    n, p, _ = x.shape
+    few = 1
+    while True:
+        rows = (np.abs(x[units[:few]]) / sizes[:, None]).transpose(1, 0, 2).reshape(p, -1)
+        if few >= n or len(np.unique(rows, axis=0)) == p:
+            return np.lexsort(rows.T[::-1])
+        few *= 4
 
 
 def _power_of_two(size: float) -> float:
@@ -185,13 +227,18 @@ def fit_one_group(
     *,
     tol: float = 1e-9,
     max_iter: int = 500,
+    given_up: bool = False,
 ) -> tuple[SlopeMap, InteractiveFit]:
-    """Least squares with factors and one slope vector, from `n_starts` starts of the canonical panel."""
-    form = canonical(data)
+    """Least squares with factors and one slope vector, from `n_starts` starts of the canonical panel.
+
+    With `given_up` the data are not used again, see :func:`canonical`.
+    """
     n, _, p = data.shape
     inner = SlopeMap.grouped(np.zeros(n, dtype=np.int64), 1, p)
-    starts = interactive_starts(form.data, inner, n_factors, n_starts, rng)
-    fit = fit_interactive_multistart(form.data, inner, n_factors, starts, tol=tol, max_iter=max_iter)
+    with threads_for(data):
+        form = canonical(data, given_up=given_up)
+        starts = interactive_starts(form.data, inner, n_factors, n_starts, rng)
+        fit = fit_interactive_multistart(form.data, inner, n_factors, starts, tol=tol, max_iter=max_iter)
     slopes = form.map_back(inner)
     bring = form.theta_back(inner, slopes)
     scale = form.columns_back(form.data.scale)

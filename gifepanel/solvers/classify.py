@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 
 from gifepanel.kernels.passes import unit_ssr
-from gifepanel.solvers.arrays import Array, PanelArrays, UnitQuadratics, unit_quadratics
+from gifepanel.solvers.arrays import Array, PanelArrays, UnitQuadratics
 from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interactive
 
 __all__ = ["Classification", "Metric", "fill_empty", "nearest_centre", "refine", "slope_distances"]
@@ -132,5 +132,5 @@ def refine(
 
 
 def _unit_losses(data: PanelArrays, slopes: SlopeMap, fit: InteractiveFit) -> Array:
-    q = unit_quadratics(data, fit.components.factors, fit.components.time_effect)
+    q = data.quadratics(fit.components)
     return unit_ssr(q.a, q.c, q.s, np.ascontiguousarray(fit.theta[slopes.slots]))

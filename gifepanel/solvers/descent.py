@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gifepanel.blocks import UNITS, each_block, sum_over_blocks
 from gifepanel.kernels.product import profile_derivatives, solve_units
 from gifepanel.solvers.arrays import (
     Array,
@@ -21,6 +22,7 @@ from gifepanel.solvers.arrays import (
     GroupedData,
 )
 from gifepanel.solvers.heterogeneous import unit_minimisers
+from gifepanel.solvers.mixing import mixed, mixing_weights
 from gifepanel.solvers.penalty import product_penalty
 
 __all__ = ["DescentResult", "criterion", "descend"]
@@ -31,6 +33,7 @@ _SHORTENED = (1.0, 0.3, 0.09, 0.027)
 _NEWTON_STEPS = 3
 _ROUNDING = 1e-10
 _FALL = 1e-4
+_LONG = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ class _Descent:
         last = history[-1][1]
         if len(history) < 2:
             return last
+        if last.beta.size >= _LONG:
+            return self._extrapolate_in_blocks(history)
         points = np.stack([_flat(new) for _, new in history], axis=1)
         steps = points - np.stack([_flat(old) for old, _ in history], axis=1)
         dr, dg = np.diff(steps, axis=1), np.diff(points, axis=1)
@@ -126,6 +131,19 @@ class _Descent:
             mixed = self.state(alpha, beta, last.at.copy(), last.components)
             if mixed.value <= last.value:
                 return mixed
+        return last
+
+    def _extrapolate_in_blocks(self, history: list[tuple[_State, _State]]) -> _State:
+        """The same for many entities, whose iterates are not laid side by side."""
+        last, on = history[-1][1], history[-1][1].at >= 0
+        olds, news = ([[pair[k].alpha, pair[k].beta] for pair in history] for k in range(2))
+        gamma = mixing_weights(news, olds)
+        for length in _SHORTENED:
+            alpha, beta = (mixed([one[k] for one in news], gamma, length) for k in range(2))
+            beta[on] = alpha[last.at[on]]
+            trial = self.state(alpha, beta, last.at.copy(), last.components)
+            if trial.value <= last.value:
+                return trial
         return last
 
 
@@ -145,18 +163,31 @@ class _UnitProblems:
 
     def solve(self, alpha: Array, beta: Array, at: IntArray, explore: bool = False) -> tuple[float, Array, IntArray]:
         beta, at = beta.copy(), at.copy()
-        value = solve_units(self.v, self.hessians, self.kappa, alpha, self.free, beta, at, explore)
-        return float(value), beta, at
+
+        def part(rows: slice) -> float:
+            problem = self.v[rows], self.hessians[rows], self.kappa, alpha, self.free[rows]
+            return float(solve_units(*problem, beta[rows], at[rows], explore))
+
+        return sum(each_block(part, len(beta), UNITS)), beta, at
+
+    def derivatives(self, alpha: Array, beta: Array, at: IntArray) -> tuple[Array, Array]:
+        """Gradient (K p,) and Hessian (K p, K p) of the profile."""
+        p, size = alpha.shape[1], alpha.size
+
+        def part(rows: slice) -> Array:
+            out, left, right = np.empty((size + 1, size)), np.empty((p, size)), np.empty((size, p))
+            own = self.v[rows], self.hessians[rows], self.kappa, alpha, beta[rows], at[rows]
+            profile_derivatives(*own, out[0], out[1:], left, right)
+            return out
+
+        total = sum_over_blocks(part, len(beta), UNITS)
+        return total[0], total[1:]
 
     def minimise(self, alpha: Array, beta: Array, at: IntArray) -> tuple[Array, Array, IntArray]:
         """Damped Newton in the centres, a few steps: the factors move next anyway."""
-        n_groups, p = alpha.shape
-        size = n_groups * p
-        grad, hess = np.empty(size), np.empty((size, size))
-        left, right = np.empty((p, size)), np.empty((size, p))
         value, beta, at = self.solve(alpha, beta, at, explore=True)
         for _ in range(_NEWTON_STEPS):
-            profile_derivatives(self.v, self.hessians, self.kappa, alpha, beta, at, grad, hess, left, right)
+            grad, hess = self.derivatives(alpha, beta, at)
             direction = _descent_direction(hess, grad).reshape(alpha.shape)
             slope = float(grad @ direction.ravel())
             length, accepted = 1.0, False
@@ -209,8 +240,9 @@ def descend(
     bounded = data.is_bounded(n_factors)
     while len(path) <= max_iter:
         new = problem.iterate(state)
-        moved = float(np.linalg.norm(_flat(new) - _flat(state)))
-        step = moved / max(float(np.linalg.norm(_flat(new))), 1e-300)
+        new_flat = _flat(new)
+        moved = float(np.linalg.norm(new_flat - _flat(state)))
+        step = moved / max(float(np.linalg.norm(new_flat)), 1e-300)
         if new.value > state.value:
             # every part of an iteration lowers Q: a rise is rounding, and there is nothing left to gain
             converged = new.value - state.value <= _ROUNDING * abs(state.value) + problem.resolution(new)

@@ -9,7 +9,8 @@ from typing import Any, Generic
 import numpy as np
 
 from gifepanel.short_repr import ShortRepr
-from gifepanel.solvers.arrays import Array, PanelArrays, unit_quadratics
+from gifepanel.solvers.arrays import Array, PanelArrays
+from gifepanel.solvers.blocked import threads_for
 from gifepanel.solvers.canonical import Canonical, canonical
 from gifepanel.solvers.classify import Classification, Fit, nearest_centre, refine
 from gifepanel.solvers.heterogeneous import Centres, HeterogeneousFit, heterogeneous_slopes
@@ -26,7 +27,7 @@ from gifepanel.solvers.penalized import (
     standardized,
     starting_centres,
 )
-from gifepanel.solvers.regrouped import RegroupedPanel
+from gifepanel.solvers.regrouped_blocks import regrouped
 from gifepanel.solvers.search import Start, search_groupings
 
 __all__ = [
@@ -90,7 +91,14 @@ class GroupedFit(ShortRepr, Generic[Fit]):
 PanelFit = GroupedFit[InteractiveFit]
 
 
-def fit_grouped(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptions | None = None) -> PanelFit:
+def fit_grouped(
+    data: PanelArrays,
+    n_groups: int,
+    n_factors: int,
+    options: GroupedOptions | None = None,
+    *,
+    given_up: bool = False,
+) -> PanelFit:
     """Start, sweep, descend, classify, refit.
 
     Parameters
@@ -101,10 +109,13 @@ def fit_grouped(data: PanelArrays, n_groups: int, n_factors: int, options: Group
     n_factors : int
         R.
     options : GroupedOptions, optional
+    given_up : bool
+        Whether the data are not used again: of a large panel they are overwritten.
     """
     options = options or GroupedOptions()
-    form = canonical(data, rescale=options.standardize)
-    fit = _fit(form.data, n_groups, n_factors, canonical_options(options, form, n_groups))
+    with threads_for(data):
+        form = canonical(data, rescale=options.standardize, given_up=given_up)
+        fit = _fit(form.data, n_groups, n_factors, canonical_options(options, form, n_groups))
     return relabelled(_back(fit, form, n_groups, options), n_groups)
 
 
@@ -156,7 +167,7 @@ def _searched(
     starts = [(done.groups, done.fit.components), *((c.groups, start.components) for c in partitions)]
     length = np.sqrt(data.shape[1])
     searched = [Start(groups, comp.factors / length, comp.time_effect) for groups, comp in starts]
-    rng, problem = np.random.default_rng(options.seed), RegroupedPanel(data)
+    rng, problem = np.random.default_rng(options.seed), regrouped(data)
     found = search_groupings(
         problem, done.slopes.slots, searched, rng, common=options.common, patience=options.n_starts
     )
@@ -237,7 +248,7 @@ def _from_centres(
     penalized = replace(
         penalized, unit_params=part.with_common(penalized.unit_params), centers=part.with_common(penalized.centers)
     )
-    q = unit_quadratics(data, components.factors, components.time_effect)
+    q = data.quadratics(components)
     groups = nearest_centre(penalized.distances)
     theta = initial_theta(q.a, q.c, groups, n_groups, data.shape[2], options.common)
     done = _refined(data, n_groups, n_factors, options, groups, theta)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gifepanel.blocks import UNITS, each_block, each_of
 from gifepanel.kernels.kmeans import lloyd, lloyd_of_slopes, plus_plus
 from gifepanel.kernels.small import solve_batch
 from gifepanel.solvers.arrays import (
@@ -15,9 +16,6 @@ from gifepanel.solvers.arrays import (
     Components,
     PanelArrays,
     UnitQuadratics,
-    principal_components,
-    residuals,
-    unit_quadratics,
 )
 
 __all__ = ["Centres", "HeterogeneousFit", "heterogeneous_slopes", "kmeans_centres", "unit_minimisers"]
@@ -53,7 +51,9 @@ class HeterogeneousFit:
 
 def unit_minimisers(quadratics: UnitQuadratics) -> tuple[Array, np.ndarray[Any, np.dtype[np.bool_]]]:
     """Every unit's least-squares slopes (N, p); a singular unit takes the pooled ones and is flagged (N,)."""
-    beta, singular = solve_batch(quadratics.a, quadratics.c, np.zeros_like(quadratics.c))
+    a, c = quadratics.a, quadratics.c
+    parts = each_block(lambda rows: solve_batch(a[rows], c[rows], np.zeros_like(c[rows])), len(c), UNITS)
+    beta, singular = parts[0] if len(parts) == 1 else (np.concatenate(part) for part in zip(*parts, strict=True))
     if singular.any():
         beta[singular] = np.linalg.lstsq(quadratics.a.sum(axis=0), quadratics.c.sum(axis=0), rcond=1e-12)[0]
     return beta, singular
@@ -77,15 +77,15 @@ def heterogeneous_slopes(
     n, t, _ = data.shape
     none = Components(np.empty((t, 0)), np.empty((n, 0)), np.zeros(t), np.inf)
     if beta is None:
-        beta, singular = _slopes(unit_quadratics(data, none.factors, none.time_effect), common)
+        beta, singular = _slopes(data.quadratics(none), common)
     else:
         singular = np.zeros(n, dtype=bool)
-    work = np.empty_like(data.y)
+    work = data.room()
     previous = np.inf
     rounds = 0
     while True:
-        comp = principal_components(residuals(data, beta, work), n_factors, time_effects=data.time_effects)
-        quadratics = unit_quadratics(data, comp.factors, comp.time_effect)
+        comp = data.components(beta, n_factors, room=work)
+        quadratics = data.quadratics(comp)
         if rounds >= max_iter or not previous - comp.ssr > tol * comp.ssr:
             return HeterogeneousFit(beta, comp, quadratics, comp.ssr, rounds, singular)
         previous = comp.ssr
@@ -160,7 +160,8 @@ def kmeans_centres(
     points = np.ascontiguousarray(points[order])
     found: dict[float, Centres] = {}
     draws = rng.random((n_restarts, n_groups))
-    for r in range(n_restarts if n_groups > 1 else 1):
+
+    def restart(r: int) -> tuple[IntArray, Array, float]:
         centres = np.empty((n_groups, points.shape[1]))
         groups = np.empty(len(points), dtype=np.int64)
         plus_plus(points, draws[r], centres)
@@ -168,6 +169,9 @@ def kmeans_centres(
         groups[order] = groups.copy()
         alpha = np.empty_like(centres)
         ssr = float(lloyd_of_slopes(q.a, q.c, q.s, groups, alpha, 30))
+        return groups, alpha, ssr
+
+    for groups, alpha, ssr in each_of(restart, n_restarts if n_groups > 1 else 1, len(points)):
         key = next((known for known in found if abs(known - ssr) <= 1e-9 * abs(ssr)), None)
         if key is None:
             found[ssr] = Centres(alpha, groups, ssr, 1, n_restarts)

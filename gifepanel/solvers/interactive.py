@@ -20,7 +20,16 @@ import numpy as np
 from scipy.linalg import lstsq
 
 from gifepanel.kernels.passes import gradient_pass
-from gifepanel.solvers.arrays import Array, Components, PanelArrays, principal_components, residuals
+from gifepanel.solvers.arrays import (
+    Array,
+    Components,
+    PanelArrays,
+    principal_components,
+    residuals,
+)
+from gifepanel.solvers.blocked import BlockedPanel
+from gifepanel.solvers.by_moments import evaluated, gram_of_moments
+from gifepanel.solvers.group_moments import MomentResiduals
 from gifepanel.solvers.orthogonal_slopes import combinations
 
 __all__ = ["InteractiveFit", "LocalMinimum", "SlopeMap", "fit_interactive", "fit_interactive_multistart"]
@@ -113,8 +122,8 @@ class InteractiveFit:
         Slopes, in the units of the solver's regressors.
     components : Components
         Factors, loadings and time effect of ``Y - X theta``.
-    resid : ndarray, shape (N, T)
-        After slopes, factors and additive effects.
+    resid : ndarray, shape (N, T), or MomentResiduals
+        After slopes, factors and additive effects; of a panel in blocks they are not written down, nor are loadings.
     ssr : float
     converged : bool
     n_iter : int
@@ -126,7 +135,7 @@ class InteractiveFit:
 
     theta: Array
     components: Components
-    resid: Array
+    resid: Array | MomentResiduals
     ssr: float
     converged: bool
     n_iter: int
@@ -139,6 +148,8 @@ def projected_gram(data: PanelArrays, slopes: SlopeMap, factors: Array, loadings
 
     With time effects the vector of ones is one of the loadings.
     """
+    if isinstance(data, BlockedPanel):
+        return gram_of_moments(data, slopes.groups, slopes.slots, factors, None)
     n, t, p = data.shape
     q = slopes.size
     basis = _loading_basis(data, loadings)
@@ -173,8 +184,9 @@ def _loading_basis(data: PanelArrays, loadings: Array) -> Array:
 class _Point:
     theta: Array
     components: Components
-    resid: Array
+    resid: Array | MomentResiduals
     gradient: Array
+    resolution: float = 0.0  # rounding of the objective
 
     @property
     def value(self) -> float:
@@ -182,6 +194,8 @@ class _Point:
 
 
 def _evaluate(data: PanelArrays, slopes: SlopeMap, n_factors: int, theta: Array) -> _Point:
+    if isinstance(data, BlockedPanel):
+        return _Point(theta, *evaluated(data, slopes.groups, slopes.slots, n_factors, theta))
     resid = residuals(data, slopes.unit_slopes(theta))
     comp = principal_components(resid, n_factors, time_effects=data.time_effects)
     if n_factors:
@@ -296,11 +310,21 @@ def _descend(
 def _leads_to(known: InteractiveFit, point: _Point) -> bool:
     if not 0.0 <= point.value - known.ssr <= _NEAR * known.ssr:
         return False
-    difference = point.resid - known.resid
-    return float(np.vdot(difference, difference)) <= _NEAR * known.ssr
+    return _distance(point.resid, known.resid) <= _NEAR * known.ssr
+
+
+def _distance(a: Array | MomentResiduals, b: Array | MomentResiduals) -> float:
+    """The sum of squared differences of residuals."""
+    if isinstance(a, MomentResiduals) or isinstance(b, MomentResiduals):
+        return a.distance(b) if isinstance(a, MomentResiduals) and isinstance(b, MomentResiduals) else np.inf
+    difference = a - b
+    return float(np.vdot(difference, difference))
 
 
 def _metric(data: PanelArrays, slopes: SlopeMap, point: _Point) -> Array:
+    if isinstance(data, BlockedPanel):
+        alpha = np.asarray(point.theta[slopes.slots])
+        return gram_of_moments(data, slopes.groups, slopes.slots, point.components.factors, alpha)
     return projected_gram(data, slopes, point.components.factors, point.components.loadings)
 
 
@@ -330,7 +354,7 @@ def _line_search(
         new = _evaluate(data, slopes, n_factors, point.theta + step * direction)
         if new.value <= point.value + _ARMIJO * step * slope:
             return new
-        if abs(slope) <= 1e-13 * point.value:
+        if abs(slope) <= max(1e-13 * point.value, point.resolution):
             # below the resolution of the objective: judge by the gradient
             return new if np.abs(new.gradient).sum() < np.abs(point.gradient).sum() else None
         step *= 0.5 if step > 0.1 else 0.1
@@ -394,5 +418,4 @@ def _same_minimum(a: InteractiveFit, b: InteractiveFit, floor: float) -> bool:
         return True
     if gap > _ALIKE * size:
         return False
-    difference = a.resid - b.resid
-    return float(np.vdot(difference, difference)) <= _ALIKE * size
+    return _distance(a.resid, b.resid) <= _ALIKE * size

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gifepanel.blocks import UNITS, each_block, sum_over_blocks
 from gifepanel.kernels.joint import joint_profile, joint_slopes
 from gifepanel.kernels.small import eigh_batch
 from gifepanel.solvers.arrays import Array
@@ -65,13 +66,25 @@ def joint_step(
     max_iter : int
     """
     c = np.ascontiguousarray(c)
-    values, vectors = eigh_batch(hessians)
+    n = len(c)
+    values, vectors = _stacked(each_block(lambda rows: eigh_batch(hessians[rows]), n, UNITS))
     values[values <= _ROUNDING * values.max(axis=1, initial=0.0, keepdims=True)] = 0.0
     p = centre.shape[0]
-    grad, hess = np.empty(p), np.empty((p, p))
+
+    def profile(at: Array) -> tuple[float, Array, Array]:
+        def part(rows: slice) -> Array:
+            out = np.empty(1 + p + p * p)
+            grad, hess = out[1 : 1 + p], out[1 + p :].reshape(p, p)
+            own = v[rows], hessians[rows], values[rows], vectors[rows], c[rows]
+            out[0] = joint_profile(*own, at, grad, hess)[0]
+            return out
+
+        total = sum_over_blocks(part, n, UNITS)
+        return float(total[0]), total[1 : 1 + p], total[1 + p :].reshape(p, p)
+
     a = centre.copy()
     target = tol * max(float(c.sum()), np.finfo(float).tiny)
-    value, _ = joint_profile(v, hessians, values, vectors, c, a, grad, hess)
+    value, grad, hess = profile(a)
     radius = float(np.abs(minimisers - a).max()) + np.finfo(float).tiny
     iteration = 0
     while iteration < max_iter and np.linalg.norm(grad) > target:
@@ -80,10 +93,10 @@ def joint_step(
         slope = float(grad @ step)
         length = 1.0
         moved = False
-        g_old, h_old = grad.copy(), hess.copy()
+        g_old, h_old = grad, hess
         for _ in range(40):
             trial = a + length * step
-            new, _ = joint_profile(v, hessians, values, vectors, c, trial, grad, hess)
+            new, grad, hess = profile(trial)
             if new <= value + 1e-4 * length * slope or (
                 abs(new - value) <= 1e-13 * abs(value) and np.linalg.norm(grad) < np.linalg.norm(g_old)
             ):
@@ -91,12 +104,21 @@ def joint_step(
                 break
             length *= 0.5
         if not moved:
-            grad[:], hess[:] = g_old, h_old
+            grad, hess = g_old, h_old
             break
     beta = np.empty_like(minimisers)
     fused = np.empty(len(beta), dtype=np.bool_)
-    joint_slopes(v, hessians, values, vectors, minimisers, c, a, beta, fused)
+
+    def place(rows: slice) -> None:
+        own = v[rows], hessians[rows], values[rows], vectors[rows], minimisers[rows], c[rows]
+        joint_slopes(*own, a, beta[rows], fused[rows])
+
+    each_block(place, n, UNITS)
     return JointStep(a, beta, fused, float(np.linalg.norm(grad)), iteration)
+
+
+def _stacked(parts: list[tuple[Array, ...]]) -> tuple[Array, ...]:
+    return parts[0] if len(parts) == 1 else tuple(np.concatenate(some) for some in zip(*parts, strict=True))
 
 
 def _newton_direction(hess: Array, grad: Array, radius: float) -> Array:
