@@ -25,7 +25,7 @@ from gifepanel.solvers.classify import fill_empty
 from gifepanel.solvers.heterogeneous import unit_minimisers
 from gifepanel.solvers.regrouped import Regrouped
 
-__all__ = ["Grouping", "Start", "search_groupings"]
+__all__ = ["Grouping", "Start", "assigned", "descended", "search_groupings"]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _TOL, _ROUNDS = 1e-7, 60
@@ -229,6 +229,19 @@ class _Search:
     def _best(self) -> Grouping:
         assert self.best is not None
         return self.best
+
+
+def descended(data: Regrouped, slots: IntArray, start: Start, theta: Array) -> float:
+    """The sum of squares to which groups, slopes and factors by turns lead from a start."""
+    given = (start.groups.copy(), theta.copy(), start.factors.copy(), start.effect.copy())
+    return data.alternate(slots, *given, True, _ROUNDS, _TOL, np.inf)
+
+
+def assigned(data: Regrouped, slots: IntArray, grouping: Grouping) -> IntArray:
+    """Every entity in the group that fits it best, at the slopes and factors of a grouping of some of them."""
+    q = data.quadratics(grouping.factors, grouping.effect)
+    losses = unit_ssr(q.a, q.c, q.s, np.ascontiguousarray(grouping.theta[slots]))
+    return fill_empty(losses.argmin(axis=1).astype(np.int64), losses)
 
 
 def _key(groups: IntArray, k: int) -> bytes:
