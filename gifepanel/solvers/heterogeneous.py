@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from gifepanel.blocks import UNITS, each_block, each_of
-from gifepanel.kernels.kmeans import lloyd, plus_plus
-from gifepanel.kernels.passes import unit_ssr
+from gifepanel.kernels.kmeans import lloyd, lloyd_of_slopes, plus_plus
 from gifepanel.kernels.small import solve_batch
 from gifepanel.solvers.arrays import (
     Array,
@@ -52,13 +51,12 @@ class HeterogeneousFit:
 
 def unit_minimisers(quadratics: UnitQuadratics) -> tuple[Array, np.ndarray[Any, np.dtype[np.bool_]]]:
     """Every unit's least-squares slopes (N, p); a singular unit takes the pooled ones and is flagged (N,)."""
-    pooled = np.linalg.lstsq(quadratics.a.sum(axis=0), quadratics.c.sum(axis=0), rcond=1e-12)[0]
-    fallback = np.broadcast_to(pooled, quadratics.c.shape).copy()
-    a, c, n = quadratics.a, quadratics.c, len(fallback)
-    parts = each_block(lambda rows: solve_batch(a[rows], c[rows], fallback[rows]), n, UNITS)
-    if len(parts) == 1:
-        return parts[0]
-    return np.concatenate([one[0] for one in parts]), np.concatenate([one[1] for one in parts])
+    a, c, n = quadratics.a, quadratics.c, len(quadratics.c)
+    parts = each_block(lambda rows: solve_batch(a[rows], c[rows], np.zeros_like(c[rows])), n, UNITS)
+    beta, singular = parts[0] if len(parts) == 1 else (np.concatenate(both) for both in zip(*parts, strict=True))
+    if singular.any():
+        beta[singular] = np.linalg.lstsq(a.sum(axis=0), c.sum(axis=0), rcond=1e-12)[0]
+    return beta, singular
 
 
 def heterogeneous_slopes(
@@ -169,7 +167,8 @@ def kmeans_centres(
         plus_plus(points, draws[r], centres)
         lloyd(points, centres, groups, 100)
         groups[order] = groups.copy()
-        return own_metric_lloyd(q, groups, n_groups)
+        alpha = np.empty_like(centres)
+        return groups, alpha, float(lloyd_of_slopes(q.a, q.c, q.s, groups, alpha, 30))
 
     for groups, alpha, ssr in each_of(restart, n_restarts if n_groups > 1 else 1, len(points)):
         key = next((known for known in found if abs(known - ssr) <= 1e-9 * abs(ssr)), None)
@@ -179,32 +178,6 @@ def kmeans_centres(
             old = found[key]
             found[key] = Centres(old.alpha, old.groups, old.ssr, old.agreed + 1, n_restarts)
     return sorted(found.values(), key=lambda centre: centre.ssr)
-
-
-def own_metric_lloyd(
-    q: UnitQuadratics, groups: IntArray, n_groups: int, *, max_iter: int = 30
-) -> tuple[IntArray, Array, float]:
-    """Alternate group slopes and assignment by sum of squares, at fixed factors."""
-    alpha = group_minimisers(q, groups, n_groups)
-    for _ in range(max_iter):
-        ssr = unit_ssr(q.a, q.c, q.s, alpha)
-        new = ssr.argmin(axis=1)
-        if np.array_equal(new, groups) or np.bincount(new, minlength=n_groups).min() == 0:
-            break
-        groups = new
-        alpha = group_minimisers(q, groups, n_groups)
-    ssr = unit_ssr(q.a, q.c, q.s, alpha)
-    return groups, alpha, float(ssr[np.arange(len(groups)), groups].sum())
-
-
-def group_minimisers(q: UnitQuadratics, groups: IntArray, n_groups: int) -> Array:
-    """Least-squares slopes of every group at fixed factors: (K, p)."""
-    p = q.c.shape[1]
-    alpha = np.empty((n_groups, p))
-    for k in range(n_groups):
-        members = groups == k
-        alpha[k] = np.linalg.lstsq(q.a[members].sum(axis=0), q.c[members].sum(axis=0), rcond=1e-12)[0]
-    return alpha
 
 
 def _factor(a: Array) -> Array:

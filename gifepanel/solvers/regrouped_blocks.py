@@ -86,13 +86,13 @@ class RegroupedBlocks(RegroupedPanel):
             return out
 
         total = sum_over_blocks(products, n, t)
-        step = np.ascontiguousarray(total[:r].T)
+        rows = total[:r]
         if data.time_effects:
             mean = total[r] / n
-            step -= n * np.outer(mean, mean @ factors)
+            rows -= n * np.outer(mean @ factors, mean)
             effect += mean
-        orthonormalise(step)
-        factors[:] = step
+        orthonormalise(rows)
+        factors[:] = rows.T
 
     def _left(self, beta: Array, effect: Array, block: slice) -> Array:
         data = self.data
