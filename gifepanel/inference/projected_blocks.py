@@ -13,7 +13,7 @@ from gifepanel.blocks import blocks_of, each_block, sum_over_blocks
 from gifepanel.inference.space import FactorSpace
 from gifepanel.projections.triangle import Reduced, Triangle, reduced
 
-__all__ = ["ProjectedBlocks", "moments_in_blocks", "tss_in_blocks"]
+__all__ = ["ProjectedBlocks", "moments_in_blocks", "periods_in_blocks", "tss_in_blocks"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -128,3 +128,20 @@ def moments_in_blocks(time: Array, x: Array, y: Array, effect: Array) -> tuple[A
 def tss_in_blocks(space: FactorSpace, y: Array) -> float:
     """Sum of squares of the outcome off the space."""
     return ProjectedBlocks(lambda rows: y[rows, :, None].copy(), space, 1).total
+
+
+def periods_in_blocks(space: FactorSpace, x: Array, tau: Array, slots: Any, width: int) -> Array:
+    """Products (r, T, q) of the directions of periods with regressors weighted by `tau` (N, K), off factors."""
+    n, t, p = x.shape
+    time, unit = space.time, space.unit
+
+    def products(rows: slice) -> Array:
+        z = x[rows] - np.matmul(time, np.matmul(time.T, x[rows]))
+        own = (unit[rows, :, None] * tau[rows, None, :]).reshape(len(z), -1)
+        return np.asarray(own.T @ z.reshape(len(z), -1))
+
+    total = sum_over_blocks(products, n, t * p).reshape(unit.shape[1], tau.shape[1], t, p)
+    out = np.zeros((unit.shape[1], t, width))
+    for k, slot in enumerate(slots):
+        out[:, :, slot] += total[:, k]
+    return out

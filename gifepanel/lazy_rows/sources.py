@@ -13,7 +13,17 @@ from typing import Any
 from gifepanel.exceptions import DataError, MissingPackageError, SpecificationError
 from gifepanel.lazy_rows.engine import LazyRows, reason
 
-__all__ = ["collected", "has_duckdb", "is_lazy", "is_path", "open_rows", "read_path"]
+__all__ = [
+    "collected",
+    "files_of",
+    "free_memory",
+    "has_duckdb",
+    "is_lazy",
+    "is_path",
+    "kind_of_files",
+    "open_rows",
+    "read_path",
+]
 
 _NAMES = {
     "duckdb": "DuckDB",
@@ -217,7 +227,9 @@ def files_of(data: Any) -> list[str]:
     return out
 
 
-def _format(files: Sequence[str]) -> str:
+def kind_of_files(files: Sequence[str]) -> str:
+    """What all the files are, "parquet" or "csv"."""
+
     def ending(file: str) -> str:
         plain = file.lower()
         for packed in (".gz", ".zst", ".bz2"):
@@ -241,7 +253,7 @@ def _open_path(data: Any) -> LazyRows:
 
     duckdb = _duckdb("The data are files, and DuckDB is not installed")
     files = files_of(data)
-    kind = _format(files)
+    kind = kind_of_files(files)
     con = duckdb.connect()
     source = str(os.fspath(data)) if isinstance(data, (str, os.PathLike)) else f"{len(files)} files"
 
@@ -327,8 +339,8 @@ def read_path(data: Any) -> Any:
     import pandas as pd
 
     files = files_of(data)
-    kind = _format(files)
-    size, free = sum(os.path.getsize(file) for file in files), _free_memory()
+    kind = kind_of_files(files)
+    size, free = sum(os.path.getsize(file) for file in files), free_memory()
     if free is not None and size > _SHARE * free:
         raise MissingPackageError(
             f"The files have {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free",
@@ -351,7 +363,7 @@ def read_path(data: Any) -> Any:
     return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 
-def _free_memory() -> int | None:
+def free_memory() -> int | None:
     """Bytes that are free, where the system says so."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():

@@ -19,6 +19,7 @@ from gifepanel.exceptions import SpecificationError, SpecificationWarning, calle
 from gifepanel.inference.dof import checked_residual, degrees_of_freedom
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.soft_groups import SoftGroups
+from gifepanel.lazy_rows.sources import is_path
 from gifepanel.models.additive import Additive
 from gifepanel.models.cell_estimation import cells_of_model
 from gifepanel.models.checkpoints import check_repeatable, checkpoint_of
@@ -34,6 +35,7 @@ from gifepanel.models.counts import RULES, Count, candidates, check_share, selec
 from gifepanel.models.described import DescribedFactorModel
 from gifepanel.models.estimation import estimate_of_groups
 from gifepanel.models.factor_likelihood import FactorLikelihood
+from gifepanel.models.file_design import design_of_files
 from gifepanel.models.foreign import refuse_model_words
 from gifepanel.models.grouping_tests import GroupingTests
 from gifepanel.models.known_parts import KnownParts, known_parts
@@ -137,16 +139,20 @@ class FactorModel(DescribedFactorModel, LaterRows, FactorLikelihood, OLS):
         name = f"{cls.__name__}.from_formula"
         refuse_model_words(name, unknown, {**own, **given}, defaults, formula=formula, data=data, factors=True)
         reject_unknown(unknown, (*own, *given, "context"), name)
-        design = design_from_formula(
-            formula,
-            data,
-            entity=given["entity"],
-            time=given["time"],
-            common=own.get("common") or (),
-            context=context,
-            weights=_row_weights(given["weights"]),
-            missing=given["missing"],
-        )
+        files = design_of_files(formula, data, context, {**own, **given}) if is_path(data) else data
+        design = files
+        if not isinstance(files, PanelDesign):
+            data = files
+            design = design_from_formula(
+                formula,
+                data,
+                entity=given["entity"],
+                time=given["time"],
+                common=own.get("common") or (),
+                context=context,
+                weights=_row_weights(given["weights"]),
+                missing=given["missing"],
+            )
         model = cls.__new__(cls)
         model._weights_by_entity = is_by_entity(given["weights"])
         if given.get("treated") is not None:

@@ -17,7 +17,7 @@ from gifepanel.panel.effect_codes import EffectCodes
 from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.matrices import PanelDesign
 
-__all__ = ["CompleteDesign", "CompleteIndex", "complete_design"]
+__all__ = ["CompleteDesign", "CompleteIndex", "complete_design", "index_of_labels"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -106,7 +106,8 @@ class CompleteDesign(PanelDesign):
     @cached_property
     def row_index(self) -> pd.MultiIndex:  # type: ignore[override]
         """(entity, time) of every row."""
-        return pd.MultiIndex.from_product(self.axes or (), names=["entity", "time"])
+        index = self.index
+        return pd.MultiIndex.from_product(self.axes or (), names=[index.entity_name, index.time_name])
 
     @cached_property
     def esample(self) -> BoolArray:  # type: ignore[override]
@@ -143,8 +144,8 @@ def complete_design(
 ) -> CompleteDesign | None:
     """The design of cubes (N, T) and (N, T, p), or None where a value is missing or labels are not in order."""
     n, t, p = x.shape
-    index = _index_of(labels)
-    if index is None:
+    small = index_of_labels(labels, "entity", "time", source="cubes")
+    if small is None:
         return None
     finite = each_block(lambda rows: bool(np.isfinite(y[rows]).all() and np.isfinite(x[rows]).all()), n, t * (p + 1))
     if not all(finite):
@@ -154,21 +155,24 @@ def complete_design(
         exog=x.reshape(-1, p),
         endog_name=endog_name,
         exog_names=exog_names,
-        panel=index,
+        panel=CompleteIndex.like(small),
         common=common,
         axes=labels,
     )
 
 
-def _index_of(labels: tuple[pd.Index, pd.Index]) -> CompleteIndex | None:
-    """The index of all pairs of labels, from a panel that has each label, if they are in order."""
+def index_of_labels(
+    labels: tuple[pd.Index, pd.Index], entity_name: str, time_name: str, *, source: str
+) -> PanelIndex | None:
+    """An index of a few rows in which each label occurs, if labels are in order."""
     entities, times = labels
     n, t = len(entities), len(times)
     first = np.concatenate([np.arange(n), np.zeros(t - 1, dtype=np.int64)])
     second = np.concatenate([np.zeros(n, dtype=np.int64), np.arange(1, t)])
+    names = {"entity_name": entity_name, "time_name": time_name, "source": source}
     try:
-        small = PanelIndex.from_labels(entities.take(first), times.take(second), source="cubes")
+        small = PanelIndex.from_labels(entities.take(first), times.take(second), **names)
     except DataError:
         return None  # which is told of all rows elsewhere
     in_order = (small.entity_codes == first).all() and (small.time_codes == second).all()
-    return CompleteIndex.like(small) if in_order else None
+    return small if in_order else None

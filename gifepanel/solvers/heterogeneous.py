@@ -51,11 +51,11 @@ class HeterogeneousFit:
 
 def unit_minimisers(quadratics: UnitQuadratics) -> tuple[Array, np.ndarray[Any, np.dtype[np.bool_]]]:
     """Every unit's least-squares slopes (N, p); a singular unit takes the pooled ones and is flagged (N,)."""
-    a, c = quadratics.a, quadratics.c
-    parts = each_block(lambda rows: solve_batch(a[rows], c[rows], np.zeros_like(c[rows])), len(c), UNITS)
-    beta, singular = parts[0] if len(parts) == 1 else (np.concatenate(part) for part in zip(*parts, strict=True))
+    a, c, n = quadratics.a, quadratics.c, len(quadratics.c)
+    parts = each_block(lambda rows: solve_batch(a[rows], c[rows], np.zeros_like(c[rows])), n, UNITS)
+    beta, singular = parts[0] if len(parts) == 1 else (np.concatenate(both) for both in zip(*parts, strict=True))
     if singular.any():
-        beta[singular] = np.linalg.lstsq(quadratics.a.sum(axis=0), quadratics.c.sum(axis=0), rcond=1e-12)[0]
+        beta[singular] = np.linalg.lstsq(a.sum(axis=0), c.sum(axis=0), rcond=1e-12)[0]
     return beta, singular
 
 
@@ -168,8 +168,7 @@ def kmeans_centres(
         lloyd(points, centres, groups, 100)
         groups[order] = groups.copy()
         alpha = np.empty_like(centres)
-        ssr = float(lloyd_of_slopes(q.a, q.c, q.s, groups, alpha, 30))
-        return groups, alpha, ssr
+        return groups, alpha, float(lloyd_of_slopes(q.a, q.c, q.s, groups, alpha, 30))
 
     for groups, alpha, ssr in each_of(restart, n_restarts if n_groups > 1 else 1, len(points)):
         key = next((known for known in found if abs(known - ssr) <= 1e-9 * abs(ssr)), None)

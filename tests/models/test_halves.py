@@ -55,7 +55,7 @@ def test_refused_before_any_work(
     model: Any, options: dict[str, Any], t: int, formula: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (interactive, grouped, base):
-        monkeypatch.setattr(module, "prepare", lambda *a, **k: pytest.fail("work was done"))
+        monkeypatch.setattr(module, "prepare_panel", lambda *a, **k: pytest.fail("work was done"))
     with pytest.raises(SpecificationError, match=words) as caught:
         model.from_formula(formula, panel(t), **options).fit(bias_correction="jackknife")
     assert caught.value.fix == "bias_correction=True" and "Each half" in str(caught.value.needed)

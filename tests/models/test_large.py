@@ -6,11 +6,13 @@ import pickle
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import gifepanel as gife
 from gifepanel import blocks
 from gifepanel.exceptions import CollinearityWarning, DataError
+from gifepanel.models import file_design
 from gifepanel.solvers import search
 
 EFFECTS: list[dict[str, Any]] = [{}, {"absorb": "time"}, {"absorb": "entity"}, {"absorb": ["entity", "time"]}]
@@ -190,3 +192,81 @@ def test_numbers_do_not_depend_on_the_number_of_threads(in_blocks, monkeypatch, 
         blocks._executor.cache_clear()
     for name in ("params", "bse", "resid"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+# ---- Parquet files ----
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    y, x = panel()
+    n, t = y.shape
+    ids = {"firm": np.repeat([f"f{i:03d}" for i in range(n)], t), "year": np.tile(np.arange(1990, 1990 + t), n)}
+    return pd.DataFrame(ids | {"y": y.ravel(), "x1": x[:, :, 0].ravel(), "x2": x[:, :, 1].ravel() - 4.0, "size": 1})
+
+
+IDS = {"entity": "firm", "time": "year"}
+
+
+@pytest.mark.parametrize("formula", ["y ~ 0 + x1 + x2", "y ~ x1 + log(abs(x2)) | firm", "y ~ x1 + I(x2**2) | year"])
+def test_a_sorted_parquet_file_is_read_in_pieces(in_blocks, monkeypatch, tmp_path, frame, formula):
+    pytest.importorskip("pyarrow")
+    frame.to_parquet(tmp_path / "panel.parquet", row_group_size=70)
+    model = gife.GroupedIFE.from_formula(formula, frame, n_groups=2, n_factors=1, **IDS)
+    in_blocks()
+    monkeypatch.setattr(file_design, "_ROWS", 100)
+    inside = gife.GroupedIFE.from_formula(formula, frame, n_groups=2, n_factors=1, **IDS).fit()
+    res = gife.GroupedIFE.from_formula(formula, tmp_path / "panel.parquet", n_groups=2, n_factors=1, **IDS).fit()
+    assert type(res.model.design).__name__ == "CompleteDesign" and type(model.design).__name__ == "PanelDesign"
+    assert list(res.params.index) == list(inside.params.index)
+    np.testing.assert_array_equal(res.params, inside.params)
+    np.testing.assert_array_equal(res.bse, inside.bse)
+    assert str(res.summary()) == str(inside.summary())
+    assert res.groups.equals(inside.groups) and res.factors.equals(inside.factors)
+    new = frame.iloc[30:50]
+    np.testing.assert_array_equal(res.predict(new), inside.predict(new))
+    by = {"groups": "firm"}
+    np.testing.assert_array_equal(*(one.get_robustcov_results("cluster", **by).bse for one in (res, inside)))
+    assert res.resid.index.names == ["firm", "year"]
+
+
+def test_files_that_need_all_rows_at_once_are_read_as_a_whole(in_blocks, monkeypatch, tmp_path, frame):
+    pytest.importorskip("pyarrow")
+    in_blocks()
+    path = tmp_path / "panel.parquet"
+    cases = {
+        "mixed": (frame.sample(frac=1.0, random_state=0), "y ~ 0 + x1 + x2", {}),
+        "holes": (frame.drop(index=[5, 40]), "y ~ 0 + x1 + x2", {}),
+        "lags": (frame, "y ~ 0 + L(y) + x1", {}),
+        "levels": (frame.assign(kind=(np.arange(len(frame)) % 3).astype(str)), "y ~ x1 + kind", {}),
+        "weights": (frame, "y ~ 0 + x1", {"weights": "size"}),
+    }
+    for name, (rows, formula, options) in cases.items():
+        rows.to_parquet(path)
+        found, expected = (
+            gife.InteractiveFE.from_formula(formula, data, n_factors=1, **IDS, **options) for data in (path, rows)
+        )
+        assert found.design.exog_names == expected.design.exog_names, name
+        np.testing.assert_array_equal(found.design.exog, expected.design.exog, err_msg=name)
+    monkeypatch.setattr(file_design, "free_memory", lambda: 1000)
+    cases["mixed"][0].to_parquet(path)
+    with pytest.raises(DataError, match=r"rows are not in order.*sorted by entity"):
+        gife.InteractiveFE.from_formula("y ~ 0 + x1", path, n_factors=1, **IDS)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"panel.parquet could not be read.*Every file must be complete"):
+        gife.InteractiveFE.from_formula("y ~ 0 + x1", path, n_factors=1, **IDS)
+    with pytest.raises(DataError, match="No file is called"):
+        gife.InteractiveFE.from_formula("y ~ 0 + x1", tmp_path / "other.parquet", n_factors=1, **IDS)
+
+
+def test_ids_may_be_the_index_of_the_frame_that_was_written(in_blocks, tmp_path, frame):
+    pytest.importorskip("pyarrow")
+    in_blocks()
+    own = frame.set_index(["firm", "year"])
+    half = len(own) // 2 // 12 * 12
+    own.iloc[:half].to_parquet(tmp_path / "a.parquet")
+    own.iloc[half:].to_parquet(tmp_path / "b.parquet")
+    model = gife.InteractiveFE.from_formula("y ~ 0 + x1", str(tmp_path / "*.parquet"), n_factors=1)
+    assert type(model.design).__name__ == "CompleteDesign" and model.design.index.entity_name == "firm"
+    expected = gife.InteractiveFE.from_formula("y ~ 0 + x1", own, n_factors=1)
+    np.testing.assert_array_equal(model.fit().params, expected.fit().params)
