@@ -25,7 +25,7 @@ def _closest(points, i, centers, used):
     return best, arg
 
 
-@jit
+@jit(plain=True)
 def plus_plus(points, uniforms, centers):
     """K-means++ seeds (Arthur & Vassilvitskii 2007) from K uniform draws; fills `centers` (K, p)."""
     n, p = points.shape
@@ -51,7 +51,7 @@ def plus_plus(points, uniforms, centers):
             centers[k, j] = points[pick, j]
 
 
-@jit
+@jit(plain=True)
 def lloyd(points, centers, labels, max_iter):
     """Lloyd iterations in place; an empty group takes the worst-placed point. Returns the within sum of squares."""
     n, p = points.shape
