@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from functools import cache, update_wrapper
+from functools import cache, cached_property, update_wrapper
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
@@ -132,7 +132,7 @@ class _Kernel:
         """What numba takes it for inside other kernels."""
         return self._compiled()._numba_type_
 
-    @property
+    @cached_property
     def _twin(self) -> Callable[..., Any]:
         package, _, file = self._func.__module__.rpartition(".")
         return cast("Callable[..., Any]", getattr(import_module(f"{package}.plain.{file}"), self._func.__name__))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gifepanel.kernels.plain.ordered import Array, IntArray
+from gifepanel.kernels.plain.ordered import Array, BoolArray, IntArray, ordered_bins
 
 __all__ = ["attenuation"]
 
@@ -36,10 +36,10 @@ def attenuation(
             p += basis[j] * basis[j, u]
         inner[step] = p
 
-    def total(values: Array, there: Array) -> Array:
+    def total(values: Array, there: BoolArray) -> Array:
         """Sums by group of columns (n, m), in the order of cells and then of columns."""
         rows = np.repeat(group[there], values.shape[1])
-        return np.bincount(rows, weights=values[there].ravel(), minlength=n_groups)
+        return ordered_bins(rows, values[there], n_groups)
 
     for lag in range(1, lags + 1):
         after = places[lag]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Array", "BoolArray", "IntArray", "entities_last", "last", "ordered_sum"]
+__all__ = ["Array", "BoolArray", "IntArray", "entities_last", "last", "ordered_bins", "ordered_sum"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -19,6 +19,11 @@ def ordered_sum(terms: Array) -> Array:
     if terms.size <= len(terms):
         return np.asarray(np.add.accumulate(terms, axis=0)[-1] if len(terms) else np.zeros(terms.shape[1:]))
     return np.asarray(np.add.reduce(terms, axis=0))
+
+
+def ordered_bins(places: IntArray, values: Array, n: int) -> Array:
+    """Sums (n,) of values by place, one after the other."""
+    return np.bincount(places.ravel(), weights=values.ravel(), minlength=n).astype(np.float64, copy=False)
 
 
 def last(terms: Array) -> float:

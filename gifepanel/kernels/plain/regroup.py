@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gifepanel.kernels.plain.ordered import Array, IntArray, entities_last, last, ordered_sum
+from gifepanel.kernels.plain.ordered import Array, IntArray, entities_last, last, ordered_bins, ordered_sum
 from gifepanel.kernels.plain.passes import losses
 from gifepanel.kernels.plain.small import solve_one
 
@@ -46,8 +46,8 @@ def _slopes(a: Array, c: Array, slots: IntArray, groups: IntArray, theta: Array)
     """Least squares given groups, into `theta`."""
     q, own = len(theta), slots[groups]
     pairs = own[:, :, None] * q + own[:, None, :]
-    gram = np.bincount(pairs.ravel(), weights=a.transpose(2, 0, 1).ravel(), minlength=q * q).reshape(q, q)
-    rhs = np.bincount(own.ravel(), weights=c.T.ravel(), minlength=q)
+    gram = ordered_bins(pairs, a.transpose(2, 0, 1), q * q).reshape(q, q)
+    rhs = ordered_bins(own, c.T, q)
     solved = solve_one(gram, rhs, _SINGULAR)
     if solved is not None:
         theta[:] = solved
