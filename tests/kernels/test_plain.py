@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gifepanel.kernels import joint, kmeans, lags, passes, product, regroup, small
+from gifepanel.kernels import _jit, joint, kmeans, lags, passes, product, regroup, small
 from tests.kernels.problems import units
 
 SHAPES = [(2, 1, 2), (1, 2, 9), (7, 1, 5), (12, 2, 8), (40, 3, 11), (25, 4, 16)]  # N, p, T
@@ -127,3 +131,76 @@ def test_lags(lag: int) -> None:
     ptr, t = np.append(0, np.cumsum(seen.sum(axis=1))), np.nonzero(seen)[1] - 2
     basis = rng.standard_normal((2, len(t)))
     same(lags.attenuation, ptr, t, rng.random(len(t)), basis, rng.integers(0, 3, 9), 3, lag)
+
+
+# ---- which of the two is called
+
+FITS = """
+import sys
+import numpy as np
+import gifepanel as gife
+from gifepanel.datasets import simulate
+
+data = simulate("D", 30, 20, random_state=1).data
+numbers = []
+for model in (
+    gife.GroupedIFE.from_formula("y ~ x1 + x2 | entity", data, n_groups=3, n_factors=2),
+    gife.GroupedIFE.from_formula("y ~ x1 + x2 | entity + time", data, n_groups=2, n_factors=1, common=["x2"]),
+    gife.InteractiveFE.from_formula("y ~ L(y) + x1 | entity + time", data, n_factors=range(3)),
+):
+    res = model.fit()
+    numbers += [*res.params, *res.bse, res.criterion if hasattr(res, "criterion") else res.ssr]
+"""
+
+
+def test_a_small_first_fit_compiles_nothing_and_is_the_same(tmp_path: Path) -> None:
+    program = FITS + "print('numba' in sys.modules, np.array(numbers).tobytes().hex())"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = {}
+    exec(FITS, found)
+    assert done.stdout.split() == ["False", np.array(found["numbers"]).tobytes().hex()]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., str]:
+    """Which of the two a fresh kernel calls."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(_jit, "_SMALL", 1000)
+    monkeypatch.setattr(_jit, "_compile", lambda *_: lambda *_: "compiled")
+    kernel: Any = _jit.jit(plain=True)(passes.gradient_pass.__wrapped__)
+    vars(kernel)["_twin"] = lambda *_: "plain"
+    return kernel  # type: ignore[no-any-return]
+
+
+def test_small_calls_are_plain_until_they_took_their_time(called: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert called(np.ones(999)) == called(np.ones(999)) == "plain"
+    monkeypatch.setattr(called, "_spent", 1.1)
+    assert called(np.ones(999)) == "compiled"
+    monkeypatch.setattr(called, "_spent", 0.0)
+    assert called(np.ones(999)) == "compiled", "there is code now"
+
+
+def test_a_large_call_is_compiled(called: Any) -> None:
+    assert called(np.ones(600), np.ones(600)) == called(np.ones(2)) == "compiled"
+
+
+def test_disabled_jit_is_not_plain(called: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    assert called(np.ones(2)) == "compiled"
+
+
+def test_code_in_the_cache_is_called(called: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_jit, "_has_code", lambda _: True)
+    assert called(np.ones(2)) == "plain", "numba is not asked where it left no file"
+    again: Any = _jit.jit(plain=True)(passes.gradient_pass.__wrapped__)
+    monkeypatch.setattr(_jit, "_has_file", lambda _: True)
+    assert again(np.ones(2)) == "compiled"
+
+
+def test_files_of_the_cache_are_where_numba_leaves_them() -> None:
+    passes.gradient_pass._compiled()
+    passes.gradient_pass(np.ones((2, 1, 3)), np.ones((2, 3)))
+    assert _jit._has_file(passes.gradient_pass.__wrapped__)
