@@ -18,8 +18,8 @@ __all__ = ["jit"]
 Func = TypeVar("Func", bound=Callable[..., Any])
 
 _DEFAULTS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
-# a kernel with a twin in NumPy is compiled once the twin has run for so long: compiling takes longer
-_PATIENCE = 1.0
+# a kernel with a twin in NumPy is compiled once the twin has run for so many seconds: compiling takes longer
+_PATIENCE = 3.0
 # arguments with more elements than this go to compiled code at once
 _SMALL = 500_000
 
@@ -50,7 +50,7 @@ def jit(*args: Any, **options: Any) -> Any:
         Options of ``numba.njit``. ``fastmath`` may be a set of ``"reassoc"`` and ``"contract"``, for sums on
         vectors; anything else is refused: it lets the compiler drop checks for NaN. ``plain=True`` says that the
         folder ``plain`` has the same function in NumPy, in a file of the same name and with the same numbers to the
-        last bit. Where no code is cached, small calls go there until it has taken a second in all.
+        last bit. Where no code is cached, small calls go there until it has taken three seconds in all.
 
     Returns
     -------
@@ -145,7 +145,7 @@ class _Kernel:
         return self._dispatcher
 
     def _may_be_plain(self, args: tuple[Any, ...]) -> bool:
-        """Whether this call may go to the twin: a small one, no code cached, and not yet a second spent there."""
+        """Whether this call may go to the twin: a small one, no code cached, and not yet three seconds spent there."""
         if not self._has_twin or self._spent > _PATIENCE or _is_off():
             return False
         if sum(arg.size for arg in args if hasattr(arg, "size")) > _SMALL:

@@ -262,5 +262,7 @@ def alternate(y, xt, xx, xy, yy, slots, groups, theta, factors, effect, time_eff
                 for u in range(r):
                     step[m, u] += resid[i, m] * weight[u]
         orthonormalise(step)
-        factors[:] = step
+        for m in range(t):  # by element: a slice brings the compiler the text of an error, five seconds of it
+            for u in range(r):
+                factors[m, u] = step[m, u]
     return ssr, done
