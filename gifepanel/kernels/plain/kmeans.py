@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from gifepanel.kernels.plain.ordered import Array, IntArray, last
+from gifepanel.kernels.plain.ordered import Array, IntArray, last, ordered_bins
+from gifepanel.kernels.plain.passes import losses
+from gifepanel.kernels.plain.small import solve_semidefinite
 
-__all__ = ["lloyd", "plus_plus"]
+__all__ = ["lloyd", "lloyd_of_slopes", "plus_plus"]
 
 
 def _closest(points: Array, centers: Array) -> tuple[Array, IntArray]:
@@ -56,3 +58,32 @@ def lloyd(points: Array, centers: Array, labels: IntArray, max_iter: int) -> flo
             sums = np.bincount(labels, weights=points[:, j], minlength=groups)
             centers[:, j] = np.where(counts > 0, sums / np.maximum(counts, 1), sums)
     return float(inertia)
+
+
+def _group_slopes(a: Array, c: Array, labels: IntArray, alpha: Array) -> None:
+    """Least-squares slopes of every group from unit moments, into `alpha`."""
+    groups, p = alpha.shape
+    gram = np.zeros((groups, p, p))
+    for j in range(p):
+        alpha[:, j] = ordered_bins(labels, c[:, j], groups)
+        for m in range(j + 1):
+            gram[:, j, m] = ordered_bins(labels, a[:, j, m], groups)
+    for k in range(groups):
+        alpha[k] = solve_semidefinite(gram[k], alpha[k])
+
+
+def lloyd_of_slopes(a: Array, c: Array, s: Array, labels: IntArray, alpha: Array, max_iter: int) -> float:
+    """Lloyd's iterations in every unit's own metric, in place; the sum of squares."""
+    groups, everyone = len(alpha), np.arange(len(s))
+    moments = np.ascontiguousarray(a.transpose(1, 2, 0)), np.ascontiguousarray(c.T), s
+    ssr = 0.0
+    for done in range(max_iter + 1):
+        _group_slopes(a, c, labels, alpha)
+        each = losses(*moments, alpha.T[:, :, None])
+        new = np.where(np.isnan(each), np.inf, each).argmin(axis=0)
+        ssr = last(each[labels, everyone])
+        emptied = np.bincount(new, minlength=groups).min() == 0
+        if np.array_equal(new, labels) or emptied or done == max_iter:
+            break
+        labels[:] = new
+    return ssr

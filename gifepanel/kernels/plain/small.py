@@ -8,11 +8,12 @@ import numpy as np
 
 from gifepanel.kernels.plain.ordered import Array, BoolArray
 
-__all__ = ["EPS", "cholesky", "cholesky_solve", "eigh_batch", "solve_batch", "solve_one"]
+__all__ = ["EPS", "cholesky", "cholesky_solve", "eigh_batch", "solve_batch", "solve_one", "solve_semidefinite"]
 
 _JACOBI_SWEEPS = 30
 EPS = 2.220446049250313e-16
 _COLLINEAR = 1e-10
+_NEARLY, _RANK = 1e-8, 1e-12
 
 
 def cholesky(a: Array, tol: float = 4.0 * EPS) -> BoolArray:
@@ -47,22 +48,27 @@ def cholesky_solve(factor: Array, b: Array) -> None:
         b[i] /= factor[i, i]
 
 
-def solve_one(gram: Array, rhs: Array, tol: float) -> list[float] | None:
-    """The solution of one system (q, q), None where it is not positive definite."""
-    a, b = gram.tolist(), rhs.tolist()
-    q = len(b)
+def _factor(a: list[list[float]], tol: float) -> bool:
+    """The lower factor of one matrix in place; False where it is not positive definite."""
+    q = len(a)
     for j in range(q):
         diagonal = d = a[j][j]
         for m in range(j):
             d -= a[j][m] * a[j][m]
         if not d > tol * abs(diagonal) or not d > 0.0:
-            return None
+            return False
         a[j][j] = d = math.sqrt(d)
         for i in range(j + 1, q):
             s = a[i][j]
             for m in range(j):
                 s -= a[i][m] * a[j][m]
             a[i][j] = s / d
+    return True
+
+
+def _substitute(a: list[list[float]], b: list[float]) -> list[float]:
+    """Solve ``L L' x = b`` for one factor, in place."""
+    q = len(b)
     for i in range(q):
         s = b[i]
         for m in range(i):
@@ -73,7 +79,34 @@ def solve_one(gram: Array, rhs: Array, tol: float) -> list[float] | None:
         for m in range(i + 1, q):
             s -= a[m][i] * b[m]
         b[i] = s / a[i][i]
-    return list(b)
+    return b
+
+
+def solve_one(gram: Array, rhs: Array, tol: float) -> list[float] | None:
+    """The solution of one system (q, q), None where it is not positive definite."""
+    a = gram.tolist()
+    return _substitute(a, rhs.tolist()) if _factor(a, tol) else None
+
+
+def solve_semidefinite(a: Array, b: Array) -> list[float]:
+    """The least-norm solution of one positive semidefinite system, of which the lower triangle is read."""
+    p, factor = len(b), a.tolist()
+    if _factor(factor, _NEARLY):
+        left = 1.0
+        for j in range(p):
+            left *= factor[j][j] * factor[j][j] / float(a[j, j])
+        if left > _NEARLY:
+            return _substitute(factor, b.tolist())
+    values, vectors = (found[0] for found in eigh_batch(np.where(np.tri(p, dtype=bool), a, a.T)[None]))
+    x = [0.0] * p
+    for v in range(p):
+        if values[v] > _RANK * values.max():
+            s = 0.0
+            for j in range(p):
+                s += float(vectors[j, v] * b[j])
+            for j in range(p):
+                x[j] += float(vectors[j, v] * s / values[v])
+    return x
 
 
 def solve_batch(matrices: Array, rhs: Array, fallback: Array) -> tuple[Array, BoolArray]:
