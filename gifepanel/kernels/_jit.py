@@ -49,7 +49,8 @@ def jit(*args: Any, **options: Any) -> Any:
     **options
         Options of ``numba.njit``. ``fastmath`` may be a set of ``"reassoc"`` and ``"contract"``, for sums on
         vectors; anything else is refused: it lets the compiler drop checks for NaN. ``plain=True`` says that the
-        folder ``plain`` has the same function in NumPy, in a file of the same name and with the same numbers. Where no code is cached, small calls go there until it has taken three seconds in all.
+        folder ``plain`` has the same function in NumPy, in a file of the same name and with the same numbers. Where
+        no code is cached, small calls go there until it has taken three seconds in all.
 
     Returns
     -------
