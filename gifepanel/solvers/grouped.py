@@ -168,13 +168,19 @@ def _searched(
         nearest = nearest_centre(fit.penalized.distances)
         label = labels_like(best.groups, nearest, n_groups)
         theta = np.empty_like(best.theta)
-        theta[done.slopes.slots[label]] = best.theta[done.slopes.slots]
+        theta[done.slopes.slots[label]] = _rounded(best.theta)[done.slopes.slots]
         direct = _refined(data, n_groups, n_factors, options, label[best.groups], theta)
         if direct.fit.ssr < done.fit.ssr:
             fit = replace(fit, groups=direct.groups, classification=direct)
             first = distinct_minima([fit], "search")
     tried = tuple(LocalMinimum(g.ssr, g.theta, (), g.reached) for g in found if g.ssr > first[0].ssr * (1.0 - _SAME))
     return replace(fit, minima=merged_minima(merged_minima(first, minima), tried))
+
+
+def _rounded(theta: Array) -> Array:
+    """Seven digits of slopes: a start that is the same in whatever order sums were taken on the way to it."""
+    fraction, exponent = np.frexp(theta)
+    return np.asarray(np.ldexp(np.round(fraction * 2.0**24) * 2.0**-24, exponent))
 
 
 def labels_like(groups: IntArray, other: IntArray, n_groups: int) -> IntArray:
