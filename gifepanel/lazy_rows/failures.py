@@ -144,7 +144,9 @@ def _without_worker(asked: Asked, words: str) -> tuple[str, str]:
         )
     return (
         "Workers are killed most often since a part of the data does not fit into their memory.",
-        'data = data.repartition(partition_size="100MB")' if asked.engine == "Dask" else "data.repartition(1000)",
+        "data = data.repartition(npartitions=10 * data.npartitions)"
+        if asked.engine == "Dask"
+        else "data = data.repartition(1000)",
     )
 
 
