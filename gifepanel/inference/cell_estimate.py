@@ -118,9 +118,7 @@ class CellEstimate(FactorEstimate):
 
     def moments_of_periods(self, tau: Array) -> Array:
         """What loadings and period coefficients take from the cross products of averaged regressors (q, q)."""
-        q, z = self.theta.size, self.averaged(tau)
-        within, projected = self.off_units(z).reshape(-1, q), self.project(z).reshape(-1, q)
-        return np.asarray(within.T @ within - projected.T @ projected)
+        return self.tangent.taken_by_periods(self.averaged(tau))
 
     def project(self, cube: Array) -> Array:
         """A panel (N, T) or (N, T, k) off factors, loadings and effects, times the roots of the weights."""

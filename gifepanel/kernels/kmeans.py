@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from gifepanel.kernels._jit import jit
+from gifepanel.kernels.small import solve_semidefinite
 
-__all__ = ["lloyd", "plus_plus"]
+__all__ = ["group_slopes", "lloyd", "lloyd_of_slopes", "plus_plus"]
 
 
 @jit
@@ -95,3 +96,73 @@ def lloyd(points, centers, labels, max_iter):
                 for j in range(p):
                     centers[k, j] /= counts[k]
     return inertia
+
+
+@jit
+def group_slopes(a, c, labels, gram, alpha):
+    """Least-squares slopes of every group from unit moments a (N, p, p) and c (N, p), into `alpha` (K, p).
+
+    Of least norm where those of a group are not determined; `gram` (K, p, p) is room.
+    """
+    n, p = c.shape
+    gram[:] = 0.0
+    alpha[:] = 0.0
+    for i in range(n):
+        k = labels[i]
+        for j in range(p):
+            alpha[k, j] += c[i, j]
+            for m in range(j + 1):
+                gram[k, j, m] += a[i, j, m]
+    for k in range(alpha.shape[0]):
+        solve_semidefinite(gram[k], alpha[k])
+
+
+@jit
+def lloyd_of_slopes(a, c, s, labels, alpha, max_iter):
+    """Lloyd's iterations in every unit's own metric: group slopes and assignment by sum of squares, in place.
+
+    It ends where nothing moves, or before a group would be empty.
+
+    Parameters
+    ----------
+    a, c, s : ndarray, shapes (N, p, p), (N, p) and (N,)
+        A unit's sum of squares at slopes b is s - 2 c'b + b'a b.
+    labels : ndarray of int64, shape (N,)
+    alpha : ndarray, shape (K, p)
+        Overwritten by the slopes of the groups.
+    max_iter : int
+
+    Returns
+    -------
+    float
+        Sum of squares at the labels and slopes returned.
+    """
+    n, p = c.shape
+    groups = alpha.shape[0]
+    gram, counts = np.empty((groups, p, p)), np.empty(groups, dtype=np.int64)
+    new, ssr = np.empty(n, dtype=np.int64), 0.0
+    for done in range(max_iter + 1):
+        group_slopes(a, c, labels, gram, alpha)
+        counts[:] = 0
+        moved = False
+        ssr = 0.0
+        for i in range(n):
+            best = np.inf
+            for k in range(groups):
+                v = s[i]
+                for j in range(p):
+                    w = -2.0 * c[i, j]
+                    for m in range(p):
+                        w += a[i, j, m] * alpha[k, m]
+                    v += w * alpha[k, j]
+                if v < best:
+                    best = v
+                    new[i] = k
+                if k == labels[i]:
+                    ssr += v
+            counts[new[i]] += 1
+            moved = moved or new[i] != labels[i]
+        if not moved or counts.min() == 0 or done == max_iter:
+            break
+        labels[:] = new
+    return ssr

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from gifepanel.kernels._jit import jit
+from gifepanel.kernels.columns import add, add_pair, copy, dot, products, scale, sum_squares
 from gifepanel.kernels.small import cholesky_in_place, cholesky_solve_in_place
 
 __all__ = ["alternate", "assign", "orthonormalise", "own_losses", "slopes_given_groups"]
@@ -21,64 +22,39 @@ _SINGULAR = 1e-10
 
 
 @jit
-def orthonormalise(columns):
-    """Orthonormal columns (T, R) in place, by Gram and Schmidt done twice; what is dependent becomes zero."""
-    t, r = columns.shape
+def orthonormalise(rows):
+    """Orthonormal rows (R, T) in place, by Gram and Schmidt done twice; what is dependent becomes zero."""
+    r, t = rows.shape
     for j in range(r):
-        size = 0.0
-        for m in range(t):
-            size += columns[m, j] * columns[m, j]
+        size = sum_squares(rows, j, 0, t)
         for _ in range(2):
             for q in range(j):
-                e = 0.0
-                for m in range(t):
-                    e += columns[m, q] * columns[m, j]
-                for m in range(t):
-                    columns[m, j] -= e * columns[m, q]
-        left = 0.0
-        for m in range(t):
-            left += columns[m, j] * columns[m, j]
-        scale = 1.0 / np.sqrt(left) if left > _SINGULAR * _SINGULAR * size else 0.0
-        for m in range(t):
-            columns[m, j] *= scale
+                add(rows, j, 0, -dot(rows, q, 0, rows, j, 0, t), rows, q, 0, t)
+        left = sum_squares(rows, j, 0, t)
+        scale(rows, j, 0, 1.0 / np.sqrt(left) if left > _SINGULAR * _SINGULAR * size else 0.0, t)
 
 
 @jit
-def _quadratics(y, xt, xx, xy, yy, factors, effect, with_effect, a, c, s):
-    """X_i'M_F X_i, X_i'M_F y_i and y_i'M_F y_i for orthonormal `factors` (T, R), y less `effect`."""
-    n, p, t = xt.shape
-    r = factors.shape[1]
-    xf = np.empty((p, r))
-    yf = np.empty(r)
-    row = np.empty(t)
+def _quadratics(y, flat, xx, xy, yy, rows, effect, with_effect, a, c, s):
+    """X_i'M_F X_i, X_i'M_F y_i and y_i'M_F y_i for orthonormal `rows` F' (R, T), y less `effect` (1, T)."""
+    n, t = y.shape
+    p, r = xy.shape[1], rows.shape[0]
+    xf, yf, left = np.empty((p, r)), np.empty(r), np.empty((1, t))
     for i in range(n):
         if with_effect:
-            e = 0.0
-            for m in range(t):
-                row[m] = y[i, m] - effect[m]
-                e += row[m] * row[m]
-            s[i] = e
+            copy(left, 0, 0, y, i, 0, t)
+            add(left, 0, 0, -1.0, effect, 0, 0, t)
+            s[i] = sum_squares(left, 0, 0, t)
             for j in range(p):
-                e = 0.0
-                for m in range(t):
-                    e += xt[i, j, m] * row[m]
-                c[i, j] = e
+                c[i, j] = dot(flat, i * p + j, 0, left, 0, 0, t)
+            products(rows, 0, left, 0, 0, t, yf)
         else:
             s[i] = yy[i]
-            for m in range(t):
-                row[m] = y[i, m]
             for j in range(p):
                 c[i, j] = xy[i, j]
-        for q in range(r):
-            yf[q] = 0.0
-            for j in range(p):
-                xf[j, q] = 0.0
-        for m in range(t):
-            for q in range(r):
-                f = factors[m, q]
-                yf[q] += row[m] * f
-                for j in range(p):
-                    xf[j, q] += xt[i, j, m] * f
+            products(rows, 0, y, i, 0, t, yf)
+        for j in range(p):
+            products(rows, 0, flat, i * p + j, 0, t, xf[j])
         for q in range(r):
             s[i] -= yf[q] * yf[q]
         for j in range(p):
@@ -90,6 +66,44 @@ def _quadratics(y, xt, xx, xy, yy, factors, effect, with_effect, a, c, s):
                     e -= xf[j, q] * xf[h, q]
                 a[i, j, h] = e
                 a[i, h, j] = e
+
+
+@jit(forceinline=True)
+def _residuals(y, flat, own, i, left):
+    """y_i - X_i own into `left` (1, T)."""
+    p, t = own.shape[0], y.shape[1]
+    copy(left, 0, 0, y, i, 0, t)
+    for j in range(0, p - 1, 2):
+        add_pair(left, 0, 0, -own[j], flat, i * p + j, -own[j + 1], i * p + j + 1, 0, t)
+    if p % 2:
+        add(left, 0, 0, -own[p - 1], flat, i * p + p - 1, 0, t)
+
+
+@jit
+def _next_factors(y, flat, slots, groups, theta, rows, effect, time_effects, step):
+    """One step of subspace iteration from `rows` into `step` (R, T), orthonormal; the `effect` (1, T) before it."""
+    n, t = y.shape
+    p, r = slots.shape[1], rows.shape[0]
+    own, weight, left = np.empty(p), np.empty(r), np.empty((1, t))
+    if time_effects:
+        effect[:] = 0.0
+        for i in range(n):
+            for j in range(p):
+                own[j] = theta[slots[groups[i], j]]
+            _residuals(y, flat, own, i, left)
+            add(effect, 0, 0, 1.0, left, 0, 0, t)
+        scale(effect, 0, 0, 1.0 / n, t)
+    step[:] = 0.0
+    for i in range(n):
+        for j in range(p):
+            own[j] = theta[slots[groups[i], j]]
+        _residuals(y, flat, own, i, left)
+        if time_effects:
+            add(left, 0, 0, -1.0, effect, 0, 0, t)
+        products(rows, 0, left, 0, 0, t, weight)
+        for u in range(r):
+            add(step, u, 0, weight[u], left, 0, 0, t)
+    orthonormalise(step)
 
 
 @jit
@@ -202,19 +216,17 @@ def alternate(y, xt, xx, xy, yy, slots, groups, theta, factors, effect, time_eff
         Rounds made.
     """
     n, p, t = xt.shape
-    r = factors.shape[1]
-    q = theta.shape[0]
+    q, flat = theta.shape[0], xt.reshape((n * p, t))
     a, c, s = np.empty((n, p, p)), np.empty((n, p)), np.empty(n)
     gram, rhs = np.empty((q, q)), np.empty(q)
     loss, counts = np.empty(n), np.empty(slots.shape[0], dtype=np.int64)
-    resid = np.empty((n, t))
-    step = np.empty((t, r))
-    weight = np.empty(r)
+    rows, periods = np.ascontiguousarray(factors.T), effect.reshape((1, t))
+    step = np.empty_like(rows)
     previous = np.inf
     ssr = np.inf
     done = 0
     while True:
-        _quadratics(y, xt, xx, xy, yy, factors, effect, time_effects, a, c, s)
+        _quadratics(y, flat, xx, xy, yy, rows, periods, time_effects, a, c, s)
         slopes_given_groups(a, c, slots, groups, theta, gram, rhs)
         moved = 0
         if reassign:
@@ -226,7 +238,7 @@ def alternate(y, xt, xx, xy, yy, slots, groups, theta, factors, effect, time_eff
                 slopes_given_groups(a, c, slots, groups, theta, gram, rhs)
         ssr = own_losses(a, c, s, slots, theta, groups)
         done += 1
-        if done >= rounds or (r == 0 and not time_effects and moved == 0):
+        if done >= rounds or (rows.shape[0] == 0 and not time_effects and moved == 0):
             break
         fall = previous - ssr
         if moved == 0 and fall <= tol * ssr:
@@ -234,33 +246,7 @@ def alternate(y, xt, xx, xy, yy, slots, groups, theta, factors, effect, time_eff
         if moved == 0 and done > 3 and ssr - 20.0 * fall > cutoff:
             break
         previous = ssr
-        for i in range(n):
-            k = groups[i]
-            for m in range(t):
-                resid[i, m] = y[i, m]
-            for j in range(p):
-                b = theta[slots[k, j]]
-                for m in range(t):
-                    resid[i, m] -= b * xt[i, j, m]
-        if time_effects:
-            effect[:] = 0.0
-            for i in range(n):
-                for m in range(t):
-                    effect[m] += resid[i, m]
-            for m in range(t):
-                effect[m] /= n
-            for i in range(n):
-                for m in range(t):
-                    resid[i, m] -= effect[m]
-        step[:] = 0.0
-        for i in range(n):
-            weight[:] = 0.0
-            for m in range(t):
-                for u in range(r):
-                    weight[u] += resid[i, m] * factors[m, u]
-            for m in range(t):
-                for u in range(r):
-                    step[m, u] += resid[i, m] * weight[u]
-        orthonormalise(step)
-        factors[:] = step
+        _next_factors(y, flat, slots, groups, theta, rows, periods, time_effects, step)
+        rows[:] = step
+    factors[:] = rows.T
     return ssr, done

@@ -6,11 +6,19 @@ import numpy as np
 
 from gifepanel.kernels._jit import jit
 
-__all__ = ["cholesky_in_place", "cholesky_solve_in_place", "eigh_batch", "jacobi_eigh", "solve_batch"]
+__all__ = [
+    "cholesky_in_place",
+    "cholesky_solve_in_place",
+    "eigh_batch",
+    "jacobi_eigh",
+    "solve_batch",
+    "solve_semidefinite",
+]
 
 _JACOBI_SWEEPS = 30
 _EPS = 2.220446049250313e-16
 _COLLINEAR = 1e-10
+_NEARLY, _RANK = 1e-8, 1e-12
 
 
 @jit
@@ -116,6 +124,40 @@ def cholesky_solve_in_place(factor, b):
         for m in range(i + 1, p):
             s -= factor[m, i] * b[m]
         b[i] = s / factor[i, i]
+
+
+@jit
+def solve_semidefinite(a, b):
+    """Solve ``a x = b`` for a positive semidefinite `a` (p, p); the least-norm solution where it is singular.
+
+    `b` (p,) is overwritten by x, of `a` only the lower triangle is read, and nothing changed.
+    """
+    p = b.shape[0]
+    work = np.empty((p, p))
+    for j in range(p):
+        for m in range(j + 1):
+            work[j, m] = a[j, m]
+    if cholesky_in_place(work, _NEARLY):
+        left = 1.0
+        for j in range(p):
+            left *= work[j, j] * work[j, j] / a[j, j]
+        if left > _NEARLY:
+            cholesky_solve_in_place(work, b)
+            return
+    for j in range(p):
+        for m in range(j + 1):
+            work[j, m] = a[j, m]
+            work[m, j] = a[j, m]
+    values, vectors, x = np.empty(p), np.empty((p, p)), np.zeros(p)
+    jacobi_eigh(work, values, vectors)
+    for v in range(p):
+        if values[v] > _RANK * values.max():
+            s = 0.0
+            for j in range(p):
+                s += vectors[j, v] * b[j]
+            for j in range(p):
+                x[j] += vectors[j, v] * s / values[v]
+    b[:] = x
 
 
 @jit

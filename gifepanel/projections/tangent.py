@@ -6,8 +6,8 @@ of entities are taken out entity by entity, those of periods by the normal equat
 
     S phi = sum_i l_i (M_i z)_it,    S = blockdiag_t(sum_i l_i l_i') - V V',    V[(t, r), (i, j)] = l_ir Q_i[t, j],
 
-which conjugate gradients solve, preconditioned by the blocks of S (Czarnowske & Stammann 2020, arXiv:2004.03414, take
-the same residuals by alternating projections).
+which are solved as they are where S is small, and by conjugate gradients otherwise, preconditioned by the blocks of S
+(Czarnowske & Stammann 2020, arXiv:2004.03414, take the same residuals by alternating projections).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _TOL, _PRODUCTS = 1e-13, 2000
-_DENSE = 3e8
+_DENSE, _DIRECT = 1e9, 600  # operations by which S is formed, and rows that it may have to be solved as it is
 _RANK = 1e-9
 _BLOCK = 1 << 21  # elements of the directions of so many entities at a time: 16 MB
 
@@ -115,23 +115,44 @@ class TangentSpace:
         coefficients : ndarray, shape (k, R + m, T)
             phi: directions of factors and period coefficients.
         """
-        n_rows = self.period_loadings.shape[0]
         out = np.array(columns, dtype=np.float64, order="C")
-        phi = np.zeros((len(out), n_rows, self.shape[1]))
-        if n_rows:
-            first = out.copy()
-            off_units(self.data.ptr, self.state.q, first)
-            right = np.empty_like(phi)
-            period_scores(self.data, self.state.coef, first, right)
-            for j, size in enumerate(np.linalg.norm(out, axis=1)):
-                phi[j] = self._coefficients(right[j], float(size))
+        phi = self.coefficients(out)[1]
+        if phi.shape[1]:
             less_periods(self.data, self.state.coef, phi, out)
         off_units(self.data.ptr, self.state.q, out)
         return out, phi
 
+    def coefficients(self, columns: Array) -> tuple[Array, Array]:
+        """Sums sum_i l_i (M_i z)_it of columns z (k, n), and phi, which solves for them (k, R + m, T) both.
+
+        The sum of their products is what loadings and period columns take from the squares of M_i z.
+        """
+        right = np.zeros((len(columns), self.period_loadings.shape[0], self.shape[1]))
+        if not right.size:
+            return right, right.copy()
+        first = np.array(columns, dtype=np.float64, order="C")
+        off_units(self.data.ptr, self.state.q, first)
+        period_scores(self.data, self.state.coef, first, right)
+        direct = self._is_small and right[0].size <= _DIRECT
+        found = self._solved_directly(right) if direct else None
+        phi = np.zeros_like(right)
+        for j, size in enumerate(np.linalg.norm(columns, axis=1)):
+            length = float(np.sqrt(np.einsum("jt,tjk,kt->", right[j], self._inverses, right[j])))
+            if length > _TOL * size:  # else the sums are rounding
+                phi[j] = self._by_gradients(right[j], float(size) / length) if found is None else found[j]
+        return right, phi
+
     def off(self, cube: Array) -> Array:
         """A panel (N, T) or (N, T, k) less what the tangent space fits, times the roots of the weights, 0 in holes."""
         return self._by_cell(cube, lambda columns: self.residual(columns)[0])
+
+    def taken_by_periods(self, cube: Array) -> Array:
+        """What loadings and period columns take from the cross products of a panel (N, T, k), entities' own out (k, k).
+
+        That is b'S^+ b, b the sums of :meth:`coefficients`.
+        """
+        right, phi = self.coefficients(self._columns(cube))
+        return np.einsum("irt,jrt->ij", right, phi)
 
     def off_units(self, cube: Array) -> Array:
         """A panel likewise, less what the bases of entities fit."""
@@ -143,22 +164,33 @@ class TangentSpace:
         return self._by_cell(cube, less)
 
     def _by_cell(self, cube: Array, change: Callable[[Array], Array]) -> Array:
-        flat = cube if cube.ndim == 3 else cube[:, :, None]
-        columns, where = np.empty((flat.shape[2], self.n_cells)), (self.data.ptr, self.data.time)
-        cells_of_cube(*where, self.data.root, np.ascontiguousarray(flat, dtype=np.float64), columns)
-        out = np.zeros(flat.shape)
-        cube_of_cells(*where, change(columns), out)
+        out = np.zeros(cube.shape if cube.ndim == 3 else (*cube.shape, 1))
+        cube_of_cells(self.data.ptr, self.data.time, change(self._columns(cube)), out)
         return out.reshape(cube.shape)
 
-    def _coefficients(self, right: Array, size: float) -> Array:
-        """phi for the sums (R + m, T) of a column that is off the bases of entities; zero where they are rounding."""
+    def _columns(self, cube: Array) -> Array:
+        """The observed cells of a panel (N, T) or (N, T, k), times the roots of the weights (k, n)."""
+        flat = np.ascontiguousarray(cube if cube.ndim == 3 else cube[:, :, None], dtype=np.float64)
+        columns = np.empty((flat.shape[2], self.n_cells))
+        cells_of_cube(self.data.ptr, self.data.time, self.data.root, flat, columns)
+        return columns
+
+    def _solved_directly(self, right: Array) -> Array:
+        """phi by the pseudo-inverse of S, with a step of refinement."""
+        values, vectors, size = self._spectrum
+        keep = values > _RANK
+        root = vectors[:, keep] / np.sqrt(values[keep]) / size[:, None]
+        b = right.transpose(2, 1, 0).reshape(len(size), -1)
+        x = root @ (root.T @ b)
+        x += root @ (root.T @ (b - self._dense @ x))
+        return np.ascontiguousarray(x.reshape(right.shape[2], right.shape[1], -1).transpose(2, 1, 0))
+
+    def _by_gradients(self, right: Array, ratio: float) -> Array:
+        """phi by conjugate gradients; `ratio` is the length of the column over that of its sums (R + m, T)."""
         data = self.data._replace(x=np.empty((0, self.n_cells)))
         state = self.state._replace(g_period=-right, g_theta=np.empty(0))
         none = np.zeros(self.shape[0], dtype=np.int64), np.empty((1, 0), dtype=np.int64)
-        length = float(np.sqrt(np.einsum("jt,tjk,kt->", right, self._inverses, right)))
-        if length <= _TOL * size:
-            return np.zeros_like(right)
-        tol = max(_TOL, _TOL * size / length)
+        tol = max(_TOL, _TOL * ratio)
         solved = truncated_cg(
             data,
             *none,
@@ -187,14 +219,24 @@ class TangentSpace:
     @cached_property
     def rank_periods(self) -> int:
         """Rank of S: counted where that is cheap, else the number that it has but for coincidence."""
-        (n, t), k, b = self.shape, self.period_loadings.shape[0], self.state.q.shape[0]
+        t, k = self.shape[1], self.period_loadings.shape[0]
         if k == 0:
             return 0
-        if (t * k) ** 2 * float(n * max(b, 1)) > _DENSE:
+        if not self._is_small:
             return t * k - self.n_components * len(self.gauge) * int((~self.free).sum())
-        s = self._dense()
-        size = np.sqrt(np.maximum(np.diag(s + self._taken), 1e-300))
-        return int((np.linalg.eigvalsh(s / size / size[:, None]) > _RANK).sum())
+        return int((self._spectrum[0] > _RANK).sum())
+
+    @property
+    def _is_small(self) -> bool:
+        """Whether S is formed: that takes about as much as a few products with it."""
+        (n, t), k, b = self.shape, self.period_loadings.shape[0], self.state.q.shape[0]
+        return (t * k) ** 2 * float(n * max(b, 1)) <= _DENSE
+
+    @cached_property
+    def _spectrum(self) -> tuple[Array, Array, Array]:
+        """Eigenvalues and -vectors of S over lengths of its rows (Tk,), before coefficients of entities, and these."""
+        size = np.sqrt(np.maximum(np.diag(self._dense + self._taken), 1e-300))
+        return *np.linalg.eigh(self._dense / size / size[:, None]), size
 
     @cached_property
     def n_components(self) -> int:
@@ -219,7 +261,9 @@ class TangentSpace:
             out += rows.T @ rows
         return out
 
+    @cached_property
     def _dense(self) -> Array:
+        """S (Tk, Tk), rows ordered likewise."""
         t, k = self.shape[1], self.period_loadings.shape[0]
         out = -self._taken
         for period in range(t):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Protocol, Self
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg.lapack import dsyevr, dsyevr_lwork
 
 from gifepanel.kernels.passes import cross_moments, deflate, residual_pass
 
@@ -253,10 +254,20 @@ def _leading(tall: Array, n: int) -> tuple[Array, float]:
 def _top(gram: Array, n: int) -> tuple[Array, Array]:
     """The `n` largest eigenvalues of a symmetric matrix, decreasing, and their eigenvectors."""
     size = gram.shape[0]
-    values, vectors = eigh(
-        gram, subset_by_index=[size - n, size - 1], overwrite_a=True, check_finite=False, driver="evr"
+    room, integers = _room(size)
+    values, vectors, _, _, failed = dsyevr(
+        gram.T, range="I", lower=1, il=size - n + 1, iu=size, lwork=room, liwork=integers, overwrite_a=1
     )
-    return values[::-1], np.ascontiguousarray(vectors[:, ::-1])
+    if failed:
+        raise np.linalg.LinAlgError("eigenvalues did not converge")
+    return values[:n][::-1], np.ascontiguousarray(vectors[:, :n][:, ::-1])
+
+
+@cache
+def _room(size: int) -> tuple[int, int]:
+    """What LAPACK asks for: reals and integers."""
+    reals, integers, _ = dsyevr_lwork(size, lower=1)
+    return int(reals), int(integers)
 
 
 def residuals(data: PanelArrays, beta: Array, out: Array | None = None) -> Array:

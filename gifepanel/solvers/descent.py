@@ -91,6 +91,11 @@ class _Descent:
         comp = self.data.components(beta, self.n_factors, last=last, room=self.work)
         return _State(alpha, beta, at, comp, criterion(self.data, comp.ssr, self.kappa, beta, alpha))
 
+    def resolution(self, state: _State) -> float:
+        """Differences of Q that are rounding: with nearly collinear regressors large terms cancel in it."""
+        a = self.data.quadratics(state.components).a
+        return float(np.finfo(float).eps * np.einsum("npp,np->", a, state.beta**2) / self.data.n_cells)
+
     def iterate(self, state: _State) -> _State:
         """Units, centres, factors: one pass, each part exact."""
         t = self.data.periods
@@ -208,7 +213,7 @@ def descend(
         step = moved / max(float(np.linalg.norm(_flat(new))), 1e-300)
         if new.value > state.value:
             # every part of an iteration lowers Q: a rise is rounding, and there is nothing left to gain
-            converged = new.value - state.value <= _ROUNDING * abs(state.value)
+            converged = new.value - state.value <= _ROUNDING * abs(state.value) + problem.resolution(new)
             break
         history = [*history, (state, new)][-_MEMORY:]
         converged = step <= tol or (not bounded and len(path) > _MEMORY and _stands(path[-_MEMORY - 1], new.value))

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.kernels.kmeans import lloyd, plus_plus
-from gifepanel.kernels.passes import unit_ssr
+from gifepanel.kernels.kmeans import lloyd, lloyd_of_slopes, plus_plus
 from gifepanel.kernels.small import solve_batch
 from gifepanel.solvers.arrays import (
     Array,
@@ -54,9 +53,10 @@ class HeterogeneousFit:
 
 def unit_minimisers(quadratics: UnitQuadratics) -> tuple[Array, np.ndarray[Any, np.dtype[np.bool_]]]:
     """Every unit's least-squares slopes (N, p); a singular unit takes the pooled ones and is flagged (N,)."""
-    pooled = np.linalg.lstsq(quadratics.a.sum(axis=0), quadratics.c.sum(axis=0), rcond=1e-12)[0]
-    fallback = np.broadcast_to(pooled, quadratics.c.shape).copy()
-    return solve_batch(quadratics.a, quadratics.c, fallback)
+    beta, singular = solve_batch(quadratics.a, quadratics.c, np.zeros_like(quadratics.c))
+    if singular.any():
+        beta[singular] = np.linalg.lstsq(quadratics.a.sum(axis=0), quadratics.c.sum(axis=0), rcond=1e-12)[0]
+    return beta, singular
 
 
 def heterogeneous_slopes(
@@ -166,7 +166,8 @@ def kmeans_centres(
         plus_plus(points, draws[r], centres)
         lloyd(points, centres, groups, 100)
         groups[order] = groups.copy()
-        groups, alpha, ssr = own_metric_lloyd(q, groups, n_groups)
+        alpha = np.empty_like(centres)
+        ssr = float(lloyd_of_slopes(q.a, q.c, q.s, groups, alpha, 30))
         key = next((known for known in found if abs(known - ssr) <= 1e-9 * abs(ssr)), None)
         if key is None:
             found[ssr] = Centres(alpha, groups, ssr, 1, n_restarts)
@@ -174,32 +175,6 @@ def kmeans_centres(
             old = found[key]
             found[key] = Centres(old.alpha, old.groups, old.ssr, old.agreed + 1, n_restarts)
     return sorted(found.values(), key=lambda centre: centre.ssr)
-
-
-def own_metric_lloyd(
-    q: UnitQuadratics, groups: IntArray, n_groups: int, *, max_iter: int = 30
-) -> tuple[IntArray, Array, float]:
-    """Alternate group slopes and assignment by sum of squares, at fixed factors."""
-    alpha = group_minimisers(q, groups, n_groups)
-    for _ in range(max_iter):
-        ssr = unit_ssr(q.a, q.c, q.s, alpha)
-        new = ssr.argmin(axis=1)
-        if np.array_equal(new, groups) or np.bincount(new, minlength=n_groups).min() == 0:
-            break
-        groups = new
-        alpha = group_minimisers(q, groups, n_groups)
-    ssr = unit_ssr(q.a, q.c, q.s, alpha)
-    return groups, alpha, float(ssr[np.arange(len(groups)), groups].sum())
-
-
-def group_minimisers(q: UnitQuadratics, groups: IntArray, n_groups: int) -> Array:
-    """Least-squares slopes of every group at fixed factors: (K, p)."""
-    p = q.c.shape[1]
-    alpha = np.empty((n_groups, p))
-    for k in range(n_groups):
-        members = groups == k
-        alpha[k] = np.linalg.lstsq(q.a[members].sum(axis=0), q.c[members].sum(axis=0), rcond=1e-12)[0]
-    return alpha
 
 
 def _factor(a: Array) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gifepanel.kernels.kmeans import lloyd, plus_plus
+from gifepanel.kernels.kmeans import group_slopes, lloyd, lloyd_of_slopes, plus_plus
 
 
 def blobs(n=90, p=2, groups=4, seed=0, spread=0.6):
@@ -76,3 +76,27 @@ def test_seeds_are_points_far_from_those_before():
     # squared distances 0, 1, 9
     assert (picks != 0.0).all()
     assert (picks == 3.0).mean() == pytest.approx(0.9, abs=0.01)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_slopes_in_the_metric_of_every_unit(seed):
+    """Nobody would rather be in another group, and slopes are the pooled regressions of the groups."""
+    rng = np.random.default_rng(seed)
+    x, labels = rng.standard_normal((40, 12, 2)) * rng.uniform(0.3, 3.0, (40, 1, 2)), rng.integers(3, size=40)
+    y = np.einsum("ntp,np->nt", x, np.array([[1.0, 0], [0, 1], [-1, 1]])[labels]) + rng.standard_normal((40, 12))
+    a, c, s = np.einsum("ntp,ntq->npq", x, x), np.einsum("ntp,nt->np", x, y), (y**2).sum(axis=1)
+    alpha, labels = np.empty((3, 2)), np.where(rng.random(40) < 0.5, labels, 0)
+    ssr = lloyd_of_slopes(a, c, s, labels, alpha, 100)
+    for k in range(3):
+        own = np.linalg.lstsq(x[labels == k].reshape(-1, 2), y[labels == k].ravel(), rcond=None)[0]
+        np.testing.assert_allclose(alpha[k], own, rtol=1e-9)
+    losses = np.square(y[:, None] - np.einsum("ntp,kp->nkt", x, alpha)).sum(axis=2)
+    np.testing.assert_array_equal(losses.argmin(axis=1), labels)
+    assert ssr == pytest.approx(losses.min(axis=1).sum(), rel=1e-10)
+
+
+def test_slopes_of_a_group_without_any_are_zero():
+    a, c = np.ones((4, 1, 1)), np.ones((4, 1))
+    alpha = np.empty((2, 1))
+    group_slopes(a, c, np.zeros(4, dtype=np.int64), np.empty((2, 1, 1)), alpha)
+    np.testing.assert_array_equal(alpha, [[1.0], [0.0]])

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gifepanel.kernels.small import cholesky_in_place, cholesky_solve_in_place, eigh_batch, solve_batch
+from gifepanel.kernels.small import (
+    cholesky_in_place,
+    cholesky_solve_in_place,
+    eigh_batch,
+    solve_batch,
+    solve_semidefinite,
+)
 
 SIZES = range(1, 7)
 
@@ -122,3 +128,15 @@ def test_collinearity_up_to_rounding_counts_as_singular():
         x *= 10.0 ** rng.uniform(-4, 4, (3, 1))
         _, singular = solve_batch((x @ x.T)[None], (x @ rng.standard_normal(25))[None], np.zeros((1, 3)))
         assert singular[0]
+
+
+@pytest.mark.parametrize("rank", [0, 1, 3, 4])
+def test_semidefinite_systems_have_solutions_of_least_norm(rank):
+    """Against LAPACK; only the lower triangle is read, and the matrix is left alone."""
+    rng = np.random.default_rng(rank)
+    x = rng.standard_normal((rank, 4)) if rank else np.zeros((1, 4))
+    a, b = x.T @ x, x.T @ rng.standard_normal(len(x))
+    lower, got = np.where(np.tri(4) > 0, a, np.nan), b.copy()
+    solve_semidefinite(lower, got)
+    np.testing.assert_allclose(got, np.linalg.lstsq(a, b, rcond=1e-12)[0], rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(lower, np.where(np.tri(4) > 0, a, np.nan))

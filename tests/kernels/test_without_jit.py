@@ -27,11 +27,14 @@ def _small() -> dict[str, np.ndarray]:
     small.jacobi_eigh(work, eigenvalues, vectors)
     values, basis = small.eigh_batch(problem.hmat)
     solutions, singular = small.solve_batch(problem.hmat, problem.v, problem.free)
+    least = problem.v[5].copy()
+    small.solve_semidefinite(np.outer(least, least), least)
     return {
         "cholesky_in_place": np.tril(factor),
         "cholesky_solve_in_place": b,
         "jacobi_eigh": np.vstack([eigenvalues, vectors]),
         "eigh_batch": np.concatenate([values[:, None], basis], axis=1),
+        "solve_semidefinite": least,
         "solve_batch": np.column_stack([solutions, singular]),
     }
 
@@ -60,7 +63,17 @@ def _kmeans() -> dict[str, np.ndarray]:
     kmeans.plus_plus(points, np.array([0.1, 0.5, 0.9]), centers)
     seeds = centers.copy()
     inertia = kmeans.lloyd(points, centers, labels, 20)
-    return {"plus_plus": seeds, "lloyd": np.concatenate([centers.ravel(), labels, [inertia]])}
+    problem = units(10, 3, seed=4)
+    of_units, alpha = np.arange(10) % 2, np.empty((2, 3))
+    ssr = kmeans.lloyd_of_slopes(problem.hmat, problem.v, np.ones(10), of_units, alpha, 3)
+    slopes = np.empty((2, 3))
+    kmeans.group_slopes(problem.hmat, problem.v, np.arange(10) % 2, np.empty((2, 3, 3)), slopes)
+    return {
+        "group_slopes": slopes,
+        "lloyd_of_slopes": np.concatenate([alpha.ravel(), of_units, [ssr]]),
+        "plus_plus": seeds,
+        "lloyd": np.concatenate([centers.ravel(), labels, [inertia]]),
+    }
 
 
 def _joint() -> dict[str, np.ndarray]:
