@@ -33,11 +33,11 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 ROUNDING = 1e-14  # of a column that is stored and projected, relative to its length: some 50 units in the last place
 _NAMED = 1e-7
 _ROWS = 1 << 17  # of a block, whose triangle is found by itself
-_BLOCK = 1 << 13  # rows whose cross-products are taken at once
+_BLOCK = 1 << 11  # rows whose cross-products are taken at once
 _SMALL, _EXTENDED = 20_000, 1_000_000  # elements of x up to which to refine: always, and where columns nearly agree
 _NEAR = 1e-3
 _MANY = 1 << 18  # elements from which cross-products are factorised before rows are
-_NEARLY, _WELL = 1e-4, 1e-2  # share left of a column, and reciprocal condition, above which that loses no digit
+_NEARLY, _WELL = 1e-4, 1e2  # share left of a column from which that is done, and condition up to which once
 
 
 @dataclass(frozen=True, eq=False)
@@ -308,7 +308,7 @@ def _triangle_of_products(columns: Array, lengths: Array, order: list[int], targ
     upper = _cholesky(gram * scale * scale[:, None])
     if upper is None or np.diag(upper).min() < _NEARLY:
         return None
-    if lapack.dtrcon(upper)[0] < _WELL:
+    if np.linalg.cond(upper) > _WELL:
         basis = solve_triangular(upper, np.eye(len(upper)), check_finite=False) * scale[:, None]
         second = _cholesky(_products(columns, order, target, basis))
         if second is None:
@@ -322,16 +322,14 @@ def _triangle_of_products(columns: Array, lengths: Array, order: list[int], targ
 def _products(columns: Array, order: list[int], target: Array | None, basis: Array | None = None) -> Array:
     """Cross-products of the columns and the target, or of combinations of them."""
     width = len(order) + (target is not None)
-    out = np.zeros((width, width))
-    straight = target is None and order == list(range(columns.shape[1]))
+    own = slice(None) if order == list(range(columns.shape[1])) else order
+    out, beside = np.zeros((width, width)), np.empty((min(_BLOCK, len(columns)), width))
     for first in range(0, len(columns), _BLOCK):
         rows = slice(first, first + _BLOCK)
-        block = columns[rows]
-        if not straight:
-            block = np.empty((len(block), width))
-            block[:, : len(order)] = columns[rows] if order == list(range(columns.shape[1])) else columns[rows][:, order]
-            if target is not None:
-                block[:, -1] = target[rows]
+        block = beside[: len(columns[rows])]
+        block[:, : len(order)] = columns[rows, own]
+        if target is not None:
+            block[:, -1] = target[rows]
         if basis is not None:
             block = block @ basis
         out += block.T @ block
