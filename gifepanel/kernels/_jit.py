@@ -18,8 +18,8 @@ __all__ = ["jit"]
 Func = TypeVar("Func", bound=Callable[..., Any])
 
 _DEFAULTS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
-# a kernel with a twin in NumPy is compiled once the twin has run for so many seconds: compiling takes longer
-_PATIENCE = 3.0
+# kernels with twins in NumPy are compiled once twins have run for so many seconds: compiling takes longer
+_PATIENCE = 1.5
 # arguments with more elements than this go to compiled code at once
 _SMALL = 500_000
 
@@ -50,7 +50,7 @@ def jit(*args: Any, **options: Any) -> Any:
         Options of ``numba.njit``. ``fastmath`` may be a set of ``"reassoc"`` and ``"contract"``, for sums on
         vectors; anything else is refused: it lets the compiler drop checks for NaN. ``plain=True`` says that the
         folder ``plain`` has the same function in NumPy, in a file of the same name and with the same numbers. Where
-        no code is cached, small calls go there until it has taken three seconds in all.
+        no code is cached, small calls go there until such calls have taken a second and a half in all.
 
     Returns
     -------
@@ -94,6 +94,8 @@ def _keeps_nan(fastmath: Any) -> bool:
 class _Kernel:
     """A function that numba gets when it is first needed; where nothing is cached its twin in NumPy does at first."""
 
+    spent = 0.0  # seconds in twins, all kernels together
+
     def __init__(self, func: Callable[..., Any], signatures: tuple[Any, ...], options: dict[str, Any]) -> None:
         update_wrapper(self, func)
         self._func, self._signatures = func, signatures
@@ -102,7 +104,7 @@ class _Kernel:
         # the first is what numba made, the second what calls go to without another thought
         self._dispatcher: Any = None
         self._code: Callable[..., Any] | None = None
-        self._spent, self._looked, self._lock = 0.0, False, threading.Lock()
+        self._looked, self._lock = False, threading.Lock()
         if signatures:
             self._compiled()
 
@@ -117,7 +119,7 @@ class _Kernel:
         try:
             return self._twin(*args, **kwargs)
         finally:
-            self._spent += perf_counter() - started
+            _Kernel.spent += perf_counter() - started
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -145,8 +147,8 @@ class _Kernel:
         return self._dispatcher
 
     def _may_be_plain(self, args: tuple[Any, ...]) -> bool:
-        """Whether this call may go to the twin: a small one, no code cached, and not yet three seconds spent there."""
-        if not self._has_twin or self._spent > _PATIENCE or _is_off():
+        """Whether this call may go to the twin: a small one, no code cached, and little time spent in twins so far."""
+        if not self._has_twin or _Kernel.spent > _PATIENCE or _is_off():
             return False
         if sum(arg.size for arg in args if hasattr(arg, "size")) > _SMALL:
             return False
