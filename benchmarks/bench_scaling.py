@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,20 +135,28 @@ def child(*arguments: Any, environment: Mapping[str, str] | None = None) -> dict
 
 
 def start_rows(repeats: int) -> list[Row]:
-    """Import, and first fits with an empty and with a filled cache of compiled code."""
+    """Import, and first fits where nothing is compiled, without and with missing cells, and with a filled cache."""
     bare = [_seconds("pass") for _ in range(repeats)]
     imported = [_seconds("import gifepanel") for _ in range(repeats)]
     rows: list[Row] = [
         {"what": "interpreter alone", "seconds": statistics.median(bare)},
         {"what": "import gifepanel, beyond it", "seconds": statistics.median(imported) - statistics.median(bare)},
     ]
-    with tempfile.TemporaryDirectory() as cache:
-        place = {"NUMBA_CACHE_DIR": cache}
-        cold = child("first", 100, 50, environment=place)
-        warm = [child("first", 100, 50, environment=place) for _ in range(repeats)]
-    rows.append({"what": "first fit of a process, cold cache", "seconds": cold["process"]})
-    for key, what in (("process", "first fit of a process, warm cache"), ("second", "second fit and summary")):
-        rows.append({"what": what, "seconds": statistics.median(run[key] for run in warm)})
+    with tempfile.TemporaryDirectory() as empty, tempfile.TemporaryDirectory() as cache:
+        first = partial(child, "first", 100, 50)
+        plain = [first(environment={"NUMBA_CACHE_DIR": empty}) for _ in range(repeats)]
+        holes = first("holes", environment={"NUMBA_CACHE_DIR": empty})
+        compiled = first("compiled", environment={"NUMBA_CACHE_DIR": cache})
+        warm = [first(environment={"NUMBA_CACHE_DIR": cache}) for _ in range(repeats)]
+    for runs, key, what in (
+        (plain, "process", "first fit of a process, nothing compiled"),
+        (plain, "second", "second fit and summary, nothing compiled"),
+        ([compiled], "process", "the same fit compiled first, as large panels are"),
+        ([holes], "process", "first fit of a process, cells missing"),
+        (warm, "process", "first fit of a process, warm cache"),
+        (warm, "second", "second fit and summary, warm cache"),
+    ):
+        rows.append({"what": what, "seconds": statistics.median(run[key] for run in runs)})
     return rows
 
 

@@ -111,7 +111,10 @@ def _numbered(function: Callable[..., Any], number: int, task: tuple[Any, ...]) 
 
 
 def median_time(call: Callable[[], Any], repeats: int = 5, *, warm: bool = True) -> dict[str, float]:
-    """Median, minimum and maximum wall-clock seconds of `call`."""
+    """Median, minimum and maximum wall-clock seconds of `call`, on compiled code for panels of every size."""
+    from gifepanel.kernels import _jit
+
+    _jit._SMALL = -1
     if warm:
         call()
     times = []

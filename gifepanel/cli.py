@@ -8,7 +8,7 @@ import sys
 import textwrap
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -195,9 +195,8 @@ def _fit(arguments: argparse.Namespace) -> None:
         "cov_kwds": None if ways is None else {"groups": ways[0] if len(ways) == 1 else ways},
         "random_state": arguments.seed,
     }
-    what = _fitting() if grouped else "fitting"
     try:
-        with waiting(what):
+        with waiting(_fitting() if grouped else "fitting"):
             model = kind.from_formula(formula, data, context=None, **_without_none(given))
             results = model.fit(**_without_none(options))
     except gifepanel.exceptions.GifepanelError as error:
@@ -214,8 +213,11 @@ def _fit(arguments: argparse.Namespace) -> None:
         _told_where(arguments.report, quiet=arguments.quiet)
 
 
-def _fitting() -> str:
-    return "fitting (the first fit compiles, once: about 20 s)" if compiles_first() else "fitting"
+def _fitting() -> Callable[[], str]:
+    """What is going on: small panels without holes are fitted by NumPy, numba comes with the first that are not."""
+    if not compiles_first():
+        return lambda: "fitting"
+    return lambda: "fitting (compiling, once: about 20 s)" if "numba" in sys.modules else "fitting"
 
 
 def _columns(text: str, data: pd.DataFrame) -> list[str]:

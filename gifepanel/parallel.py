@@ -6,14 +6,24 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, local
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gifepanel.checkpoint import Checkpoint
 
-__all__ = ["Progress", "beside", "counter", "one_thread", "run_draws", "run_tasks", "spawn_seeds"]
+__all__ = [
+    "Progress",
+    "beside",
+    "counter",
+    "in_a_task",
+    "one_of_many",
+    "one_thread",
+    "run_draws",
+    "run_tasks",
+    "spawn_seeds",
+]
 
 Progress = bool | Callable[[int, int], None] | None
 _DELAY = 2.0  # seconds
@@ -95,6 +105,19 @@ class _OneThread:
 
 
 _ONE_THREAD = _OneThread()
+_HERE = local()
+
+
+def in_a_task() -> bool:
+    """Whether this thread runs one of many tasks, which start no threads of their own."""
+    return bool(getattr(_HERE, "task", False))
+
+
+def one_of_many(is_one: bool = True) -> bool:
+    """Say whether this thread runs one of many tasks; what was said before."""
+    before = in_a_task()
+    _HERE.task = is_one
+    return before
 
 
 def one_thread() -> _OneThread:
@@ -103,8 +126,12 @@ def one_thread() -> _OneThread:
 
 
 def _run_one(function: Callable[..., Any], index: int, *args: Any) -> tuple[int, Any]:
-    with _ONE_THREAD:
-        return index, function(*(arg.value if isinstance(arg, Shared) else arg for arg in args))
+    before = one_of_many()
+    try:
+        with _ONE_THREAD:
+            return index, function(*(arg.value if isinstance(arg, Shared) else arg for arg in args))
+    finally:
+        one_of_many(before)
 
 
 def run_tasks(

@@ -27,7 +27,14 @@ if _WORKER:
     os.environ["NUMBA_CACHE_DIR"] = str(_OWN)
 
 # Each stays with one process, which takes it first: no process is left with a long file when the others are done.
-_LONGEST = ("test_docs_examples.py", "test_report.py", "test_notebooks.py", "test_scripts.py", "test_without_jit.py")
+_LONGEST = (
+    "test_docs_build.py",
+    "test_docs_examples.py",
+    "test_report.py",
+    "test_notebooks.py",
+    "test_scripts.py",
+    "test_without_jit.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,8 +26,8 @@ def compiles_first() -> bool:
 
 
 @contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """Say `what` and the seconds that it has taken, where errors go to a terminal; nothing elsewhere."""
+def waiting(what: str | Callable[[], str]) -> Iterator[None]:
+    """Say `what`, asked anew each time, and the seconds that it has taken, where errors go to a terminal."""
     stream = sys.stderr
     if not stream.isatty():
         yield
@@ -36,7 +36,7 @@ def waiting(what: str) -> Iterator[None]:
 
     def tell() -> None:
         seconds = int(time.monotonic() - start)
-        stream.write(f"{CLEAR}{what} ...{f' {seconds} s' if seconds else ''}")
+        stream.write(f"{CLEAR}{what if isinstance(what, str) else what()} ...{f' {seconds} s' if seconds else ''}")
         stream.flush()
 
     tell()

@@ -14,6 +14,7 @@ from gifepanel.inference.covariance import checked_triangle, independent
 from gifepanel.inference.dof import DegreesOfFreedom, degrees_of_freedom
 from gifepanel.inference.projected_blocks import ProjectedBlocks, moments_in_blocks, periods_in_blocks, tss_in_blocks
 from gifepanel.inference.space import FactorSpace, factor_space, project, unit_blocks
+from gifepanel.kernels.passes import cross_moments
 from gifepanel.projections.base import column_norms
 from gifepanel.projections.triangle import EMPTY, ROUNDING, Triangle, orthogonal_triangle
 from gifepanel.short_repr import ShortRepr
@@ -234,7 +235,10 @@ class FactorEstimate(ShortRepr):
             return self.blocks.reduced.triangle(noise * self.blocks.lengths_of_source)[1]
         q = self.theta.size
         z, projected = self.z.reshape(-1, q), self.z_projected.reshape(-1, q)
-        return orthogonal_triangle(projected, noise=noise * column_norms(z))[1]
+        triangle, found = orthogonal_triangle(projected, noise=noise * column_norms(z))
+        if not found and noise >= ROUNDING:
+            self.__dict__.setdefault("triangle", triangle)  # with less taken for rounding it is the same
+        return found
 
     @cached_property
     def within_tss(self) -> float:
@@ -294,11 +298,8 @@ class FactorEstimate(ShortRepr):
         x = self.off_units(self.x)
         further = self.other_effects
         r = self.off_units(self.y - self.time_effect - (0.0 if further is None else further))
-        return (
-            np.einsum("ntp,ntq->npq", x, x),
-            np.einsum("ntp,nt->np", x, r),
-            np.einsum("nt,nt->n", r, r),
-        )
+        xx, xr, rr = cross_moments(np.ascontiguousarray(r), np.ascontiguousarray(np.swapaxes(x, 1, 2)))
+        return xx, xr, rr
 
     @property
     def other_effects(self) -> Array | None:

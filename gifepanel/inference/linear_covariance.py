@@ -207,7 +207,7 @@ def linear_covariance(
     kind = _ALIASES.get(kind, kind)
     _check_options(kind, clusters, nuisance, leverage, entity, time, maxlags, kernel, psd)
     sample = linear_sample(x_tilde, resid, weights, triangle)
-    n, k = sample.q.shape
+    n, k = sample.shape
     ways = cluster_ways(clusters, n) if clusters is not None else ()
     if kind in ("CR2", "cluster-crv3", "cluster-jk") and len(ways) > 1:
         raise SpecificationError(
@@ -372,7 +372,7 @@ def _assembled(
 
 def _gross(kind: str, sample: LinearSample, rows: TimeRows | None) -> FloatArray:
     """A meat without signs: where the covariance is far below it, its terms have cancelled."""
-    out = 1e-6 * np.eye(sample.q.shape[1]) * float(sample.u @ sample.u) / len(sample.u)
+    out = 1e-6 * np.eye(sample.shape[1]) * sample.ssr / len(sample.u)
     if kind in (*_CLUSTERED, *_TIMED):
         out = out + sample.scores.T @ sample.scores
     return out if rows is None else out + lagged_products(sample.scores, rows, np.ones(1))
@@ -400,7 +400,7 @@ def _meat(
         return small_sample_factor(kind, counts, ssc=ssc, use_correction=use_correction, own=own)
 
     if kind == "nonrobust":
-        return np.eye(sample.q.shape[1]) * float(sample.u @ sample.u) / counts.nobs, (factor(),), {}
+        return np.eye(sample.shape[1]) * sample.ssr / counts.nobs, (factor(),), {}
     if kind in ("HC0", "HC1", "HC2", "HC3"):
         scores, fitted = sample.scores, 0
         if leverage is not None:

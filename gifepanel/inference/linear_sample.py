@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from gifepanel.exceptions import DataError
 from gifepanel.inference.small_sample import SampleCounts
 from gifepanel.inference.space import FloatArray
+from gifepanel.projections.row_blocks import all_finite
 from gifepanel.projections.triangle import Triangle, orthogonal_triangle
 
 __all__ = [
@@ -31,18 +33,38 @@ class LinearSample:
 
     Attributes
     ----------
-    q : ndarray, shape (n, k)
-        Orthonormal basis of the regressors times sqrt(w): scores and meat are those of its columns, and what is
-        inverted is the triangle.
+    x : ndarray, shape (n, k)
+        Regressors.
+    root : ndarray, shape (n,), or None
+        sqrt(w).
     u : ndarray, shape (n,)
         Residuals times sqrt(w).
     triangle : Triangle
         Of the regressors times sqrt(w).
     """
 
-    q: FloatArray
+    x: FloatArray
+    root: FloatArray | None
     u: FloatArray
     triangle: Triangle
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the regressors."""
+        return self.x.shape[0], self.x.shape[1]
+
+    @cached_property
+    def q(self) -> FloatArray:
+        """Orthonormal basis (n, k) of the regressors times sqrt(w).
+
+        Scores and meat are those of its columns, and what is inverted is the triangle.
+        """
+        return self.triangle.basis(self.x, self.root)
+
+    @cached_property
+    def ssr(self) -> float:
+        """Sum of squared residuals, weighted."""
+        return float(self.u @ self.u)
 
     @property
     def scores(self) -> FloatArray:
@@ -101,7 +123,7 @@ def checked_arrays(
             "They must be (n, k) with k > 0, and (n,).",
             "Pass observations along axis 0.",
         )
-    if not np.isfinite(x).all() or not (u is None or np.isfinite(u).all()):
+    if not all_finite(x) or not (u is None or all_finite(u)):
         raise DataError(
             "Regressors or residuals are missing or infinite.", "Finite numbers are needed.", "Drop or fill these rows."
         )
@@ -124,7 +146,7 @@ def linear_sample(
     x, u = checked_arrays(x_tilde, resid, weights)
     assert u is not None
     triangle = _triangle(x, _root(weights)) if triangle is None else triangle
-    return LinearSample(triangle.basis(x, _root(weights)), u, triangle)
+    return LinearSample(x, _root(weights), u, triangle)
 
 
 def _triangle(x: FloatArray, root: FloatArray | None) -> Triangle:

@@ -199,7 +199,7 @@ def wild_cluster_bootstrap(
         If an option is unknown.
     """
     sample = linear_sample(x_tilde, resid, weights, triangle)
-    n, k = sample.q.shape
+    n, k = sample.shape
     b, r = np.asarray(params, dtype=np.float64), np.asarray(restriction, dtype=np.float64)
     _check(b, r, k, alpha, pvalue_type)
     way = cluster_ways([clusters], n)[0]

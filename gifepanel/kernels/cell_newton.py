@@ -123,11 +123,13 @@ def fix_gauge(series, free, factors, effects, gauge):
     """
     g, t = series.shape
     r = factors.shape[0]
-    for j in range(g):
-        gauge[j] = series[j]
+    for j in range(g):  # by element: a slice brings the compiler the text of an error, seconds of it
+        for k in range(t):
+            gauge[j, k] = series[j, k]
     for j in range(r):
         row = gauge[g + j]
-        row[:] = factors[j]
+        for k in range(t):
+            row[k] = factors[j, k]
         found = _off_rows(gauge, g + j, g + j)
         for wave in range(t):
             if found:

@@ -103,7 +103,7 @@ def _shift(s, values, vectors, c, g, t):
     return tau
 
 
-@jit
+@jit(plain=True)
 def joint_profile(v, hmat, values, vectors, c, a, grad, hess):
     """Value, gradient and Hessian of the profile over the slopes at the centre `a`.
 
@@ -180,7 +180,7 @@ def joint_profile(v, hmat, values, vectors, c, a, grad, hess):
     return value, fused
 
 
-@jit
+@jit(plain=True)
 def joint_slopes(v, hmat, values, vectors, free, c, a, beta, fused):
     """The unit slopes at the centre `a`.
 

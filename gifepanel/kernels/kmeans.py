@@ -26,7 +26,7 @@ def _closest(points, i, centers, used):
     return best, arg
 
 
-@jit
+@jit(plain=True)
 def plus_plus(points, uniforms, centers):
     """K-means++ seeds (Arthur & Vassilvitskii 2007) from K uniform draws; fills `centers` (K, p)."""
     n, p = points.shape
@@ -52,7 +52,7 @@ def plus_plus(points, uniforms, centers):
             centers[k, j] = points[pick, j]
 
 
-@jit
+@jit(plain=True)
 def lloyd(points, centers, labels, max_iter):
     """Lloyd iterations in place; an empty group takes the worst-placed point. Returns the within sum of squares."""
     n, p = points.shape
@@ -117,7 +117,7 @@ def group_slopes(a, c, labels, gram, alpha):
         solve_semidefinite(gram[k], alpha[k])
 
 
-@jit
+@jit(plain=True)
 def lloyd_of_slopes(a, c, s, labels, alpha, max_iter):
     """Lloyd's iterations in every unit's own metric: group slopes and assignment by sum of squares, in place.
 

@@ -14,7 +14,7 @@ from gifepanel.kernels._jit import jit
 __all__ = ["attenuation", "lagged_sums", "projected_lagged_sums", "window_sums"]
 
 
-@jit
+@jit(plain=True)
 def attenuation(ptr, t, s, basis, groups, n_groups, lags):
     """What is left of covariances with later regressors in products with projected residuals.
 

@@ -14,7 +14,7 @@ __all__ = ["cross_moments", "deflate", "gradient_pass", "group_sums", "residual_
 _NOTHING_LEFT = 1e-13
 
 
-@jit
+@jit(plain=True)
 def cross_moments(y, xt):
     """Unit moments that do not depend on the factors.
 
@@ -55,7 +55,7 @@ def cross_moments(y, xt):
     return xx, xy, yy
 
 
-@jit
+@jit(plain=True)
 def residual_pass(y, xt, beta, out):
     """out[i] = y_i - X_i beta_i, with `beta` (N, p) and `out` (N, T)."""
     n, p, t = xt.shape
@@ -69,7 +69,7 @@ def residual_pass(y, xt, beta, out):
                     out[i, m] -= b * xt[i, j, m]
 
 
-@jit
+@jit(plain=True)
 def gradient_pass(xt, resid):
     """X_i'e_i for residuals (N, T): an (N, p) array."""
     n, p, t = xt.shape
@@ -95,7 +95,7 @@ def group_sums(values, labels, n_groups):
     return out
 
 
-@jit
+@jit(plain=True)
 def unit_ssr(a, c, s, alpha):
     """Sums of squares of every unit under every slope vector.
 
@@ -129,7 +129,7 @@ def unit_ssr(a, c, s, alpha):
     return out
 
 
-@jit
+@jit(plain=True)
 def deflate(xx, xy, yy, xf, yf, t, a, c, s):
     """Take factors out of the unit moments: a = X'M_F X, c = X'M_F y, s = y'M_F y, with F'F/T = I.
 

@@ -19,7 +19,7 @@ __all__ = ["product_weights", "profile_derivatives", "smooth_minimum", "solve_un
 _NEWTON_STEPS = 50
 
 
-@jit
+@jit(plain=True)
 def product_weights(beta, alpha, out):
     """out[i, k] = prod over l != k of ||beta_i - alpha_l||; ``beta`` (N, p), ``alpha`` (K, p)."""
     n, p = beta.shape
@@ -271,7 +271,7 @@ def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hes
     return value, True
 
 
-@jit
+@jit(plain=True)
 def solve_units(v, hmat, kappa, alpha, free, beta, at, explore):
     """Every unit's best candidate.
 
@@ -354,7 +354,7 @@ def solve_units(v, hmat, kappa, alpha, free, beta, at, explore):
     return total
 
 
-@jit
+@jit(plain=True)
 def profile_derivatives(v, hmat, kappa, alpha, beta, at, grad, hess, solve, bound):
     """Gradient and Hessian of the profile in alpha at the solved units, and the units' own stationarity.
 

@@ -182,7 +182,7 @@ def own_losses(a, c, s, slots, theta, groups):
     return total
 
 
-@jit
+@jit(plain=True)
 def alternate(y, xt, xx, xy, yy, slots, groups, theta, factors, effect, time_effects, reassign, rounds, tol, cutoff):
     """Alternate groups, slopes and factors from `groups` and `factors`.
 

@@ -71,7 +71,7 @@ def jacobi_eigh(a, values, vectors):
         values[i] = a[i, i]
 
 
-@jit
+@jit(plain=True)
 def eigh_batch(matrices):
     """Eigenvalues (n, p) and eigenvectors (n, p, p) of n symmetric matrices (n, p, p)."""
     n, p = matrices.shape[0], matrices.shape[1]
@@ -160,7 +160,7 @@ def solve_semidefinite(a, b):
     b[:] = x
 
 
-@jit
+@jit(plain=True)
 def solve_batch(matrices, rhs, fallback):
     """Solve n symmetric systems (n, p, p) for right-hand sides (n, p).
 

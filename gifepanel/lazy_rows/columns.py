@@ -165,7 +165,7 @@ def code_columns(
     kept, controls = regressors_and_controls(exog, terms)
     spec = spec_of(formula, tuple(exog.names[j] for j in kept), terms, encoded, frame, (None, None), kept, controls)
     made = {
-        j: _expression(exog.values[:, j], [f.text for f in exog.factors[j]], factors, powers, levels, where)
+        j: _expression(exog.take([j])[:, 0], [f.text for f in exog.factors[j]], factors, powers, levels, where)
         for j in (*kept, *controls)
     }
     return Coded(

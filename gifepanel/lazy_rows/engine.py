@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gifepanel.exceptions import DataError, GifepanelError
+from gifepanel.lazy_rows.failures import Asked, failure, is_interrupt, is_of_an_engine
 from gifepanel.parallel import Progress, beside, counter
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Gone", "Home", "LazyRows", "Trips", "reason"]
+__all__ = ["Gone", "Home", "LazyRows", "Trips", "quiet"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-_ENGINES = ("duckdb", "_duckdb", "polars", "narwhals", "dask", "distributed", "pyspark", "py4j", "pyarrow")
 _QUERIES = 8  # what a fit asks, or so
 _POLL = 0.2  # seconds between looks at the engine's own progress
 
@@ -105,37 +105,41 @@ class LazyRows:
     Attributes
     ----------
     frame : narwhals LazyFrame
-    engine : str
-        "DuckDB", "Polars", ...
-    source : str
-        What the data are called in messages.
+    asked : Asked
+        Engine and data, for messages.
     backend : str
         In what tables come home: "pyarrow" or "pandas".
     upload : callable
         A pyarrow table as a native lazy frame of the same engine.
     percent : callable, optional
         The engine's own progress, 0 to 100.
-    faulty_file : callable, optional
-        Which file can't be read, and why; None where all can.
     interrupt : callable, optional
         Stops the query that runs.
     """
 
     frame: Any
-    engine: str
-    source: str
+    asked: Asked
     backend: str
     upload: Callable[[Any], Any]
     percent: Callable[[], float] | None = None
-    faulty_file: Callable[[], tuple[str, str] | None] | None = None
     interrupt: Callable[[], None] | None = None
     trips: Trips = field(default_factory=Trips)
     on_query: Callable[[float], None] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without connections and what uses them."""
-        without = dict.fromkeys(("percent", "faulty_file", "interrupt", "on_query"))
-        return {**self.__dict__, **without, "frame": Gone(), "upload": None}
+        without = dict.fromkeys(("percent", "interrupt", "on_query", "upload"))
+        return {**self.__dict__, **without, "frame": Gone(), "asked": Asked(self.engine, self.source)}
+
+    @property
+    def engine(self) -> str:
+        """ "DuckDB", "Polars", ..."""
+        return self.asked.engine
+
+    @property
+    def source(self) -> str:
+        """What the data are called in messages."""
+        return self.asked.source
 
     @contextmanager
     def progress(self, progress: Progress, description: str) -> Iterator[None]:
@@ -168,7 +172,7 @@ class LazyRows:
         import narwhals.stable.v2 as nw
         import pyarrow as pa
 
-        with _quiet():
+        with quiet():
             return nw.from_native(self.upload(pa.table(dict(columns))))
 
     def bring(self, frame: Any, what: str, *, reads: int = 1) -> Home:
@@ -207,7 +211,7 @@ class LazyRows:
 
         def work() -> None:
             try:
-                with _quiet():
+                with quiet():
                     done["value"] = query()
             except BaseException as error:
                 done["error"] = error
@@ -221,7 +225,8 @@ class LazyRows:
                 pass
         except KeyboardInterrupt:
             self.interrupt()
-            finished.wait()
+            while not finished.wait(_POLL):  # again, should the query have begun since
+                self.interrupt()
             raise
         if "error" in done:
             raise done["error"]
@@ -245,49 +250,16 @@ class LazyRows:
     def told(self, doing: str) -> Iterator[None]:
         """Errors of the engine as ours: what was asked, which file, why."""
         try:
-            with _quiet():
+            with quiet():
                 yield
         except (GifepanelError, KeyboardInterrupt):
             raise
         except Exception as error:
-            if not _of_an_engine(error):
+            if is_interrupt(error):
+                raise KeyboardInterrupt from error
+            if not is_of_an_engine(error):
                 raise
-            raise self._failure(doing, error) from error
-
-    def _failure(self, doing: str, error: BaseException) -> DataError:
-        why = reason(error)
-        found = None
-        if self.faulty_file is not None:
-            try:
-                found = self.faulty_file()
-            except Exception:
-                found = None
-        if found is not None and found[0] not in why:
-            why = f"{found[0]}: {found[1]}"
-        if any(word in why.lower() for word in ("no space", "disk", "temp_directory", "temporary", "out of memory")):
-            return DataError(
-                f"{self.engine} could not {doing} {self.source}: {why}",
-                "It spills to its temporary folder what does not fit into memory; both were not enough.",
-                "SET temp_directory = '/large/disk'; on the connection whose relation is the data",
-            )
-        if any(word in why.lower() for word in ("connection", "closed", "cancelled", "killed", "scheduler")):
-            return DataError(
-                f"{self.engine} could not {doing} {self.source}: {why}",
-                "The connection to the engine must stay open until fit() is done.",
-                "Open it again, and make the frame and the model anew.",
-            )
-        return DataError(
-            f"{self.engine} could not {doing} {self.source}: {why}",
-            "Every file must be complete, and all must have the same columns.",
-            "Write the file named here again, or leave it out.",
-        )
-
-
-def _of_an_engine(error: BaseException) -> bool:
-    """Whether an error is of an engine or of what stands between: not of ours, which must not hide behind it."""
-    return isinstance(error, (OSError, MemoryError)) or any(
-        kind.__module__.partition(".")[0] in _ENGINES for kind in type(error).__mro__
-    )
+            raise failure(self.asked, doing, error) from error
 
 
 class Gone:
@@ -303,15 +275,8 @@ class Gone:
         )
 
 
-def reason(error: BaseException) -> str:
-    """The words of an engine's error: its first lines, without its hints on the query."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = " ".join(lines[:2]) or type(error).__name__
-    return text if len(text) <= 400 else text[:400] + "..."
-
-
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without what narwhals and the engines say of their own future; what we say ourselves is of another kind."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gifepanel.exceptions import DataError, MissingPackageError, SpecificationError
-from gifepanel.lazy_rows.engine import LazyRows, reason
+from gifepanel.lazy_rows.engine import LazyRows, quiet
+from gifepanel.lazy_rows.failures import Asked, Room, reason, room_of
 
 __all__ = [
     "collected",
@@ -34,6 +35,7 @@ _NAMES = {
     "ibis": "Ibis",
 }
 _SHARE = 0.25  # of the memory that is free: what a file may have that pandas reads, which takes some four times as much
+_NAMED = 5  # files that a message lists
 _INSTALL = 'pip install "gifepanel[duckdb]"'
 
 
@@ -63,7 +65,8 @@ def _as_lazy(data: Any) -> Any:
     if isinstance(data, (nw.LazyFrame, older.LazyFrame)):
         return nw.from_native(older.to_native(data))
     try:
-        found = nw.from_native(data)
+        with quiet():
+            found = nw.from_native(data)
     except TypeError:
         return None
     return found if isinstance(found, nw.LazyFrame) else None
@@ -107,7 +110,30 @@ def open_rows(data: Any) -> LazyRows:
     name = _NAMES[kind]
     native = frame.to_native()
     backend = "pyarrow" if kind in ("duckdb", "polars") else "pandas"
-    return LazyRows(frame, name, f"the {name} frame", backend, lambda table: _UPLOADS[kind](native, table))
+    asked, con = Asked(name, f"the {name} frame"), None
+    if kind == "duckdb":
+        asked = Asked(name, f"the {name} frame", room=_room(lambda sql: native.query("gife_rows", sql)))
+        con = getattr(native, "_con", None)  # which DuckDB 1 does not tell, but hears of Ctrl-C itself
+    return LazyRows(
+        frame,
+        asked,
+        backend,
+        lambda table: _UPLOADS[kind](native, table),
+        getattr(con, "query_progress", None),
+        getattr(con, "interrupt", None),
+    )
+
+
+def _room(query: Callable[[str], Any]) -> Callable[[], tuple[Room, Room]]:
+    """Limits of a connection of DuckDB, and those of a new one, to be asked when a query has failed."""
+
+    def ask() -> tuple[Room, Room]:
+        import duckdb
+
+        with duckdb.connect() as new:
+            return room_of(query), room_of(new.sql)
+
+    return ask
 
 
 def _kind(frame: Any) -> str:
@@ -176,15 +202,14 @@ def _open_memory(data: Any) -> LazyRows:
             "A path, a lazy frame or a frame in memory is needed.",
             'data="panel.parquet"',
         )
-    return LazyRows(
-        nw.from_native(con.from_arrow(table)),
-        "DuckDB",
-        "the frame",
-        "pyarrow",
-        con.from_arrow,
-        con.query_progress,
-        interrupt=con.interrupt,
-    )
+    return _connected(con, con.from_arrow(table), Asked("DuckDB", "the frame", ".from_df(data)", room=_room(con.sql)))
+
+
+def _connected(con: Any, relation: Any, asked: Asked) -> LazyRows:
+    """Rows on a connection of our own."""
+    import narwhals.stable.v2 as nw
+
+    return LazyRows(nw.from_native(relation), asked, "pyarrow", con.from_arrow, con.query_progress, con.interrupt)
 
 
 def _arrow(native: Any) -> Any:
@@ -249,8 +274,6 @@ def kind_of_files(files: Sequence[str]) -> str:
 
 
 def _open_path(data: Any) -> LazyRows:
-    import narwhals.stable.v2 as nw
-
     duckdb = _duckdb("The data are files, and DuckDB is not installed")
     files = files_of(data)
     kind = kind_of_files(files)
@@ -285,9 +308,9 @@ def _open_path(data: Any) -> LazyRows:
         ) from error
     if len(files) > 1:
         _check_schemas(files, lambda file: relation([file]))
-    return LazyRows(
-        nw.from_native(rel), "DuckDB", source, "pyarrow", con.from_arrow, con.query_progress, faulty, con.interrupt
-    )
+    given = source if isinstance(data, (str, os.PathLike)) and not os.path.isdir(source) else files
+    again = f".read_{kind}({given!r})" if isinstance(given, str) or len(given) < _NAMED else f".read_{kind}(files)"
+    return _connected(con, rel, Asked("DuckDB", source, again, faulty, _room(con.sql)))
 
 
 def _check_schemas(files: Sequence[str], read: Callable[[str], Any]) -> None:

@@ -11,7 +11,7 @@ from gifepanel.checkpoint import Checkpoint, fingerprint
 from gifepanel.exceptions import SpecificationError
 from gifepanel.models.checks import check_seed
 
-__all__ = ["check_repeatable", "checkpoint_of", "six_digits"]
+__all__ = ["check_repeatable", "checkpoint_of", "likeness", "six_digits"]
 
 
 def check_repeatable(random_state: Any, checkpoint: Any) -> Any:
@@ -29,6 +29,16 @@ def check_repeatable(random_state: Any, checkpoint: Any) -> Any:
 def six_digits(values: Iterable[float]) -> str:
     """Numbers of a fit as text that is the same on another machine, whose last digits are its own."""
     return " ".join(f"{value:.5e}" for value in values)
+
+
+def likeness(value: Any) -> str:
+    """What an object of any kind holds, as text that is the same in another process where it can be."""
+    import joblib
+
+    try:
+        return str(joblib.hash(value))
+    except Exception:  # whatever a pickle raises, of a function without a name for one
+        return repr(value)
 
 
 def checkpoint_of(folder: Any, what: str, random_state: Any, **parts: Any) -> Checkpoint | None:

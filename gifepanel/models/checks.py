@@ -279,7 +279,7 @@ def _usable_in_blocks(design: PanelDesign, cube: Array, effects: Additive, warn:
 def check_outcome(design: PanelDesign, effects: Additive, y: Array) -> None:
     """The outcome (N, T) must vary, also once additive effects are taken out."""
     rows = design.endog
-    if effects.space is None and is_large(*y.shape, 1):
+    if effects.space is None and is_large(y.shape[0], y.shape[1], 1):
         left = np.sqrt(effects.in_blocks(y[:, :, None], mean=not effects.any).total)
     else:
         left = np.linalg.norm(effects.taken_out(y) if effects.any else rows - rows.mean())

@@ -25,6 +25,7 @@ class CrossFitOptions:
     random_state: Any = 0
     n_jobs: int | None = None
     progress: Progress = None
+    checkpoint: Any = None
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

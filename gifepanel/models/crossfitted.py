@@ -15,7 +15,8 @@ from gifepanel.exceptions import SpecificationError, SpecificationWarning
 from gifepanel.inference.clusters import cluster_ways, nested_dimensions
 from gifepanel.inference.linear_covariance import LinearCovariance
 from gifepanel.inference.orthogonal import OrthogonalEstimate, orthogonal_estimate
-from gifepanel.models.checks import check_choice, check_count, check_seed, near, reject_unknown
+from gifepanel.models.checkpoints import check_repeatable, checkpoint_of, likeness
+from gifepanel.models.checks import check_choice, check_count, near, reject_unknown
 from gifepanel.models.cov_types import check_psd, read_keywords
 from gifepanel.models.crossfit_options import CrossFitOptions
 from gifepanel.models.foreign import refuse_covariance_words
@@ -91,6 +92,14 @@ def fit_cross_fitted(
     _warn_of_few_clusters(clusters, len(kept))
 
     # learners, then the score
+    place = checkpoint_of(
+        options.checkpoint,
+        "cross-fitting",
+        options.random_state,
+        data=(design.endog, design.exog, controls, design.weights, list(model.effects)),
+        learner=None if options.checkpoint is None else likeness(learner),
+        score=(options.score, options.treatments),
+    )
     used = [j for j in range(columns.z.shape[1]) if j not in columns.spanned_features]
     warn_of_aliased([design.control_names[features[j]] for j in columns.spanned_features])
     crossfit = cross_fit(
@@ -113,6 +122,7 @@ def fit_cross_fitted(
         random_state=options.random_state,
         n_jobs=options.n_jobs,
         progress=options.progress,
+        checkpoint=place,
     )
     total, nested = projection.degrees.total, 0
     if clusters and total:
@@ -175,7 +185,7 @@ def _check_options(options: CrossFitOptions, ssc: Any) -> tuple[int, int]:
     check_choice("treatments", options.treatments, ("jointly", "one at a time"))
     check_choice("aggregation", options.aggregation, ("median", "mean", "bounds"))
     check_choice("unseen", options.unseen, ("raise", "warn"))
-    check_seed(options.random_state)
+    check_repeatable(options.random_state, options.checkpoint)
     if ssc is not None:
         check_convention(ssc)
     jobs: Any = options.n_jobs

@@ -13,7 +13,7 @@ import pandas as pd
 
 from gifepanel.blocks import is_much
 from gifepanel.exceptions import DataError, MissingPackageError
-from gifepanel.lazy_rows.engine import reason
+from gifepanel.lazy_rows.failures import reason
 from gifepanel.lazy_rows.sources import files_of, free_memory, kind_of_files, read_path
 from gifepanel.panel.complete import CompleteDesign, CompleteIndex, index_of_labels
 from gifepanel.panel.design import design_from_formula

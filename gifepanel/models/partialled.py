@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
@@ -326,6 +327,7 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         random_state: Any = 0,
         n_jobs: int | None = None,
         progress: Progress = None,
+        checkpoint: str | PathLike[str] | None = None,
         **unknown: Any,
     ) -> PartialledOLSResults:
         """Fit the model.
@@ -366,6 +368,9 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             With a learner: of folds and of learners whose own is None.
         n_jobs, progress
             With a learner: workers and progress bar. A progress bar of queries where rows are not in memory.
+        checkpoint : str or path, optional
+            With a learner: a folder in which the predictions of finished folds are kept, and from which a second call
+            goes on; more repeats go on too. It needs `random_state` to be a whole number.
 
         Examples
         --------

@@ -97,24 +97,24 @@ def effect_parts(design: PanelDesign) -> tuple[EffectPart, ...]:
 def partial_out(design: PanelDesign, effects: tuple[Effect, ...], how: AbsorptionOptions) -> PartialledFit:
     """Residualise outcome and regressors, find out which regressors can be used, regress."""
     projection = EffectsAndControls(effects, design.controls, design.weights, how.tol, how.accelerator)
-    residual, spanned, certificate = projection.partial_out(lambda: np.column_stack([design.endog, design.exog]))
+    y, x, spanned, certificate, raw = projection.partial_out_of(design.endog, design.exog)
     check_converged(certificate, how)
     check_outcome_varies(design, bool(spanned[0]))
     if projection.basis is not None:
         warn_of_aliased([design.control_names[j] for j in projection.basis.aliased])
-    y, x = np.ascontiguousarray(residual[:, 0]), residual[:, 1:]
+    noise = ROUNDING * raw[1:]
     root = None if design.weights is None else np.sqrt(design.weights)
     left = references_last(design, [int(j) for j in np.flatnonzero(~spanned[1:])])
     whole = np.ascontiguousarray(x if left == list(range(x.shape[1])) else x[:, left])
-    fit = least_squares(whole, y, root, noise=noise_of(design, left))
+    fit = least_squares(whole, y, root, noise=noise[left])
     if projection.absorption is not None and len(left) > 1 and (fit.spanned or fit.triangle.left.min() < _CLOSE):
         whole = projection.residualize(whole)[0]  # of two columns that nearly agree, an iteration's error is no part
-        fit = least_squares(whole, y, root, noise=noise_of(design, left))
+        fit = least_squares(whole, y, root, noise=noise[left])
     others = {left[j]: [left[i] for i in those] for j, those in fit.spanned.items()}
     if left != sorted(left):  # references stood last, to be left out; coefficients stand as in the design
         order = sorted(j for j in left if j not in others)
         whole, left = np.ascontiguousarray(whole[:, [left.index(j) for j in order]]), order
-        fit = least_squares(whole, y, root, noise=noise_of(design, left))
+        fit = least_squares(whole, y, root, noise=noise[left])
     if projection.absorption is None and projection.controls is None:
         fit = refined(fit, whole, y, root)
     kept, absorbed, collinear = usable_columns(design, spanned[1:], others)

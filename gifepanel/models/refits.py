@@ -11,7 +11,7 @@ import numpy as np
 from gifepanel.exceptions import GifepanelWarning, SpecificationError
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.models.cell_estimation import cells_of_model
-from gifepanel.models.checkpoints import check_repeatable, checkpoint_of, six_digits
+from gifepanel.models.checkpoints import check_repeatable, checkpoint_of, likeness, six_digits
 from gifepanel.models.checks import check_choice, check_count
 from gifepanel.models.robustness import alternatives, read_choices
 from gifepanel.parallel import Progress, run_draws, run_tasks
@@ -107,11 +107,23 @@ class Refits:
         return run_tasks(_fit, tasks, n_jobs=n_jobs, progress=progress, description="factors")
 
     def robustness(
-        self, res: Any, choices: Any, level: Any, *, n_jobs: int | None, progress: Progress
+        self, res: Any, choices: Any, level: Any, *, n_jobs: int | None, progress: Progress, checkpoint: Any
     ) -> list[Alternative]:
         """The fit `res` and what it would be with one choice different, as of :func:`alternatives`."""
         named = read_choices(choices, self.model._has_groups)
-        return alternatives(res, named, level, n_jobs=n_jobs, progress=progress)
+        place = None
+        if checkpoint is not None:
+            cells, estimate = cells_of_model(self.model), res._estimate
+            place = checkpoint_of(
+                checkpoint,
+                f"robustness of {type(self.model).__name__}",
+                0,
+                data=cells.take(canonical_units(cells)),
+                fit=(six_digits(estimate.theta), len(estimate.factors.T)),
+                options=likeness({**res._fit_options, **res._covariance_options}),
+                level=level,
+            )
+        return alternatives(res, named, level, n_jobs=n_jobs, progress=progress, checkpoint=place)
 
     def _problem(self, estimate: FactorEstimate) -> tuple[IntArray, Cells, Solution, Array]:
         """Cells in an order that the data give, whatever that of the rows; the solution there, and its residuals.

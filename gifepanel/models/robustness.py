@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gifepanel.checkpoint import Checkpoint, fingerprint
 from gifepanel.exceptions import GifepanelError, SpecificationError
 from gifepanel.models.checks import near
 from gifepanel.parallel import Progress, run_tasks
@@ -70,7 +71,13 @@ def read_choices(choices: Any, grouped: bool) -> tuple[str, ...]:
 
 
 def alternatives(
-    res: Any, choices: Sequence[str], level: float, *, n_jobs: int | None, progress: Progress
+    res: Any,
+    choices: Sequence[str],
+    level: float,
+    *,
+    n_jobs: int | None,
+    progress: Progress,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Alternative]:
     """The fit, and what it would be with one choice different.
 
@@ -81,7 +88,7 @@ def alternatives(
         As of :func:`read_choices`.
     level : float
         Of the intervals.
-    n_jobs, progress
+    n_jobs, progress, checkpoint
         As of :func:`gifepanel.parallel.run_tasks`.
     """
     estimate, model = res._estimate, res.model
@@ -94,7 +101,9 @@ def alternatives(
     unfitted = copy.copy(model)
     unfitted._estimate = None  # pickles of fitted models leave the caller's frame out
     tasks = [(unfitted, arguments, dict(change.options), dict(change.numbers), base) for change in refits]
-    fitted = iter(run_tasks(_refitted, tasks, n_jobs=n_jobs, progress=progress, description="specifications"))
+    keys = [f"fit-{fingerprint(*change.options.items(), *change.numbers.items())}" for change in refits]
+    work: dict[str, Any] = {"n_jobs": n_jobs, "progress": progress, "checkpoint": checkpoint, "keys": keys}
+    fitted = iter(run_tasks(_refitted, tasks, description="specifications", **work))
     out = [Alternative("", "as fitted", settings, *_compared(res, base))]
     for change in changes:
         found = _other_errors(res, change.options, base) if change.errors else next(fitted)

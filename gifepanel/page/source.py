@@ -12,7 +12,7 @@ import numpy as np
 __all__ = ["Call", "called", "estimator_source", "reproduction"]
 
 _LONGEST = 60
-_WITHOUT_EFFECT = ("n_jobs", "progress", "context", "learner")
+_WITHOUT_EFFECT = ("n_jobs", "progress", "checkpoint", "context", "learner")
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ def _designed(
         sample,
         frame,
         endog=endog,
-        exog=np.ascontiguousarray(exog.values[:, kept]) if len(kept) < len(exog.names) else exog.values,
+        exog=exog.take(kept),
         endog_name=endog_name,
         exog_names=names,
         effects=terms.effects,
@@ -151,7 +151,7 @@ def _designed(
         common=common_columns(common, names, [exog.factors[j] for j in kept]),
         formula=formula,
         spec=spec,
-        controls=np.ascontiguousarray(exog.values[:, controls]) if controls else None,
+        controls=exog.take(controls) if controls else None,
         control_names=tuple(exog.names[j] for j in controls),
         terms=tuple(":".join(factor.text for factor in exog.factors[j]) for j in kept),
         references=tuple(exog.references[j] for j in kept),
@@ -227,7 +227,7 @@ def _outcome(matrix: Any, terms: Terms, frame: PanelFrame) -> tuple[FloatArray, 
             "numbers are needed",
             _one_against_others(text, next(iter(terms.left.values())), frame),
         )
-    return np.ascontiguousarray(matrix.values[:, 0]), matrix.names[0]
+    return matrix.take([0])[:, 0], matrix.names[0]
 
 
 def _one_against_others(text: str, outcome: Expression, frame: PanelFrame) -> str:

@@ -36,6 +36,7 @@ from gifepanel.panel.expressions import PRIVATE, private_calls
 from gifepanel.panel.formulaic_categories import NoSuchLevel, names_reference, usual_reference
 from gifepanel.panel.formulaic_functions import SAFE_TRANSFORMS
 from gifepanel.panel.formulaic_operators import strict_parser
+from gifepanel.panel.stacked import Constant, Stacked
 
 __all__ = [
     "Encoded",
@@ -238,6 +239,16 @@ class _PanelMaterializer(PandasMaterializer):
         return dict(super()._get_columns_for_term(factors, spec=spec, scale=scale))
 
     @override
+    def _encode_constant(self, value: Any, metadata: Any, encoder_state: Any, spec: Any, drop_rows: Any) -> Any:
+        if metadata is None:  # an intercept, or nothing in the place of a term: a column by itself
+            return Constant(value)
+        return super()._encode_constant(value, metadata, encoder_state, spec, drop_rows)
+
+    @override
+    def _combine_columns(self, cols: Sequence[tuple[str, Any]], spec: Any, drop_rows: Any) -> Any:
+        return Stacked(tuple(values for _, values in cols), self.data.shape[0])
+
+    @override
     def _evaluate(self, expr: str, metadata: Any, spec: ModelSpec) -> tuple[Any, set[Any]]:
         value, variables = super()._evaluate(private_calls(expr), metadata, spec)
         return self._aligned(value, expr), variables
@@ -282,7 +293,8 @@ class Matrix:
 
     Attributes
     ----------
-    values : (n, p) float64
+    stacked : Stacked
+        Columns (n,).
     names : tuple of str
     factors : tuple of tuple of FactorInfo
         The factors each column is a product of.
@@ -292,11 +304,15 @@ class Matrix:
         Of how many categories each column is the reference.
     """
 
-    values: FloatArray
+    stacked: Stacked
     names: tuple[str, ...]
     factors: tuple[tuple[FactorInfo, ...], ...]
     empty: tuple[str, ...]
     references: tuple[int, ...]
+
+    def take(self, positions: Sequence[int]) -> FloatArray:
+        """Some of the columns, (n, k) in C order."""
+        return self.stacked.take(positions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -479,11 +495,10 @@ def _take(bare: Any, keep: BoolArray) -> Any:
 
 def _matrix(built: Any, n_references: Mapping[str, int]) -> Matrix:
     spec = built.model_spec
-    values = np.ascontiguousarray(built.__wrapped__, dtype=np.float64)  # formulaic stacked fresh columns
     empty = tuple(str(row.term) for row in spec.structure if not row.columns and str(row.term) != "0")
     names = tuple(str(name) for name in spec.column_names)
     references = tuple(n_references.get(name, 0) for name in names)
-    return Matrix(values, names, column_factors(spec), empty, references)
+    return Matrix(built.__wrapped__, names, column_factors(spec), empty, references)
 
 
 def column_factors(spec: ModelSpec) -> tuple[tuple[FactorInfo, ...], ...]:

@@ -137,8 +137,8 @@ class DesignSpec:
             terms = Terms(self.model_spec, {}, self.expressions(), None, self.absorbed, self.columns, self.context)
             evaluated = evaluate_anew(terms, frame, missing)
             keep = complete_rows(evaluated.missing, evaluated.incomplete, frame.n_rows)
-            matrix = evaluated.values.encode(keep).exog.values
-            exog, controls = matrix[:, self.keep], matrix[:, self.controls]
+            matrix = evaluated.values.encode(keep).exog
+            exog, controls = matrix.take(self.keep), matrix.take(self.controls)
         index = None
         if frame.entity is not None:
             index = frame.panel_index(allow_duplicates=True).subset(keep)

@@ -18,8 +18,9 @@ import numpy as np
 
 from gifepanel.exceptions import SpecificationError
 from gifepanel.projections.accelerator import WithinSolver, check_accelerator
-from gifepanel.projections.base import Certificate, DegreesAbsorbed, column_norms
+from gifepanel.projections.base import Certificate, DegreesAbsorbed
 from gifepanel.projections.reduced import DENSE, EMPTY, ReducedSolver
+from gifepanel.projections.row_blocks import lengths
 from gifepanel.projections.system import Effect, EffectSystem
 
 __all__ = ["Absorption"]
@@ -83,13 +84,16 @@ class Absorption:
 
     def _solve(self, columns: Array, overwrite: bool = False) -> tuple[Array, Array, Certificate]:
         """Residuals in sorted order, unknowns (M, m), certificate."""
+        work = self.system.sort(columns, overwrite=overwrite)
+        return work, *self.solve_sorted(work, self._length(work))
+
+    def solve_sorted(self, work: Array, scale: Array) -> tuple[Array, Certificate]:
+        """Unknowns (M, m) and certificate of sorted columns (n, m) with norms (m,); residuals take their place."""
         system = self.system
-        work = system.sort(columns, overwrite=overwrite)
-        scale = self._length(work)
         right, squares = system.sweep(work)
-        unknown = np.zeros((system.size, columns.shape[1]))
+        unknown = np.zeros((system.size, work.shape[1]))
         if system.size == 0:
-            return work, unknown, Certificate("demeaning", 0, 0.0, True)
+            return unknown, Certificate("demeaning", 0, 0.0, True)
         # a column is judged against itself; one that the base effect spans is nothing but rounding
         size = np.maximum(np.sqrt(squares), 1e-13 * scale)
         size = np.where(size > 0, size, 1.0)
@@ -105,12 +109,12 @@ class Absorption:
             unknown += step
             right, _ = system.sweep(work, step)
         residual = float(self._norm(right, size).max(initial=0.0))
-        return work, unknown, Certificate(method, iterations, residual, residual <= 10 * self.tol)
+        return unknown, Certificate(method, iterations, residual, residual <= 10 * self.tol)
 
     def _length(self, work: Array) -> Array:
         """Norm of sorted columns (m,), under the weights."""
         weights = self.system.weights
-        return np.sqrt(weights @ work**2) if weights.size else np.asarray(column_norms(work))
+        return lengths(work, weights if weights.size else None)
 
     def _norm(self, r: Array, size: Array) -> Array:
         """Largest norm over effects of the projection of a residual on their dummies, relative: (m,)."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from gifepanel.projections import row_blocks
 from gifepanel.projections.absorb import Absorption
 from gifepanel.projections.base import Certificate, DegreesAbsorbed, column_norms
 from gifepanel.projections.controls import Controls
 from gifepanel.projections.system import Effect
 from gifepanel.projections.triangle import constant_column
 
-__all__ = ["EffectsAndControls", "spanned_columns"]
+__all__ = ["EffectsAndControls", "PartialledOut", "spanned_columns"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
@@ -74,6 +75,27 @@ def spanned_columns(
 
 def _lengths(columns: Array, weights: Array | None) -> Array:
     return column_norms(columns) if weights is None else np.sqrt(weights @ columns**2)
+
+
+class PartialledOut(NamedTuple):
+    """What is left of an outcome and regressors.
+
+    Attributes
+    ----------
+    y : ndarray, shape (n,)
+    x : ndarray, shape (n, p)
+    spanned : ndarray of bool, shape (1 + p,)
+        Which of them the nuisance part spans.
+    certificate : Certificate
+    raw : ndarray, shape (1 + p,)
+        Lengths of the columns as they were.
+    """
+
+    y: Array
+    x: Array
+    spanned: BoolArray
+    certificate: Certificate
+    raw: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +166,38 @@ class EffectsAndControls:
         del columns
         out, spanned = spanned_columns(make, out, lambda left: self.residualize(left)[0], self.weights, raw)
         return out, spanned, certificate
+
+    def partial_out_of(self, y: Array, x: Array) -> PartialledOut:
+        """The same of y (n,) and x (n, p)."""
+        absorption = self.absorption
+        if absorption is None or self.controls is not None or not x.shape[1]:
+            out, spanned, certificate = self.partial_out(lambda: np.column_stack([y, x]))
+            raw = row_blocks.lengths_and_means(y, x, self.weights)[0]
+            return PartialledOut(np.ascontiguousarray(out[:, 0]), out[:, 1:], spanned, certificate, raw)
+        system = absorption.system
+        weights = system.weights if system.weights.size else None
+        raw, means = row_blocks.lengths_and_means(y, x, self.weights)
+        centre = means if self.spans_constant else np.zeros_like(means)
+        work, scale = row_blocks.in_one_block(y, x, system.order, centre, weights)
+        constant = scale <= _CONSTANT * raw
+        if self.spans_constant and constant.any():
+            work[:, constant] = 0.0
+            scale = np.where(constant, 0.0, scale)
+        certificate = absorption.solve_sorted(work, scale)[1]
+        left = row_blocks.lengths(work, weights)
+        y_left, x_left = row_blocks.in_two_blocks(work, system.order)
+        del work
+        spanned = left <= _ROUNDING * raw
+        if (left <= _DOUBTFUL * raw).any():
+            out, spanned = spanned_columns(
+                lambda: np.column_stack([y, x]),
+                np.column_stack([y_left, x_left]),
+                lambda rest: self.residualize(rest)[0],
+                self.weights,
+                raw,
+            )
+            y_left, x_left = np.ascontiguousarray(out[:, 0]), out[:, 1:]
+        return PartialledOut(y_left, x_left, spanned, certificate, raw)
 
     def _without_effects(self, columns: Array, overwrite: bool = False) -> tuple[Array, Certificate]:
         if self.absorption is None:

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gifepanel.checkpoint import Checkpoint, fingerprint
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.parallel import Progress, run_tasks, spawn_seeds
 from gifepanel.projections.base import Certificate, Projection
@@ -198,6 +199,7 @@ def cross_fit(
     random_state: Any = 0,
     n_jobs: int | None = None,
     progress: Progress = None,
+    checkpoint: Checkpoint | None = None,
 ) -> CrossFit:
     """Predict outcome and treatments out of fold.
 
@@ -234,8 +236,8 @@ def cross_fit(
         What to do about such levels.
     random_state : int, Generator, SeedSequence or None
         The result does not depend on `n_jobs`.
-    n_jobs, progress
-        See :func:`gifepanel.parallel.run_tasks`.
+    n_jobs, progress, checkpoint
+        See :func:`gifepanel.parallel.run_tasks`; a checkpoint is of these data and learners.
 
     Returns
     -------
@@ -289,7 +291,7 @@ def cross_fit(
     check_folds(division, observed, (*data.treatment_names, *data.feature_names), groups=ways, unseen=unseen)
     data.probe(learners, division[0])
 
-    runner = partial(run_tasks, n_jobs=n_jobs, progress=progress, description="cross-fitting")
+    runner = partial(run_tasks, n_jobs=n_jobs, progress=progress, description="cross-fitting", checkpoint=checkpoint)
     functions = data.first_stage(learners)
     predictions = _predict(data, functions, division, seeds[1], 0, runner)
     outcome_hat, treatment_hat = np.split(predictions, [data.n_outcomes], axis=2)
@@ -354,7 +356,9 @@ def _predict(
         what = f"{own.name} (repeat {r + 1}, fold {k + 1})"
         tasks.append((own.features, own.target(r), data.weights, folds[r], k, own.learner, stream, what))
     out = np.full((len(folds), data.y.size, len(functions)), np.nan)
-    for (r, k, j), values in zip(keys, runner(predict_fold, tasks), strict=True):
+    divided = [fingerprint(division)[:12] for division in folds]
+    names = [f"stage-{stage}-repeat-{r}-fold-{k}-function-{j}-{divided[r]}" for r, k, j in keys]
+    for (r, k, j), values in zip(keys, runner(predict_fold, tasks, keys=names), strict=True):
         out[r, folds[r].test(k), j] = values
     return out
 

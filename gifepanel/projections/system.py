@@ -7,23 +7,21 @@ effects are slopes there is no A: nothing is eliminated, and S = B'WB.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from gifepanel.projections.row_blocks import CHUNKS, cuts, every_chunk, over_rows
+
 __all__ = ["Effect", "EffectSystem", "passes"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
-_CHUNKS = 4
-_SERIAL = 200_000
 _BLOCK = 1 << 22
 _OCCUPIED = 0.05  # share of cells of levels up to which products are sparse
 _SMALL = 10_000
@@ -90,7 +88,7 @@ class EffectSystem:
         base = max(plain, key=lambda g: effects[g].n_levels, default=-1)
         others = tuple(g for g in range(len(effects)) if g != base)
         n = np.asarray(effects[0].codes).shape[0]
-        order, starts = None, np.unique(np.arange(_CHUNKS + 1) * n // _CHUNKS)
+        order, starts = None, np.unique(np.arange(CHUNKS + 1) * n // CHUNKS)
         if base >= 0:
             order, starts = _by_level(np.asarray(effects[base].codes), effects[base].n_levels)
         offsets = np.cumsum([0, *(effects[g].n_levels for g in others)])
@@ -124,14 +122,27 @@ class EffectSystem:
         """Columns (n, m) in sorted order: a copy, or where it may be overwritten and is in order, what was given."""
         if overwrite and self.order is None and columns.flags.c_contiguous and columns.dtype == np.float64:
             return columns
-        return np.array(columns if self.order is None else columns[self.order], dtype=np.float64, order="C")
+        if self.order is None:
+            return np.array(columns, dtype=np.float64, order="C")
+        columns = np.ascontiguousarray(columns, dtype=np.float64)
+        out, order = np.empty_like(columns), self.order
+
+        def fill(first: int, last: int) -> None:
+            np.take(columns, order[first:last], axis=0, out=out[first:last], mode="clip")
+
+        over_rows(fill, *columns.shape)
+        return out
 
     def unsort(self, columns: Array) -> Array:
         """Back to the caller's order."""
         if self.order is None:
             return columns
-        out = np.empty_like(columns)
-        out[self.order] = columns
+        out, order = np.empty_like(columns), self.order
+
+        def put(first: int, last: int) -> None:
+            out[order[first:last]] = columns[first:last]
+
+        over_rows(put, *columns.shape)
         return out
 
     def sweep(self, columns: Array, unknown: Array | None = None) -> tuple[Array, Array]:
@@ -274,26 +285,18 @@ class EffectSystem:
 
     @cached_property
     def _bounds(self) -> list[int]:
-        if self.n < _SERIAL:
-            return [0, len(self.starts) - 1]
-        wanted = [self.n * k // _CHUNKS for k in range(1, _CHUNKS)]
-        return [0, *(int(a) for a in np.searchsorted(self.starts, wanted)), len(self.starts) - 1]
+        """Base levels at which chunks begin."""
+        inner = np.searchsorted(self.starts, cuts(self.n)[1:-1])
+        return [0, *(int(a) for a in inner), len(self.starts) - 1]
 
     def _over_chunks(self, work: Callable[[int, int], None]) -> None:
-        bounds = self._bounds
-        if len(bounds) == 2:
-            work(*bounds)
-        else:
-            list(_executor(os.getpid()).map(work, bounds[:-1], bounds[1:]))
+        every_chunk(work, self._bounds)
 
     def _reduce(self, rows: int, m: int, work: Callable[[int, int, Array], None]) -> Array:
         """Sum over chunks of what `work` adds to an array (rows, m)."""
         bounds = self._bounds
         parts = [np.zeros((rows, m)) for _ in bounds[1:]]
-        if len(bounds) == 2:
-            work(bounds[0], bounds[1], parts[0])
-            return parts[0]
-        list(_executor(os.getpid()).map(work, bounds[:-1], bounds[1:], parts))
+        every_chunk(work, bounds, parts)
         total = parts[0]
         for part in parts[1:]:
             total += part
@@ -316,12 +319,6 @@ def dense_schur_complement(gram: Any, cells: Any, inverse_weights: Array) -> Arr
         block = scaled[first : first + step].toarray()
         out -= block.T @ block
     return out
-
-
-@cache
-def _executor(process: int) -> ThreadPoolExecutor:
-    """Threads of this process; a forked one gets its own."""
-    return ThreadPoolExecutor(max(1, min(_CHUNKS, os.cpu_count() or 1)), "gifepanel")
 
 
 def _by_level(codes: Any, n_levels: int) -> tuple[IntArray | None, IntArray]:

@@ -95,6 +95,7 @@ class RefitMethods:
         level: float = 0.95,
         n_jobs: int | None = None,
         progress: Progress = None,
+        checkpoint: str | PathLike[str] | None = None,
     ) -> Robustness:
         """Slopes under other choices than those of this fit, one at a time: what a referee asks.
 
@@ -111,6 +112,9 @@ class RefitMethods:
             Workers; None is one unless a ``joblib.parallel_config`` says otherwise. Results do not depend on it.
         progress : bool or callable, optional
             Progress bar: None shows it on a terminal after two seconds.
+        checkpoint : str or path, optional
+            A folder in which fits that are finished are kept, and from which a second call goes on; other choices go on
+            too.
 
         Returns
         -------
@@ -120,7 +124,7 @@ class RefitMethods:
         Raises
         ------
         SpecificationError
-            For choices that the model does not have, and levels outside of 0 to 1.
+            For choices that the model does not have, levels outside of 0 to 1, and a checkpoint of another run.
         DataError
             After ``remove_data``.
 
@@ -138,5 +142,6 @@ class RefitMethods:
 
         _ = self._estimate  # which raises where the data are gone
         level = read_level(level)
-        found = self.model._refits().robustness(self, choices, level, n_jobs=n_jobs, progress=progress)
+        how: dict[str, Any] = {"n_jobs": n_jobs, "progress": progress, "checkpoint": checkpoint}
+        found = self.model._refits().robustness(self, choices, level, **how)
         return robustness_of(self, found, level)

@@ -121,6 +121,12 @@ class PanelArrays:
         """Every unit's sum of squares under factors and time effect."""
         return unit_quadratics(self, components.factors, components.time_effect)
 
+    def take(self, units: np.ndarray[Any, np.dtype[np.int64]]) -> PanelArrays:
+        """Some of the entities."""
+        moments = (self.xx[units], self.xy[units], self.yy[units])
+        effects = (self.entity_effects, self.time_effects)
+        return PanelArrays(self.y[units], self.xt[units], *moments, self.scale, *effects)
+
     def rescaled(self, factor: Array) -> PanelArrays:
         """The same panel with regressor j divided by ``factor[j]``."""
         return replace(

@@ -25,8 +25,9 @@ from gifepanel.solvers.blocked import (
     reordered,
     threads_for,
 )
-from gifepanel.solvers.interactive import InteractiveFit, LocalMinimum, SlopeMap, fit_interactive_multistart
+from gifepanel.solvers.interactive import InteractiveFit, LocalMinimum, SlopeMap
 from gifepanel.solvers.multistart import interactive_starts
+from gifepanel.solvers.panel_sample import fit_on_sample_first, sample_of_panel
 
 __all__ = ["Canonical", "canonical", "fit_one_group"]
 
@@ -237,8 +238,10 @@ def fit_one_group(
     inner = SlopeMap.grouped(np.zeros(n, dtype=np.int64), 1, p)
     with threads_for(data):
         form = canonical(data, given_up=given_up)
-        starts = interactive_starts(form.data, inner, n_factors, n_starts, rng)
-        fit = fit_interactive_multistart(form.data, inner, n_factors, starts, tol=tol, max_iter=max_iter)
+        sample = sample_of_panel(form.data, inner, n_factors) if n_starts > 1 else None
+        where = (form.data, inner) if sample is None else (sample.data, sample.slopes)
+        starts = interactive_starts(*where, n_factors, n_starts, rng)
+        fit = fit_on_sample_first(form.data, inner, n_factors, starts, sample, tol=tol, max_iter=max_iter)
     slopes = form.map_back(inner)
     bring = form.theta_back(inner, slopes)
     scale = form.columns_back(form.data.scale)

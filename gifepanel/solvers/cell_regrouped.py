@@ -7,18 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from gifepanel.kernels.passes import unit_ssr
 from gifepanel.kernels.regroup_cells import alternate_on_cells
 from gifepanel.solvers.arrays import Array, UnitQuadratics
 from gifepanel.solvers.cell_descent import SPANNED, free_rows
 from gifepanel.solvers.cell_panel import CellComponents, CellPanel
 from gifepanel.solvers.cells import Cells
-from gifepanel.solvers.classify import fill_empty
-from gifepanel.solvers.search import Grouping, Start
 
 __all__ = ["RegroupedCells"]
 
-_ROUNDS, _TOL = 60, 1e-7
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -60,17 +56,6 @@ class RegroupedCells:
         ssr = alternate_on_cells(cells.data, slots, *gauge, *state, reassign, rounds, tol, cutoff, back, SPANNED)[0]
         factors[:] = rows.T / length
         return float(ssr)
-
-    def descended(self, slots: IntArray, start: Start, theta: Array) -> float:
-        """The sum of squares to which groups, slopes and factors by turns lead from a start."""
-        given = (start.groups.copy(), theta.copy(), start.factors.copy(), start.effect.copy())
-        return self.alternate(slots, *given, True, _ROUNDS, _TOL, np.inf)
-
-    def assigned(self, slots: IntArray, grouping: Grouping) -> IntArray:
-        """Every entity in the group that fits it best, at the factors of a grouping of some of them."""
-        q = self.quadratics(grouping.factors, grouping.effect)
-        losses = unit_ssr(q.a, q.c, q.s, np.ascontiguousarray(grouping.theta[slots]))
-        return fill_empty(losses.argmin(axis=1), losses)
 
     def quadratics(self, factors: Array, effect: Array) -> UnitQuadratics:
         """Sums of squares of the entities under their slopes."""

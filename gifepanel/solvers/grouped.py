@@ -14,8 +14,9 @@ from gifepanel.solvers.blocked import threads_for
 from gifepanel.solvers.canonical import Canonical, canonical
 from gifepanel.solvers.classify import Classification, Fit, nearest_centre, refine
 from gifepanel.solvers.heterogeneous import Centres, HeterogeneousFit, heterogeneous_slopes
-from gifepanel.solvers.interactive import InteractiveFit, LocalMinimum, SlopeMap, fit_interactive_multistart
+from gifepanel.solvers.interactive import InteractiveFit, LocalMinimum, SlopeMap
 from gifepanel.solvers.multistart import interactive_starts
+from gifepanel.solvers.panel_sample import fit_on_sample_first, sample_of_panel
 from gifepanel.solvers.penalized import (
     GroupedOptions,
     GroupedPart,
@@ -27,8 +28,8 @@ from gifepanel.solvers.penalized import (
     standardized,
     starting_centres,
 )
-from gifepanel.solvers.regrouped_blocks import regrouped
-from gifepanel.solvers.search import Start, search_groupings
+from gifepanel.solvers.regrouped import RegroupedPanel
+from gifepanel.solvers.search import Start, assigned, descended, search_groupings
 
 __all__ = [
     "GroupedFit",
@@ -47,7 +48,8 @@ __all__ = [
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _AUDIT_TOL = 1e-5
 _AUDIT_ROUNDS = 3
-_SAME = 1e-7
+_SAME, _BETTER = 1e-7, 1e-5
+_SEARCHED = 50_000  # cells of the sample on which groupings of a large panel are searched
 # sums of squares under factors are differences: they are known to this share of the outcome's
 _CANCELLED = 1e-14
 
@@ -161,31 +163,42 @@ def _searched(
 ) -> PanelFit:
     """The fit, or where the search finds a better grouping, least squares from there.
 
-    The penalised estimates stay those from K-means: they are where the search begins.
+    The penalised estimates stay those from K-means: they are where the search begins. A large panel is searched on a
+    sample of its entities; what else was met there is not among the minima.
     """
-    done = fit.classification
+    done, slots = fit.classification, fit.classification.slopes.slots
+    sample = sample_of_panel(data, done.slopes, n_factors, _SEARCHED)
+    units = np.arange(data.shape[0]) if sample is None else sample.units
     starts = [(done.groups, done.fit.components), *((c.groups, start.components) for c in partitions)]
     length = np.sqrt(data.shape[1])
-    searched = [Start(groups, comp.factors / length, comp.time_effect) for groups, comp in starts]
-    rng, problem = np.random.default_rng(options.seed), regrouped(data)
-    found = search_groupings(
-        problem, done.slopes.slots, searched, rng, common=options.common, patience=options.n_starts
-    )
+    searched = [Start(groups[units], comp.factors / length, comp.time_effect) for groups, comp in starts]
+    rng, problem = np.random.default_rng(options.seed), RegroupedPanel(data if sample is None else sample.data)
+    found = search_groupings(problem, slots, searched, rng, common=options.common, patience=options.n_starts)
     best = found[0]
-    rounding = _CANCELLED * float(data.yy.sum())
+    if sample is None:
+        better = best.ssr < done.fit.ssr * (1.0 - _SAME) - _CANCELLED * float(data.yy.sum())
+    else:
+        better = best.ssr < descended(problem, slots, searched[0], done.fit.theta) * (1.0 - _BETTER)
     minima = tuple(replace(m, starts=(), n_groupings=max(1, m.n_groupings)) for m in fit.minima[1:])
     first = fit.minima[:1]
-    if best.ssr < done.fit.ssr * (1.0 - _SAME) - rounding:
-        nearest = nearest_centre(fit.penalized.distances)
-        label = labels_like(best.groups, nearest, n_groups)
+    if better:
+        groups = best.groups if sample is None else assigned(RegroupedPanel(data), slots, best)
+        label = labels_like(groups, nearest_centre(fit.penalized.distances), n_groups)
         theta = np.empty_like(best.theta)
-        theta[done.slopes.slots[label]] = best.theta[done.slopes.slots]
-        direct = _refined(data, n_groups, n_factors, options, label[best.groups], theta)
+        theta[slots[label]] = _rounded(best.theta)[slots]
+        direct = _refined(data, n_groups, n_factors, options, label[groups], theta)
         if direct.fit.ssr < done.fit.ssr:
             fit = replace(fit, groups=direct.groups, classification=direct)
             first = distinct_minima([fit], "search")
-    tried = tuple(LocalMinimum(g.ssr, g.theta, (), g.reached) for g in found if g.ssr > first[0].ssr * (1.0 - _SAME))
+    met = found if sample is None else ()
+    tried = tuple(LocalMinimum(g.ssr, g.theta, (), g.reached) for g in met if g.ssr > first[0].ssr * (1.0 - _SAME))
     return replace(fit, minima=merged_minima(merged_minima(first, minima), tried))
+
+
+def _rounded(theta: Array) -> Array:
+    """Seven digits of slopes: a start that is the same in whatever order sums were taken on the way to it."""
+    fraction, exponent = np.frexp(theta)
+    return np.asarray(np.ldexp(np.round(fraction * 2.0**24) * 2.0**-24, exponent))
 
 
 def labels_like(groups: IntArray, other: IntArray, n_groups: int) -> IntArray:
@@ -273,8 +286,13 @@ def _audited(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedO
     for _ in range(_AUDIT_ROUNDS):
         done = best.classification
         rng = np.random.default_rng(options.seed if not isinstance(options.seed, np.random.Generator) else 0)
-        starts = interactive_starts(data, done.slopes, n_factors, options.n_audit, rng, unit_slopes=fit.unit_params)
-        other = fit_interactive_multistart(data, done.slopes, n_factors, starts, tol=_AUDIT_TOL, known=done.fit)
+        sample = sample_of_panel(data, done.slopes, n_factors)
+        where, own = (data, done.slopes), fit.unit_params
+        if sample is not None:
+            where, own = (sample.data, sample.slopes), fit.unit_params[sample.units]
+        starts = interactive_starts(*where, n_factors, options.n_audit, rng, unit_slopes=own)
+        known = {"tol": _AUDIT_TOL, "known": done.fit}
+        other = fit_on_sample_first(data, done.slopes, n_factors, starts, sample, **known)  # type: ignore[arg-type]
         minima = merged_minima(minima, other.minima)
         if not other.ssr < done.fit.ssr * (1.0 - _SAME):
             break

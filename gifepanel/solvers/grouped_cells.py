@@ -40,7 +40,7 @@ from gifepanel.solvers.penalized import (
     standardized,
     starting_centres,
 )
-from gifepanel.solvers.search import Start, search_groupings
+from gifepanel.solvers.search import Start, assigned, descended, search_groupings
 
 __all__ = ["GroupedCellFit", "fit_grouped_cells"]
 
@@ -142,11 +142,11 @@ def _searched(
     if sample is None:
         better = best.ssr < done.fit.ssr * (1.0 - _SAME)
     else:
-        better = best.ssr < problem.descended(slots, starts[0], done.fit.theta) * (1.0 - _BETTER)
+        better = best.ssr < descended(problem, slots, starts[0], done.fit.theta) * (1.0 - _BETTER)
     minima = tuple(replace(m, starts=(), n_groupings=max(1, m.n_groupings)) for m in fit.minima[1:])
     top = fit.minima[:1]
     if better:
-        groups = best.groups if sample is None else RegroupedCells(cells).assigned(slots, best)
+        groups = best.groups if sample is None else assigned(RegroupedCells(cells), slots, best)
         label = labels_like(groups, nearest_centre(fit.penalized.distances), n_groups)
         theta = np.empty_like(best.theta)
         theta[slots[label]] = best.theta[slots]

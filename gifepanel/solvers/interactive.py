@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.linalg import lstsq
@@ -32,7 +32,16 @@ from gifepanel.solvers.by_moments import evaluated, gram_of_moments
 from gifepanel.solvers.group_moments import MomentResiduals
 from gifepanel.solvers.orthogonal_slopes import combinations
 
-__all__ = ["InteractiveFit", "LocalMinimum", "SlopeMap", "fit_interactive", "fit_interactive_multistart"]
+__all__ = [
+    "InteractiveFit",
+    "LocalMinimum",
+    "Named",
+    "SlopeMap",
+    "best_of",
+    "fit_interactive",
+    "fit_interactive_multistart",
+    "record",
+]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _ARMIJO = 1e-4
@@ -141,6 +150,9 @@ class InteractiveFit:
     n_iter: int
     gradient: float
     minima: tuple[LocalMinimum, ...] = ()
+
+
+Named: TypeAlias = tuple[InteractiveFit, tuple[str, ...]]  # a fit and the starts that led to it
 
 
 def projected_gram(data: PanelArrays, slopes: SlopeMap, factors: Array, loadings: Array) -> Array:
@@ -392,23 +404,30 @@ def fit_interactive_multistart(
 
     Starts that lead to `known` end early, see :func:`fit_interactive`.
     """
-    found: list[tuple[InteractiveFit, tuple[str, ...]]] = []
+    found: list[Named] = []
     for name, theta in starts:
-        fit = fit_interactive(data, slopes, n_factors, theta, tol=tol, max_iter=max_iter, known=known)
-        _record(found, fit, name, _resolution(data))
+        record(
+            data, found, fit_interactive(data, slopes, n_factors, theta, tol=tol, max_iter=max_iter, known=known), name
+        )
+    return best_of(found)
+
+
+def best_of(found: Sequence[Named]) -> InteractiveFit:
+    """The fit with the smallest sum of squares, with all minima found."""
     if not found:
         raise ValueError("no starts given")
-    found.sort(key=lambda entry: entry[0].ssr)
-    return replace(found[0][0], minima=tuple(LocalMinimum(fit.ssr, fit.theta, names) for fit, names in found))
+    ordered = sorted(found, key=lambda entry: entry[0].ssr)
+    return replace(ordered[0][0], minima=tuple(LocalMinimum(fit.ssr, fit.theta, names) for fit, names in ordered))
 
 
-def _record(found: list[tuple[InteractiveFit, tuple[str, ...]]], fit: InteractiveFit, name: str, floor: float) -> None:
-    """Add `fit`, or put it together with the same minimum, of which the lower fit is kept."""
+def record(data: PanelArrays, found: list[Named], fit: InteractiveFit, name: str) -> int:
+    """Add `fit`, or put it together with the same minimum, of which the lower fit is kept; its position."""
     for j, (known, names) in enumerate(found):
-        if _same_minimum(known, fit, floor):
+        if _same_minimum(known, fit, _resolution(data)):
             found[j] = (fit if fit.ssr < known.ssr else known, (*names, name))
-            return
+            return j
     found.append((fit, (name,)))
+    return len(found) - 1
 
 
 def _same_minimum(a: InteractiveFit, b: InteractiveFit, floor: float) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from gifepanel.kernels.regroup import alternate
-from gifepanel.solvers.arrays import Array, PanelArrays, UnitQuadratics, unit_quadratics
+from gifepanel.solvers.arrays import Array, Components, PanelArrays, UnitQuadratics
 
 __all__ = ["Regrouped", "RegroupedPanel"]
 
@@ -97,7 +97,8 @@ class RegroupedPanel:
 
     def quadratics(self, factors: Array, effect: Array) -> UnitQuadratics:
         """Sums of squares of the entities under their slopes."""
-        return unit_quadratics(self.data, factors * np.sqrt(self.data.y.shape[1]), effect)
+        n, t = self.data.y.shape
+        return self.data.quadratics(Components(factors * np.sqrt(t), np.empty((n, 0)), effect, np.inf))
 
     def loadings(self, beta: Array, factors: Array, effect: Array) -> Array:
         """Loadings at unit slopes."""

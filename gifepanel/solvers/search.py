@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from heapq import nsmallest
 from math import comb, factorial
 from typing import Any
@@ -25,7 +24,7 @@ from gifepanel.solvers.classify import fill_empty
 from gifepanel.solvers.heterogeneous import unit_minimisers
 from gifepanel.solvers.regrouped import Regrouped
 
-__all__ = ["Grouping", "Start", "search_groupings"]
+__all__ = ["Grouping", "Start", "assigned", "descended", "search_groupings"]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _TOL, _ROUNDS = 1e-7, 60
@@ -40,8 +39,6 @@ _SAME, _NEAR, _NEAREST = 1e-9, 1e-5, 3
 # since small panels have more minima and cost less; and bounds
 _WORK, _FEWEST, _MOST = 2.3e5, 6, 120
 _ROUNDS_AT_MOST = 6
-# entities from which groupings are kept in less room
-_MANY = 1 << 16
 # so many groupings are all tried
 _ALL = 301
 
@@ -116,21 +113,11 @@ class _Search:
         known = self.found.get(key)
         reached = known.reached + (not exact) if known else 1
         if known is None or ssr < known.ssr:
-            kept = groups if groups.size < _MANY else groups.astype(np.int16)
-            known = Grouping(kept, theta, factors, effect, float(ssr), reached)
+            known = Grouping(groups, theta, factors, effect, float(ssr), reached)
         self.found[key] = known = replace(known, reached=reached)
         if best is None or ssr < best.ssr * (1.0 - _SAME):
             self.best = known
-        if groups.size >= _MANY:
-            self._forget()
         return known
-
-    def _forget(self) -> None:
-        """Of many entities: the groups of groupings from which nothing starts any more."""
-        near = nsmallest(_POOL, self.found, key=lambda key: self.found[key].ssr)
-        for key, grouping in self.found.items():
-            if key not in near and grouping.groups.size:
-                self.found[key] = replace(grouping, groups=np.empty(0, dtype=np.int64))
 
     def fitted(self, key: bytes, factors: Array | None = None) -> _Fitted:
         """The units under the slopes of a grouping found, at its factors or others."""
@@ -145,8 +132,6 @@ class _Search:
         gap = losses.min(axis=1) - (q.s - np.einsum("np,np->n", q.c, own))
         fit = _Fitted(grouping, here, q, own, np.cumsum(np.maximum(gap, 0.0)))
         if factors is None:
-            if len(grouping.groups) >= _MANY:
-                self.fits.clear()
             self.fits[key] = fit
         return fit
 
@@ -194,7 +179,7 @@ class _Search:
         """Move single entities, the `number` most promising ones, until no move lowers the sum of squares."""
         while True:
             best = self._best
-            for unit, group in self._promising(best, number):
+            for unit, group in self._promising(best)[:number]:
                 groups = best.groups.copy()
                 groups[unit] = group
                 self.descend(Grouping(groups, best.theta, best.factors, best.effect, np.inf, 0), held=True)
@@ -203,8 +188,8 @@ class _Search:
             else:
                 return
 
-    def _promising(self, best: Grouping, number: int) -> list[tuple[int, int]]:
-        """The first moves by what they cost at fixed slopes and factors, less what these give when they follow."""
+    def _promising(self, best: Grouping) -> list[tuple[int, int]]:
+        """Moves by what they cost at fixed slopes and factors, less what these give when they follow the entity."""
         q = self.data.quadratics(best.factors, best.effect)
         losses = unit_ssr(q.a, q.c, q.s, best.theta[self.slots])
         units = np.arange(len(losses))
@@ -216,7 +201,7 @@ class _Search:
         single = np.bincount(best.groups, minlength=losses.shape[1])[best.groups] == 1
         cost[single] = np.inf
         order = np.argsort(cost, axis=None, kind="stable")[: (cost < _DEAR * own[:, None]).sum()]
-        return [divmod(int(position), losses.shape[1]) for position in order[:number]]
+        return [divmod(int(position), losses.shape[1]) for position in order]
 
     def settle(self) -> None:
         """Descend to the end from the groupings that are nearly as good as the best."""
@@ -231,13 +216,25 @@ class _Search:
         return self.best
 
 
+def descended(data: Regrouped, slots: IntArray, start: Start, theta: Array) -> float:
+    """The sum of squares to which groups, slopes and factors by turns lead from a start."""
+    given = (start.groups.copy(), theta.copy(), start.factors.copy(), start.effect.copy())
+    return data.alternate(slots, *given, True, _ROUNDS, _TOL, np.inf)
+
+
+def assigned(data: Regrouped, slots: IntArray, grouping: Grouping) -> IntArray:
+    """Every entity in the group that fits it best, at the slopes and factors of a grouping of some of them."""
+    q = data.quadratics(grouping.factors, grouping.effect)
+    losses = unit_ssr(q.a, q.c, q.s, np.ascontiguousarray(grouping.theta[slots]))
+    return fill_empty(losses.argmin(axis=1).astype(np.int64), losses)
+
+
 def _key(groups: IntArray, k: int) -> bytes:
     """The partition, whatever the labels."""
     first = (groups == np.arange(k)[:, None]).argmax(axis=1)
     rank = np.empty(k, dtype=np.int16)
     rank[first.argsort(kind="stable")] = np.arange(k)
-    labels = rank[groups].tobytes()
-    return labels if groups.size < _MANY else blake2b(labels, digest_size=16).digest()
+    return rank[groups].tobytes()
 
 
 def partitions(n: int, k: int) -> Iterator[IntArray]:

@@ -87,7 +87,7 @@ def sweep(
             if problem is None:
                 quadratics = data.quadratics(comp)
                 problem = (2.0 / t * quadratics.c, 2.0 / t * quadratics.a, unit_minimisers(quadratics)[0])
-            weight = np.delete(distance, k, axis=0).prod(axis=0)
+            weight = distance[:k].prod(axis=0) * distance[k + 1 :].prod(axis=0)
             step = joint_step(*problem, kappa * weight, alpha[k], tol=1e-2 * tol)
             alpha[k], copies[k], fused[k] = step.centre, step.beta, step.fused
             distance[k] = np.linalg.norm(step.beta - step.centre, axis=1)

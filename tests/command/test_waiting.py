@@ -25,6 +25,15 @@ def test_a_terminal_is_told_from_the_first_second(monkeypatch: pytest.MonkeyPatc
     assert stream.getvalue().startswith(f"{CLEAR}fitting ...") and stream.getvalue().endswith(CLEAR)
 
 
+def test_what_is_going_on_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, parts = Terminal(), iter(["fitting", "compiling"])
+    monkeypatch.setattr("sys.stderr", stream)
+    with waiting(lambda: next(parts, "compiling")):
+        while "compiling ..." not in stream.getvalue():
+            pass
+    assert stream.getvalue().startswith(f"{CLEAR}fitting ...{CLEAR}compiling ...")
+
+
 def test_a_file_is_told_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with waiting("fitting"):
         pass

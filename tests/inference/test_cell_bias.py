@@ -57,7 +57,7 @@ def panel(
         loadings = loadings - np.average(loadings, axis=0, weights=None if weights is None else weights[:, 0])
     mask = rng.random((N, T)) < share
     mask[:, :5] |= share < 1
-    unit, period = np.nonzero(mask)
+    unit, period = map(np.ascontiguousarray, np.nonzero(mask))
     root = np.ones(unit.size) if weights is None else np.sqrt(np.broadcast_to(weights, mask.shape)[mask])
     columns = np.column_stack([np.ones((unit.size, int(entity))), factors[period]]) * root[:, None]
     triangles, basis = np.zeros((N, columns.shape[1], columns.shape[1])), np.zeros(columns.shape)

@@ -16,7 +16,7 @@ def cells(seed: int, rank: int, share: float = 0.75) -> dict[str, np.ndarray]:
     mask = rng.random((N, T)) < share
     mask[:, [0, 5]] = True
     mask[3, 1:] = False  # one period alone
-    entity, t = np.nonzero(mask)
+    entity, t = map(np.ascontiguousarray, np.nonzero(mask))
     s = rng.uniform(0.5, 2.0, t.size)
     basis = np.zeros((t.size, rank))
     for i in range(N):

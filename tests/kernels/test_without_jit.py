@@ -128,7 +128,7 @@ def _observed() -> tuple[on_cells.CellData, list[np.ndarray]]:
     """Six entities, ten periods, holes, weights; groups, slots, slopes, factors, period coefficients."""
     rng = np.random.default_rng(8)
     seen = rng.random((6, 10)) > 0.2
-    ptr, time = np.append(0, np.cumsum(seen.sum(axis=1))), np.nonzero(seen)[1]
+    ptr, time = np.append(0, np.cumsum(seen.sum(axis=1))), np.ascontiguousarray(np.nonzero(seen)[1])
     n = time.size
     root = rng.uniform(0.5, 1.5, n)
     data = on_cells.CellData(

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,11 @@ from tests.lazy_rows.panels import fit, panel
 duckdb = pytest.importorskip("duckdb")
 pytest.importorskip("pyarrow")
 TWO_WAY = "y ~ x1 + x2 | firm + year"
+
+LONG_NAMES = (
+    "SELECT hash(i // 2)::VARCHAR || repeat('x', 1000) AS firm, i % 7 AS year, sin(i) AS y, cos(i) AS x1, "
+    "sin(3 * i) AS x2 FROM range(40000) t(i)"
+)
 
 TERMS = [
     "y ~ L(x1) | firm",
@@ -110,37 +116,108 @@ def test_broken_files_are_named(path: Path, tmp_path: Path) -> None:
     assert gife.PartialledOLS.from_formula(TWO_WAY, path).fit().nobs > 0
 
 
-def test_a_connection_that_closes(path: Path) -> None:
+@pytest.mark.parametrize("queries", [0, 5])
+def test_a_connection_that_closes(path: Path, queries: int) -> None:
+    """Before a fit or in the middle of it; what is made anew works."""
     con = duckdb.connect()
     model = gife.PartialledOLS.from_formula(TWO_WAY, con.read_parquet(str(path)))
-    con.close()
-    with pytest.raises(DataError, match="closed"):
-        model.fit()
+    assert model._rows is not None
+    collected, left = model._rows._collected, queries
+
+    def closing(frame: Any) -> Any:
+        nonlocal left
+        if not left:
+            con.close()
+        left -= 1
+        return collected(frame)
+
+    model._rows._collected = closing  # type: ignore[method-assign]
+    with pytest.raises(DataError, match="closed") as caught:
+        model.fit(cov_type="cluster", cov_kwds={"groups": ["job", "firm"]})
+    assert "make the frame and the model anew" in str(caught.value.fix)
     with pytest.raises(DataError, match="closed"):
         model.fit(cov_type="cluster", cov_kwds={"groups": "job"})
+    assert gife.PartialledOLS.from_formula(TWO_WAY, duckdb.read_parquet(str(path))).fit().nobs > 0
 
 
-def test_memory_and_disk_that_are_full() -> None:
-    con = duckdb.connect()
-    con.execute("SET memory_limit = '4MB'; SET max_temp_directory_size = '1KB'; SET threads = 1")
-    rows = con.sql(
-        "SELECT hash(i)::VARCHAR || 'a long name' AS firm, i % 7 AS year, sin(i) AS y, cos(i) AS x1, sin(3 * i) AS x2 "
-        "FROM range(200000) t(i)"
-    )
-    with pytest.raises(DataError, match="temporary folder") as caught:
+FULL = [
+    (
+        "SET memory_limit = '20MB'; SET max_temp_directory_size = '300KB'",
+        "29.* of it, which is a setting",
+        "RESET max_temp",
+    ),
+    ("SET memory_limit = '20MB'; SET temp_directory = ''", "no temporary folder", "SET temp_directory"),
+    ("SET memory_limit = '20MB'; SET temp_directory = '/proc/nowhere'", "nowhere, which can't be made", "SET temp_dir"),
+    ("SET memory_limit = '12MB'; SET max_temp_directory_size = '1KB'", "temporary folder", "RESET memory_limit"),
+]
+
+
+@pytest.mark.parametrize(("limits", "words", "fix"), FULL, ids=lambda v: str(v)[-30:])
+def test_memory_and_disk_that_are_full(
+    limits: str, words: str, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is full and why; the line that mends it does; nothing is left of the query."""
+    monkeypatch.chdir(tmp_path)
+    connection = duckdb.connect()
+    connection.execute(f"SET threads = 1; {limits}")
+    rows = connection.sql(LONG_NAMES)
+    with pytest.raises(DataError, match=words) as caught:
         gife.PartialledOLS.from_formula(TWO_WAY, rows).fit()
-    assert "temp_directory" in str(caught.value.fix)
+    assert fix in str(caught.value.fix)
+    exec(str(caught.value.fix).replace("/large/disk", str(tmp_path / "large")), {"connection": connection})
+    connection.execute("RESET memory_limit")  # one limit after the other
+    assert gife.PartialledOLS.from_formula(TWO_WAY, rows).fit().nobs == 40_000
+    connection.close()
+    assert not list(tmp_path.rglob("duckdb_temp*"))
 
 
-def test_ctrl_c_stops_the_query(tmp_path: Path) -> None:
-    """Within a fraction of a second, and the next call works."""
+def test_a_disk_that_is_full_needs_a_new_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The temporary folder of one that has used it can't be changed; that of a path is ours."""
+    from gifepanel.lazy_rows import failures, sources
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(failures, "_free", lambda folder: 0.0)
+    real, file = duckdb.connect, tmp_path / "long.parquet"
+    duckdb.sql(LONG_NAMES).write_parquet(str(file), row_group_size=2048)
+    small = {"memory_limit": "20MB", "max_temp_directory_size": "300KB", "threads": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            sources, "_duckdb", lambda why: SimpleNamespace(connect=lambda: real(config=small), Error=duckdb.Error)
+        )
+        with pytest.raises(DataError, match="whose disk is full") as caught:
+            gife.PartialledOLS.from_formula(TWO_WAY, file).fit()
+    names: dict[str, Any] = {"duckdb": duckdb}
+    exec(str(caught.value.fix).replace("/large/disk", str(tmp_path / "large")), names)
+    assert gife.PartialledOLS.from_formula(TWO_WAY, names["data"]).fit().nobs == 40_000
+
+
+def test_a_transaction_that_failed(path: Path) -> None:
+    connection = duckdb.connect()
+    rows = connection.read_parquet(str(path))
+    model = gife.PartialledOLS.from_formula(TWO_WAY, rows)
+    connection.execute("BEGIN")
+    with pytest.raises(duckdb.Error):
+        connection.execute("SELECT error('no')")
+    with pytest.raises(DataError, match="transaction") as caught:
+        model.fit()
+    exec(str(caught.value.fix), {"connection": connection})
+    assert model.fit().nobs > 0
+
+
+@pytest.mark.parametrize("by", ["path", "relation", "relation that does not tell its connection"])
+def test_ctrl_c_stops_the_query(by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a fraction of a second, and the next call works, on the same connection."""
     file = tmp_path / "large.parquet"
-    duckdb.sql("SELECT hash(i) % 100003 AS firm, sin(i) AS y, cos(3 * i) AS x1 FROM range(300000) t(i)").write_parquet(
+    con = duckdb.connect()
+    con.sql("SELECT hash(i) % 100003 AS firm, sin(i) AS y, cos(3 * i) AS x1 FROM range(300000) t(i)").write_parquet(
         str(file)
     )
-    model = gife.PartialledOLS.from_formula("y ~ x1 | firm", file, engine="lazy")
+    data: Any = file if by == "path" else con.read_parquet(str(file))
+    model = gife.PartialledOLS.from_formula("y ~ x1 | firm", data, engine="lazy")
     rows = model._rows
-    assert rows is not None
+    assert rows is not None and rows.interrupt is not None
+    if "not tell" in by:
+        rows.interrupt = None
     begun, told_to_stop = threading.Event(), threading.Event()
     told = rows._run
 
@@ -148,7 +225,7 @@ def test_ctrl_c_stops_the_query(tmp_path: Path) -> None:
         begun.set()
         return told(lambda: (told_to_stop.wait(30), query())[1])
 
-    rows._run = run  # type: ignore[method-assign]
+    monkeypatch.setattr(rows, "_run", run)
 
     def stops() -> None:
         begun.wait()
@@ -166,8 +243,28 @@ def test_ctrl_c_stops_the_query(tmp_path: Path) -> None:
         stop.join()
     finally:
         signal.signal(signal.SIGINT, before)
-    rows._run = told  # type: ignore[method-assign]
+    monkeypatch.setattr(rows, "_run", told)
     assert model.fit().nobs > 200_000
+    assert con.sql("SELECT 1").fetchall() == [(1,)]
+
+
+def test_queries_that_others_interrupt(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What DuckDB makes of it, in the main thread and in others."""
+    model = gife.PartialledOLS.from_formula(TWO_WAY, path)
+    rows = model._rows
+    assert rows is not None
+    for error, kind in (
+        (RuntimeError("Query interrupted"), KeyboardInterrupt),
+        (duckdb.InterruptException("INTERRUPT Error: Interrupted!"), DataError),
+    ):
+
+        def fail(query: Callable[[], Any], error: Exception = error) -> Any:
+            raise error
+
+        with monkeypatch.context() as patch, pytest.raises(kind):
+            patch.setattr(rows, "_run", fail)
+            model.fit()
+    assert model.fit().nobs > 0
 
 
 def test_without_duckdb(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,38 @@ def test_report_and_records(cigar):
         assert "RandomForestRegressor" in getattr(res.summary(), fmt)()
 
 
+def test_a_checkpoint_goes_on_and_grows(cigar, tmp_path):
+    """What an interrupt left is not computed again, nor are the repeats of a shorter run; the numbers stay."""
+
+    def stop(done, total):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    trees = RandomForestRegressor(n_estimators=3, min_samples_leaf=10)
+    model, folder = model_of(cigar, {"outcome": trees, "log(real_price)": LinearRegression()}), tmp_path / "folds"
+    how = {"n_folds": 3, "score": "IV-type", "random_state": 3}
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(**how, checkpoint=folder, progress=stop)
+    seen = []
+    one = model.fit(**how, checkpoint=folder, progress=lambda *at: seen.append(at))
+    assert seen == [(6, 6), (1, 3), (2, 3), (3, 3)]  # the second stage has another three
+    two = model.fit(**how, n_repeats=2, checkpoint=folder, progress=lambda *at: seen.append(at))
+    assert [at for at in seen[4:] if at[1] == 12] == [(done, 12) for done in range(7, 13)]
+    for res, repeats in ((one, 1), (two, 2)):
+        pd.testing.assert_series_equal(res.params, model.fit(**how, n_repeats=repeats).params, check_exact=True)
+    others = {
+        "random_state differs": lambda: model.fit(**(how | {"random_state": 4}), checkpoint=folder),
+        "score differs": lambda: model.fit(**(how | {"score": "partialling out"}), checkpoint=folder),
+        "learner differs": lambda: model_of(cigar, Ridge()).fit(**how, checkpoint=folder),
+        "data differs": lambda: model_of(cigar.iloc[30:], model.learner).fit(**how, checkpoint=folder),
+        "there is a checkpoint": lambda: model.fit(**(how | {"random_state": None}), checkpoint=folder),
+        "no learner": lambda: gife.PartialledOLS.from_formula(FORMULA, cigar).fit(checkpoint=folder),
+    }
+    for words, call in others.items():
+        with pytest.raises(SpecificationError, match=words):
+            call()
+
+
 def test_learners_by_name_and_pipelines(cigar):
     ridge, line = make_pipeline(StandardScaler(), Ridge()), LinearRegression()
     res = model_of(cigar, {"outcome": ridge, "log(real_price)": line}).fit()

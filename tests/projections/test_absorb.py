@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.projections import absorb, reduced, system
+from gifepanel.projections import absorb, reduced, row_blocks
 from gifepanel.projections.absorb import Absorption
 from gifepanel.projections.hat import hat_rows, identified
 from gifepanel.projections.system import Effect
@@ -189,10 +188,10 @@ def test_number_of_threads_does_not_matter(monkeypatch: pytest.MonkeyPatch, meth
     """To the last bit: sums are over pieces that the data fix."""
     force(monkeypatch, method)
     data = design("three", "positive", n=900)
-    monkeypatch.setattr(system, "_SERIAL", 10)
+    monkeypatch.setattr(row_blocks, "_SERIAL", 10)
     answers = []
     for threads in (1, 2, 4):
-        monkeypatch.setattr(system, "_executor", lambda process, threads=threads: ThreadPoolExecutor(threads))
+        monkeypatch.setattr(row_blocks, "n_threads", lambda threads=threads: threads)
         answers.append(Absorption(data.effects, data.weights).residualize(data.columns)[0])
     assert_array_equal(answers[0], answers[1])
     assert_array_equal(answers[0], answers[2])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from gifepanel.projections import row_blocks
 from gifepanel.projections import system as module
 from gifepanel.projections.pcg import PcgState, pcg
 from gifepanel.projections.system import EffectSystem
@@ -68,7 +69,7 @@ def test_definitions(monkeypatch: pytest.MonkeyPatch, kind: str, weights: str) -
 @pytest.mark.parametrize("kind", KINDS)
 def test_passes_in_chunks(monkeypatch: pytest.MonkeyPatch, kind: str, weights: str) -> None:
     """S applied, its diagonal and the sweep are the same when the rows are cut."""
-    monkeypatch.setattr(module, "_SERIAL", 0)
+    monkeypatch.setattr(row_blocks, "_SERIAL", 0)
     system, w, m, b = dense(kind, weights)
     s = b.T @ w @ m @ b
     size = np.abs(b.T @ w @ b).max(initial=1.0)

@@ -113,6 +113,26 @@ def test_workers_change_nothing(res: Any, checks: Any) -> None:
     pd.testing.assert_frame_equal(found, some.reset_index(drop=True), check_exact=True)
 
 
+def test_a_checkpoint_goes_on_and_grows(res: Any, checks: Any, tmp_path: Any) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        res.robustness(["bias"], checkpoint=tmp_path, progress=stop)
+    seen: list[Any] = []
+    found = res.robustness(["bias", "errors"], checkpoint=tmp_path, progress=lambda *at: seen.append(at)).table
+    assert seen == [(2, 2)]
+    some = checks.table[checks.table["choice"].isin(["", "bias", "errors"])]
+    pd.testing.assert_frame_equal(found, some.reset_index(drop=True), check_exact=True)
+    shuffled = grouped(PANEL.data.sample(frac=1, random_state=1)).fit(cov_type="cluster")
+    again = shuffled.robustness(["bias", "errors"], checkpoint=tmp_path, progress=lambda *at: pytest.fail("a fit"))
+    assert list(again.table["specification"]) == list(found["specification"])
+    with pytest.raises(SpecificationError, match="another run: level differs"):
+        res.robustness(["bias"], level=0.9, checkpoint=tmp_path)
+    with pytest.raises(SpecificationError, match="another run: options differs"):
+        grouped().fit().robustness(["bias"], checkpoint=tmp_path)
+
+
 def test_reports_and_pictures(checks: Any) -> None:
     import matplotlib.pyplot as plt
 

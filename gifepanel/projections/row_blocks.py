@@ -1,0 +1,192 @@
+"""Blocks of rows on threads.
+
+What is done to rows is cut at places that the data fix, and what blocks add up is added in their order: numbers do not
+depend on how many threads there are. That is numba's count, which ``NUMBA_NUM_THREADS`` sets; tasks that
+:mod:`gifepanel.parallel` runs, of which there are many at once, get one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gifepanel.parallel import in_a_task, one_of_many
+
+__all__ = [
+    "CHUNKS",
+    "all_finite",
+    "cuts",
+    "every_chunk",
+    "in_one_block",
+    "in_two_blocks",
+    "lengths",
+    "lengths_and_means",
+    "n_threads",
+    "over_rows",
+    "taken",
+]
+
+FloatArray = npt.NDArray[np.float64]
+
+CHUNKS = 4
+_SERIAL = 200_000  # values up to which threads cost more than they save
+_IN_CACHE = 1 << 15  # values that are looked at together
+_WIDE = 1 << 11  # rows of many columns that are looked at together
+_FEW = 4
+
+
+def n_threads() -> int:
+    """Threads that work on rows: numba's count, or what it would be."""
+    if in_a_task():
+        return 1
+    numba: Any = sys.modules.get("numba")
+    if numba is None:
+        given = os.environ.get("NUMBA_NUM_THREADS", "")
+        return int(given) if given.isdecimal() and int(given) else _cores()
+    # set_num_threads can only have been called where numba's own threads run; to ask would start them
+    started = getattr(sys.modules.get("numba.np.ufunc.parallel"), "_is_initialized", False)
+    return int(numba.get_num_threads() if started else numba.config.NUMBA_NUM_THREADS)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cuts(n: int, width: int = 1) -> list[int]:
+    """Where n rows of some columns are cut; in one piece where there are few."""
+    return [0, n] if n * width < _SERIAL else [n * k // CHUNKS for k in range(CHUNKS + 1)]
+
+
+def every_chunk(work: Callable[..., Any], bounds: list[int], *parts: list[Any]) -> list[Any]:
+    """``work(first, last, *part)`` for every chunk, on threads: what they return, in order."""
+    ends = list(zip(bounds[:-1], bounds[1:], *parts, strict=True))
+    threads = min(len(ends), n_threads())
+    if threads < 2:
+        return [work(*own) for own in ends]
+    return list(_executor(os.getpid(), threads).map(lambda own: work(*own), ends))
+
+
+def over_rows(work: Callable[[int, int], Any], n: int, width: int = 1) -> list[Any]:
+    """``work(first, last)`` for chunks of n rows of some columns, on threads: what they return, in order."""
+    return every_chunk(work, cuts(n, width))
+
+
+@cache
+def _executor(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads of this process; a forked one gets its own. What they run starts no more of them."""
+    return ThreadPoolExecutor(threads, "gifepanel", initializer=one_of_many)
+
+
+def all_finite(values: npt.NDArray[Any]) -> bool:
+    """Whether no value is missing or infinite; nothing of the size of the data is made."""
+    flat = values.reshape(-1) if values.flags.c_contiguous else values
+
+    def finite(first: int, last: int) -> bool:
+        return all(
+            bool(np.isfinite(flat[at : min(at + _IN_CACHE, last)]).all()) for at in range(first, last, _IN_CACHE)
+        )
+
+    return all(over_rows(finite, len(flat), flat.shape[1] if flat.ndim > 1 else 1))
+
+
+def taken(columns: list[Any], n: int) -> FloatArray:
+    """Columns (n,) or numbers side by side, (n, p) float64 in C order."""
+    out = np.empty((n, len(columns)))
+
+    def fill(first: int, last: int) -> None:
+        for rows in _pieces(first, last, len(columns)):
+            for j, column in enumerate(columns):
+                out[rows, j] = column[rows] if np.ndim(column) else column
+
+    over_rows(fill, n, len(columns))
+    return out
+
+
+def lengths_and_means(y: FloatArray, x: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    """Norms under the weights, and unweighted means, of y (n,) and the columns of x (n, p), both (1 + p,)."""
+    n = len(y)
+
+    def sums(first: int, last: int) -> tuple[FloatArray, FloatArray]:
+        squares, total = np.zeros(1 + x.shape[1]), np.zeros(1 + x.shape[1])
+        for rows in _pieces(first, last, x.shape[1]):
+            w = None if weights is None else weights[rows]
+            for at, columns in ((slice(0, 1), y[rows, None]), (slice(1, None), x[rows])):
+                squares[at] += _squares(columns, w)
+                total[at] += columns.sum(axis=0) if columns.shape[1] > 1 else columns[:, 0].sum()
+        return squares, total
+
+    parts = over_rows(sums, n, 1 + x.shape[1])
+    squares, total = (np.sum([part[k] for part in parts], axis=0) for k in range(2))
+    return np.sqrt(squares), total / n
+
+
+def in_one_block(
+    y: FloatArray, x: FloatArray, order: npt.NDArray[np.int64] | None, centre: FloatArray, weights: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """y (n,) and x (n, p) less their centres as one array (n, 1 + p), rows in an order, and the norms of its columns.
+
+    `weights` are in that order.
+    """
+    out = np.empty((len(y), 1 + x.shape[1]))
+
+    def fill(first: int, last: int) -> FloatArray:
+        squares = np.zeros(out.shape[1])
+        pieces = _pieces(first, last, x.shape[1])
+        at_hand = np.empty((pieces[0].stop - first if pieces else 0, x.shape[1]))
+        for rows in pieces:
+            block, left, right = out[rows], y[rows], x[rows]
+            if order is not None:
+                left, right = y[order[rows]], at_hand[: len(block)]
+                np.take(x, order[rows], axis=0, out=right, mode="clip")
+            np.subtract(left, centre[0], out=block[:, 0])
+            np.subtract(right, centre[1:], out=block[:, 1:])
+            squares += _squares(block, None if weights is None else weights[rows])
+        return squares
+
+    return out, np.sqrt(np.sum(over_rows(fill, len(y), out.shape[1]), axis=0))
+
+
+def in_two_blocks(work: FloatArray, order: npt.NDArray[np.int64] | None) -> tuple[FloatArray, FloatArray]:
+    """The first column (n,) and the others (n, p) of an array, from an order of rows back to their own."""
+    y, x = np.empty(len(work)), np.empty((len(work), work.shape[1] - 1))
+
+    def put(first: int, last: int) -> None:
+        for rows in _pieces(first, last, x.shape[1]):
+            own: Any = rows if order is None else order[rows]
+            y[own], x[own] = work[rows, 0], work[rows, 1:]
+
+    over_rows(put, len(work), work.shape[1])
+    return y, x
+
+
+def lengths(columns: FloatArray, weights: FloatArray | None) -> FloatArray:
+    """Norms of columns (n, m), under weights."""
+
+    def squares(first: int, last: int) -> FloatArray:
+        total = np.zeros(columns.shape[1])
+        for rows in _pieces(first, last, columns.shape[1]):
+            total += _squares(columns[rows], None if weights is None else weights[rows])
+        return total
+
+    return np.sqrt(np.sum(over_rows(squares, *columns.shape), axis=0))
+
+
+def _pieces(first: int, last: int, width: int) -> list[slice]:
+    """Rows that stay in the cache while they are looked at more than once."""
+    step = max(_WIDE, _IN_CACHE // (1 + width))
+    return [slice(at, min(at + step, last)) for at in range(first, last, step)]
+
+
+def _squares(columns: FloatArray, weights: FloatArray | None) -> FloatArray:
+    if weights is not None:
+        return np.asarray(weights @ columns**2)
+    if columns.shape[1] > _FEW:
+        return np.einsum("nm,nm->m", columns, columns)
+    return np.array([np.einsum("n,n->", column, column) for column in columns.T])
