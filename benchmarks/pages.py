@@ -21,7 +21,7 @@ __all__ = ["PAGES", "page"]
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES: Mapping[str, Sequence[str]] = {
     "accuracy": ("montecarlo", "bias", "estimated_groups", "tests", "auto"),
-    "performance": ("scaling", "cells", "peer", "absorb", "lazy"),
+    "performance": ("scaling", "entities", "cells", "peer", "absorb", "lazy"),
 }
 _TITLES = {
     "accuracy": "# Accuracy",
@@ -31,6 +31,7 @@ _TITLES = {
     "tests": "## Size and power of tests",
     "auto": "## Numbers that are left open",
     "scaling": "## Time and memory",
+    "entities": "## Entities by the million",
     "cells": "## Panels with holes",
     "peer": "## Beside groupedpaneldatamodels",
     "absorb": "## Absorbing fixed effects",
@@ -58,6 +59,11 @@ The tests of `gifepanel.diagnostics` and of equal slopes. Tests after grouping (
 `test_additive`) are on the page on [testing groups](testing_groups.md). `{command}` measures this.""",
     "auto": "`{command}` runs this; what the rules are is on the page on [choosing numbers](selecting.md).",
     "scaling": "`{command}` measures this.",
+    "entities": """\
+{{py:class}}`gifepanel.GroupedIFE` with three groups and two factors on 50 periods, from memory-mapped arrays and from a
+Parquet file sorted by entity: default options, standard errors and report included, both cores, one call each. *Memory*
+is what the process takes beyond the arrays at its peak; what is read from a file is part of it. `{command}` measures
+this.""",
     "cells": """\
 {{py:class}}`gifepanel.GroupedIFE` with its default options where 20 or 40 % of the cells are missing at random, or
 where entities enter in the first half of the panel and a fifth of the rest is missing, beside least squares with the

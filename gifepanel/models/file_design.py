@@ -22,7 +22,7 @@ from gifepanel.panel.matrices import PanelDesign
 __all__ = ["design_of_files"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-_ROWS = 1 << 20  # read at a time
+_ROWS = 1 << 18  # read at a time
 _OF_ROWS = frozenset(["log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "abs", "I"])
 _SHARE = 0.25  # of the free memory that a file may have to be read as a whole
 _PIECES = "Only Parquet files sorted by entity and time, every entity with all periods, are read in pieces"

@@ -56,7 +56,7 @@ class GroupedIFE(FactorModel):
     ----------
     endog, exog : array_like
         Arrays (N, T) and (N, T, p), or an outcome and a frame of regressors with a two-level index (entity, time) or
-        with `entity` and `time`.
+        with `entity` and `time`. Arrays of 32 MB and more are not copied, memory-mapped ones among them.
     n_groups : int, iterable of int or "auto"
         Number of groups K, or the numbers to choose from; "auto" is 1 to 6.
     n_factors : int, iterable of int or "auto"
@@ -148,7 +148,8 @@ class GroupedIFE(FactorModel):
             effects; index levels can be used by name; ``L(x, k)``, ``F(x, k)`` and ``D(x)`` lag, lead and difference
             within entities and respect gaps.
         data : DataFrame
-            With a two-level index (entity, time), or flat with `entity` and `time`; anything narwhals reads.
+            With a two-level index (entity, time), or flat with `entity` and `time`; anything narwhals reads; a path,
+            such as that of a Parquet file sorted by entity and time, which is read a few entities at a time.
         n_groups : int, iterable of int or "auto"
             Number of groups K, or the numbers to choose from; "auto" is 1 to 6.
         n_factors : int, iterable of int or "auto"

@@ -45,7 +45,7 @@ class InteractiveFE(FactorModel):
     ----------
     endog, exog : array_like
         Arrays (N, T) and (N, T, p), or an outcome and a frame of regressors with a two-level index (entity, time) or
-        with `entity` and `time`.
+        with `entity` and `time`. Arrays of 32 MB and more are not copied, memory-mapped ones among them.
     n_factors : int, iterable of int or "auto"
         Number of common factors R, or the numbers to choose from; "auto" is 0 to 8. 0 is least squares with additive
         effects.
@@ -121,7 +121,8 @@ class InteractiveFE(FactorModel):
             effects; index levels can be used by name; ``L(x, k)``, ``F(x, k)`` and ``D(x)`` lag, lead and difference
             within entities and respect gaps.
         data : DataFrame
-            With a two-level index (entity, time), or flat with `entity` and `time`; anything narwhals reads.
+            With a two-level index (entity, time), or flat with `entity` and `time`; anything narwhals reads; a path,
+            such as that of a Parquet file sorted by entity and time, which is read a few entities at a time.
         n_factors : int, iterable of int or "auto"
             Number of common factors R, or the numbers to choose from; "auto" is 0 to 8. 0 is least squares with
             additive effects.
