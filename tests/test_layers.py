@@ -21,7 +21,7 @@ BELOW = {
     "short_repr": set(),
     "kernels": set(),
     "projections": {"kernels", "parallel"},
-    "solvers": {"kernels", "short_repr"},
+    "solvers": {"kernels", "parallel", "short_repr"},
     "inference": {"kernels", "projections", "short_repr"},
     "panel": {"spellings", "projections", "short_repr"},
     "lazy_rows": {"parallel", "panel", "projections"},

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy.linalg import lstsq
 
 from gifepanel.kernels.passes import gradient_pass
+from gifepanel.parallel import each
 from gifepanel.solvers.arrays import Array, Components, PanelArrays, principal_components, residuals
 from gifepanel.solvers.orthogonal_slopes import combinations
 
@@ -369,8 +371,10 @@ def fit_interactive_multistart(
     Starts that lead to `known` end early, see :func:`fit_interactive`.
     """
     found: list[tuple[InteractiveFit, tuple[str, ...]]] = []
-    for name, theta in starts:
-        fit = fit_interactive(data, slopes, n_factors, theta, tol=tol, max_iter=max_iter, known=known)
+    named = list(starts)
+    descend = partial(fit_interactive, tol=tol, max_iter=max_iter, known=known)
+    fits = each(descend, [(data, slopes, n_factors, theta) for _, theta in named])
+    for (name, _), fit in zip(named, fits, strict=True):
         _record(found, fit, name, _resolution(data))
     if not found:
         raise ValueError("no starts given")
