@@ -23,6 +23,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 _FEW = 200_000  # rows whose pairs are as soon summed
 _SHARE = 61  # of the levels of the base effect that are looked at, one
 _ALONE = 0.5  # pairs for each row from which rows come home
+_BLOCK = 1 << 22  # rows that are added up at once
 _SPAN = 8  # of integers, for each level, up to which a table of them is kept
 
 
@@ -51,15 +52,14 @@ def index_of(home: Home, keys: Sequence[str]) -> pd.Index:
 
 def positions(home: Home, found: Home, keys: Sequence[str]) -> Any:
     """Position among the levels of `home` of the keys of another table, int32 (n,)."""
-    if len(keys) == 1:
+    if len(keys) == 1 and len(home) and home.is_whole(keys[0]) and found.is_whole(keys[0]):
         levels, values = (one.table.column(keys[0]).to_numpy(zero_copy_only=False) for one in (home, found))
-        if levels.dtype.kind in "iu" and values.dtype.kind in "iu" and levels.size:
-            low, high = int(levels.min()), int(levels.max())
-            if high - low < _SPAN * levels.size + 1_000:
-                table = np.full(high - low + 1, -1, dtype=np.int32)
-                table[levels.astype(np.int64) - low] = np.arange(levels.size, dtype=np.int32)
-                narrow = np.int32 if -(2**30) < low <= high < 2**30 else np.int64
-                return table[values.astype(narrow) - narrow(low)]
+        low, high = int(levels.min()), int(levels.max())
+        if high - low < _SPAN * levels.size + 1_000 and high < 2**63:
+            table = np.full(high - low + 1, -1, dtype=np.int32)
+            table[levels.astype(np.int64) - low] = np.arange(levels.size, dtype=np.int32)
+            narrow = np.int32 if -(2**30) < low <= high < 2**30 else np.int64
+            return table[values.astype(narrow) - narrow(low)]
     return index_of(home, keys).get_indexer(index_of(found, keys)).astype(np.int32)
 
 
@@ -172,9 +172,13 @@ def _from_rows(
 
 def _crossed(a: Any, b: Any, weights: Array | None, shape: tuple[int, int]) -> Any:
     """Weights of pairs of codes, as a sparse matrix."""
-    if shape[0] * shape[1] <= max(a.size // 4, _FEW):
-        pair = a.astype(np.int64) * shape[1] + b
-        return sparse.csr_matrix(np.bincount(pair, weights, minlength=shape[0] * shape[1]).reshape(shape))
+    if (size := shape[0] * shape[1]) <= max(a.size // 4, _FEW):
+        sums = np.zeros(size)
+        for first in range(0, a.size, _BLOCK):
+            part = slice(first, first + _BLOCK)
+            pair = a[part].astype(np.int64) * shape[1] + b[part]
+            sums += np.bincount(pair, None if weights is None else weights[part], minlength=size)
+        return sparse.csr_matrix(sums.reshape(shape))
     ones = np.ones(a.size) if weights is None else weights
     return sparse.coo_matrix((ones, (a, b)), shape).tocsr()
 
