@@ -20,7 +20,7 @@ BELOW = {
     "spellings": set(),
     "short_repr": set(),
     "kernels": set(),
-    "projections": {"kernels", "parallel"},
+    "projections": {"checkpoint", "kernels", "parallel"},
     "solvers": {"kernels", "parallel", "short_repr"},
     "inference": {"kernels", "projections", "short_repr"},
     "panel": {"spellings", "projections", "short_repr"},

@@ -194,7 +194,7 @@ def test_chains_of_singletons(tmp_path: Path, ids: str, effects: str) -> None:
     assert_same(found, wanted)
     counts = [one.n_levels for one in found.model.design.sample.effects]
     assert counts == [effect.n_levels for effect in wanted.model.effects]
-    assert found.model._rows.trips.scans <= (16 if ids == "int64" else 60)
+    assert found.model._rows.trips.scans <= (20 if ids == "int64" else 60)
 
 
 def test_nan_is_not_null(tmp_path: Path) -> None:
