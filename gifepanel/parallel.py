@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ __all__ = [
     "Progress",
     "beside",
     "counter",
+    "each",
     "in_a_task",
     "one_of_many",
     "one_thread",
@@ -95,6 +97,11 @@ class _OneThread:
             if not self._running:
                 self._limits = threadpool_limits(limits=1)
             self._running += 1
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a task runs in this process."""
+        return self._running > 0
 
     def __exit__(self, *_: Any) -> None:
         with self._lock:
@@ -199,6 +206,27 @@ def run_tasks(
                 done(index, value)
             count(sizes[index])
     return results
+
+
+def each(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """``[function(*task) for task in tasks]``: parts of one fit, on workers only where a caller has set some up.
+
+    That is in a ``joblib.parallel_config`` of two workers or more, and not inside of a task: without, nothing stands
+    between the caller and the function.
+
+    Parameters
+    ----------
+    function : callable
+        A module-level function.
+    tasks : sequence of tuple
+    """
+    if len(tasks) < 2 or _ONE_THREAD.is_held or "joblib" not in sys.modules:
+        return [function(*task) for task in tasks]
+    from joblib import effective_n_jobs
+
+    if effective_n_jobs(None) < 2:
+        return [function(*task) for task in tasks]
+    return run_tasks(function, tasks, progress=False)
 
 
 def _sharing(tasks: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:

@@ -74,6 +74,44 @@ def test_a_bootstrap_is_the_same_to_the_bit(name, fitted, request):
     np.testing.assert_array_equal(alone.comembership, together.comembership)
 
 
+def fits():
+    """Of one fit: starts with groups, starts without, halves of the periods; with holes, too."""
+    data = gife.datasets.simulate("S", n_entities=20, n_times=12, random_state=2).data
+    numbers = {"n_groups": 2, "n_factors": 1}
+    for rows in (data, data.drop(data.index[[3, 70, 150]])):
+        yield (
+            gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", rows, **numbers),
+            {"bias_correction": "jackknife", "n_starts": 3},
+        )
+        yield gife.InteractiveFE.from_formula("y ~ 0 + x1 + x2", rows, n_factors=1), {"n_starts": 4}
+
+
+@pytest.mark.parametrize("name", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
+def test_one_fit_is_the_same_to_the_bit(name, monkeypatch):
+    alone = [model.fit(**options) for model, options in fits()]
+    several = []
+    counted = parallel.run_tasks
+    monkeypatch.setattr(parallel, "run_tasks", lambda f, t, **how: several.append(len(t)) or counted(f, t, **how))
+    with joblib.parallel_config(backend=name, n_jobs=2):
+        together = [model.fit(**options) for model, options in fits()]
+    assert len(several) >= 5 and min(several) >= 2
+    for one, other in zip(alone, together, strict=True):
+        for what in ("params", "bse", "resid"):
+            np.testing.assert_array_equal(getattr(one, what), getattr(other, what))
+        assert str(one.summary()) == str(other.summary())
+
+
+def test_parts_of_a_fit_stay_together_where_nothing_is_configured(monkeypatch):
+    """Nor inside of a task, whatever the caller's configuration."""
+    monkeypatch.setattr(parallel, "run_tasks", lambda *a, **k: pytest.fail("workers"))
+    assert parallel.each(divmod, [(7, 2), (9, 4)]) == [(3, 1), (2, 1)]
+    with joblib.parallel_config(n_jobs=1):
+        assert parallel.each(divmod, [(7, 2), (9, 4)]) == [(3, 1), (2, 1)]
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        assert parallel.each(divmod, [(7, 2)]) == [(3, 1)]
+        assert parallel._run_one(parallel.each, 0, divmod, [(7, 2), (9, 4)]) == (0, [(3, 1), (2, 1)])
+
+
 def test_a_worker_that_is_killed_changes_nothing(engine, tmp_path):
     seeds = spawn_seeds(7, 12)
     flag, seen = tmp_path / "killed", []

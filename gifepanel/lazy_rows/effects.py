@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from gifepanel.lazy_rows.cells import find_cells, index_of, positions
 from gifepanel.lazy_rows.engine import Home
 from gifepanel.lazy_rows.sample import LazyEffect, LazySample, sums_by
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
@@ -114,7 +115,7 @@ def base_effects(sample: LazySample, solved: SolvedEffects, weights: Array) -> t
 
 def level_series(effect: LazyEffect, home: Home, values: Array) -> pd.Series:
     """Values by level, as effects in memory are labelled."""
-    index = _index(home, effect.keys)
+    index = index_of(home, effect.keys)
     if isinstance(index, pd.MultiIndex):
         index = index.set_names([name.removeprefix("__key_") for name in effect.keys])
     else:
@@ -209,24 +210,13 @@ def _right_sides(
             asked |= {f"__q{j}": nw.col(f"__v{j}") * nw.col(f"__v{j}") for j in range(m)}
         grouped = sums_by(sample, frame, effect.keys, asked)
         found = sample.rows.bring(grouped, f"sums by {effect.name}", reads=2)
-        at = _positions(home, found, effect.keys)
+        at = positions(home, found, effect.keys)
         block = np.zeros((len(home), m))
         block[at] = found.matrix([f"__s{j}" for j in range(m)])
         blocks.append(block)
         if position == 0:
             squares = found.matrix([f"__q{j}" for j in range(m)]).sum(axis=0)
     return np.vstack(blocks), squares
-
-
-def _positions(home: Home, found: Home, keys: Sequence[str]) -> Any:
-    """Position among the levels of `home` of the keys of another table."""
-    return _index(home, keys).get_indexer(_index(found, keys))
-
-
-def _index(home: Home, keys: Sequence[str]) -> pd.Index:
-    if len(keys) == 1:
-        return pd.Index(home.labels(keys[0]))
-    return pd.MultiIndex.from_arrays([pd.Index(home.labels(name)) for name in keys])
 
 
 # ---- two effects, pairs unique: a bit for each row ----
@@ -292,60 +282,11 @@ def _unpacked(home: Home, names: Sequence[str], periods: int) -> Any:
 
 def _by_cells(sample: LazySample, base: int, others: Sequence[int], homes: Sequence[Home], tol: float) -> _Margins:
     """The system from the weights of pairs of levels."""
-    effects = sample.effects
-    widths = [len(home) for home in homes]
-    offsets = np.cumsum([0, *widths]).astype(np.int64)
-    found = [_cells(sample, effects[base], effects[g]) for g in others]
-    grouped = sums_by(sample, sample.frame, effects[base].keys, _columns(sample))
-    margins = sample.rows.bring(grouped, f"sums by {effects[base].name}")
-    (own, *codes), n_base = _coded([margins, *found], effects[base].keys)
-    columns, rows, weights = [], [], []
-    for j, (g, home) in enumerate(zip(others, found, strict=True)):
-        rows.append(codes[j])
-        columns.append(_positions(homes[j], home, effects[g].keys) + offsets[j])
-        weights.append(home.numbers("__m"))
-    shape = (n_base, int(offsets[-1]))
-    cells = sparse.coo_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape).tocsr()
+    margins = _levels(sample, sample.effects[base])
+    found = find_cells(sample, base, others, margins, homes)
+    offsets = np.cumsum([0, *(len(home) for home in homes)]).astype(np.int64)
     lengths = np.concatenate([home.numbers("__m") for home in homes])
-    gram = _gram(sample, others, homes, offsets, lengths)
-    system = MarginSystem(base, tuple(others), offsets, lengths, n_base, gram, cells, None, tol)
-    m = len(sample.columns)
-    sums, means = margins.matrix([f"__s{j}" for j in range(m)]), np.empty((n_base, m))
-    means[own] = sums / margins.numbers("__m")[:, None]
-    return _Margins(system, np.asarray(cells.T @ means), np.einsum("lm,lm->m", sums, means[own]))
-
-
-def _cells(sample: LazySample, one: LazyEffect, other: LazyEffect) -> Home:
-    """Pairs of levels that occur, and their weights."""
-    keys = list(dict.fromkeys((*one.keys, *other.keys)))
-    return sample.rows.bring(sums_by(sample, sample.frame, keys, {}), f"pairs of {one.name} and {other.name}")
-
-
-def _coded(homes: Sequence[Home], keys: Sequence[str]) -> tuple[list[Any], int]:
-    """Codes of the base levels in each table, the same in all, and how many there are.
-
-    In the order of the levels, whatever that in which an engine gives rows: a pivot that ties with another in S is the
-    same every time, and so are the effects.
-    """
-    parts = [pd.DataFrame({name: home.labels(name) for name in keys}) for home in homes]
-    whole = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
-    if len(keys) == 1:
-        codes = pd.factorize(whole[keys[0]], sort=True)[0]
-    else:
-        codes = whole.groupby(list(keys), sort=True).ngroup().to_numpy()
-    ends = np.cumsum([0, *(len(part) for part in parts)])
-    return [codes[a:b] for a, b in pairwise(ends)], int(codes.max()) + 1
-
-
-def _gram(sample: LazySample, others: Sequence[int], homes: Sequence[Home], offsets: Any, lengths: Array) -> Any:
-    """B'WB: weights of levels on the diagonal, of pairs of levels beside it."""
-    gram = sparse.diags(lengths).tocsr()
-    for j, g in enumerate(others):
-        for k in range(j):
-            one, other = sample.effects[g], sample.effects[others[k]]
-            home = _cells(sample, one, other)
-            a = _positions(homes[j], home, one.keys) + offsets[j]
-            b = _positions(homes[k], home, other.keys) + offsets[k]
-            cross = sparse.coo_matrix((home.numbers("__m"), (a, b)), gram.shape).tocsr()
-            gram = gram + cross + cross.T
-    return gram
+    system = MarginSystem(base, tuple(others), offsets, lengths, len(margins), found.gram, found.base, None, tol)
+    sums = margins.matrix([f"__s{j}" for j in range(len(sample.columns))])
+    means = sums / margins.numbers("__m")[:, None]
+    return _Margins(system, np.asarray(found.base.T @ means), np.einsum("lm,lm->m", sums, means))

@@ -49,6 +49,10 @@ class Home:
             column = column.cast(pa.float64())
         return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
 
+    def is_whole(self, name: str) -> bool:
+        """Whether a column holds whole numbers."""
+        return str(self.table.column(name).type).startswith(("int", "uint"))
+
     def number(self, name: str) -> float:
         """The one value of a column."""
         return float(self.numbers(name)[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -21,7 +21,6 @@ __all__ = [
     "LazyEffect",
     "LazySample",
     "Stock",
-    "choose_lazy_rows",
     "key_expression",
     "key_of",
     "levels_of",
@@ -152,6 +151,75 @@ def take_stock(
     """
     import narwhals.stable.v2 as nw
 
+    looked = _looked_at(factors, effects, weights, schema)
+    made = {} if columns is None else {f"__z{j}": nw.when(looked.positive).then(one) for j, one in enumerate(columns)}
+    if columns is not None and weights:
+        made["__w"] = nw.when(looked.positive).then(weight_of(weights))
+    frame = rows.frame.select(**looked.flags, **made)
+    asked = {"n": nw.len()} | {name: _count(nw.col(name)) for name in looked.flags}
+    if rough is not None:
+        asked |= ask_moments(len(rough), weights is not None, rough)
+    home = rows.bring(frame.select(**asked), "counts of missing values")
+    return looked.stock(home, weights, missing), home
+
+
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """What is counted in a first look.
+
+    Attributes
+    ----------
+    columns, infinite, computed : tuple of str
+        Columns that may be missing, those that may be infinite, terms that may be neither where their columns are fine.
+    flags : dict of str to expression
+    positive : expression
+        True for complete rows of positive weight.
+    """
+
+    columns: tuple[str, ...]
+    infinite: tuple[str, ...]
+    computed: tuple[str, ...]
+    flags: dict[str, Any]
+    positive: Any
+
+    def stock(self, home: Home, weights: str | None, missing: str) -> Stock:
+        """What the counts say; errors where no model can be fitted to such rows."""
+        n = home.count("n")
+        counts = {name: count for j, name in enumerate(self.columns) if (count := home.count(f"m{j}"))}
+        _check_values(n, counts, {name: home.count(f"i{j}") for j, name in enumerate(self.infinite)}, missing)
+        if weights and home.count("negative"):
+            raise DataError(
+                f"the weights {weights!r} are negative in {home.count('negative')} rows",
+                "weights are zero or more",
+                "leave those rows out",
+            )
+        for j, text in enumerate(self.computed):
+            if count := home.count(f"f{j}"):
+                raise FormulaError(
+                    f"the term {text} is not finite in {count} rows where its columns are",
+                    "a regressor needs a value in each row",
+                    "leave those rows out, or compute the column first with null there",
+                )
+        n_complete = home.count("complete")
+        if not n_complete:
+            words = "; ".join(f"{name!r} is missing in {count}" for name, count in counts.items())
+            raise DataError(f"no row is left of {n}: {words}", "complete rows are needed", "leave out a variable")
+        zero = n_complete - home.count("positive") if weights else 0
+        if zero == n_complete:
+            raise DataError(
+                f"No row is left of {n_complete}: all have weight zero.",
+                "Some need a positive weight.",
+                "weights=None",
+            )
+        return Stock(n, n_complete, zero, counts, self.positive)
+
+
+def _looked_at(
+    factors: Factors, effects: Sequence[AbsorbedEffect], weights: str | None, schema: Mapping[str, Any]
+) -> _Looked:
+    """Flags of rows, to be counted."""
+    import narwhals.stable.v2 as nw
+
     numeric = dict.fromkeys(name for own in factors.columns.values() for name in own)
     ids = dict.fromkeys(name for effect in effects for name in effect.factors)
     used = list(dict.fromkeys([*ids, *factors.order, *([weights] if weights else [])]))
@@ -164,43 +232,10 @@ def take_stock(
     flags |= {f"f{j}": complete & (expr.is_null() | ~expr.is_finite()) for j, expr in enumerate(computed.values())}
     positive = complete
     if weights:
-        own = nw.col(weights).cast(nw.Float64)
+        own = weight_of(weights)
         positive = complete & (own > 0)
         flags |= {"negative": ~lacks[weights] & (own < 0), "positive": positive}
-    made = {} if columns is None else {f"__z{j}": nw.when(positive).then(one) for j, one in enumerate(columns)}
-    if columns is not None and weights:
-        made["__w"] = nw.when(positive).then(own)
-    frame = rows.frame.select(**flags, **made)
-    asked = {"n": nw.len()} | {name: _count(nw.col(name)) for name in flags}
-    if rough is not None:
-        asked |= ask_moments(len(rough), weights is not None, rough)
-    home = rows.bring(frame.select(**asked), "counts of missing values")
-    n = home.count("n")
-    counts = {name: count for j, name in enumerate(lacks) if (count := home.count(f"m{j}"))}
-    _check_values(n, counts, {name: home.count(f"i{j}") for j, name in enumerate(infinite)}, missing)
-    if weights and home.count("negative"):
-        raise DataError(
-            f"the weights {weights!r} are negative in {home.count('negative')} rows",
-            "weights are zero or more",
-            "leave those rows out",
-        )
-    for j, text in enumerate(computed):
-        if count := home.count(f"f{j}"):
-            raise FormulaError(
-                f"the term {text} is not finite in {count} rows where its columns are",
-                "a regressor needs a value in each row",
-                "leave those rows out, or compute the column first with null there",
-            )
-    n_complete = home.count("complete")
-    if not n_complete:
-        words = "; ".join(f"{name!r} is missing in {count}" for name, count in counts.items())
-        raise DataError(f"no row is left of {n}: {words}", "complete rows are needed", "leave out a variable")
-    zero = n_complete - home.count("positive") if weights else 0
-    if zero == n_complete:
-        raise DataError(
-            f"No row is left of {n_complete}: all have weight zero.", "Some need a positive weight.", "weights=None"
-        )
-    return Stock(n, n_complete, zero, counts, positive), home
+    return _Looked(tuple(lacks), tuple(infinite), tuple(computed), flags, positive)
 
 
 def _check_values(n: int, counts: Mapping[str, int], infinite: Mapping[str, int], missing: str) -> None:
@@ -273,59 +308,6 @@ def key_expression(name: str, dtype: Any) -> Any:
     if is_text(dtype):
         return nw.col(name).cast(nw.String)
     return nw.col(name).cast(nw.Float64) if str(dtype).startswith("Decimal") else nw.col(name)
-
-
-def choose_lazy_rows(sample: LazySample, singletons: bool) -> LazySample:
-    """Count levels of effects, and drop rows alone in one, again and again (Correia 2015).
-
-    Raises
-    ------
-    DataError
-        No row is left.
-    """
-    dropped, frame, effects = 0, sample.frame, sample.effects
-    while effects:
-        counted = [_count_levels(sample.rows, frame, effect) for effect in effects]
-        effects = tuple(effect for effect, _ in counted)
-        alone = [single for _, single in counted]
-        if not singletons or not any(alone):
-            break
-        n_before = None
-        for effect, single in zip(effects, alone, strict=True):
-            if single:
-                frame = _without_singletons(sample.rows, frame, effect)
-        n_before = sample.stock.n_complete - sample.stock.n_zero_weights
-        import narwhals.stable.v2 as nw
-
-        left = sample.rows.bring(frame.select(n=nw.len()), "the number of rows").count("n")
-        dropped = n_before - left
-        if not left:
-            listed = ", ".join(f"{effect.name} {effect.n_levels}" for effect in effects)
-            raise DataError(
-                f"No row is left of {n_before}: {dropped} are alone in a level of an effect (levels: {listed}).",
-                "Effects need levels with two rows or more.",
-                f"Absorb something coarser than {max(effects, key=lambda one: one.n_levels).name}.",
-            )
-    return replace(sample, frame=frame, effects=effects, n_singletons=dropped)
-
-
-def _count_levels(rows: LazyRows, frame: Any, effect: LazyEffect) -> tuple[LazyEffect, int]:
-    import narwhals.stable.v2 as nw
-
-    grouped = frame.select(*effect.keys).group_by(*effect.keys).agg(__n=nw.len())
-    single = nw.when(nw.col("__n") == 1).then(nw.lit(1.0)).otherwise(nw.lit(0.0)).sum()
-    home = rows.bring(grouped.select(levels=nw.len(), alone=single), f"the number of levels of {effect.name}")
-    return replace(effect, n_levels=home.count("levels")), home.count("alone")
-
-
-def _without_singletons(rows: LazyRows, frame: Any, effect: LazyEffect) -> Any:
-    """The frame without levels that have one row."""
-    import narwhals.stable.v2 as nw
-
-    grouped = frame.select(*effect.keys).group_by(*effect.keys).agg(__n=nw.len()).filter(nw.col("__n") == 1)
-    home = rows.bring(grouped.select(*effect.keys), f"levels of {effect.name} with one row")
-    small = rows.small({name: home.table.column(name) for name in effect.keys})
-    return frame.join(small, on=list(effect.keys), how="anti")
 
 
 def weighted(sample: LazySample, value: Any) -> Any:

@@ -14,6 +14,7 @@ from gifepanel.models.checks import warn_not_converged
 from gifepanel.models.estimation import slope_scale
 from gifepanel.models.halves import by_slope, check_columns, check_halves_identify, estimate_on_halves
 from gifepanel.models.read_data import CellFactorData
+from gifepanel.parallel import each
 from gifepanel.solvers.cell_descent import CellFit
 from gifepanel.solvers.cell_sample import fit_cells
 from gifepanel.solvers.cell_starts import CellStart, completed_factors, pooled_cells, residuals_at
@@ -93,13 +94,15 @@ def jackknifed(model: CellFactorData, slopes: SlopeMap, theta: Array, names: Seq
         return half_panel_jackknife(theta, model.n_times, estimate_on_halves(model, slopes, theta, names))
     observed = observed_cells(model)
 
+    splits = halves_on_cells(model)
+    masks = [mask for first, second in splits for mask in (first, second, first | second)]
+    tasks = [(_cells(model, mask), mask, slopes, theta, model.n_factors) for mask in masks if (mask != observed).any()]
+    fits = iter(each(_fit_half, tasks))
+
     def estimate(half: BoolArray, number: int | None) -> Array:
         if (half == observed).all():
             return theta
-        cells = _cells(model, half)
-        own = SlopeMap(slopes.groups[half.any(axis=1)], slopes.slots)
-        scale = slope_scale(cells.scale, own)
-        fit = _fit(cells, own, theta * scale, model.n_factors)
+        cells, own, scale, fit = next(fits)
         if number is not None:
             z = _by_slope(cells, own)
             left = tangent_space(cells, fit).residual(z)[0]
@@ -108,7 +111,16 @@ def jackknifed(model: CellFactorData, slopes: SlopeMap, theta: Array, names: Seq
             warn_not_converged("Least squares on a half of the periods", "bias_correction=True")
         return np.asarray(fit.theta / scale)
 
-    return jackknife_on_cells(theta, halves_on_cells(model), estimate)
+    return jackknife_on_cells(theta, splits, estimate)
+
+
+def _fit_half(
+    cells: Cells, half: BoolArray, slopes: SlopeMap, theta: Array, n_factors: int
+) -> tuple[Cells, SlopeMap, Array, CellFit]:
+    """The fit of some cells, groups given, with what it is a fit of."""
+    own = SlopeMap(slopes.groups[half.any(axis=1)], slopes.slots)
+    scale = slope_scale(cells.scale, own)
+    return cells, own, scale, _fit(cells, own, theta * scale, n_factors)
 
 
 def _cells(model: CellFactorData, half: BoolArray) -> Cells:

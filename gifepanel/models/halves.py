@@ -13,9 +13,10 @@ from gifepanel.inference.space import factor_space, project
 from gifepanel.models.checks import combination_of
 from gifepanel.models.estimation import slope_scale
 from gifepanel.models.read_data import FactorData
+from gifepanel.parallel import each
 from gifepanel.projections.triangle import spanned_by
-from gifepanel.solvers.arrays import prepare
-from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interactive
+from gifepanel.solvers.arrays import Components, prepare
+from gifepanel.solvers.interactive import SlopeMap, fit_interactive
 
 __all__ = ["by_slope", "check_columns", "check_halves_identify", "estimate_on_halves"]
 
@@ -54,16 +55,28 @@ def estimate_on_halves(
         Of the slopes (q,).
     """
 
+    effects = (model.entity_effects, model.time_effects)
+    halves = [periods for split in half_panels(model.n_times) for periods in split]
+    tasks = [(model._y[:, half], model._x[:, half], effects, slopes, model.n_factors, theta) for half in halves]
+    found = {(half.start, half.stop): fit for half, fit in zip(halves, each(_fit_half, tasks), strict=True)}
+
     def estimate(periods: slice) -> Array:
-        y, x = model._y[:, periods], model._x[:, periods]
-        data = prepare(y, x, entity_effects=model.entity_effects, time_effects=model.time_effects, standardize=True)
-        scale = slope_scale(data.scale, slopes)
-        fit = fit_interactive(data, slopes, model.n_factors, theta * scale)
-        z = by_slope(x, slopes)
-        check_columns(model, z, _projected(model, z, fit), names, periods, model.n_factors > 0)
-        return np.asarray(fit.theta / scale)
+        own, components = found[periods.start, periods.stop]
+        z = by_slope(model._x[:, periods], slopes)
+        check_columns(model, z, _projected(model, z, components), names, periods, model.n_factors > 0)
+        return own
 
     return estimate
+
+
+def _fit_half(
+    y: Array, x: Array, effects: tuple[bool, bool], slopes: SlopeMap, n_factors: int, theta: Array
+) -> tuple[Array, Components]:
+    """Slopes and components of some periods, groups given."""
+    data = prepare(y, x, entity_effects=effects[0], time_effects=effects[1], standardize=True)
+    scale = slope_scale(data.scale, slopes)
+    fit = fit_interactive(data, slopes, n_factors, theta * scale)
+    return np.asarray(fit.theta / scale), fit.components
 
 
 def by_slope(x: Array, slopes: SlopeMap) -> Array:
@@ -75,11 +88,11 @@ def by_slope(x: Array, slopes: SlopeMap) -> Array:
     return z
 
 
-def _projected(model: FactorData, z: Array, fit: InteractiveFit) -> Array:
+def _projected(model: FactorData, z: Array, components: Components) -> Array:
     space = factor_space(
         *z.shape[:2],
-        factors=fit.components.factors if model.n_factors else None,
-        loadings=fit.components.loadings if model.n_factors else None,
+        factors=components.factors if model.n_factors else None,
+        loadings=components.loadings if model.n_factors else None,
         entity_effects=model.entity_effects,
         time_effects=model.time_effects,
     )

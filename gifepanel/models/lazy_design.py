@@ -18,7 +18,6 @@ from gifepanel.lazy_rows.sample import (
     LazyEffect,
     LazySample,
     Stock,
-    choose_lazy_rows,
     key_expression,
     key_of,
     levels_of,
@@ -26,6 +25,7 @@ from gifepanel.lazy_rows.sample import (
     take_stock,
     with_columns,
 )
+from gifepanel.lazy_rows.singletons import choose_lazy_rows
 from gifepanel.lazy_rows.sources import collected, has_duckdb, is_lazy, is_path, open_rows, read_path
 from gifepanel.lazy_rows.sums import measure, with_shift
 from gifepanel.models.checks import check_choice
@@ -249,22 +249,9 @@ def lazy_design(
     """
     check_choice("missing", missing, ("drop", "raise"))
     schema = rows.schema
-    parts = read_formula(formula, partial)
-    names = tuple(schema)
     for option, value in (("weights", weights), ("entity", entity), ("time", time)):
-        _check_column(option, value, names)
-    slopes = [effect.name for effect in parts.effects if effect.slopes]
-    if slopes:
-        raise SpecificationError(
-            f"The effect {slopes[0]} has slopes by level, and the rows are in {rows.source}.",
-            f"{rows.engine} is asked for effects of levels and combinations; slopes by level need rows in memory.",
-            'engine="memory"',
-        )
-    frame = _few_rows(rows)
-    try:
-        terms = read_terms(parts, frame, context, ids=False)
-    except DataError as error:
-        raise refused_lags(formula, rows.engine) if "lags or differences" in error.found else error from None
+        _check_column(option, value, tuple(schema))
+    frame, terms = _terms_at(rows, formula, partial, context)
     factors = read_lazy_factors(terms, schema, rows.engine)
     ids = dict.fromkeys(name for effect in terms.effects for name in effect.factors)
     ids |= dict.fromkeys(name for name in (entity, time) if name is not None)
@@ -291,6 +278,23 @@ def lazy_design(
         sample.stock,
         _keys=set(map(key_of, ids)),
     )
+
+
+def _terms_at(rows: LazyRows, formula: str, partial: str, context: Any) -> tuple[PanelFrame, Terms]:
+    """A few rows, and the terms of the formula on them; what an engine is not asked for is refused."""
+    parts = read_formula(formula, partial)
+    slopes = [effect.name for effect in parts.effects if effect.slopes]
+    if slopes:
+        raise SpecificationError(
+            f"The effect {slopes[0]} has slopes by level, and the rows are in {rows.source}.",
+            f"{rows.engine} is asked for effects of levels and combinations; slopes by level need rows in memory.",
+            'engine="memory"',
+        )
+    frame = _few_rows(rows)
+    try:
+        return frame, read_terms(parts, frame, context, ids=False)
+    except DataError as error:
+        raise refused_lags(formula, rows.engine) if "lags or differences" in error.found else error from None
 
 
 @dataclass(frozen=True, eq=False)

@@ -278,20 +278,38 @@ def _root(sample: LazySample, solved: SolvedEffects, gram: Array, raw: Array) ->
     out[:size, clear] = lower[:size, :size].T * safe[clear]
     if not combos:
         return out
-    # residuals of the doubtful ones, summed as such
+    out[:, list(combos)] = _doubtful(sample, solved, combos, clear, lower[:size, :size], safe)
+    return out
+
+
+def _doubtful(
+    sample: LazySample, solved: SolvedEffects, combos: Mapping[int, Array], clear: list[int], lower: Array, safe: Array
+) -> Array:
+    """Columns (m, d) of the root: what clear columns give of them, and residuals of that, summed as such.
+
+    Parameters
+    ----------
+    combos : mapping of int to ndarray, shape (s,)
+        Coefficients of each doubtful column on the clear ones, both scaled.
+    clear : list of int
+    lower : ndarray, shape (s, s)
+        Triangle of the clear ones.
+    safe : ndarray, shape (m,)
+        Lengths.
+    """
+    m, size, own = len(safe), len(clear), list(combos)
     transform = np.eye(m)
     for j, weights in combos.items():
         transform[clear, j] = -weights * safe[j] / safe[clear]
     again = combined_products(sample, solved, transform)
-    own = list(combos)
-    cross = solve_triangular(lower[:size, :size], (again / np.outer(safe, safe))[np.ix_(clear, own)], lower=True)
+    cross = solve_triangular(lower, (again / np.outer(safe, safe))[np.ix_(clear, own)], lower=True)
     inner = again[np.ix_(own, own)] - (cross * safe[own]).T @ (cross * safe[own])
     scale = np.sqrt(np.maximum(np.diag(again)[own], np.finfo(float).tiny))
     values, vectors = np.linalg.eigh(inner / np.outer(scale, scale))
-    rest = (vectors * np.sqrt(np.maximum(values, 0.0))).T * scale
+    out = np.zeros((m, len(own)))
+    out[size : size + len(own)] = (vectors * np.sqrt(np.maximum(values, 0.0))).T * scale
     for position, j in enumerate(own):
-        out[:size, j] = lower[:size, :size].T @ combos[j] * safe[j] + cross[:, position] * safe[j]
-        out[size : size + len(own), j] = rest[:, position]
+        out[:size, position] = lower.T @ combos[j] * safe[j] + cross[:, position] * safe[j]
     return out
 
 

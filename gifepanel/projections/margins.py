@@ -85,7 +85,7 @@ class MarginSystem:
         """Diagonal of S (M,)."""
         if self.known is not None:
             return np.asarray(np.diag(self.known))
-        squares = self.cells.multiply(self.cells)
+        squares = sparse.csr_matrix((self.cells.data**2, self.cells.indices, self.cells.indptr), self.cells.shape)
         return np.maximum(self.lengths - np.asarray(squares.T @ self._inverse_weights), 0.0)
 
     def apply(self, unknown: Array) -> Array:

@@ -8,6 +8,7 @@ from typing import Any, Generic
 
 import numpy as np
 
+from gifepanel.parallel import each
 from gifepanel.short_repr import ShortRepr
 from gifepanel.solvers.arrays import Array, PanelArrays
 from gifepanel.solvers.blocked import threads_for
@@ -127,10 +128,8 @@ def _fit(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptio
         data, start = standardized(data, start)
     part = grouped_part(data, start, options.common)
     partitions = starting_centres(part, n_groups, options)
-    fits = [
-        _from_centres(data, part, n_groups, n_factors, options, start, centres)
-        for centres in partitions[: options.n_starts]
-    ]
+    several = [(data, part, n_groups, n_factors, options, start, centres) for centres in partitions[: options.n_starts]]
+    fits = each(_from_centres, several)
     best = min(fits, key=lambda fit: fit.classification.fit.ssr)
     best = replace(best, minima=distinct_minima(fits))
     if options.search and options.start_is_kmeans and may_reassign(n_groups, options):

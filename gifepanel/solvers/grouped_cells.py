@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gifepanel.kernels.passes import unit_ssr
+from gifepanel.parallel import each
 from gifepanel.solvers.arrays import Array
 from gifepanel.solvers.cell_descent import CellFit, descend_cells, polished
 from gifepanel.solvers.cell_interactive import fit_cells_multistart
@@ -81,7 +82,8 @@ def _fit(cells: Cells, n_groups: int, n_factors: int, options: GroupedOptions) -
     panel, start = _start(cells, n_factors, options)
     part = grouped_part(panel, start, options.common)
     partitions = starting_centres(part, n_groups, options)
-    fits = [_from_centres(panel, part, n_groups, n_factors, options, start, c) for c in partitions[: options.n_starts]]
+    several = [(panel, part, n_groups, n_factors, options, start, c) for c in partitions[: options.n_starts]]
+    fits = each(_from_centres, several)
     best = min(fits, key=lambda fit: fit.classification.fit.ssr)
     best = replace(best, minima=distinct_minima(fits))
     if options.search and options.start_is_kmeans and may_reassign(n_groups, options):

@@ -14,19 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.linalg import lstsq
 
 from gifepanel.kernels.passes import gradient_pass
-from gifepanel.solvers.arrays import (
-    Array,
-    Components,
-    PanelArrays,
-    principal_components,
-    residuals,
-)
+from gifepanel.parallel import each
+from gifepanel.solvers.arrays import Array, Components, PanelArrays, principal_components, residuals
 from gifepanel.solvers.blocked import BlockedPanel
 from gifepanel.solvers.by_moments import evaluated, gram_of_moments
 from gifepanel.solvers.group_moments import MomentResiduals
@@ -404,11 +400,12 @@ def fit_interactive_multistart(
 
     Starts that lead to `known` end early, see :func:`fit_interactive`.
     """
+    named = list(starts)
+    descend = partial(fit_interactive, tol=tol, max_iter=max_iter, known=known)
     found: list[Named] = []
-    for name, theta in starts:
-        record(
-            data, found, fit_interactive(data, slopes, n_factors, theta, tol=tol, max_iter=max_iter, known=known), name
-        )
+    fits = each(descend, [(data, slopes, n_factors, theta) for _, theta in named])
+    for (name, _), fit in zip(named, fits, strict=True):
+        record(data, found, fit, name)
     return best_of(found)
 
 

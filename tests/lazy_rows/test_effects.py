@@ -2,23 +2,68 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
+
+import gifepanel as gife
 
 pa = pytest.importorskip("pyarrow")
 
-from gifepanel.lazy_rows.effects import _coded  # noqa: E402
+from gifepanel.lazy_rows import cells as pairs  # noqa: E402
+from gifepanel.lazy_rows.cells import positions  # noqa: E402
 from gifepanel.lazy_rows.engine import Home  # noqa: E402
+from tests.lazy_rows.panels import assert_same  # noqa: E402
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 1, 0, 2], [2, 3, 1, 0]])
-@pytest.mark.parametrize("keys", [["firm"], ["firm", "year"]])
-def test_base_levels_are_numbered_as_they_sort(order: list[int], keys: list[str]) -> None:
-    """Effects with pivots that tie came out otherwise in one run of sixty, with the order in which levels arrived."""
-    firms, years = np.array(["a", "b", "b", "c"]), np.array([7, 1, 2, 0])
-    if len(keys) == 1:
-        firms = np.array(["a", "b", "c", "d"])
-    home = Home(pa.table({"firm": firms[order], "year": years[order]}))
-    other = Home(pa.table({"firm": firms[[2, 0]], "year": years[[2, 0]]}))
-    (codes, own), n = _coded([home, other], keys)
-    assert (codes.tolist(), own.tolist(), n) == (order, [2, 0], 4)
+@pytest.mark.parametrize(
+    "levels",
+    [
+        {"firm": ["a", "b", "c", "d"]},
+        {"firm": ["a", "b", "b", "c"], "year": [7, 1, 2, 0]},
+        {"firm": [-7, 0, 3, 900]},
+        {"firm": [-(2**62), 0, 3, 2**62]},
+        {"firm": np.array([-30_000, 0, 3, 30_000], dtype=np.int16)},
+        {"firm": [0.5, 1.5, 2.5, 7.0]},
+    ],
+)
+def test_levels_are_numbered_as_they_sort(order: list[int], levels: dict[str, Any]) -> None:
+    """Whatever the order in which an engine gives rows: pivots that tie are the same every time."""
+    home = Home(pa.table(levels))
+    other = Home(pa.table({name: np.asarray(values)[order] for name, values in levels.items()}))
+    assert positions(home, other, list(levels)).tolist() == order
+
+
+def _worked(n: int, ordered: bool) -> pd.DataFrame:
+    """Firms drawn anew for every row, or few for a worker; twice the same pair now and then."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"worker": rng.integers(0, n // 8, n), "firm": rng.integers(0, 40, n)})
+    frame["year"] = rng.integers(2000, 2006, n)
+    frame["w"] = rng.random(n) + 0.5
+    frame["x"] = rng.normal(size=n) + 0.05 * frame["firm"]
+    frame["y"] = frame["x"] + 0.1 * frame["firm"] + 0.01 * frame["worker"] + rng.normal(size=n)
+    return frame.sort_values("worker", ignore_index=True) if ordered else frame
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("weights", [None, "w"])
+@pytest.mark.parametrize("effects", ["worker + firm", "worker + firm + year", "worker^year + firm"])
+def test_rows_come_home_where_each_has_its_own_pair(
+    ordered: bool, weights: str | None, effects: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("duckdb")
+    data, formula = _worked(1500, ordered), f"y ~ x | {effects}"
+    how: dict[str, Any] = {"cov_type": "cluster", "cov_kwds": {"groups": "worker"}}
+    wanted = gife.PartialledOLS.from_formula(formula, data, weights=weights).fit(**how)
+    summed = gife.PartialledOLS.from_formula(formula, data, weights=weights, engine="lazy").fit(**how)
+    monkeypatch.setattr(pairs, "_FEW", 10)
+    monkeypatch.setattr(pairs, "_SHARE", 3)
+    brought = gife.PartialledOLS.from_formula(formula, data, weights=weights, engine="lazy").fit(**how)
+    assert brought.model._rows.trips.what == "levels of every row"
+    for res in (summed, brought):
+        assert_same(res, wanted)
+        for name, values in res.effects().items():
+            np.testing.assert_allclose(values, wanted.effects()[name].reindex(values.index), rtol=0, atol=1e-7)

@@ -173,18 +173,28 @@ def test_repeated_pairs_fall_back_to_cells(path: Path, tmp_path: Path) -> None:
         assert_same(found, fit(doubled, formula)[0])
 
 
-def test_chains_of_singletons(tmp_path: Path) -> None:
-    """Dropping one leaves another alone, again and again; the rank counts components."""
+@pytest.mark.parametrize("ids", ["int64", "float64", "str"])
+@pytest.mark.parametrize("effects", ["firm + year", "firm^half + year + half"])
+def test_chains_of_singletons(tmp_path: Path, ids: str, effects: str) -> None:
+    """Dropping one leaves another alone, again and again; the rank counts components.
+
+    Whole numbers come home once, whatever the length of the chain.
+    """
     rng = np.random.default_rng(1)
     block = panel().head(60)[["firm", "year", "y", "x1"]].dropna().assign(year=lambda d: d["year"] - 2000)
     chain = block.head(12).assign(firm=100 + np.arange(12) // 2, year=200 + (np.arange(12) + 1) // 2)
     other = block.assign(firm=block["firm"] + 500, year=block["year"] + 50, y=rng.normal(size=len(block)))
     whole = type(block)(np.vstack([block, chain, other]), columns=block.columns)
+    whole["half"] = (whole["firm"] % 2).astype(int)
+    whole[["firm", "year"]] = whole[["firm", "year"]].astype(int).astype(ids)
     whole.to_parquet(tmp_path / "chain.parquet")
-    found, _ = fit(tmp_path / "chain.parquet", "y ~ x1 | firm + year")
-    wanted, _ = fit(whole, "y ~ x1 | firm + year")
+    found, _ = fit(tmp_path / "chain.parquet", f"y ~ x1 | {effects}")
+    wanted, _ = fit(whole, f"y ~ x1 | {effects}")
     assert wanted.n_singletons == found.n_singletons > 10
     assert_same(found, wanted)
+    counts = [one.n_levels for one in found.model.design.sample.effects]
+    assert counts == [effect.n_levels for effect in wanted.model.effects]
+    assert found.model._rows.trips.scans <= (20 if ids == "int64" else 60)
 
 
 def test_nan_is_not_null(tmp_path: Path) -> None:

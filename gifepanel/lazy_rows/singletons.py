@@ -1,0 +1,136 @@
+"""Rows alone in a level of an effect are dropped, again and again (Correia 2015).
+
+Dropping one may leave another alone. Where ids are whole numbers the levels of every row come home once, and the chain
+is followed there, however long; text is counted at the engine, a round at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gifepanel.exceptions import DataError
+from gifepanel.lazy_rows.engine import Home, LazyRows
+from gifepanel.lazy_rows.sample import LazyEffect, LazySample
+
+__all__ = ["choose_lazy_rows"]
+
+_ROWS = 50_000_000  # of which the levels come home
+
+
+def choose_lazy_rows(sample: LazySample, singletons: bool) -> LazySample:
+    """Count levels of effects, and drop rows alone in one, again and again.
+
+    Raises
+    ------
+    DataError
+        No row is left.
+    """
+    frame, effects = sample.frame, sample.effects
+    first, rows = sample.stock.n_complete - sample.stock.n_zero_weights, 0
+    while effects:
+        counted = [_count_levels(sample.rows, frame, effect) for effect in effects]
+        before, effects, rows = effects, tuple(effect for effect, _, _ in counted), counted[0][2]
+        if not rows:
+            raise _nothing_left(first, before)
+        if not singletons or not any(alone for _, alone, _ in counted):
+            break
+        if rows <= _ROWS and _are_whole(frame, effects):
+            return _follow_at_home(sample, frame, effects)
+        for effect, alone, _ in counted:
+            if alone:
+                frame = _without_singletons(sample.rows, frame, effect)
+    return replace(sample, frame=frame, effects=effects, n_singletons=first - rows if effects else 0)
+
+
+def _nothing_left(n_rows: int, effects: Sequence[LazyEffect]) -> DataError:
+    listed = ", ".join(f"{effect.name} {effect.n_levels}" for effect in effects)
+    return DataError(
+        f"No row is left of {n_rows}: {n_rows} are alone in a level of an effect (levels: {listed}).",
+        "Effects need levels with two rows or more.",
+        f"Absorb something coarser than {max(effects, key=lambda one: one.n_levels).name}.",
+    )
+
+
+def _count_levels(rows: LazyRows, frame: Any, effect: LazyEffect) -> tuple[LazyEffect, int, int]:
+    """The effect with its number of levels, how many of them have one row, and how many rows there are."""
+    import narwhals.stable.v2 as nw
+
+    grouped = frame.select(*effect.keys).group_by(*effect.keys).agg(__n=nw.len())
+    single = nw.when(nw.col("__n") == 1).then(nw.lit(1.0)).otherwise(nw.lit(0.0)).sum()
+    asked = grouped.select(levels=nw.len(), alone=single, rows=nw.col("__n").sum())
+    home = rows.bring(asked, f"the number of levels of {effect.name}")
+    return replace(effect, n_levels=home.count("levels")), home.count("alone"), home.count("rows")
+
+
+def _without_singletons(rows: LazyRows, frame: Any, effect: LazyEffect) -> Any:
+    """The frame without levels that have one row."""
+    import narwhals.stable.v2 as nw
+
+    grouped = frame.select(*effect.keys).group_by(*effect.keys).agg(__n=nw.len()).filter(nw.col("__n") == 1)
+    home = rows.bring(grouped.select(*effect.keys), f"levels of {effect.name} with one row")
+    return _without(rows, frame, effect, home.table)
+
+
+def _without(rows: LazyRows, frame: Any, effect: LazyEffect, levels: Any) -> Any:
+    """The frame without some levels, a table of their keys."""
+    small = rows.small({name: levels.column(name) for name in effect.keys})
+    return frame.join(small, on=list(effect.keys), how="anti")
+
+
+# ---- chains at home ----
+
+
+def _are_whole(frame: Any, effects: Sequence[LazyEffect]) -> bool:
+    keys = list(dict.fromkeys(key for effect in effects for key in effect.keys))
+    return all(kind.is_integer() for kind in frame.select(*keys).collect_schema().values())
+
+
+def _follow_at_home(sample: LazySample, frame: Any, effects: Sequence[LazyEffect]) -> LazySample:
+    """The sample without all rows of the chain: levels that had one row at some time are gone with all their rows."""
+    import pyarrow as pa
+
+    keys = list(dict.fromkeys(key for effect in effects for key in effect.keys))
+    home = sample.rows.bring(frame.select(*keys), "levels of every row")
+    codes = [_codes(home, effect.keys) for effect in effects]
+    left, gone = _chain(codes)
+    if not left.size:
+        raise _nothing_left(len(home), effects)
+    for effect, own, lost in zip(effects, codes, gone, strict=True):
+        if lost.any():
+            at = np.flatnonzero(lost[own])
+            _, where = np.unique(own[at], return_index=True)
+            frame = _without(sample.rows, frame, effect, home.table.take(pa.array(at[where])))
+    found = tuple(
+        replace(effect, n_levels=int(np.count_nonzero(np.bincount(own[left]))))
+        for effect, own in zip(effects, codes, strict=True)
+    )
+    return replace(sample, frame=frame, effects=found, n_singletons=len(home) - left.size)
+
+
+def _codes(home: Home, keys: Sequence[str]) -> Any:
+    """Levels of every row as numbers."""
+    if len(keys) == 1:
+        return pd.factorize(home.table.column(keys[0]).to_numpy(zero_copy_only=False))[0]
+    frame = pd.DataFrame({name: home.labels(name) for name in keys})
+    return frame.groupby(list(keys), sort=False).ngroup().to_numpy()
+
+
+def _chain(codes: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """Rows that are left, and which levels of each effect had one row at some time."""
+    left = np.arange(codes[0].size)
+    gone = [np.zeros(int(own.max()) + 1, dtype=bool) for own in codes]
+    found = True
+    while found and left.size:
+        found = False
+        for own, lost in zip(codes, gone, strict=True):
+            here = own[left]
+            alone = np.bincount(here, minlength=lost.size) == 1
+            if alone.any():
+                lost |= alone
+                left, found = left[~alone[here]], True
+    return left, gone
