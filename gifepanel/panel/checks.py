@@ -13,6 +13,7 @@ import pandas as pd
 from gifepanel.exceptions import DataError, FormulaError, SpecificationError
 from gifepanel.panel.repairs import prepared, where_defined
 from gifepanel.panel.text import first_of, show
+from gifepanel.projections.row_blocks import all_finite
 
 if TYPE_CHECKING:
     from gifepanel.panel.frames import PanelFrame
@@ -151,7 +152,7 @@ def _missing_and_infinite(columns: Mapping[str, pd.Series]) -> tuple[dict[str, B
             missing |= {name: rows} if rows.any() else {}
             continue
         array = values.to_numpy()
-        if not np.isfinite(array).all():
+        if not all_finite(array):
             nan, inf = np.isnan(array), np.isinf(array)
             missing |= {name: nan} if nan.any() else {}
             infinite |= {name: inf} if inf.any() else {}

@@ -21,6 +21,7 @@ from gifepanel.panel.problems import refuse_problems, text_problems
 from gifepanel.panel.terms import Terms
 from gifepanel.panel.text import first_of
 from gifepanel.panel.transforms import PanelFunctions
+from gifepanel.projections.row_blocks import all_finite
 
 if TYPE_CHECKING:
     from gifepanel.panel.formulaic_compat import Evaluation
@@ -164,6 +165,8 @@ def _values(
     for text, value in values.values().items():
         for column in value.columns.values():
             array = None if value.kind == "categorical" else _numeric(text, column)
+            if array is not None and array.ndim == 1 and all_finite(array):
+                continue
             bad = missing_in(column) if array is None else ~np.isfinite(array)
             if np.ndim(bad) == 0 or not bad.any():
                 continue

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.projections import absorb, reduced, row_blocks, system
+from gifepanel.projections import absorb, reduced, row_blocks
 from gifepanel.projections.absorb import Absorption
 from gifepanel.projections.hat import hat_rows, identified
 from gifepanel.projections.system import Effect
