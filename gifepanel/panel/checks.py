@@ -13,7 +13,6 @@ import pandas as pd
 from gifepanel.exceptions import DataError, FormulaError, SpecificationError
 from gifepanel.panel.repairs import prepared, where_defined
 from gifepanel.panel.text import first_of, show
-from gifepanel.projections.row_blocks import all_finite
 
 if TYPE_CHECKING:
     from gifepanel.panel.frames import PanelFrame
@@ -144,6 +143,8 @@ def _infinite(frame: PanelFrame, rows: Mapping[str, BoolArray], missing: str) ->
 
 def _missing_and_infinite(columns: Mapping[str, pd.Series]) -> tuple[dict[str, BoolArray], dict[str, BoolArray]]:
     """Rows of the columns that have any."""
+    from gifepanel.projections.row_blocks import all_finite
+
     missing: dict[str, BoolArray] = {}
     infinite: dict[str, BoolArray] = {}
     for name, values in columns.items():

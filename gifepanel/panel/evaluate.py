@@ -21,7 +21,6 @@ from gifepanel.panel.problems import refuse_problems, text_problems
 from gifepanel.panel.terms import Terms
 from gifepanel.panel.text import first_of
 from gifepanel.panel.transforms import PanelFunctions
-from gifepanel.projections.row_blocks import all_finite
 
 if TYPE_CHECKING:
     from gifepanel.panel.formulaic_compat import Evaluation
@@ -158,6 +157,7 @@ def _values(
 ) -> tuple[Evaluation, dict[str, BoolArray]]:
     """Factors, and the rows in which each has no value."""
     from gifepanel.panel.formulaic_compat import Evaluation
+    from gifepanel.projections.row_blocks import all_finite
 
     private = {PRIVATE.format(name): function for name, function in functions.namespace().items()}
     values = Evaluation(terms.parsed, columns, frame.n_rows, {**terms.context, **private})

@@ -16,7 +16,6 @@ from gifepanel.panel.packed import PackedDates
 from gifepanel.panel.repairs import prepared, with_column, without_rows
 from gifepanel.panel.text import show
 from gifepanel.panel.times import TimeGrid, order_times
-from gifepanel.projections.row_blocks import close_integers, low_and_high
 from gifepanel.short_repr import ShortRepr
 
 __all__ = ["Codes", "PanelIndex", "blank_rows", "code_labels", "id_problems", "level_codes", "sort_codes"]
@@ -61,6 +60,8 @@ def code_labels(values: Any, name: str = "") -> Codes:
     if isinstance(values, pd.Series) and isinstance(values.dtype, np.dtype) and values.dtype.kind in "biufO":
         values = values.to_numpy()
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and values.size:
+        from gifepanel.projections.row_blocks import low_and_high
+
         low, high = low_and_high(values)
         if high - low <= min(4 * values.size, _INT32):
             return _code_integers(values, low, high - low + 1)
@@ -69,6 +70,8 @@ def code_labels(values: Any, name: str = "") -> Codes:
 
 def _code_integers(values: Any, low: int, width: int) -> Codes:
     """Codes of integers that lie close together, by marking those that occur: no hashing, no sorting."""
+    from gifepanel.projections.row_blocks import close_integers
+
     if values.dtype.kind == "u" and low + width > np.iinfo(np.int64).max:
         values, base = values - values.dtype.type(low), 0
     else:

@@ -14,7 +14,6 @@ from gifepanel.panel.absorbed import AbsorbedEffect
 from gifepanel.panel.effect_codes import EffectCodes, code_effect
 from gifepanel.panel.frames import PanelFrame
 from gifepanel.panel.index import PanelIndex
-from gifepanel.projections.row_blocks import alone
 
 __all__ = ["Sample", "choose_rows", "complete_rows"]
 
@@ -141,6 +140,8 @@ def _empty_labels(
 
 def _drop_singletons(codes: Sequence[EffectCodes], kept: BoolArray) -> int:
     """Unmark rows alone in a level, again and again; how many."""
+    from gifepanel.projections.row_blocks import alone
+
     whole = kept.all()
     if not any(alone(own if whole else own[kept], len(levels)) for own, levels in codes):
         return 0

@@ -165,9 +165,5 @@ def _from_zero(codes: Any, offsets: IntArray, terms: list[int]) -> tuple[Any, in
         return codes[: len(terms)], int(own[-1])
     out = np.empty((len(terms), codes.shape[1]), dtype=np.int32)
     for k, j in enumerate(terms):
-        shift = offsets[j] - own[k]
-        over_rows(
-            lambda a, b, j=j, k=k, shift=shift: np.subtract(codes[j, a:b], shift, out=out[k, a:b], casting="unsafe"),
-            codes.shape[1],
-        )
+        np.subtract(codes[j], offsets[j] - own[k], out=out[k], casting="unsafe")
     return out, int(own[-1])
