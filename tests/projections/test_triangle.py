@@ -38,7 +38,7 @@ def test_triangle_of_products_is_that_of_rows(monkeypatch: pytest.MonkeyPatch, n
     rng = np.random.default_rng(0)
     x = rng.normal(size=(400, 5)) * [1.0, 1e6, 1e-6, 1.0, 1.0]
     x[:, 4] = x[:, 0] + near * x[:, 4]
-    y, root = x @ np.ones(5) + rng.normal(size=400), rng.uniform(0.5, 2, 400) if weighted else None
+    y, root = x @ [1.0, 1e-6, 1e6, 1.0, 1.0] + rng.normal(size=400), rng.uniform(0.5, 2, 400) if weighted else None
     expected = triangle.least_squares(x, y, root)
     monkeypatch.setattr(triangle, "_MANY", 0)
     monkeypatch.setattr(triangle, "_BLOCK", 128)
