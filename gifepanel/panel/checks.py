@@ -143,6 +143,8 @@ def _infinite(frame: PanelFrame, rows: Mapping[str, BoolArray], missing: str) ->
 
 def _missing_and_infinite(columns: Mapping[str, pd.Series]) -> tuple[dict[str, BoolArray], dict[str, BoolArray]]:
     """Rows of the columns that have any."""
+    from gifepanel.projections.row_blocks import all_finite
+
     missing: dict[str, BoolArray] = {}
     infinite: dict[str, BoolArray] = {}
     for name, values in columns.items():
@@ -151,7 +153,7 @@ def _missing_and_infinite(columns: Mapping[str, pd.Series]) -> tuple[dict[str, B
             missing |= {name: rows} if rows.any() else {}
             continue
         array = values.to_numpy()
-        if not np.isfinite(array).all():
+        if not all_finite(array):
             nan, inf = np.isnan(array), np.isinf(array)
             missing |= {name: nan} if nan.any() else {}
             infinite |= {name: inf} if inf.any() else {}

@@ -157,6 +157,7 @@ def _values(
 ) -> tuple[Evaluation, dict[str, BoolArray]]:
     """Factors, and the rows in which each has no value."""
     from gifepanel.panel.formulaic_compat import Evaluation
+    from gifepanel.projections.row_blocks import all_finite
 
     private = {PRIVATE.format(name): function for name, function in functions.namespace().items()}
     values = Evaluation(terms.parsed, columns, frame.n_rows, {**terms.context, **private})
@@ -164,6 +165,8 @@ def _values(
     for text, value in values.values().items():
         for column in value.columns.values():
             array = None if value.kind == "categorical" else _numeric(text, column)
+            if array is not None and array.ndim == 1 and all_finite(array):
+                continue
             bad = missing_in(column) if array is None else ~np.isfinite(array)
             if np.ndim(bad) == 0 or not bad.any():
                 continue

@@ -60,21 +60,24 @@ def code_labels(values: Any, name: str = "") -> Codes:
     if isinstance(values, pd.Series) and isinstance(values.dtype, np.dtype) and values.dtype.kind in "biufO":
         values = values.to_numpy()
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and values.size:
-        low, high = values.min(), values.max()
-        if int(high) - int(low) <= min(4 * values.size, _INT32):
-            return _code_integers(values, low, int(high) - int(low) + 1)
+        from gifepanel.projections.row_blocks import low_and_high
+
+        low, high = low_and_high(values)
+        if high - low <= min(4 * values.size, _INT32):
+            return _code_integers(values, low, high - low + 1)
     return Codes(*factorized(values, name))
 
 
-def _code_integers(values: Any, low: Any, width: int) -> Codes:
+def _code_integers(values: Any, low: int, width: int) -> Codes:
     """Codes of integers that lie close together, by marking those that occur: no hashing, no sorting."""
-    offsets = (values.astype(np.int64, copy=False) - np.asarray(low).astype(np.int64)).astype(np.int32)
-    occurs = np.zeros(width, dtype=bool)
-    occurs[offsets] = True
-    steps = np.flatnonzero(occurs)
-    if steps.size < width:
-        offsets = (np.cumsum(occurs, dtype=np.int32) - 1)[offsets]
-    return Codes(offsets, pd.Index(steps.astype(values.dtype) + low), complete=True)
+    from gifepanel.projections.row_blocks import close_integers
+
+    if values.dtype.kind == "u" and low + width > np.iinfo(np.int64).max:
+        values, base = values - values.dtype.type(low), 0
+    else:
+        base = low
+    codes, steps = close_integers(values, base, width)
+    return Codes(codes, pd.Index(steps.astype(values.dtype) + values.dtype.type(low)), complete=True)
 
 
 def level_codes(index: pd.MultiIndex, level: int) -> Codes:

@@ -140,8 +140,10 @@ def _empty_labels(
 
 def _drop_singletons(codes: Sequence[EffectCodes], kept: BoolArray) -> int:
     """Unmark rows alone in a level, again and again; how many."""
+    from gifepanel.projections.row_blocks import alone
+
     whole = kept.all()
-    if not any((np.bincount(own if whole else own[kept]) == 1).any() for own, _ in codes):
+    if not any(alone(own if whole else own[kept], len(levels)) for own, levels in codes):
         return 0
     from gifepanel.projections.system import passes  # SciPy comes with it
 

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gifepanel.projections.row_blocks import taken
-
 __all__ = ["Constant", "Stacked"]
 
 FloatArray = npt.NDArray[np.float64]
@@ -46,5 +44,7 @@ class Stacked:
 
     def take(self, positions: Sequence[int]) -> FloatArray:
         """Some of the columns as a matrix (n, k) in C order."""
+        from gifepanel.projections.row_blocks import taken
+
         own = [self.columns[j] for j in positions]
         return taken([one.value if isinstance(one, Constant) else np.asarray(one) for one in own], self.n)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from gifepanel.projections.system import Effect, EffectSystem
 __all__ = ["Absorption"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 _INVERTIBLE = 4_000
 _REFINEMENTS = 4
@@ -97,19 +99,30 @@ class Absorption:
         # a column is judged against itself; one that the base effect spans is nothing but rounding
         size = np.maximum(np.sqrt(squares), 1e-13 * scale)
         size = np.where(size > 0, size, 1.0)
-        iterations, method = 0, self._solver.name if self._accelerated is None else self._accelerated.name
+        solver, own = self._live
+        iterations, method = 0, solver.name if self._accelerated is None else self._accelerated.name
         for _ in range(_REFINEMENTS):
             if self._norm(right, size).max(initial=0.0) <= self.tol:
                 break
             if self._accelerated is not None:
                 step, used = self._accelerated.solve(work)
             else:
-                step, method, used = self._solver.solve(right, lambda r: self._norm(r, size))
+                step, method, used = self._step(solver, own, right, size)
             iterations += used
             unknown += step
             right, _ = system.sweep(work, step)
         residual = float(self._norm(right, size).max(initial=0.0))
         return unknown, Certificate(method, iterations, residual, residual <= 10 * self.tol)
+
+    def _step(self, solver: ReducedSolver, own: IntArray | None, right: Array, size: Array) -> tuple[Array, str, int]:
+        """S c = right (M, m) for the unknowns that are left of it: a solution, the method and its iterations."""
+        if own is None:
+            return solver.solve(right, lambda r: self._norm(r, size))
+        out = np.zeros_like(right)
+        out[own], method, used = solver.solve(
+            np.ascontiguousarray(right[own]), lambda r: _block_norm(solver.system, r, size)
+        )
+        return out, method, used
 
     def _length(self, work: Array) -> Array:
         """Norm of sorted columns (m,), under the weights."""
@@ -118,15 +131,21 @@ class Absorption:
 
     def _norm(self, r: Array, size: Array) -> Array:
         """Largest norm over effects of the projection of a residual on their dummies, relative: (m,)."""
-        system = self.system
-        lengths = np.maximum(system.lengths, np.finfo(float).tiny)
-        squares = np.add.reduceat(r * r / lengths[:, None], system.offsets[:-1], axis=0)
-        return np.sqrt(squares.max(axis=0)) / size
+        return _block_norm(self.system, r, size)
 
     @cached_property
     def _solver(self) -> ReducedSolver:
         """Of the reduced system."""
         return ReducedSolver(self.system, 0.9 * self.tol, self.max_iter)
+
+    @cached_property
+    def _live(self) -> tuple[ReducedSolver, IntArray | None]:
+        """The solver of what nested effects leave of a large system, and which unknowns those are; None for all."""
+        if self.system.size > DENSE:
+            system, own = self.system.without_nested()
+            if own is not None and len(own):
+                return ReducedSolver(system, 0.9 * self.tol, self.max_iter), own
+        return self._solver, None
 
     @cached_property
     def _accelerated(self) -> WithinSolver | None:
@@ -243,3 +262,10 @@ class Absorption:
         for j, g in enumerate(self.system.others):
             out[g] = int(blocks[j])
         return tuple(out)
+
+
+def _block_norm(system: EffectSystem, r: Array, size: Array) -> Array:
+    """Largest norm over the terms of a system of the projection of a residual on their dummies, relative: (m,)."""
+    inverse, bounds = system.inverse_lengths, system.offsets
+    squares = [inverse[a:b] @ r[a:b] ** 2 for a, b in pairwise(bounds)]
+    return np.asarray(np.sqrt(np.max(squares, axis=0)) / size)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
+
+from gifepanel.projections.row_blocks import cuts, every_chunk, over_rows
 
 __all__ = ["PcgState", "pcg"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Operator = Callable[[Array], Array]
+_LARGE = 100_000  # numbers from which steps are compiled
 
 
 @dataclass
@@ -60,27 +64,56 @@ def pcg(
         Stop when every column's residual is below.
     max_iter : int
     """
-    x, r = state.x.copy(), state.r.copy()
+    x, r = state.x.copy(), np.ascontiguousarray(state.r.copy())
     first = state.residual.max(initial=0.0)
     residual = state.residual
     z = precondition(r)
-    p = z.copy()
-    rz = np.einsum("im,im->m", r, z)
+    p = np.ascontiguousarray(z.copy())
+    rz = _products(r, z)
     done = 0
     while done < max_iter and residual.max(initial=0.0) > tol:
         q = apply(p)
-        curvature = np.einsum("im,im->m", p, q)
+        curvature = _products(p, q)
         step = np.divide(rz, curvature, out=np.zeros_like(rz), where=curvature > 0)
-        x += step * p
-        r -= step * q
+        _advance(x, r, p, q, step)
         done += 1
         residual = norm(r)
         z = precondition(r)
-        new = np.einsum("im,im->m", r, z)
-        p *= np.divide(new, rz, out=np.zeros_like(rz), where=rz > 0)
-        p += z
+        new = _products(r, z)
+        _turn(p, z, np.divide(new, rz, out=np.zeros_like(rz), where=rz > 0))
         rz = new
     rate = 1.0
     if done and first > 0:
         rate = float((max(residual.max(initial=0.0), np.finfo(float).tiny) / first) ** (1.0 / done))
     return PcgState(x, r, state.iterations + done, residual, rate)
+
+
+def _products(a: Array, b: Array) -> Array:
+    """a'b, column by column: (m,)."""
+    if a.size < _LARGE:
+        return np.einsum("im,im->m", a, b)
+    kernel = import_module("gifepanel.kernels.krylov").products
+    bounds = cuts(*a.shape)
+    parts = [np.zeros(a.shape[1]) for _ in bounds[1:]]
+    every_chunk(lambda first, last, out: kernel(a, b, first, last, out), bounds, parts)
+    return np.asarray(np.sum(parts, axis=0))
+
+
+def _advance(x: Array, r: Array, p: Array, q: Array, step: Array) -> None:
+    """x += step p, r -= step q, in place."""
+    if x.size < _LARGE:
+        x += step * p
+        r -= step * q
+        return
+    kernel = import_module("gifepanel.kernels.krylov").advance
+    over_rows(lambda first, last: kernel(x, r, p, q, step, first, last), *x.shape)
+
+
+def _turn(p: Array, z: Array, factor: Array) -> None:
+    """p <- factor p + z, in place."""
+    if p.size < _LARGE:
+        p *= factor
+        p += z
+        return
+    kernel = import_module("gifepanel.kernels.krylov").turn
+    over_rows(lambda first, last: kernel(p, z, factor, first, last), *p.shape)

@@ -18,6 +18,7 @@ import numpy as np
 from scipy.linalg import lapack, solve_triangular
 from scipy.sparse.linalg import splu
 
+from gifepanel.projections.bordered import BorderedMatrix
 from gifepanel.projections.pcg import PcgState, pcg
 from gifepanel.projections.system import EffectSystem, passes
 
@@ -31,7 +32,8 @@ _SAMPLE = 32
 _SPARSE_DEGREE = 80
 _PROBE = 20
 _SLOW = 0.8
-_BORDER = 64
+_FACTORISED = 5_000
+_CHAIN = 4.0  # mean entries of a row of S up to which its factor is as sparse: chains, rings, trees
 _LIFT = 1e-9
 _RANK = 1e-10
 EMPTY = 1e-12  # share of an unknown's length B'WB that must be left after the base effect
@@ -78,6 +80,11 @@ class ReducedSolver:
         sample = np.random.default_rng(0).choice(levels, min(_SAMPLE, levels), replace=False)
         return bool(passes(system.n).sampled_degree(system.codes, system.starts, system.size, sample) <= _SPARSE_DEGREE)
 
+    @property
+    def _is_chain(self) -> bool:
+        """Whether a large S has hardly more entries than its diagonal: its factor has no more of them."""
+        return self.system.size > _FACTORISED and self.matrix.degree <= _CHAIN
+
     def _by_passes(self, state: PcgState, norm: Norm) -> tuple[Array, str, int]:
         """Conjugate gradients on passes over the rows; on S itself if that turns out slow."""
         state = pcg(self.system.apply, self._jacobi, norm, state, tol=self.tol, max_iter=3 * _PROBE)
@@ -90,7 +97,7 @@ class ReducedSolver:
     def _sparsely(self, state: PcgState, norm: Norm) -> tuple[Array, str, int]:
         """Conjugate gradients on S, with its factor as the preconditioner where they are slow."""
         apply = self.matrix.__matmul__
-        while "factor" not in self.__dict__:
+        while "factor" not in self.__dict__ and not self._is_chain:
             state = pcg(apply, self._jacobi, norm, state, tol=self.tol, max_iter=_PROBE)
             if state.residual.max() <= self.tol:
                 return state.x, "conjugate gradients (sparse)", state.iterations
@@ -109,9 +116,9 @@ class ReducedSolver:
         return np.where(usable, 1.0 / np.maximum(diagonal, np.finfo(float).tiny), 0.0)[:, None]
 
     @cached_property
-    def matrix(self) -> Any:
-        """S, sparse."""
-        return self.system.schur()
+    def matrix(self) -> BorderedMatrix:
+        """S, sparse but for effects with few levels."""
+        return self.system.bordered()
 
     @cached_property
     def dense(self) -> PivotedCholesky:
@@ -125,16 +132,9 @@ class ReducedSolver:
         Effects with few levels meet all others and would fill the factor: they border it, and their own Schur
         complement is dense.
         """
-        offsets = self.system.offsets
-        widths = np.diff(offsets)
-        small = [j for j in range(len(widths)) if widths[j] <= _BORDER and len(widths) > 1]
-        border = np.concatenate([np.arange(offsets[j], offsets[j + 1]) for j in small]) if small else np.empty(0, int)
-        inner = np.setdiff1d(np.arange(self.system.size), border)
-        matrix = self.matrix.tocsr()
-        solve = _lifted_factor(matrix[inner][:, inner], self.system.lengths[inner])
-        if not border.size:
-            return solve
-        return _Bordered.of(solve, matrix, inner, border, self.system.lengths)
+        matrix, lengths = self.matrix, self.system.lengths
+        solve = _lifted_factor(matrix.sparse, lengths[matrix.inner])
+        return _Bordered.of(solve, matrix, lengths) if len(matrix.corner) else solve
 
 
 def _lifted_factor(matrix: Any, lengths: Array) -> Callable[[Array], Array]:
@@ -157,26 +157,23 @@ class _Bordered:
     """Block elimination: a sparse factor of the inner block, the dense Schur complement of the border."""
 
     solve: Callable[[Array], Array]
-    inner: Any
-    border: Any
-    cross: Any
+    matrix: BorderedMatrix
     reach: Array
     complement: Array
 
     @classmethod
-    def of(cls, solve: Callable[[Array], Array], matrix: Any, inner: Any, border: Any, lengths: Array) -> _Bordered:
-        cross = matrix[inner][:, border]
-        reach = solve(np.ascontiguousarray(cross.toarray()))
-        schur = matrix[border][:, border].toarray() - cross.T @ reach
-        scale = np.sqrt(_own_size(matrix.diagonal()[border], lengths[border]))
+    def of(cls, solve: Callable[[Array], Array], matrix: BorderedMatrix, lengths: Array) -> _Bordered:
+        reach = solve(matrix.cross)
+        schur = matrix.corner - matrix.cross.T @ reach
+        scale = np.sqrt(_own_size(np.diag(matrix.corner), lengths[matrix.border]))
         inverse = np.linalg.pinv(0.5 * (schur + schur.T) / scale / scale[:, None], rcond=_LIFT, hermitian=True)
-        return cls(solve, inner, border, cross, reach, inverse / scale / scale[:, None])
+        return cls(solve, matrix, reach, inverse / scale / scale[:, None])
 
     def __call__(self, right: Array) -> Array:
-        out = np.empty_like(right)
-        first = self.solve(np.ascontiguousarray(right[self.inner]))
-        out[self.border] = self.complement @ (right[self.border] - self.cross.T @ first)
-        out[self.inner] = first - self.reach @ out[self.border]
+        out, inner, border = np.empty_like(right), self.matrix.inner, self.matrix.border
+        first = self.solve(np.ascontiguousarray(right[inner]))
+        out[border] = self.complement @ (right[border] - self.matrix.cross.T @ first)
+        out[inner] = first - self.reach @ out[border]
         return out
 
 

@@ -22,12 +22,15 @@ from gifepanel.parallel import in_a_task, one_of_many
 __all__ = [
     "CHUNKS",
     "all_finite",
+    "alone",
+    "close_integers",
     "cuts",
     "every_chunk",
     "in_one_block",
     "in_two_blocks",
     "lengths",
     "lengths_and_means",
+    "low_and_high",
     "n_threads",
     "over_rows",
     "taken",
@@ -107,6 +110,54 @@ def taken(columns: list[Any], n: int) -> FloatArray:
 
     over_rows(fill, n, len(columns))
     return out
+
+
+def close_integers(values: npt.NDArray[Any], low: int, width: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[Any]]:
+    """Integers less the lowest (n,) int32, and which of the `width` distances occur; those are numbered without gaps.
+
+    Returns
+    -------
+    codes : ndarray of int32, shape (n,)
+    steps : ndarray of int64
+        The distances that occur, sorted.
+    """
+    codes = np.empty(values.size, dtype=np.int32)
+    occurs = np.zeros(width, dtype=np.bool_)
+    if values.size < _SERIAL:
+        np.subtract(values.astype(np.int64, copy=False), low, out=codes, casting="unsafe")
+        occurs[codes] = True
+    else:
+        from gifepanel.kernels import coding
+
+        own, base = values.astype(np.int64, copy=False), np.int64(low)
+        over_rows(lambda first, last: coding.mark_integers(own, base, first, last, codes, occurs), values.size)
+    if occurs.all():
+        return codes, np.arange(width)
+    steps, new = np.flatnonzero(occurs), np.cumsum(occurs, dtype=np.int32) - np.int32(1)
+    if values.size < _SERIAL:
+        return new[codes], steps
+    over_rows(lambda first, last: coding.recode(codes, new, first, last), values.size)
+    return codes, steps
+
+
+def low_and_high(values: npt.NDArray[Any]) -> tuple[int, int]:
+    """Smallest and largest of integers, at least one."""
+    found = over_rows(lambda first, last: (values[first:last].min(), values[first:last].max()), values.size)
+    return int(min(low for low, _ in found)), int(max(high for _, high in found))
+
+
+def alone(codes: npt.NDArray[np.int32], n_levels: int) -> bool:
+    """Whether any level has one row."""
+    if codes.size < _SERIAL:
+        return bool((np.bincount(codes, minlength=n_levels) == 1).any())
+    from gifepanel.kernels import coding
+
+    bounds = cuts(codes.size)
+    parts = [np.zeros(n_levels, dtype=np.int32) for _ in bounds[1:]]
+    every_chunk(lambda first, last, counts: coding.add_counts(codes, first, last, counts), bounds, parts)
+    for part in parts[1:]:
+        parts[0] += part
+    return bool((parts[0] == 1).any())
 
 
 def lengths_and_means(y: FloatArray, x: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, FloatArray]:

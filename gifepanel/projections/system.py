@@ -8,7 +8,7 @@ effects are slopes there is no A: nothing is eliminated, and S = B'WB.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from gifepanel.projections.bordered import BorderedMatrix, border_of, from_rows, of_few_levels
 from gifepanel.projections.row_blocks import CHUNKS, cuts, every_chunk, over_rows
 
 __all__ = ["Effect", "EffectSystem", "passes"]
@@ -25,6 +26,7 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _BLOCK = 1 << 22
 _OCCUPIED = 0.05  # share of cells of levels up to which products are sparse
 _SMALL = 10_000
+_LARGE, _PAIRED, _FILLED = 100_000, 64, 4  # rows, and codes to a base level, from which S is made by pairs of rows
 
 
 def passes(n: int) -> Any:
@@ -203,6 +205,11 @@ class EffectSystem:
         return self._lengths[:, 0]
 
     @cached_property
+    def inverse_lengths(self) -> Array:
+        """One over the diagonal of B'WB (M,)."""
+        return 1.0 / np.maximum(self.lengths, np.finfo(float).tiny)
+
+    @cached_property
     def _lengths(self) -> Array:
         return self._reduce(
             self.size,
@@ -239,6 +246,36 @@ class EffectSystem:
         out.sum_duplicates()
         return out
 
+    @cached_property
+    def nested(self) -> tuple[bool, ...]:
+        """Whether each term adds nothing to the base effect, whose levels lie in one of the term's each."""
+        if self.base < 0 or self.values.size:
+            return tuple(False for _ in self.others)
+        kernels = import_module("gifepanel.kernels.schur")
+        return tuple(bool(kernels.is_nested(own, self.starts)) for own in self.codes)
+
+    def without_nested(self) -> tuple[EffectSystem, IntArray | None]:
+        """The system of the terms that add something, and which unknowns are theirs; None where all do."""
+        left = [j for j, one in enumerate(self.nested) if not one]
+        if len(left) == len(self.others):
+            return self, None
+        widths = np.diff(self.offsets)
+        offsets = np.cumsum([0, *(int(widths[j]) for j in left)])
+        codes = np.empty((len(left), self.n), dtype=np.int32)
+        for k, j in enumerate(left):
+            np.subtract(self.codes[j], self.offsets[j] - offsets[k], out=codes[k], casting="unsafe")
+        own = [np.arange(self.offsets[j], self.offsets[j + 1]) for j in left]
+        others = tuple(self.others[j] for j in left)
+        return replace(self, others=others, codes=codes, offsets=offsets), np.concatenate([np.empty(0, int), *own])
+
+    def bordered(self) -> BorderedMatrix:
+        """S as a matrix (M, M), effects with few levels apart."""
+        border = border_of(self.offsets)[1]
+        width = border.stop - border.start if isinstance(border, slice) else len(border)
+        if self._by_rows and self.size * width <= _FILLED * self.n:
+            return from_rows(self.codes, self.offsets, self.weights, self.starts, self._bounds)
+        return BorderedMatrix.of(self.schur(), self.offsets)
+
     def schur(self) -> Any:
         """S as a sparse matrix (M, M)."""
         gram = self._gram()
@@ -246,10 +283,18 @@ class EffectSystem:
 
     def schur_dense(self) -> Array:
         """S as an array (M, M)."""
+        if self._by_rows:
+            return of_few_levels(self.codes, self.weights, self.starts, self._bounds, self.size)
         gram = self._gram()
         if self.base < 0:
             return np.asarray(gram.toarray())
         return dense_schur_complement(gram, self.cells, self.inverse_weights)
+
+    @property
+    def _by_rows(self) -> bool:
+        """Whether S is best made by pairs of rows: many rows, few of them to a base level."""
+        each = len(self.others) * self.n / max(1, len(self.starts) - 1)
+        return self.base >= 0 and not self.values.size and self.n >= _LARGE and each <= _PAIRED
 
     @cached_property
     def inverse_weights(self) -> Array:
