@@ -166,7 +166,7 @@ class _Reading:
     def _part(self, frame: pd.DataFrame) -> PanelDesign:
         """The design of some entities, like that of those before."""
         entity, time = self.ids
-        options = {"entity": entity, "time": time, "common": self.given.get("common") or ()}
+        options: dict[str, Any] = {"entity": entity, "time": time, "common": self.given.get("common") or ()}
         part = design_from_formula(self.formula, frame, context=self.context, missing="drop", **options)
         index, first = part.index, self.first
         if part.nobs < len(frame) or not index.in_order:
@@ -185,7 +185,8 @@ class _Reading:
         assert first is not None
         times = first.index.times
         labels = (self.labels[0].append(self.labels[1:]), times)
-        small = index_of_labels(labels, *self.ids, source="columns")
+        entity, time = self.ids
+        small = index_of_labels(labels, str(entity), str(time), source="columns")
         if small is None:
             raise _NotInPieces("labels are not in order")
         return CompleteDesign(

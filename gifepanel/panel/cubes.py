@@ -73,8 +73,8 @@ def design_from_arrays(
     names = _names(endog_name, exog_names, p)
     labels = (_labels(entities, n_entities, "entities"), _labels(times, n_times, "times"))
     if weights is None and is_large(n_entities, n_times, p):
-        own = {"endog_name": endog_name, "exog_names": names, "common": common_columns(common, names)}
-        whole = complete_design(outcome, regressors, labels, **own)
+        shared = common_columns(common, names)
+        whole = complete_design(outcome, regressors, labels, endog_name=endog_name, exog_names=names, common=shared)
         if whole is not None:
             return whole
     cubes, named = (outcome, regressors), (endog_name, names)
