@@ -188,7 +188,7 @@ def factor_covariance(
     z, e = (z_proj, np.asarray(resid)) if isinstance(z_proj, ProjectedBlocks) else _check_arrays(z_proj, resid)
     _check_options(kind, psd, df_resid, maxlags, kernel, groups, z.shape[1])
     n, t, q = z.shape
-    seen = None if observed is None else _check_observed(observed, z, e)
+    seen = None if observed is None or isinstance(z, ProjectedBlocks) else _check_observed(observed, z, e)
     nobs = n * t if seen is None else int(seen.sum())
     if isinstance(z, ProjectedBlocks):
         assert triangle is not None

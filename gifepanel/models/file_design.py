@@ -99,6 +99,7 @@ class _Reading:
     given: Mapping[str, Any]
     first: PanelDesign | None = None
     labels: list[pd.Index] = field(default_factory=list)
+    ids: list[Any] = field(default_factory=list)
 
     def design(self) -> CompleteDesign:
         """The design of all rows."""
@@ -166,7 +167,7 @@ class _Reading:
     def _part(self, frame: pd.DataFrame) -> PanelDesign:
         """The design of some entities, like that of those before."""
         entity, time = self.ids
-        options = {"entity": entity, "time": time, "common": self.given.get("common") or ()}
+        options: dict[str, Any] = {"entity": entity, "time": time, "common": self.given.get("common") or ()}
         part = design_from_formula(self.formula, frame, context=self.context, missing="drop", **options)
         index, first = part.index, self.first
         if part.nobs < len(frame) or not index.in_order:

@@ -94,7 +94,7 @@ class LaterRows:
         endog = pd.Series(rows.design.endog[:2], name=rows.design.endog_name)
         exog = pd.DataFrame(np.eye(2, width), columns=list(rows.names))
         estimate, self._estimate = self._estimate, None  # two rows are not to be projected
-        OLS.__init__(self, endog, exog, missing="none", hasconst=False)  # type: ignore[arg-type]
+        OLS.__init__(self, endog, exog, missing="none", hasconst=False)
         self._estimate = estimate
         for name in _OF_MODEL:
             self.__dict__.pop(name, None)

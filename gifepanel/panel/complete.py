@@ -51,17 +51,17 @@ class CompleteIndex(PanelIndex):
         return cls(**given)
 
     @cached_property
-    def entity_codes(self) -> IntArray:  # type: ignore[override]
+    def entity_codes(self) -> IntArray:
         """Positions in ``entities``."""
         return np.repeat(np.arange(self.n_entities, dtype=np.int64), self.n_times)
 
     @cached_property
-    def time_codes(self) -> IntArray:  # type: ignore[override]
+    def time_codes(self) -> IntArray:
         """Positions in ``times``."""
         return np.tile(np.arange(self.n_times, dtype=np.int64), self.n_entities)
 
     @cached_property
-    def order(self) -> IntArray:  # type: ignore[override]
+    def order(self) -> IntArray:
         """Rows sorted by entity, then time: as they are."""
         return np.arange(self.nobs, dtype=np.int64)
 
@@ -71,12 +71,12 @@ class CompleteIndex(PanelIndex):
         return self.n_entities * self.n_times
 
     @property
-    def is_balanced(self) -> bool:  # type: ignore[override]
+    def is_balanced(self) -> bool:
         """Yes."""
         return True
 
     @property
-    def in_order(self) -> bool:  # type: ignore[override]
+    def in_order(self) -> bool:
         """Yes."""
         return True
 
@@ -104,18 +104,18 @@ class CompleteDesign(PanelDesign):
         _set(self, PanelDesign, given, self._LATER)
 
     @cached_property
-    def row_index(self) -> pd.MultiIndex:  # type: ignore[override]
+    def row_index(self) -> pd.MultiIndex:
         """(entity, time) of every row."""
         index = self.index
         return pd.MultiIndex.from_product(self.axes or (), names=[index.entity_name, index.time_name])
 
     @cached_property
-    def esample(self) -> BoolArray:  # type: ignore[override]
+    def esample(self) -> BoolArray:
         """All rows."""
         return np.ones(self.n_rows, dtype=bool)
 
     @cached_property
-    def absorbed_codes(self) -> dict[str, EffectCodes]:  # type: ignore[override]
+    def absorbed_codes(self) -> dict[str, EffectCodes]:
         """Codes and levels of each absorbed effect, entities or times."""
         index = self.index
         codes = {index.entity_name: (index.entity_codes, index.entities)}
@@ -169,7 +169,7 @@ def index_of_labels(
     n, t = len(entities), len(times)
     first = np.concatenate([np.arange(n), np.zeros(t - 1, dtype=np.int64)])
     second = np.concatenate([np.zeros(n, dtype=np.int64), np.arange(1, t)])
-    names = {"entity_name": entity_name, "time_name": time_name, "source": source}
+    names: dict[str, Any] = {"entity_name": entity_name, "time_name": time_name, "source": source}
     try:
         small = PanelIndex.from_labels(entities.take(first), times.take(second), **names)
     except DataError:

@@ -73,7 +73,7 @@ def design_from_arrays(
     names = _names(endog_name, exog_names, p)
     labels = (_labels(entities, n_entities, "entities"), _labels(times, n_times, "times"))
     if weights is None and is_large(n_entities, n_times, p):
-        own = {"endog_name": endog_name, "exog_names": names, "common": common_columns(common, names)}
+        own: dict[str, Any] = {"endog_name": endog_name, "exog_names": names, "common": common_columns(common, names)}
         whole = complete_design(outcome, regressors, labels, **own)
         if whole is not None:
             return whole

@@ -304,7 +304,7 @@ def reduced(first: Array, over_blocks: Callable[[Callable[[Array], Any]], list[A
             centre = np.sum([one[3] for one in found], axis=0) / sum(one[2] for one in found)
             centre[constant] = 0.0
     parts = over_blocks(lambda block: np.linalg.qr(block - centre if centre.any() else block, mode="r"))
-    return Reduced(np.linalg.qr(np.concatenate(parts), mode="r"), centre, constant, float(row[constant]))
+    return Reduced(np.asarray(np.linalg.qr(np.concatenate(parts), mode="r")), centre, constant, float(row[constant]))
 
 
 def _constants(block: Array) -> Any:

@@ -80,7 +80,7 @@ class BlockedPanel(PanelArrays):
         """Where factors leave next to nothing: from a triangle of the residuals, not from their squares."""
         n, t, _ = self.shape
         parts = each_block(lambda block: np.linalg.qr(self._residuals(beta, block) - mean, mode="r"), n, t)
-        return components_of_triangle(np.linalg.qr(np.concatenate(parts), mode="r"), mean, n, n_factors)
+        return components_of_triangle(np.asarray(np.linalg.qr(np.concatenate(parts), mode="r")), mean, n, n_factors)
 
     def quadratics(self, components: Components) -> UnitQuadratics:
         """Every unit's sum of squares under factors and time effect."""

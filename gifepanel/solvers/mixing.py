@@ -25,7 +25,7 @@ def mixing_weights(news: Sequence[Sequence[Array]], olds: Sequence[Sequence[Arra
     parts = []
     for k in range(len(news[0])):
         parts += each_block(_triangle([one[k] for one in news], [one[k] for one in olds]), *_laid_out(news[0][k]))
-    stacked = np.linalg.qr(np.concatenate(parts), mode="r")
+    stacked: Array = np.asarray(np.linalg.qr(np.concatenate(parts), mode="r"))
     return np.asarray(np.linalg.lstsq(stacked[:, :-1], stacked[:, -1], rcond=1e-8)[0])
 
 
