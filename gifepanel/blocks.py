@@ -6,15 +6,13 @@ numbers do not depend on how many threads there are.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 
 from gifepanel.parallel import one_thread
+from gifepanel.threads import executor, n_threads
 
 __all__ = [
     "LARGE",
@@ -54,38 +52,33 @@ def blocks_of(n: int, width: int) -> list[slice]:
 
 def each_block(work: Callable[[slice], Out], n: int, width: int) -> list[Out]:
     """What `work` makes of every block of n entities with so many elements each, in their order."""
-    found = blocks_of(n, width)
-    if len(found) < 2:
-        return [work(block) for block in found]
-    with one_thread():
-        return list(_executor(os.getpid()).map(work, found))
+    return list(_each(work, blocks_of(n, width)))
 
 
 def sum_over_blocks(work: Callable[[slice], Array], n: int, width: int) -> Array:
     """The sum of arrays by block, in their order."""
     found = blocks_of(n, width)
-    if len(found) < 2:
+    if len(found) == 1:
         return work(found[0])
-    total: Array | None = None
-    with one_thread():
-        for part in _executor(os.getpid()).map(work, found):
-            if total is None:
-                total = np.array(part)
-            else:
-                total += part
-    assert total is not None
+    parts = _each(work, found)
+    total = np.array(next(parts))
+    for part in parts:
+        total += part
     return total
 
 
 def each_of(work: Callable[[int], Out], number: int, size: int) -> list[Out]:
     """What `work` makes of 0 to number - 1, in their order; on threads where each is about many entities."""
-    if number < 2 or size * UNITS < _ELEMENTS:
+    if size * UNITS < _ELEMENTS:
         return [work(k) for k in range(number)]
+    return list(_each(work, range(number)))
+
+
+def _each(work: Callable[[Any], Out], parts: Sequence[Any]) -> Iterator[Out]:
+    """``work(part)`` for all parts, in order; on threads where there are several."""
+    threads = min(len(parts), n_threads()) if len(parts) > 1 else 1
+    if threads < 2:
+        yield from map(work, parts)
+        return
     with one_thread():
-        return list(_executor(os.getpid()).map(work, range(number)))
-
-
-@cache
-def _executor(process: int) -> ThreadPoolExecutor:
-    """Threads of this process; a forked one gets its own."""
-    return ThreadPoolExecutor(max(1, os.cpu_count() or 1), "gifepanel")
+        yield from executor(threads).map(work, parts)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from gifepanel.projections.row_blocks import every_chunk, n_threads, over_rows
+from gifepanel.projections.row_blocks import every_chunk, over_rows
+from gifepanel.threads import n_threads
 
 __all__ = ["BorderedMatrix", "border_of", "from_rows", "of_few_levels"]
 

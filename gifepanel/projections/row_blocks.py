@@ -7,17 +7,13 @@ depend on how many threads there are. That is numba's count, which ``NUMBA_NUM_T
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gifepanel.parallel import in_a_task, one_of_many
+from gifepanel.threads import executor, n_threads
 
 __all__ = [
     "CHUNKS",
@@ -31,7 +27,6 @@ __all__ = [
     "lengths",
     "lengths_and_means",
     "low_and_high",
-    "n_threads",
     "over_rows",
     "taken",
 ]
@@ -45,23 +40,6 @@ _WIDE = 1 << 11  # rows of many columns that are looked at together
 _FEW = 4
 
 
-def n_threads() -> int:
-    """Threads that work on rows: numba's count, or what it would be."""
-    if in_a_task():
-        return 1
-    numba: Any = sys.modules.get("numba")
-    if numba is None:
-        given = os.environ.get("NUMBA_NUM_THREADS", "")
-        return int(given) if given.isdecimal() and int(given) else _cores()
-    # set_num_threads can only have been called where numba's own threads run; to ask would start them
-    started = getattr(sys.modules.get("numba.np.ufunc.parallel"), "_is_initialized", False)
-    return int(numba.get_num_threads() if started else numba.config.NUMBA_NUM_THREADS)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def cuts(n: int, width: int = 1) -> list[int]:
     """Where n rows of some columns are cut; in one piece where there are few."""
     return [0, n] if n * width < _SERIAL else [n * k // CHUNKS for k in range(CHUNKS + 1)]
@@ -73,18 +51,12 @@ def every_chunk(work: Callable[..., Any], bounds: list[int], *parts: list[Any]) 
     threads = min(len(ends), n_threads())
     if threads < 2:
         return [work(*own) for own in ends]
-    return list(_executor(os.getpid(), threads).map(lambda own: work(*own), ends))
+    return list(executor(threads).map(lambda own: work(*own), ends))
 
 
 def over_rows(work: Callable[[int, int], Any], n: int, width: int = 1) -> list[Any]:
     """``work(first, last)`` for chunks of n rows of some columns, on threads: what they return, in order."""
     return every_chunk(work, cuts(n, width))
-
-
-@cache
-def _executor(process: int, threads: int) -> ThreadPoolExecutor:
-    """Threads of this process; a forked one gets its own. What they run starts no more of them."""
-    return ThreadPoolExecutor(threads, "gifepanel", initializer=one_of_many)
 
 
 def all_finite(values: npt.NDArray[Any]) -> bool:

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from gifepanel import parallel
 from gifepanel.projections import row_blocks
+from gifepanel.threads import n_threads
 
 
 @pytest.fixture(params=[1, 3])
@@ -57,7 +58,7 @@ def test_columns_one_block_and_back(p: int, weighted: bool) -> None:
 
 
 def test_tasks_of_which_there_are_many_get_one_thread() -> None:
-    assert parallel.run_tasks(row_blocks.n_threads, [()])[0] == 1
+    assert parallel.run_tasks(n_threads, [()])[0] == 1
     assert not parallel.in_a_task()
 
 
@@ -66,4 +67,4 @@ def test_count_is_that_of_numba(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 7)
     monkeypatch.setattr("numba.np.ufunc.parallel._is_initialized", False)
-    assert row_blocks.n_threads() == 7
+    assert n_threads() == 7
