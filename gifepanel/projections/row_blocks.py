@@ -142,7 +142,7 @@ def lengths_and_means(y: FloatArray, x: FloatArray, weights: FloatArray | None) 
             w = None if weights is None else weights[rows]
             for at, columns in ((slice(0, 1), y[rows, None]), (slice(1, None), x[rows])):
                 squares[at] += _squares(columns, w)
-                total[at] += columns.sum(axis=0) if columns.shape[1] > 1 else columns[:, 0].sum()
+                total[at] += columns[:, 0].sum() if columns.shape[1] == 1 else columns.sum(axis=0)
         return squares, total
 
     parts = over_rows(sums, n, 1 + x.shape[1])

@@ -284,6 +284,6 @@ def test_without_duckdb(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert res.model._rows is None and res.nobs > 0
     with pytest.raises(MissingPackageError, match=r"gifepanel\[duckdb\]"):
         fit(path, TWO_WAY, engine="lazy")
-    monkeypatch.setattr(sources, "_free_memory", lambda: 1000)
+    monkeypatch.setattr(sources, "free_memory", lambda: 1000)
     with pytest.raises(MissingPackageError, match=r"gifepanel\[duckdb\]"):
         fit(path, TWO_WAY)
