@@ -7,9 +7,10 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from functools import lru_cache, wraps
 from threading import Event, Lock, Thread, local
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from gifepanel.checkpoint import Checkpoint
@@ -20,6 +21,7 @@ __all__ = [
     "counter",
     "each",
     "in_a_task",
+    "on_one_thread",
     "one_of_many",
     "one_thread",
     "run_draws",
@@ -27,8 +29,10 @@ __all__ = [
     "spawn_seeds",
 ]
 
+Func = TypeVar("Func", bound=Callable[..., Any])
 Progress = bool | Callable[[int, int], None] | None
 _DELAY = 2.0  # seconds
+_WITH_POOLS = ("scipy.linalg", "sklearn", "torch", "numba.np.ufunc.omppool", "mkl")  # modules that bring libraries
 _WAVE = 4  # tasks for a worker between two looks at what is done
 _LOST = 3  # times that tasks of workers that died are given to others
 _LOST_WORKERS = frozenset(
@@ -91,17 +95,10 @@ class _OneThread:
         self._lock, self._running, self._limits = Lock(), 0, None
 
     def __enter__(self) -> None:
-        from threadpoolctl import threadpool_limits
-
         with self._lock:
             if not self._running:
-                self._limits = threadpool_limits(limits=1)
+                self._limits = _pools(tuple(name in sys.modules for name in _WITH_POOLS)).limit(limits=1)
             self._running += 1
-
-    @property
-    def is_held(self) -> bool:
-        """Whether a task runs in this process."""
-        return self._running > 0
 
     def __exit__(self, *_: Any) -> None:
         with self._lock:
@@ -109,6 +106,14 @@ class _OneThread:
             if not self._running and self._limits is not None:
                 self._limits.restore_original_limits()
                 self._limits = None
+
+
+@lru_cache(maxsize=1)
+def _pools(loaded: tuple[bool, ...]) -> Any:
+    """The pools of threads of this process, looked up again where libraries have come; that takes a while."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 _ONE_THREAD = _OneThread()
@@ -125,6 +130,19 @@ def one_of_many(is_one: bool = True) -> bool:
     before = in_a_task()
     _HERE.task = is_one
     return before
+
+
+def on_one_thread(function: Func) -> Func:
+    """The function with one BLAS thread: of small products several take several times as long as one."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with _ONE_THREAD:
+            return function(*args, **kwargs)
+
+    out: Any = run
+    out.__kwdefaults__ = cast("Any", function).__kwdefaults__  # errors and reports read the options there
+    return cast("Func", out)
 
 
 def one_thread() -> _OneThread:
@@ -220,7 +238,7 @@ def each(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> list
         A module-level function.
     tasks : sequence of tuple
     """
-    if len(tasks) < 2 or _ONE_THREAD.is_held or "joblib" not in sys.modules:
+    if len(tasks) < 2 or in_a_task() or "joblib" not in sys.modules:
         return [function(*task) for task in tasks]
     from joblib import effective_n_jobs
 

@@ -14,6 +14,7 @@ import gifepanel as gife
 from gifepanel import parallel
 from gifepanel.checkpoint import Checkpoint
 from gifepanel.parallel import run_tasks, spawn_seeds
+from gifepanel.solvers import grouped
 
 ABOUT = {"what": "numbers"}
 # sockets of a scheduler and its workers that are left to be collected
@@ -135,3 +136,20 @@ def test_what_is_done_when_workers_die_for_good_is_kept(tmp_path, monkeypatch):
         run_tasks(always_killed, [(0,), (2,), (1,)], checkpoint=kept)
     again = run_tasks(int, [(0,), (2,), (1,)], checkpoint=Checkpoint(tmp_path / "kept", ABOUT))
     assert again == [0, 2, 1]
+
+
+def test_a_fit_keeps_to_one_thread_of_linear_algebra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of small products two threads take several times as long as one; the caller's setting comes back."""
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    def counts() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    seen: list[set[int]] = []
+    real = grouped._fit
+    monkeypatch.setattr(grouped, "_fit", lambda *given: seen.append(counts()) or real(*given))
+    data = gife.datasets.simulate("S", 20, 15).data
+    with threadpool_limits(2, user_api="blas"):
+        before = counts()
+        gife.GroupedIFE.from_formula("y ~ 0 + x1 + x2", data, n_groups=2, n_factors=1).fit()
+        assert seen == [{1}] and counts() == before

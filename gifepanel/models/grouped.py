@@ -32,7 +32,7 @@ from gifepanel.models.treated import covariance_options, refit_options
 from gifepanel.page.source import called
 from gifepanel.panel.context import capture_context
 from gifepanel.panel.text import caller_level, first_of
-from gifepanel.parallel import Progress
+from gifepanel.parallel import Progress, on_one_thread
 from gifepanel.results.grouped import coefficient_names, grouped_results
 from gifepanel.solvers.blocked import prepare_panel
 from gifepanel.solvers.grouped import GroupedFit, GroupedOptions, fit_grouped
@@ -239,6 +239,7 @@ class GroupedIFE(FactorModel):
     def _n_slopes(self) -> int:
         return len(self._common) + self.n_groups * (len(self._names) - len(self._common))
 
+    @on_one_thread
     def fit(
         self,
         *,

@@ -25,7 +25,7 @@ from gifepanel.models.inference import infer, read_bias_correction, read_covaria
 from gifepanel.models.treated import covariance_options, refit_options
 from gifepanel.page.source import called
 from gifepanel.panel.context import capture_context
-from gifepanel.parallel import Progress
+from gifepanel.parallel import Progress, on_one_thread
 from gifepanel.results.interactive import interactive_results
 from gifepanel.solvers.blocked import prepare_panel
 from gifepanel.solvers.canonical import fit_one_group
@@ -178,6 +178,7 @@ class InteractiveFE(FactorModel):
     def _check_counts(self) -> None:
         check_counts_fit(self.design, 1, self.n_factors, self.entity_effects, self.time_effects)
 
+    @on_one_thread
     def fit(
         self,
         *,
