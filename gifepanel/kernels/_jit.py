@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache, cached_property, update_wrapper
 from importlib import import_module
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 from typing import Any, TypeVar, cast, overload
 
 __all__ = ["jit"]
@@ -18,8 +18,8 @@ __all__ = ["jit"]
 Func = TypeVar("Func", bound=Callable[..., Any])
 
 _DEFAULTS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
-# kernels with twins in NumPy are compiled once twins have run for so many seconds: compiling takes longer
-_PATIENCE = 1.5
+# kernels with twins in NumPy are compiled once twins have computed for so many seconds: compiling takes longer
+_PATIENCE = 4.0
 # arguments with more elements than this go to compiled code at once
 _SMALL = 500_000
 
@@ -50,7 +50,7 @@ def jit(*args: Any, **options: Any) -> Any:
         Options of ``numba.njit``. ``fastmath`` may be a set of ``"reassoc"`` and ``"contract"``, for sums on
         vectors; anything else is refused: it lets the compiler drop checks for NaN. ``plain=True`` says that the
         folder ``plain`` has the same function in NumPy, in a file of the same name and with the same numbers. Where
-        no code is cached, small calls go there until such calls have taken a second and a half in all.
+        no code is cached, small calls go there until such calls have taken four seconds of computing in all.
 
     Returns
     -------
@@ -115,11 +115,11 @@ class _Kernel:
         if not self._may_be_plain(args):
             self._code = self._compiled()
             return self._code(*args, **kwargs)
-        started = perf_counter()
+        started = thread_time()
         try:
             return self._twin(*args, **kwargs)
         finally:
-            _Kernel.spent += perf_counter() - started
+            _Kernel.spent += thread_time() - started
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
