@@ -22,7 +22,6 @@ __all__ = [
     "each_of",
     "is_large",
     "is_much",
-    "one_thread",
     "sum_over_blocks",
 ]
 

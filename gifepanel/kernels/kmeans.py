@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gifepanel.kernels._jit import jit
+from gifepanel.kernels.passes import unit_loss
 from gifepanel.kernels.small import solve_semidefinite
 
 __all__ = ["group_slopes", "lloyd", "lloyd_of_slopes", "plus_plus"]
@@ -149,12 +150,7 @@ def lloyd_of_slopes(a, c, s, labels, alpha, max_iter):
         for i in range(n):
             best = np.inf
             for k in range(groups):
-                v = s[i]
-                for j in range(p):
-                    w = -2.0 * c[i, j]
-                    for m in range(p):
-                        w += a[i, j, m] * alpha[k, m]
-                    v += w * alpha[k, j]
+                v = unit_loss(a, c, s, i, alpha[k])
                 if v < best:
                     best = v
                     new[i] = k

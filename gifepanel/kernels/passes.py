@@ -9,7 +9,7 @@ import numpy as np
 
 from gifepanel.kernels._jit import jit
 
-__all__ = ["cross_moments", "deflate", "gradient_pass", "group_sums", "residual_pass", "unit_ssr"]
+__all__ = ["cross_moments", "deflate", "gradient_pass", "group_sums", "residual_pass", "unit_loss", "unit_ssr"]
 
 _NOTHING_LEFT = 1e-13
 
@@ -95,6 +95,18 @@ def group_sums(values, labels, n_groups):
     return out
 
 
+@jit
+def unit_loss(a, c, s, i, b):
+    """Sum of squares of unit `i` under the slopes b (p,), see :func:`unit_ssr`."""
+    v = s[i]
+    for j in range(b.shape[0]):
+        w = -2.0 * c[i, j]
+        for m in range(b.shape[0]):
+            w += a[i, j, m] * b[m]
+        v += w * b[j]
+    return v
+
+
 @jit(plain=True)
 def unit_ssr(a, c, s, alpha):
     """Sums of squares of every unit under every slope vector.
@@ -114,18 +126,11 @@ def unit_ssr(a, c, s, alpha):
     ndarray, shape (N, K)
         The squared norm of M_F (y_i - X_i alpha_k).
     """
-    n, p = c.shape
-    k_groups = alpha.shape[0]
+    n, k_groups = s.shape[0], alpha.shape[0]
     out = np.empty((n, k_groups))
     for i in range(n):
         for k in range(k_groups):
-            v = s[i]
-            for j in range(p):
-                w = -2.0 * c[i, j]
-                for m in range(p):
-                    w += a[i, j, m] * alpha[k, m]
-                v += w * alpha[k, j]
-            out[i, k] = v
+            out[i, k] = unit_loss(a, c, s, i, alpha[k])
     return out
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from gifepanel.blocks import blocks_of, each_block, is_large, one_thread, sum_over_blocks
+from gifepanel.blocks import blocks_of, each_block, is_large, sum_over_blocks
 from gifepanel.kernels.passes import cross_moments, deflate, residual_pass
 from gifepanel.kernels.permute import permute_rows
 from gifepanel.solvers.arrays import (
@@ -126,11 +125,6 @@ class BlockedPanel(PanelArrays):
             found = known.moved(self.y, self.xt, groups)
         self.__dict__["_moments"] = found
         return found
-
-
-def threads_for(data: PanelArrays) -> AbstractContextManager[Any]:
-    """One thread of linear algebra beside every block, where a panel is worked on in blocks."""
-    return one_thread() if isinstance(data, BlockedPanel) else nullcontext()
 
 
 def prepare_panel(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gifepanel.kernels.passes import cross_moments
+from gifepanel.parallel import one_thread
 from gifepanel.solvers.arrays import Array, PanelArrays
 from gifepanel.solvers.blocked import (
     BlockedPanel,
@@ -23,7 +24,6 @@ from gifepanel.solvers.blocked import (
     moments_of_units,
     order_of_rows,
     reordered,
-    threads_for,
 )
 from gifepanel.solvers.interactive import InteractiveFit, LocalMinimum, SlopeMap
 from gifepanel.solvers.multistart import interactive_starts
@@ -236,7 +236,7 @@ def fit_one_group(
     """
     n, _, p = data.shape
     inner = SlopeMap.grouped(np.zeros(n, dtype=np.int64), 1, p)
-    with threads_for(data):
+    with one_thread():
         form = canonical(data, given_up=given_up)
         sample = sample_of_panel(form.data, inner, n_factors) if n_starts > 1 else None
         where = (form.data, inner) if sample is None else (sample.data, sample.slopes)

@@ -88,7 +88,7 @@ def fit_cells_multistart(
         steps = max_iter if not found else min(max_iter, _MAX_ITER)
         number = _record(found, fit_cells(cells, slopes, at, tol=tol, max_iter=steps, known=best), start.name)
         if sample:
-            sample.put_down(near, number)
+            sample.met.put_down(near, number)
     found.sort(key=lambda entry: (not entry[0].converged, entry[0].ssr))
     best = found[0][0]
     lowest = min(fit.ssr for fit, _ in found)

@@ -11,6 +11,7 @@ from gifepanel.solvers.cell_descent import CellFit, alternate_cells, descend_cel
 from gifepanel.solvers.cell_starts import CellStart
 from gifepanel.solvers.cells import Cells, canonical_units
 from gifepanel.solvers.interactive import SlopeMap
+from gifepanel.solvers.met_minima import MetMinima
 
 __all__ = ["CellSample", "fit_cells", "sample_of"]
 
@@ -18,7 +19,7 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 # cells of a sample, the fewest entities of a group and, for each coefficient of a period, cells of a period in it
 _CELLS, _ENTITIES, _OF_PERIODS = 12_000, 40, 20
 _MOST, _FEWEST = 8, 3
-_TOL, _SAME, _MAX_ITER = 1e-4, 1e-6, 60
+_TOL, _MAX_ITER = 1e-4, 60
 
 
 def fit_cells(
@@ -41,28 +42,18 @@ class CellSample:
     slopes : SlopeMap
     units : ndarray of int64
         The entities that are in it.
-    met : list of (CellFit, int)
-        Minima, with the number of the fit to the whole panel that began at each.
+    met : MetMinima
     """
 
     cells: Cells
     slopes: SlopeMap
     units: IntArray
-    met: list[tuple[CellFit, int]] = field(default_factory=list)
+    met: MetMinima[CellFit] = field(default_factory=MetMinima)
 
     def descend(self, start: CellStart) -> tuple[CellFit, int | None]:
         """Where a start leads on the sample, and the fit that began there if it has been met."""
-        best = min((fit for fit, _ in self.met), key=lambda fit: fit.ssr, default=None)
-        fit = fit_cells(self.cells, self.slopes, start, tol=_TOL, max_iter=_MAX_ITER, known=best)
-        for known, number in self.met:
-            if known is fit or (fit.converged and abs(known.ssr - fit.ssr) <= _SAME * known.ssr):
-                return fit, number
-        return fit, None
-
-    def put_down(self, fit: CellFit, number: int) -> None:
-        """A fit to the whole panel began at this one."""
-        if fit.converged:
-            self.met.append((fit, number))
+        fit = fit_cells(self.cells, self.slopes, start, tol=_TOL, max_iter=_MAX_ITER, known=self.met.best)
+        return fit, self.met.number_of(fit)
 
 
 def sample_of(cells: Cells, slopes: SlopeMap, n_factors: int, least: int = _CELLS) -> CellSample | None:

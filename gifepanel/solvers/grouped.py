@@ -8,10 +8,9 @@ from typing import Any, Generic
 
 import numpy as np
 
-from gifepanel.parallel import each
+from gifepanel.parallel import each, one_thread
 from gifepanel.short_repr import ShortRepr
 from gifepanel.solvers.arrays import Array, PanelArrays
-from gifepanel.solvers.blocked import threads_for
 from gifepanel.solvers.canonical import Canonical, canonical
 from gifepanel.solvers.classify import Classification, Fit, nearest_centre, refine
 from gifepanel.solvers.heterogeneous import Centres, HeterogeneousFit, heterogeneous_slopes
@@ -116,7 +115,7 @@ def fit_grouped(
         Whether the data are not used again: of a large panel they are overwritten.
     """
     options = options or GroupedOptions()
-    with threads_for(data):
+    with one_thread():
         form = canonical(data, rescale=options.standardize, given_up=given_up)
         fit = _fit(form.data, n_groups, n_factors, canonical_options(options, form, n_groups))
     return relabelled(_back(fit, form, n_groups, options), n_groups)

@@ -21,6 +21,7 @@ from gifepanel.solvers.interactive import (
     fit_interactive_multistart,
     record,
 )
+from gifepanel.solvers.met_minima import MetMinima
 
 __all__ = ["PanelSample", "fit_on_sample_first", "sample_of_panel"]
 
@@ -28,7 +29,7 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 # cells of a sample, the fewest entities of a group and, for each coefficient of a period, entities in it
 _CELLS, _ENTITIES, _OF_PERIODS = 12_000, 40, 20
 _FEWEST = 3
-_TOL, _SAME, _MAX_ITER = 1e-4, 1e-6, 60
+_TOL, _MAX_ITER = 1e-4, 60
 
 
 @dataclass(frozen=True)
@@ -41,29 +42,19 @@ class PanelSample:
     slopes : SlopeMap
     units : ndarray of int64
         The entities that are in it.
-    met : list of (InteractiveFit, int)
-        Minima, with the number of the fit to the whole panel that began at each.
+    met : MetMinima
     """
 
     data: PanelArrays
     slopes: SlopeMap
     units: IntArray
-    met: list[tuple[InteractiveFit, int]] = field(default_factory=list)
+    met: MetMinima[InteractiveFit] = field(default_factory=MetMinima)
 
     def descend(self, theta: Any, n_factors: int) -> tuple[InteractiveFit, int | None]:
         """Where slopes lead on the sample, and the fit that began there if it has been met."""
-        best = min((fit for fit, _ in self.met), key=lambda fit: fit.ssr, default=None)
-        options: dict[str, Any] = {"tol": _TOL, "max_iter": _MAX_ITER, "known": best}
+        options: dict[str, Any] = {"tol": _TOL, "max_iter": _MAX_ITER, "known": self.met.best}
         fit = fit_interactive(self.data, self.slopes, n_factors, theta, **options)
-        for known, number in self.met:
-            if known is fit or (fit.converged and abs(known.ssr - fit.ssr) <= _SAME * known.ssr):
-                return fit, number
-        return fit, None
-
-    def put_down(self, fit: InteractiveFit, number: int) -> None:
-        """A fit to the whole panel began at this one."""
-        if fit.converged:
-            self.met.append((fit, number))
+        return fit, self.met.number_of(fit)
 
 
 def sample_of_panel(data: PanelArrays, slopes: SlopeMap, n_factors: int, least: int = _CELLS) -> PanelSample | None:
@@ -108,12 +99,12 @@ def fit_on_sample_first(
     found: list[Named] = []
     if known is not None:
         found.append((known, ()))
-        sample.put_down(sample.descend(known.theta, n_factors)[0], 0)
+        sample.met.put_down(sample.descend(known.theta, n_factors)[0], 0)
     for name, theta in starts:
         near, number = sample.descend(theta, n_factors)
         if number is None:
             number = record(data, found, fit_interactive(data, slopes, n_factors, near.theta, **options), name)
-            sample.put_down(near, number)
+            sample.met.put_down(near, number)
         else:
             found[number] = (found[number][0], (*found[number][1], name))
     return best_of(found)

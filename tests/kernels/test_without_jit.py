@@ -53,6 +53,7 @@ def _passes() -> dict[str, np.ndarray]:
         "residual_pass": out,
         "gradient_pass": passes.gradient_pass(xt, y),
         "group_sums": passes.group_sums(y, np.array([1, 0, 1, 1, 0]), 2),
+        "unit_loss": np.array([passes.unit_loss(a, c, s, i, xy[0]) for i in range(5)]),
         "unit_ssr": passes.unit_ssr(a, c, s, rng.standard_normal((3, 2))),
     }
 
