@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gifepanel.exceptions import DataError, MissingPackageError, SpecificationError
+from gifepanel.exceptions import DataError, GifepanelError, MissingPackageError, SpecificationError
 from gifepanel.lazy_rows.engine import LazyRows, quiet
 from gifepanel.lazy_rows.failures import Asked, Room, reason, room_of
 
 __all__ = [
     "collected",
     "files_of",
+    "fixes_read_first",
     "free_memory",
     "has_duckdb",
     "is_lazy",
@@ -36,6 +39,7 @@ _NAMES = {
 }
 _SHARE = 0.25  # of the memory that is free: what a file may have that pandas reads, which takes some four times as much
 _NAMED = 5  # files that a message lists
+_OF_A_FRAME = re.compile(r"\bdata[.\[]")
 _INSTALL = 'pip install "gifepanel[duckdb]"'
 
 
@@ -349,6 +353,24 @@ def _column_kind(name: str) -> str:
     if name.startswith(("VARCHAR", "ENUM", "TEXT")):
         return "text"
     return name.lower()
+
+
+@contextmanager
+def fixes_read_first(data: Any) -> Iterator[None]:
+    """Errors whose fix works on a frame `data` read it first where `data` is a path."""
+    try:
+        yield
+    except GifepanelError as error:
+        if is_path(data) and error.fix and _OF_A_FRAME.search(error.fix):
+            error.fix = f"import pandas as pd; data = {_reading(data)}; {error.fix}"
+            error.args = (error.found, error.needed, error.fix)
+        raise
+
+
+def _reading(data: Any) -> str:
+    files = files_of(data)
+    read = "pd.read_parquet" if kind_of_files(files) == "parquet" else "pd.read_csv"
+    return f"{read}({files[0]!r})" if len(files) == 1 else f"pd.concat(map({read}, {files!r}))"
 
 
 def read_path(data: Any) -> Any:

@@ -19,7 +19,7 @@ from gifepanel.exceptions import SpecificationError, SpecificationWarning, calle
 from gifepanel.inference.dof import checked_residual, degrees_of_freedom
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.soft_groups import SoftGroups
-from gifepanel.lazy_rows.sources import is_path
+from gifepanel.lazy_rows.sources import fixes_read_first, is_path
 from gifepanel.models.additive import Additive
 from gifepanel.models.cell_estimation import cells_of_model
 from gifepanel.models.checkpoints import check_repeatable, checkpoint_of
@@ -139,6 +139,19 @@ class FactorModel(DescribedFactorModel, LaterRows, FactorLikelihood, OLS):
         name = f"{cls.__name__}.from_formula"
         refuse_model_words(name, unknown, {**own, **given}, defaults, formula=formula, data=data, factors=True)
         reject_unknown(unknown, (*own, *given, "context"), name)
+        with fixes_read_first(data):
+            return cls._of_formula(formula, data, context, own, given, defaults)
+
+    @classmethod
+    def _of_formula(
+        cls,
+        formula: str,
+        data: Any,
+        context: Mapping[str, Any],
+        own: Mapping[str, Any],
+        given: Mapping[str, Any],
+        defaults: Mapping[str, Any],
+    ) -> Self:
         files = design_of_files(formula, data, context, {**own, **given}) if is_path(data) else data
         design = files
         if not isinstance(files, PanelDesign):
@@ -161,7 +174,7 @@ class FactorModel(DescribedFactorModel, LaterRows, FactorLikelihood, OLS):
         model._set_up(design, positions(design, given["predetermined"]), data, **own)
         warn_of_lost_cells(model)
         uses = design.spec.context if design.spec else ()
-        model._call = called(name, {**own, **given}, defaults, (formula, "data"), uses)
+        model._call = called(f"{cls.__name__}.from_formula", {**own, **given}, defaults, (formula, "data"), uses)
         return model
 
     # ---- set-up ---------------------------------------------------------------------------------------------------

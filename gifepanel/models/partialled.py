@@ -16,6 +16,7 @@ from statsmodels.regression.linear_model import OLS
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.lazy_rows.engine import LazyRows
+from gifepanel.lazy_rows.sources import fixes_read_first
 from gifepanel.models.checks import check_choice, check_flag, check_number, reject_unknown
 from gifepanel.models.crossfit_options import CrossFitOptions
 from gifepanel.models.described import DescribedLinearModel
@@ -202,7 +203,8 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         refuse_model_words(name, unknown, {**given, "learner": learner}, defaults, formula=formula, data=data)
         reject_unknown(unknown, defaults, name)
         kept = _checked_singletons(singletons)
-        rows, data = where_rows_are(data, engine, learner)
+        source = data
+        rows, data = where_rows_are(source, engine, learner)
         model = cls.__new__(cls)
         if rows is not None:
             options = {"entity": entity, "time": time, "context": names, "missing": missing, "weights": weights}
@@ -211,19 +213,20 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             model._set_up_elsewhere(found, rows, entity, time)
             model._call = called(name, given, defaults, (formula, "data"), found.spec.context)
             return model
-        design = design_from_formula(
-            formula,
-            data,
-            entity=entity,
-            time=time,
-            context=names,
-            missing=missing,
-            partial=_joined(partial),
-            weights=weights,
-            panel=False,
-            singletons=kept,
-        )
-        model._set_up(design, data, entity, time, learner)
+        with fixes_read_first(source):
+            design = design_from_formula(
+                formula,
+                data,
+                entity=entity,
+                time=time,
+                context=names,
+                missing=missing,
+                partial=_joined(partial),
+                weights=weights,
+                panel=False,
+                singletons=kept,
+            )
+            model._set_up(design, data, entity, time, learner)
         uses = design.spec.context if design.spec else ()
         model._call = called(name, given, defaults, (formula, "data"), uses)
         return model
