@@ -85,7 +85,7 @@ class LinearPredictions:
         >>> cigar = gife.datasets.load_cigar().reset_index()
         >>> model = gife.PartialledOLS.from_formula("sales ~ price | state + year", cigar, engine="lazy")
         >>> res = model.fit()
-        >>> res.lazy_frame().aggregate("round(sum(resid), 6), round(avg(fitted), 3)").fetchall()
+        >>> res.lazy_frame().aggregate("round(abs(sum(resid)), 6), round(avg(fitted), 3)").fetchall()
         [(0.0, 123.951)]
         """
         fit: Any = self._fit
