@@ -310,13 +310,15 @@ def schur_rows(codes, values, weights, starts, first, last, unknown, out):
 
 
 @jit
-def sampled_degree(codes, starts, size, sample):
+def sampled_degree(codes, starts, last, size, sample):
     """Mean number of different unknowns that share a base level with a sampled one.
 
     Parameters
     ----------
     codes, starts
         As above.
+    last : int
+        Base levels that are looked at: of fewer than all the number is a lower bound.
     size : int
         M.
     sample : ndarray of int64
@@ -327,14 +329,14 @@ def sampled_degree(codes, starts, size, sample):
     for k in range(sample.shape[0]):
         slot[sample[k]] = k
     pairs = 0
-    for i in range(codes.shape[1]):
+    for i in range(starts[last]):
         if slot[codes[0, i]] >= 0:
             pairs += 1
     level = np.empty(pairs, dtype=np.int64)
     owner = np.empty(pairs, dtype=np.int64)
     at = 0
     a = 0
-    for i in range(codes.shape[1]):
+    for i in range(starts[last]):
         k = slot[codes[0, i]]
         if k >= 0:
             while starts[a + 1] <= i:
@@ -357,6 +359,26 @@ def sampled_degree(codes, starts, size, sample):
 
 
 @jit
+def _plain_lengths(codes, starts, first, last, out):
+    """:func:`reduced_lengths` without weights and slopes."""
+    terms = codes.shape[0]
+    cell = np.zeros(out.shape[0])
+    for a in range(first, last):
+        lo, hi = starts[a], starts[a + 1]
+        share = 1.0 / max(hi - lo, 1)
+        for j in range(terms):
+            for i in range(lo, hi):
+                cell[codes[j, i]] += 1.0
+            for i in range(lo, hi):
+                b = codes[j, i]
+                count = cell[b]
+                if count != 0.0:
+                    out[b, 0] += count
+                    out[b, 1] += count * count * share
+                    cell[b] = 0.0
+
+
+@jit
 def reduced_lengths(codes, values, weights, starts, first, last, out):
     """Lengths of the terms and what the base effect takes of them, over the base levels first..last-1.
 
@@ -366,6 +388,9 @@ def reduced_lengths(codes, values, weights, starts, first, last, out):
     terms = codes.shape[0]
     weighted = weights.shape[0] > 0
     sloped = values.shape[0] > 0
+    if not weighted and not sloped:
+        _plain_lengths(codes, starts, first, last, out)
+        return
     cell = np.zeros(out.shape[0])
     for a in range(first, last):
         lo, hi = starts[a], starts[a + 1]

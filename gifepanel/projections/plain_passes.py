@@ -135,11 +135,11 @@ def merged_levels(codes: Any, starts: IntArray, weights: Array, n_levels: int) -
     return len(seen) - len(np.unique(component[seen]))
 
 
-def sampled_degree(codes: Any, starts: IntArray, size: int, sample: IntArray) -> float:
+def sampled_degree(codes: Any, starts: IntArray, last: int, size: int, sample: IntArray) -> float:
     """Mean number of different unknowns that share a base level with a sampled one of the first term."""
-    terms, n = codes.shape
-    level = np.tile(_levels(np.ones(n), starts, 0, len(starts) - 1)[0], terms)
-    cells = sparse.csr_matrix((np.ones(terms * n), (level, codes.ravel())), shape=(len(starts) - 1, size))
+    terms, n = codes.shape[0], starts[last]
+    level = np.tile(_levels(np.ones(n), starts, 0, last)[0], terms)
+    cells = sparse.csr_matrix((np.ones(terms * n), (level, codes[:, :n].ravel())), shape=(last, size))
     return float((cells[:, sample].T @ cells).nnz / max(len(sample), 1))
 
 

@@ -78,7 +78,9 @@ class ReducedSolver:
             return True
         system, levels = self.system, int(self.system.offsets[1])
         sample = np.random.default_rng(0).choice(levels, min(_SAMPLE, levels), replace=False)
-        return bool(passes(system.n).sampled_degree(system.codes, system.starts, system.size, sample) <= _SPARSE_DEGREE)
+        degree, own = passes(system.n).sampled_degree, (system.codes, system.starts)
+        counts = (degree(*own, last, system.size, sample) for last in (len(system.starts) // 8, len(system.starts) - 1))
+        return all(count <= _SPARSE_DEGREE for count in counts)  # of some base levels it is a lower bound
 
     @property
     def _is_chain(self) -> bool:

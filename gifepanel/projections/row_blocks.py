@@ -64,9 +64,11 @@ def all_finite(values: npt.NDArray[Any]) -> bool:
     flat = values.reshape(-1) if values.flags.c_contiguous else values
 
     def finite(first: int, last: int) -> bool:
-        return all(
-            bool(np.isfinite(flat[at : min(at + _IN_CACHE, last)]).all()) for at in range(first, last, _IN_CACHE)
-        )
+        with np.errstate(all="ignore"):
+            if np.isfinite(flat[first:last].sum()):  # then its terms are; a sum that is not may be of large numbers
+                return True
+            pieces = (flat[at : min(at + _IN_CACHE, last)] for at in range(first, last, _IN_CACHE))
+            return all(bool(np.isfinite(piece).all()) for piece in pieces)
 
     return all(over_rows(finite, len(flat), flat.shape[1] if flat.ndim > 1 else 1))
 
@@ -134,20 +136,17 @@ def alone(codes: npt.NDArray[np.int32], n_levels: int) -> bool:
 
 def lengths_and_means(y: FloatArray, x: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, FloatArray]:
     """Norms under the weights, and unweighted means, of y (n,) and the columns of x (n, p), both (1 + p,)."""
-    n = len(y)
+    if _compiled(y, x, weights):
+        from gifepanel.kernels.rows import add_lengths_and_sums
 
-    def sums(first: int, last: int) -> tuple[FloatArray, FloatArray]:
-        squares, total = np.zeros(1 + x.shape[1]), np.zeros(1 + x.shape[1])
-        for rows in _pieces(first, last, x.shape[1]):
-            w = None if weights is None else weights[rows]
-            for at, columns in ((slice(0, 1), y[rows, None]), (slice(1, None), x[rows])):
-                squares[at] += _squares(columns, w)
-                total[at] += columns[:, 0].sum() if columns.shape[1] == 1 else columns.sum(axis=0)
-        return squares, total
-
-    parts = over_rows(sums, n, 1 + x.shape[1])
-    squares, total = (np.sum([part[k] for part in parts], axis=0) for k in range(2))
-    return np.sqrt(squares), total / n
+        bounds, w = cuts(*_shape(x)), _given(weights)
+        both = [np.zeros((2, 1 + x.shape[1])) for _ in bounds[1:]]
+        every_chunk(lambda a, b, part: add_lengths_and_sums(y, x, w, a, b, part[0], part[1]), bounds, both)
+        squares, total = np.sum(both, axis=0)
+    else:
+        squares = np.concatenate([_squares(y[:, None], weights), _squares(x, weights)])
+        total = np.append(y.sum(), x.sum(axis=0))
+    return np.sqrt(squares), total / len(y)
 
 
 def in_one_block(
@@ -158,47 +157,59 @@ def in_one_block(
     `weights` are in that order.
     """
     out = np.empty((len(y), 1 + x.shape[1]))
+    if _compiled(y, x, weights):
+        from gifepanel.kernels.rows import fill_block
 
-    def fill(first: int, last: int) -> FloatArray:
-        squares = np.zeros(out.shape[1])
-        pieces = _pieces(first, last, x.shape[1])
-        at_hand = np.empty((pieces[0].stop - first if pieces else 0, x.shape[1]))
-        for rows in pieces:
-            block, left, right = out[rows], y[rows], x[rows]
-            if order is not None:
-                left, right = y[order[rows]], at_hand[: len(block)]
-                np.take(x, order[rows], axis=0, out=right, mode="clip")
-            np.subtract(left, centre[0], out=block[:, 0])
-            np.subtract(right, centre[1:], out=block[:, 1:])
-            squares += _squares(block, None if weights is None else weights[rows])
-        return squares
-
-    return out, np.sqrt(np.sum(over_rows(fill, len(y), out.shape[1]), axis=0))
+        bounds, w, rows = cuts(*_shape(x)), _given(weights), _given(order, np.int64)
+        parts = [np.zeros(1 + x.shape[1]) for _ in bounds[1:]]
+        every_chunk(lambda a, b, part: fill_block(y, x, rows, centre, w, a, b, out, part), bounds, parts)
+        return out, np.sqrt(np.sum(parts, axis=0))
+    own: Any = slice(None) if order is None else order
+    np.subtract(y[own], centre[0], out=out[:, 0])
+    np.subtract(x[own], centre[1:], out=out[:, 1:])
+    return out, np.sqrt(_squares(out, weights))
 
 
 def in_two_blocks(work: FloatArray, order: npt.NDArray[np.int64] | None) -> tuple[FloatArray, FloatArray]:
     """The first column (n,) and the others (n, p) of an array, from an order of rows back to their own."""
     y, x = np.empty(len(work)), np.empty((len(work), work.shape[1] - 1))
+    if _compiled(work):
+        from gifepanel.kernels.rows import split_block
 
-    def put(first: int, last: int) -> None:
-        for rows in _pieces(first, last, x.shape[1]):
-            own: Any = rows if order is None else order[rows]
-            y[own], x[own] = work[rows, 0], work[rows, 1:]
-
-    over_rows(put, len(work), work.shape[1])
+        rows = _given(order, np.int64)
+        over_rows(lambda first, last: split_block(work, rows, first, last, y, x), *work.shape)
+        return y, x
+    own: Any = slice(None) if order is None else order
+    y[own], x[own] = work[:, 0], work[:, 1:]
     return y, x
 
 
 def lengths(columns: FloatArray, weights: FloatArray | None) -> FloatArray:
     """Norms of columns (n, m), under weights."""
+    if not _compiled(columns, weights):
+        return np.sqrt(_squares(columns, weights))
+    from gifepanel.kernels.rows import add_squares
 
-    def squares(first: int, last: int) -> FloatArray:
-        total = np.zeros(columns.shape[1])
-        for rows in _pieces(first, last, columns.shape[1]):
-            total += _squares(columns[rows], None if weights is None else weights[rows])
-        return total
+    bounds, w = cuts(*columns.shape), _given(weights)
+    parts = [np.zeros(columns.shape[1]) for _ in bounds[1:]]
+    every_chunk(lambda first, last, part: add_squares(columns, w, first, last, part), bounds, parts)
+    return np.sqrt(np.sum(parts, axis=0))
 
-    return np.sqrt(np.sum(over_rows(squares, *columns.shape), axis=0))
+
+def _compiled(*arrays: FloatArray | None) -> bool:
+    """Whether compiled code looks at arrays: at many values, laid out as it takes them."""
+    given = [array for array in arrays if array is not None]
+    fit = all(array.dtype == np.float64 and array.flags.c_contiguous for array in given)
+    return fit and sum(array.size for array in given) >= _SERIAL
+
+
+def _shape(x: FloatArray) -> tuple[int, int]:
+    return len(x), 1 + x.shape[1]
+
+
+def _given(values: Any, kind: Any = np.float64) -> Any:
+    """An array, or one without values for none."""
+    return np.empty(0, dtype=kind) if values is None else np.ascontiguousarray(values, dtype=kind)
 
 
 def _pieces(first: int, last: int, width: int) -> list[slice]:

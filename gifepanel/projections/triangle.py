@@ -15,6 +15,7 @@ import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
 from gifepanel.projections.base import column_norms
+from gifepanel.projections.row_blocks import over_rows
 
 __all__ = [
     "EMPTY",
@@ -197,13 +198,23 @@ def least_squares(x: Array, y: Array, root_weights: Array | None = None, *, nois
     used = x if not spanned else x[:, kept]
     constant = triangle.constant
     if constant < 0:
-        resid = used @ params
-        np.subtract(y, resid, out=resid)
-        return LeastSquares(triangle, spanned, params, resid)
+        return LeastSquares(triangle, spanned, params, _left_of(y, used, params))
     slopes = triangle.centred @ right  # the constant's own: what is left of the mean, rounding
     resid = (y - middle) - (used - triangle.centre) @ slopes
     params[constant] += middle / used[0, constant]
     return LeastSquares(triangle, spanned, params, resid)
+
+
+def _left_of(y: Array, x: Array, params: Array) -> Array:
+    """y (n,) less x params, in blocks of rows."""
+    out = np.empty(len(y))
+
+    def subtract(first: int, last: int) -> None:
+        np.matmul(x[first:last], params, out=out[first:last])
+        np.subtract(y[first:last], out[first:last], out=out[first:last])
+
+    over_rows(subtract, *x.shape)
+    return out
 
 
 def _factorised(

@@ -102,9 +102,11 @@ def test_sampled_degree(kernels: Any) -> None:
     base = np.array([0, 0, 1, 1, 1, 2])
     codes = np.array([[0, 1, 1, 2, 3, 3]], dtype=np.int32)
     starts = np.searchsorted(base, np.arange(4))
-    assert kernels.sampled_degree(codes, starts, 4, np.array([0])) == 2
-    assert kernels.sampled_degree(codes, starts, 4, np.array([1])) == 4
-    assert kernels.sampled_degree(codes, starts, 4, np.array([0, 1, 3])) == pytest.approx((2 + 4 + 3) / 3)
+    assert kernels.sampled_degree(codes, starts, 3, 4, np.array([0])) == 2
+    assert kernels.sampled_degree(codes, starts, 3, 4, np.array([1])) == 4
+    assert kernels.sampled_degree(codes, starts, 3, 4, np.array([0, 1, 3])) == pytest.approx((2 + 4 + 3) / 3)
+    assert kernels.sampled_degree(codes, starts, 2, 4, np.array([0, 1, 3])) == pytest.approx((2 + 4 + 3) / 3)
+    assert kernels.sampled_degree(codes, starts, 1, 4, np.array([0, 1, 3])) == pytest.approx((2 + 2 + 0) / 3)
 
 
 def test_without_compilation() -> None:
