@@ -28,8 +28,9 @@ from gifepanel.models.cov_types import (
 )
 from gifepanel.models.lazy_design import LazyDesign
 from gifepanel.models.lazy_fit import LazyParts
+from gifepanel.panel.codes import Codes, code_labels
 from gifepanel.panel.frames import read_as, split_reading
-from gifepanel.panel.index import Codes, PanelIndex, code_labels
+from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.names import unknown_names
 from gifepanel.results.linear_inputs import SummedFit
 

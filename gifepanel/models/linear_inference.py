@@ -28,8 +28,9 @@ from gifepanel.models.cov_types import (
 )
 from gifepanel.models.foreign import refuse_covariance_words
 from gifepanel.models.read_data import LinearData
+from gifepanel.panel.codes import Codes, code_labels, sort_codes
 from gifepanel.panel.frames import read_as, read_frame, split_reading
-from gifepanel.panel.index import Codes, PanelIndex, code_labels, sort_codes
+from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.labels import check_aligned
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from gifepanel.panel.absorbed import AbsorbedEffect
+from gifepanel.panel.codes import Codes, sort_codes
 from gifepanel.panel.frames import PanelFrame
-from gifepanel.panel.index import Codes, PanelIndex, sort_codes
+from gifepanel.panel.index import PanelIndex
 
 __all__ = ["EffectCodes", "code_effect", "effect_labels"]
 

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import DataError
-from gifepanel.panel.index import Codes, PanelIndex, code_labels, level_codes
+from gifepanel.panel.codes import Codes, code_labels, level_codes
+from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.labels import refuse_cells
 from gifepanel.panel.names import refuse_reserved, reserved
 from gifepanel.panel.repairs import prepared

@@ -12,9 +12,10 @@ import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.panel.absorbed import AbsorbedEffect
+from gifepanel.panel.codes import Codes, sort_codes
 from gifepanel.panel.effect_codes import EffectCodes, effect_labels
 from gifepanel.panel.frames import PanelFrame, read_frame
-from gifepanel.panel.index import Codes, PanelIndex, sort_codes
+from gifepanel.panel.index import PanelIndex
 from gifepanel.panel.names import unknown_names
 from gifepanel.panel.sample import Sample
 from gifepanel.panel.spec import DesignSpec

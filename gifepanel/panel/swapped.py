@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import DataError, DataWarning
-from gifepanel.panel.index import Codes
+from gifepanel.panel.codes import Codes
 from gifepanel.panel.text import caller_level, show
 from gifepanel.panel.times import looks_like_dates, order_times
 

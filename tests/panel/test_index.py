@@ -12,8 +12,8 @@ import pytest
 from gifepanel.exceptions import DataError
 from gifepanel.panel import PanelIndex
 from gifepanel.panel.balance import completeness, labels_without
+from gifepanel.panel.codes import code_labels, sort_codes
 from gifepanel.panel.frames import read_frame
-from gifepanel.panel.index import code_labels, sort_codes
 
 ENTITIES = {
     "integers": [30, 10, 20],
