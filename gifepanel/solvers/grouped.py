@@ -10,6 +10,7 @@ import numpy as np
 
 from gifepanel.parallel import each, one_thread
 from gifepanel.short_repr import ShortRepr
+from gifepanel.solvers.approach import rounded
 from gifepanel.solvers.arrays import Array, PanelArrays
 from gifepanel.solvers.canonical import Canonical, canonical
 from gifepanel.solvers.classify import Classification, Fit, nearest_centre, refine
@@ -183,7 +184,7 @@ def _searched(
         groups = best.groups if sample is None else assigned(RegroupedPanel(data), slots, best)
         label = labels_like(groups, nearest_centre(fit.penalized.distances), n_groups)
         theta = np.empty_like(best.theta)
-        theta[slots[label]] = _rounded(best.theta)[slots]
+        theta[slots[label]] = rounded(best.theta)[slots]
         direct = _refined(data, n_groups, n_factors, options, label[groups], theta)
         if direct.fit.ssr < done.fit.ssr:
             fit = replace(fit, groups=direct.groups, classification=direct)
@@ -191,12 +192,6 @@ def _searched(
     met = found if sample is None else ()
     tried = tuple(LocalMinimum(g.ssr, g.theta, (), g.reached) for g in met if g.ssr > first[0].ssr * (1.0 - _SAME))
     return replace(fit, minima=merged_minima(merged_minima(first, minima), tried))
-
-
-def _rounded(theta: Array) -> Array:
-    """Seven digits of slopes: a start that is the same in whatever order sums were taken on the way to it."""
-    fraction, exponent = np.frexp(theta)
-    return np.asarray(np.ldexp(np.round(fraction * 2.0**24) * 2.0**-24, exponent))
 
 
 def labels_like(groups: IntArray, other: IntArray, n_groups: int) -> IntArray:

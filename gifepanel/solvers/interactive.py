@@ -22,6 +22,7 @@ from scipy.linalg import lstsq
 
 from gifepanel.kernels.passes import gradient_pass
 from gifepanel.parallel import each
+from gifepanel.solvers.approach import approached
 from gifepanel.solvers.arrays import Array, Components, PanelArrays, principal_components, residuals
 from gifepanel.solvers.blocked import BlockedPanel
 from gifepanel.solvers.by_moments import evaluated, gram_of_moments
@@ -36,6 +37,7 @@ __all__ = [
     "best_of",
     "fit_interactive",
     "fit_interactive_multistart",
+    "fit_nearby",
     "record",
 ]
 
@@ -286,6 +288,8 @@ def _descend(
 ) -> InteractiveFit:
     """The descent itself, on regressors that are not nearly collinear."""
     point = _evaluate(data, slopes, n_factors, theta)
+    if known is not None and _leads_to(known, point):
+        return known
     gram = _metric(data, slopes, point)
     inverse = 0.5 * _pseudo_inverse(gram, _raw_size(data, slopes))
     measure = np.inf
@@ -398,15 +402,21 @@ def fit_interactive_multistart(
 ) -> InteractiveFit:
     """The best minimum over named starts, with the audit of all minima found.
 
-    Starts that lead to `known` end early, see :func:`fit_interactive`.
+    Starts that lead to `known` end early, see :func:`fit_interactive`: they come near first, by cheap steps.
     """
     named = list(starts)
-    descend = partial(fit_interactive, tol=tol, max_iter=max_iter, known=known)
+    descend = partial(fit_interactive if known is None else fit_nearby, tol=tol, max_iter=max_iter, known=known)
     found: list[Named] = []
     fits = each(descend, [(data, slopes, n_factors, theta) for _, theta in named])
     for (name, _), fit in zip(named, fits, strict=True):
         record(data, found, fit, name)
     return best_of(found)
+
+
+def fit_nearby(data: PanelArrays, slopes: SlopeMap, n_factors: int, theta: Array, **options: Any) -> InteractiveFit:
+    """As :func:`fit_interactive`, from where cheap steps lead."""
+    near = approached(data, slopes.groups, slopes.slots, n_factors, theta)
+    return fit_interactive(data, slopes, n_factors, near, **options)
 
 
 def best_of(found: Sequence[Named]) -> InteractiveFit:

@@ -65,8 +65,9 @@ def _group_means(slopes: SlopeMap, beta: Array) -> Array:
     theta = np.zeros(slopes.size)
     for position in range(slopes.size):
         groups, columns = np.nonzero(slopes.slots == position)
-        members = np.isin(slopes.groups, groups)
-        theta[position] = np.median(beta[members][:, columns[0]])
+        wanted = np.zeros(len(slopes.slots), dtype=bool)
+        wanted[groups] = True
+        theta[position] = np.median(beta[wanted[slopes.groups], columns[0]])
     return theta
 
 

@@ -19,6 +19,7 @@ from gifepanel.solvers.interactive import (
     best_of,
     fit_interactive,
     fit_interactive_multistart,
+    fit_nearby,
     record,
 )
 from gifepanel.solvers.met_minima import MetMinima
@@ -53,7 +54,7 @@ class PanelSample:
     def descend(self, theta: Any, n_factors: int) -> tuple[InteractiveFit, int | None]:
         """Where slopes lead on the sample, and the fit that began there if it has been met."""
         options: dict[str, Any] = {"tol": _TOL, "max_iter": _MAX_ITER, "known": self.met.best}
-        fit = fit_interactive(self.data, self.slopes, n_factors, theta, **options)
+        fit = fit_nearby(self.data, self.slopes, n_factors, theta, **options)
         return fit, self.met.number_of(fit)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from gifepanel import GroupedIFE, InteractiveFE
 from gifepanel.exceptions import SpecificationError
-from gifepanel.models import base, grouped, interactive
+from gifepanel.models import grouped, interactive, open_numbers
 
 MODELS: list[tuple[Any, dict[str, Any]]] = [
     (InteractiveFE, {"n_factors": 1}),
@@ -54,7 +54,7 @@ def panel(t: int) -> pd.DataFrame:
 def test_refused_before_any_work(
     model: Any, options: dict[str, Any], t: int, formula: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (interactive, grouped, base):
+    for module in (interactive, grouped, open_numbers):
         monkeypatch.setattr(module, "prepare_panel", lambda *a, **k: pytest.fail("work was done"))
     with pytest.raises(SpecificationError, match=words) as caught:
         model.from_formula(formula, panel(t), **options).fit(bias_correction="jackknife")
