@@ -351,12 +351,22 @@ def _read(path: Path, entity: str | None, time: str | None, *, ids: bool) -> Rea
     data = file.data
     if data.index.nlevels == 2 and {entity, time} <= {*data.index.names}:
         data = data.reset_index()
+    data = _whole_ids(data, [name for name in (entity, time) if name in data.columns])
     if ids and (entity is None or time is None) and data.index.nlevels == 1:
         missing = " and ".join(f"--{n}" for n, v in (("entity", entity), ("time", time)) if v is None)
         columns = textwrap.shorten(", ".join(map(str, data.columns)), 300, placeholder=" ...")
         told = f" (It was read as text {file.told}.)" if file.told else ""
         raise _InputError(f"{path} says not who and when: give {missing}. Its columns are {columns}.{told}")
     return ReadFile(data, file.told)
+
+
+def _whole_ids(data: pd.DataFrame, names: Sequence[str | None]) -> pd.DataFrame:
+    """Who and when as whole numbers where they are: 2001, not 2001.0, of programs that know no other numbers."""
+    for name in names:
+        values = data[name]
+        if values.ndim == 1 and values.dtype.kind == "f" and values.notna().all() and (values % 1 == 0).all():
+            data = data.assign(**{str(name): values.astype("int64")})
+    return data
 
 
 def _writer(path: Path | None, source: Path) -> Any:

@@ -14,8 +14,9 @@ from typing import Any
 
 import pandas as pd
 
+from gifepanel.command.sas import read_sas
 from gifepanel.command.suffixes import COMPRESSED, OTHERS, SUFFIXES, TEXT
-from gifepanel.exceptions import DataError, DataWarning, MissingPackageError
+from gifepanel.exceptions import DataError, DataWarning, GifepanelError, MissingPackageError
 
 __all__ = ["ReadFile", "read_file"]
 
@@ -72,10 +73,13 @@ def _kind(path: Path) -> str:
 
 def _call(function: str, source: Any, package: str | None, name: str) -> pd.DataFrame:
     options = {"keep_default_na": False, "na_values": [""]} if function == "read_excel" else {}
+    reader = read_sas if function == "read_sas" else getattr(pd, function)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # dates that Excel stored in other ways, labels of Stata
         try:
-            data: pd.DataFrame = getattr(pd, function)(source, **options)
+            data: pd.DataFrame = reader(source, **options)
+        except GifepanelError:
+            raise
         except ImportError as error:
             raise MissingPackageError(
                 f"{name} is read with {package}.", "It is not installed.", f"pip install {package}"
@@ -85,15 +89,7 @@ def _call(function: str, source: Any, package: str | None, name: str) -> pd.Data
         except Exception as error:  # whatever the reader of a format raises for a broken file
             what = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
             raise DataError(f"{name} can't be read ({what}).", "It is broken, or of another kind.", None) from error
-    for column in data.columns:
-        if isinstance(_first(data[column]), bytes):  # of SAS
-            data[column] = data[column].map(lambda value: value.decode("cp1252") if isinstance(value, bytes) else value)
     return _with_numbers(data, commas=False) if options else data
-
-
-def _first(column: Any) -> Any:
-    there = column.dropna()
-    return there.iloc[0] if len(there) else None
 
 
 def _plain(data: pd.DataFrame) -> pd.DataFrame:

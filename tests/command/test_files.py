@@ -95,14 +95,6 @@ def test_the_standard_input(frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
     assert file.told == ("separated by semicolons, cp1252" if kind == "csv" else "")
 
 
-def test_files_of_sas(frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.sas7bdat"
-    path.touch()
-    raw = frame.assign(**{"firm name": frame["firm name"].map(lambda name: name.encode("cp1252"))})
-    monkeypatch.setattr(pd, "read_sas", lambda source: raw)
-    pd.testing.assert_frame_equal(read_file(path).data, frame, check_dtype=False)
-
-
 @pytest.mark.parametrize(("suffix", "package"), [(".xlsx", "openpyxl"), (".xls", "xlrd"), (".sav", "pyreadstat")])
 def test_a_package_that_is_missing_is_named(
     tmp_path: Path, suffix: str, package: str, monkeypatch: pytest.MonkeyPatch
