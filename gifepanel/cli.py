@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--weights", metavar="W", help="PartialledOLS: column of weights")
     fit.add_argument("--cov-type", metavar="TYPE", help="covariance estimator, as cov_type= of fit()")
     fit.add_argument("--cluster", metavar="C", help='column or index level to cluster by; "C1,C2" for two ways')
-    fit.add_argument("--seed", metavar="SEED", type=int, help="seed of the random starts")
+    fit.add_argument("--seed", metavar="SEED", type=_seed, help="seed of the random starts")
     fit.add_argument(
         "--output", metavar="TABLE", type=Path, help="write the coefficients, .csv or .tex, or the report, .html"
     )
@@ -150,7 +150,16 @@ def _count(text: str) -> int | range | str:
         return int(first)
     if first.isdecimal() and last.isdecimal() and int(first) <= int(last):
         return range(int(first), int(last) + 1)
-    raise argparse.ArgumentTypeError(f'{text!r} is neither a number (3), nor a range (1-4), nor "auto"')
+    raise argparse.ArgumentTypeError(
+        f'{text!r} is neither a number (3), nor a range from low to high (1-4), nor "auto"'
+    )
+
+
+def _seed(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
 
 
 # --------------------------------------------------------------------------------------------------- commands
@@ -175,6 +184,8 @@ def _demo(arguments: argparse.Namespace) -> None:
 def _fit(arguments: argparse.Namespace) -> None:
     if arguments.quiet and arguments.output is None and arguments.report is None:
         raise _InputError("--quiet without --output or --report leaves nothing to show. Add --output table.csv.")
+    if "~" in str(arguments.file) and "~" not in arguments.formula:
+        raise _InputError(f'The formula comes first: gifepanel fit "{arguments.file}" {arguments.formula}')
     write = _writer(arguments.output, arguments.file)
     _check_report(arguments.report)
     grouped = _is_grouped(arguments)

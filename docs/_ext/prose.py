@@ -23,6 +23,12 @@ def is_flowing(text: str) -> bool:
     return len(lines) > 1 and min(map(len, lines[:-1])) > 65
 
 
+def has_sentences(text: str) -> bool:
+    """Whether the lines that a wide page does not hold are sentences, beside columns that it does."""
+    long = [line for line in text.splitlines() if len(line) > 90]
+    return bool(long) and all(is_prose(line) for line in long)
+
+
 def mark(app: Sphinx, doctree: nodes.document) -> None:
     """Give blocks of prose a class of their own."""
     for block in doctree.findall(nodes.literal_block):
@@ -30,6 +36,8 @@ def mark(app: Sphinx, doctree: nodes.document) -> None:
             block["classes"].append("prose")
             if is_flowing(block.astext()):
                 block["classes"].append("flowing")
+        elif block.get("language") in PRINTED and has_sentences(block.astext()):
+            block["classes"].append("sentences")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -105,6 +105,12 @@ def _plain(data: pd.DataFrame) -> pd.DataFrame:
 # ---- text
 
 
+def _stripped(data: pd.DataFrame) -> pd.DataFrame:
+    """The frame with names of columns without blanks around them, where that leaves them different."""
+    names = [str(name).strip() for name in data.columns]
+    return data.set_axis(names, axis="columns") if len(set(names)) == len(names) else data
+
+
 def _standard_input() -> ReadFile:
     stream = getattr(sys.stdin, "buffer", None)
     content = stream.read() if stream is not None else sys.stdin.read().encode()
@@ -134,10 +140,12 @@ def _read_text(sample: bytes, source: Callable[[], Any], kind: str, name: str) -
     parts = [f"separated by {_SEPARATORS[separator]}"] if separator != usual else []
     told = ", ".join([*parts, *([encoding] if encoding != "utf-8-sig" else [])])
     table = _Text(source, separator, encoding, name, told)
-    data = _plain(table.frame())
+    read = table.frame()
+    data = _plain(_stripped(read))
+    spelled = dict(zip(_stripped(read).columns, read.columns, strict=True))
     if not len(data):
         raise DataError(f"{name} has a line of names alone.", "Lines of values are needed.", None)
-    return ReadFile(_with_codes(_with_numbers(data, commas=separator != ","), table), told)
+    return ReadFile(_with_codes(_with_numbers(data, commas=separator != ","), table, spelled), told)
 
 
 @dataclass(frozen=True)
@@ -213,14 +221,14 @@ def _decimal_commas(values: pd.Series[str]) -> pd.Series[float]:
     return pd.to_numeric(values.str.replace(",", ".", regex=False), errors="coerce")
 
 
-def _with_codes(data: pd.DataFrame, table: _Text) -> pd.DataFrame:
+def _with_codes(data: pd.DataFrame, table: _Text, spelled: dict[str, str]) -> pd.DataFrame:
     """Columns of text with the codes that pandas takes for missing values: NA is Namibia."""
     suspects = [name for name in _texts(data) if data[name].isna().any()]
     if not suspects:
         return data
-    exact = table.frame(usecols=suspects, dtype=str, keep_default_na=False)
+    exact = table.frame(usecols=[spelled[name] for name in suspects], dtype=str, keep_default_na=False)
     for name in suspects:
-        own = exact[name].iloc[: len(data)].reset_index(drop=True)
+        own = exact[spelled[name]].iloc[: len(data)].reset_index(drop=True)
         codes = own.isin(_CODES) & data[name].isna().to_numpy()
         if codes.any():
             found = ", ".join(repr(code) for code in own[codes].unique())
