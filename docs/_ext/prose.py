@@ -9,6 +9,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 COLUMNS = re.compile(r"\S {3,}\S|[=─-]{6,}|^ {2,}\S", re.MULTILINE)
+GOES_ON = re.compile(r"[\w,;:'\"–-]$")
 PRINTED = ("text", "none", "myst-ansi", "ipythontb", "pytb")
 
 
@@ -18,9 +19,9 @@ def is_prose(text: str) -> bool:
 
 
 def is_flowing(text: str) -> bool:
-    """Whether it is a paragraph whose lines end where there was no more room."""
+    """Whether it is a paragraph whose lines end where there was no more room, and not where a sentence or row does."""
     lines = text.strip().splitlines()
-    return len(lines) > 1 and min(map(len, lines[:-1])) > 65
+    return len(lines) > 1 and all(len(line) > 65 and GOES_ON.search(line) for line in lines[:-1])
 
 
 def has_sentences(text: str) -> bool:
