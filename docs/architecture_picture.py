@@ -139,15 +139,17 @@ def draw() -> str:
     graph = reduced(arrows())
     at, chains = placed(graph)
     bottom = max(y for _, y in at.values()) + 40
+    reach = max(ROOM / 2, *(abs(x - ROOM / 2) + WIDTH / 2 + 8 for x, _ in at.values()))
+    left, wide = ROOM / 2 - reach, 2 * reach
     out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {ROOM} {bottom:.0f}" width="{ROOM}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} 0 {wide:.0f} {bottom:.0f}" width="{wide:.0f}" '
         f'height="{bottom:.0f}" role="img" aria-labelledby="t d" font-family="Helvetica, Arial, sans-serif" '
         'font-size="13">',
         '  <title id="t">Folders of gifepanel and what they import</title>',
         f'  <desc id="d">{_words(graph)}</desc>',
         '  <defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0L8 4L0 8z" fill="#555555"/></marker></defs>',
-        f'  <rect width="{ROOM}" height="{bottom:.0f}" rx="8" fill="#ffffff"/>',
+        f'  <rect x="{left:.0f}" width="{wide:.0f}" height="{bottom:.0f}" rx="8" fill="#ffffff"/>',
         '  <g fill="none" stroke="#555555" stroke-width="1.1">',
     ]
     for chain in chains:

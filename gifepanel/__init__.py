@@ -3,7 +3,7 @@
 >>> import gifepanel as gife
 >>> data = gife.datasets.load_cigar()
 >>> model = gife.GroupedIFE.from_formula(
-...     "log(sales) ~ log(real_price) + log(real_income) | state", data, n_groups=3, n_factors=2
+...     "log(sales) ~ log(real_price) + log(real_income) | state", data, n_groups="auto", n_factors="auto"
 ... )
 
 Everything is imported when it is first used, so that ``import gifepanel`` costs next to nothing.

@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--weights", metavar="W", help="PartialledOLS: column of weights")
     fit.add_argument("--cov-type", metavar="TYPE", help="covariance estimator, as cov_type= of fit()")
     fit.add_argument("--cluster", metavar="C", help='column or index level to cluster by; "C1,C2" for two ways')
-    fit.add_argument("--seed", metavar="SEED", type=int, help="seed of the random starts")
+    fit.add_argument("--seed", metavar="SEED", type=_seed, help="seed of the random starts")
     fit.add_argument(
         "--output", metavar="TABLE", type=Path, help="write the coefficients, .csv or .tex, or the report, .html"
     )
@@ -150,7 +150,16 @@ def _count(text: str) -> int | range | str:
         return int(first)
     if first.isdecimal() and last.isdecimal() and int(first) <= int(last):
         return range(int(first), int(last) + 1)
-    raise argparse.ArgumentTypeError(f'{text!r} is neither a number (3), nor a range (1-4), nor "auto"')
+    raise argparse.ArgumentTypeError(
+        f'{text!r} is neither a number (3), nor a range from low to high (1-4), nor "auto"'
+    )
+
+
+def _seed(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
 
 
 # --------------------------------------------------------------------------------------------------- commands
@@ -175,6 +184,8 @@ def _demo(arguments: argparse.Namespace) -> None:
 def _fit(arguments: argparse.Namespace) -> None:
     if arguments.quiet and arguments.output is None and arguments.report is None:
         raise _InputError("--quiet without --output or --report leaves nothing to show. Add --output table.csv.")
+    if "~" in str(arguments.file) and "~" not in arguments.formula:
+        raise _InputError(f'The formula comes first: gifepanel fit "{arguments.file}" {arguments.formula}')
     write = _writer(arguments.output, arguments.file)
     _check_report(arguments.report)
     grouped = _is_grouped(arguments)
@@ -351,12 +362,22 @@ def _read(path: Path, entity: str | None, time: str | None, *, ids: bool) -> Rea
     data = file.data
     if data.index.nlevels == 2 and {entity, time} <= {*data.index.names}:
         data = data.reset_index()
+    data = _whole_ids(data, [name for name in (entity, time) if name in data.columns])
     if ids and (entity is None or time is None) and data.index.nlevels == 1:
         missing = " and ".join(f"--{n}" for n, v in (("entity", entity), ("time", time)) if v is None)
         columns = textwrap.shorten(", ".join(map(str, data.columns)), 300, placeholder=" ...")
         told = f" (It was read as text {file.told}.)" if file.told else ""
         raise _InputError(f"{path} says not who and when: give {missing}. Its columns are {columns}.{told}")
     return ReadFile(data, file.told)
+
+
+def _whole_ids(data: pd.DataFrame, names: Sequence[str | None]) -> pd.DataFrame:
+    """Who and when as whole numbers where they are: 2001, not 2001.0, of programs that know no other numbers."""
+    for name in names:
+        values = data[name]
+        if values.ndim == 1 and values.dtype.kind == "f" and values.notna().all() and (values % 1 == 0).all():
+            data = data.assign(**{str(name): values.astype("int64")})
+    return data
 
 
 def _writer(path: Path | None, source: Path) -> Any:

@@ -94,6 +94,17 @@ def test_counts_that_are_none(text: str) -> None:
         cli._count(text)
 
 
+def test_the_other_way_round(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    error = failure(capsys, "fit", str(file), "y ~ x | firm")
+    assert error == f'gifepanel: The formula comes first: gifepanel fit "y ~ x | firm" {file}\n'
+    for formula in ("", "y - x"):
+        error = failure(capsys, "fit", formula, str(file))
+        assert error.endswith("has 0 '~'. outcome ~ regressors is needed. \"y ~ x1 + x2 | firm\"\n")
+    with pytest.raises(SystemExit):
+        cli.main(["fit", "y ~ x", str(file), "--seed", "1.5"])
+    assert "'1.5' is no whole number" in capsys.readouterr().err
+
+
 def test_fit_passes_its_arguments_on(model: type[StubModel], file: Path, frame: pd.DataFrame) -> None:
     arguments = ["fit", "y ~ x", str(file), "--entity", "firm", "--time", "year"]
     assert cli.main([*arguments, "--groups", "1-3", "--factors", "auto"]) == 0

@@ -9,6 +9,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 COLUMNS = re.compile(r"\S {3,}\S|[=─-]{6,}|^ {2,}\S", re.MULTILINE)
+GOES_ON = re.compile(r"[\w,;:'\"–-]$")
 PRINTED = ("text", "none", "myst-ansi", "ipythontb", "pytb")
 
 
@@ -18,9 +19,15 @@ def is_prose(text: str) -> bool:
 
 
 def is_flowing(text: str) -> bool:
-    """Whether it is a paragraph whose lines end where there was no more room."""
+    """Whether it is a paragraph whose lines end where there was no more room, and not where a sentence or row does."""
     lines = text.strip().splitlines()
-    return len(lines) > 1 and min(map(len, lines[:-1])) > 65
+    return len(lines) > 1 and all(len(line) > 65 and GOES_ON.search(line) for line in lines[:-1])
+
+
+def has_sentences(text: str) -> bool:
+    """Whether the lines that a wide page does not hold are sentences, beside columns that it does."""
+    long = [line for line in text.splitlines() if len(line) > 90]
+    return bool(long) and all(is_prose(line) for line in long)
 
 
 def mark(app: Sphinx, doctree: nodes.document) -> None:
@@ -30,6 +37,8 @@ def mark(app: Sphinx, doctree: nodes.document) -> None:
             block["classes"].append("prose")
             if is_flowing(block.astext()):
                 block["classes"].append("flowing")
+        elif block.get("language") in PRINTED and has_sentences(block.astext()):
+            block["classes"].append("sentences")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from typing import Any
 
 import pandas as pd
 
+from gifepanel.command.sas import read_sas
 from gifepanel.command.suffixes import COMPRESSED, OTHERS, SUFFIXES, TEXT
-from gifepanel.exceptions import DataError, DataWarning, MissingPackageError
+from gifepanel.exceptions import DataError, DataWarning, GifepanelError, MissingPackageError
 
 __all__ = ["ReadFile", "read_file"]
 
@@ -72,10 +73,13 @@ def _kind(path: Path) -> str:
 
 def _call(function: str, source: Any, package: str | None, name: str) -> pd.DataFrame:
     options = {"keep_default_na": False, "na_values": [""]} if function == "read_excel" else {}
+    reader = read_sas if function == "read_sas" else getattr(pd, function)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # dates that Excel stored in other ways, labels of Stata
         try:
-            data: pd.DataFrame = getattr(pd, function)(source, **options)
+            data: pd.DataFrame = reader(source, **options)
+        except GifepanelError:
+            raise
         except ImportError as error:
             raise MissingPackageError(
                 f"{name} is read with {package}.", "It is not installed.", f"pip install {package}"
@@ -85,15 +89,7 @@ def _call(function: str, source: Any, package: str | None, name: str) -> pd.Data
         except Exception as error:  # whatever the reader of a format raises for a broken file
             what = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
             raise DataError(f"{name} can't be read ({what}).", "It is broken, or of another kind.", None) from error
-    for column in data.columns:
-        if isinstance(_first(data[column]), bytes):  # of SAS
-            data[column] = data[column].map(lambda value: value.decode("cp1252") if isinstance(value, bytes) else value)
     return _with_numbers(data, commas=False) if options else data
-
-
-def _first(column: Any) -> Any:
-    there = column.dropna()
-    return there.iloc[0] if len(there) else None
 
 
 def _plain(data: pd.DataFrame) -> pd.DataFrame:
@@ -107,6 +103,12 @@ def _plain(data: pd.DataFrame) -> pd.DataFrame:
 
 
 # ---- text
+
+
+def _stripped(data: pd.DataFrame) -> pd.DataFrame:
+    """The frame with names of columns without blanks around them, where that leaves them different."""
+    names = [str(name).strip() for name in data.columns]
+    return data.set_axis(names, axis="columns") if len(set(names)) == len(names) else data
 
 
 def _standard_input() -> ReadFile:
@@ -138,10 +140,12 @@ def _read_text(sample: bytes, source: Callable[[], Any], kind: str, name: str) -
     parts = [f"separated by {_SEPARATORS[separator]}"] if separator != usual else []
     told = ", ".join([*parts, *([encoding] if encoding != "utf-8-sig" else [])])
     table = _Text(source, separator, encoding, name, told)
-    data = _plain(table.frame())
+    read = table.frame()
+    data = _plain(_stripped(read))
+    spelled = dict(zip(_stripped(read).columns, read.columns, strict=True))
     if not len(data):
         raise DataError(f"{name} has a line of names alone.", "Lines of values are needed.", None)
-    return ReadFile(_with_codes(_with_numbers(data, commas=separator != ","), table), told)
+    return ReadFile(_with_codes(_with_numbers(data, commas=separator != ","), table, spelled), told)
 
 
 @dataclass(frozen=True)
@@ -217,14 +221,14 @@ def _decimal_commas(values: pd.Series[str]) -> pd.Series[float]:
     return pd.to_numeric(values.str.replace(",", ".", regex=False), errors="coerce")
 
 
-def _with_codes(data: pd.DataFrame, table: _Text) -> pd.DataFrame:
+def _with_codes(data: pd.DataFrame, table: _Text, spelled: dict[str, str]) -> pd.DataFrame:
     """Columns of text with the codes that pandas takes for missing values: NA is Namibia."""
     suspects = [name for name in _texts(data) if data[name].isna().any()]
     if not suspects:
         return data
-    exact = table.frame(usecols=suspects, dtype=str, keep_default_na=False)
+    exact = table.frame(usecols=[spelled[name] for name in suspects], dtype=str, keep_default_na=False)
     for name in suspects:
-        own = exact[name].iloc[: len(data)].reset_index(drop=True)
+        own = exact[spelled[name]].iloc[: len(data)].reset_index(drop=True)
         codes = own.isin(_CODES) & data[name].isna().to_numpy()
         if codes.any():
             found = ", ".join(repr(code) for code in own[codes].unique())

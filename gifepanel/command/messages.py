@@ -28,14 +28,14 @@ def in_shell_words(error: GifepanelError, told: str = "") -> str:
     if told:
         parts.append(f"(The file was read as text {told}.)")
     given = [part.strip() for part in parts if part and part.strip()]
-    closed = [part if part.endswith((".", "!", "?", ":", ")")) else f"{part}." for part in given[:-1]]
+    closed = [part if part.endswith((".", "!", "?", ":", ".)")) else f"{part}." for part in given[:-1]]
     return " ".join([*closed, *given[-1:]])
 
 
 def _in_options(text: str) -> str:
     """ "groups= names 'x'" as "--cluster names 'x'", "n_groups is 40" as "--groups is 40"."""
     text = re.sub(r"\bgroups=(?= )", "--cluster", text)
-    text = re.sub(r"\b(entity|time|weights|partial)=(?= )", r"--\1", text)
+    text = re.sub(r"\b(entity|time|weights|partial)=(?=[ ,.;]|$)", r"--\1", text)
     text = re.sub(r"\b(entity|time|weights)='([^']*)'", lambda m: f"--{m[1]} {_quoted(m[2])}", text)
     return re.sub(r"\b(n_groups|n_factors|cov_type|random_state)(?= is\b|=)", lambda m: _OPTIONS[m[1]], text)
 
@@ -57,8 +57,9 @@ def _fix(error: GifepanelError) -> str | None:
     fix = error.fix
     if not fix:
         return None
-    if re.fullmatch(rf"{_ARGUMENT}(?:, {_ARGUMENT})*", fix):
-        options = [_option(*found) for found in re.findall(_ARGUMENT, fix)]
+    given = fix.replace("'", '"')
+    if re.fullmatch(rf"{_ARGUMENT}(?:, {_ARGUMENT})*", given):
+        options = [_option(*found) for found in re.findall(_ARGUMENT, given)]
         if all(options):
             return f"Add {' '.join(filter(None, options))}."
     if fix.startswith(("pip install", "did you mean")):
@@ -68,7 +69,7 @@ def _fix(error: GifepanelError) -> str | None:
             return fix
         if re.fullmatch(r'"[^"]*~[^"]*"|[^=]*~[^=]*', fix):
             return '"{}"'.format(fix.strip('"'))
-    return f"In Python: {fix}"
+    return f"In Python: {fix}" if re.search(r"[=(\[]|\w\.\w", fix) else fix  # a line of code, or words
 
 
 def _option(name: str, value: str) -> str | None:

@@ -6,7 +6,7 @@ takes is written in its class. They are looked up when they are first used, so t
 >>> import gifepanel.formula.api as gfa
 >>> from gifepanel.datasets import load_cigar
 >>> model = gfa.gife("log(sales) ~ log(real_price) + log(real_income) | state", load_cigar(),
-...                  n_groups=3, n_factors=2)
+...                  n_groups="auto", n_factors="auto")
 >>> gfa.ife("sales ~ 0 + price + ndi", load_cigar(), n_factors=2).fit().params.round(4).tolist()
 [-0.222, 0.0057]
 >>> res = gfa.pols("sales ~ price | state", load_cigar(), partial="pop").fit(cov_type="cluster")

@@ -61,6 +61,8 @@ def _in_our_words(error: FormulaError, formula: str, found: Translation) -> Form
             f'.fit(cov_type="cluster", cov_kwds={{"groups": {ways}}})',
         )
     if len(found.formulas) == 1:
+        if not all(side.strip() for side in found.formulas[0].split("~")):
+            return error
         return FormulaError(error.found, "formulas of other packages have other words", found.formulas[0])
     listed = ", ".join(f'"{one}"' for one in found.formulas)
     return FormulaError(

@@ -23,6 +23,7 @@ __all__ = ["latex_report"]
 _TEXT, _ROOM = 345.0, 341.0  # points of a line of article at 10 points, and of a table
 _PAGE, _CAPTION = 530.0, 32.0  # points that a float may be high, and of its caption
 _GAP, _STAR = 7.0, 3.8  # points between columns, of a star
+_WAITING = 12  # floats that LaTeX keeps until a page is full; it gives up at 18
 _NARROWEST = 0.62  # of a line, for notes to be read
 
 
@@ -41,13 +42,15 @@ _NOTES = _SIZES[1]
 
 def latex_report(title: str, blocks: Sequence[Block], *, escape: bool = True, label: str = "") -> str:
     """Table environments, more than one where a page does not hold everything; the preamble needs booktabs."""
-    size, pieces = next(found for found in map(partial(_set, blocks, escape), _SIZES[:2]) if found is not None)
+    most = _PAGE - _caption(title)
+    size, pieces = next(found for found in map(partial(_set, blocks, escape, most), _SIZES[:2]) if found is not None)
     floats: list[list[str]] = [[]]
-    height = _CAPTION
+    above = _caption(title)
+    height = above
     for lines, high in pieces:
         if height + high > _PAGE and floats[-1]:
             floats.append([])
-            height = _CAPTION
+            height = above
         floats[-1] += lines
         height += high
     caption, out = as_words(title, escape), []
@@ -58,13 +61,19 @@ def latex_report(title: str, blocks: Sequence[Block], *, escape: bool = True, la
         head += [rf"\label{{{label}}}"] if label and not number else []
         out += [r"\begin{table}[htbp]", rf"\centering{size.command}\setlength{{\tabcolsep}}{{0pt}}", *head]
         out += [*_joined_notes(lines), r"\end{table}"]
+        out += [r"\clearpage"] * (number % _WAITING == _WAITING - 1 and number + 1 < len(floats))
     return "\n".join(out)
 
 
 _Pieces = list[tuple[list[str], float]]
 
 
-def _set(blocks: Sequence[Block], escape: bool, size: _Size) -> tuple[_Size, _Pieces] | None:
+def _caption(title: str) -> float:
+    """Height of the caption with the space below it."""
+    return _CAPTION + _SIZES[0].line * (math.ceil(1.08 * text_points(title, 10.0) / _TEXT) - 1 if title else 0)
+
+
+def _set(blocks: Sequence[Block], escape: bool, most: float, size: _Size) -> tuple[_Size, _Pieces] | None:
     """Lines of LaTeX that stay together with their height in points; None if a smaller size would do better."""
     smallest = size is _SIZES[1]
     if not smallest and not all(_fits(block, size) for block in blocks if isinstance(block, Table)):
@@ -72,17 +81,18 @@ def _set(blocks: Sequence[Block], escape: bool, size: _Size) -> tuple[_Size, _Pi
     parts = [part for block in blocks for part in _cut_to_fit(block, size)]
     several = sum(not isinstance(block, Notes) for block in parts) > 1
     share = 1.0 if several else max([_NARROWEST, *(_share(t, size) for t in parts if isinstance(t, Table))])
-    pieces = [piece for part in parts for piece in _pieces(part, size, share, escape)]
-    if not smallest and _CAPTION + sum(high for _, high in pieces) > _PAGE:
+    pieces = [piece for part in parts for piece in _pieces(part, size, share, escape, most)]
+    if not smallest and sum(high for _, high in pieces) > most:
         return None
     return size, pieces
 
 
-def _pieces(block: Block, size: _Size, share: float, escape: bool) -> _Pieces:
+def _pieces(block: Block, size: _Size, share: float, escape: bool, most: float) -> _Pieces:
     if isinstance(block, Pairs):
         return [_pairs(block, size, share, escape)]
     if isinstance(block, Table):
-        return [_table(part, size, share, escape) for part in _cut_by_height(block, size)]
+        parts = _cut_by_height(_setting(block, size, share, escape), most)
+        return [_table(_setting(part, size, share, escape)) for part in parts]
     return _notes(block, share, escape)
 
 
@@ -190,9 +200,10 @@ def _widths(block: Table, size: _Size) -> list[float]:
     """Points of every column but the first, with the gap before it."""
     digits, words = [0.0] * len(block.header), [0.0] * len(block.header)
     spans = []
-    for row in [block.header, *block.spanners, *block.rows]:
+    heading = [block.header, *block.spanners]
+    for number, row in enumerate([*heading, *block.rows]):
         for start, n, text in expanded(row):
-            width = _cell_points(text, size, n, block)
+            width = _cell_points(text, size, n, block, wraps=number < len(heading) and start > 0)
             if n > 1:
                 spans.append((start, n, width))
             elif short_by(text, 1) or text.strip()[:1] in ("(", "["):
@@ -208,13 +219,13 @@ def _widths(block: Table, size: _Size) -> list[float]:
     return widths[1:]
 
 
-def _cell_points(text: str, size: _Size, n: int, block: Table) -> float:
+def _cell_points(text: str, size: _Size, n: int, block: Table, *, wraps: bool) -> float:
     """Width of a cell without what hangs out; words are wrapped."""
     body = text.strip().rstrip("*")
     if block.hang and n == 1 and len(body) > 1:
         body = body.rstrip(")]")
     body = _EXPONENT.sub("-10", body)
-    parts = _wrapped(body, n) if block.units or block.text_last else [body]
+    parts = _wrapped(body, n) if wraps or block.units or block.text_last else [body]
     return max(text_points(part, size.em) for part in parts)
 
 
@@ -256,26 +267,26 @@ def _cut_to_fit(block: Block, size: _Size) -> list[Block]:
     return list(panels(replace(block, units=units), _ROOM, _measure(size)))
 
 
-def _cut_by_height(block: Table, size: _Size) -> list[Table]:
-    """Tables that a page holds, the head over each."""
-    space = 0.3 * _ROOM if block.text_last else max(40.0, _ROOM - sum(_widths(block, size)))
-    most = int((_PAGE - _CAPTION - _RULES - 40) / size.line)
+def _cut_by_height(setting: _Setting, most: float) -> list[Table]:
+    """Tables that a page holds, the head over each; none is higher than `most` points."""
+    block, line = setting.block, setting.size.line
+    room = most - _RULES - line * sum(len(_head_rows(head, setting)) for head, _ in heads(block))
     out: list[list[tuple[str, tuple[Row, ...]]]] = [[]]
-    taken = 0
+    taken = 0.0
     for title, rows in block.sections:
         kept: list[Row] = []
-        for row in rows:
-            high = max(1 + block.text_last, _lines(expanded(row)[0][2], space, size))
-            if block.units:
-                high = max([high, *(len(_wrapped(text, n)) for start, n, text in expanded(row) if start)])
-            if taken + high > most and (kept or out[-1]) and row[0]:
+        above = _SECTION + line * bool(title)
+        taken += above
+        for row, follower in zip(rows, (*rows[1:], None), strict=False):
+            high = line * _row_lines(row, setting)
+            pair = line * _row_lines(follower, setting) if follower is not None and not follower[0] else 0.0
+            if taken + high + pair > room and (kept or out[-1]) and row[0]:
                 out[-1] += [(title, tuple(kept))] if kept else []
                 out.append([])
-                kept, taken = [], 0
+                kept, taken = [], above
             kept.append(row)
             taken += high
         out[-1].append((title, tuple(kept)))
-        taken += 1
     return [replace(block, sections=tuple(part)) for part in out]
 
 
@@ -283,7 +294,7 @@ def _share(block: Table, size: _Size) -> float:
     """Share of a line that the table takes."""
     if block.text_last:
         return 1.0
-    natural = min(_stub(block, size), 0.45 * _ROOM) + sum(_widths(block, size)) + _GAP * (len(block.header) - 1)
+    natural = _stub(block, size) + sum(_widths(block, size)) + _GAP * (len(block.header) - 1)
     return min(1.0, natural / _ROOM)
 
 
@@ -291,19 +302,10 @@ def _begin(share: float, spec: str) -> str:
     return rf"\begin{{tabular*}}{{{share:.3g}\linewidth}}{{@{{\extracolsep{{\fill}}}}{spec}@{{}}}}"
 
 
-def _table(block: Table, size: _Size, share: float, escape: bool) -> tuple[list[str], float]:
-    widths, stub = _widths(block, size), _stub(block, size)
-    room = share * _ROOM
-    last = room - sum(widths[:-1]) - min(stub, 0.3 * room) if block.text_last else 0.0
-    space = room - (sum(widths[:-1]) + last if block.text_last else sum(widths))
-    name = "l" if stub <= space else f"p{{{max(space, 40.0) / _TEXT:.3f}\\linewidth}}"
-    inner = f"r@{{\\hspace{{{_hang(block):.3g}pt}}}}" if block.hang else "r"
-    spec = [name, *[inner] * len(widths)]
-    if block.text_last:
-        spec[-1] = f"p{{{(last - _GAP) / _TEXT:.3f}\\linewidth}}"
-    setting = _Setting(block, column_decimals(block), escape, name != "l", block.text_last)
-    out = [_begin(share, "".join(spec)), r"\toprule"]
-    lines = 0.0
+def _table(setting: _Setting) -> tuple[list[str], float]:
+    block, escape = setting.block, setting.escape
+    out = [_begin(setting.share, setting.spec), r"\toprule"]
+    lines = 0
     for head, ruled in heads(block):
         above = _head_rows(head, setting)
         out += above
@@ -318,16 +320,20 @@ def _table(block: Table, size: _Size, share: float, escape: bool) -> tuple[list[
             out.append(rf"\multicolumn{{{len(block.header)}}}{{l}}{{\textit{{{as_tex(title, escape)}}}}} {setting.end}")
             lines += 1
         for row in rows:
-            own = _body_rows(row, setting)
-            out += own
-            lines += max(len(own), _row_lines(row, setting, max(space, 40.0), last - _GAP, size))
-    return [*out, *_END], _RULES + 5 * len(block.sections) + size.line * lines
+            out += _body_rows(row, setting)
+            lines += _row_lines(row, setting)
+    return [*out, *_END], _RULES + _SECTION * len(block.sections) + setting.size.line * lines
 
 
-def _row_lines(row: Row, setting: _Setting, space: float, last: float, size: _Size) -> int:
-    flows = [(row[0], space)] if setting.named else []
-    flows += [(row[-1], last)] if setting.text_last else []
-    return max([1, *(_lines(text, room, size) for text, room in flows if isinstance(text, str))])
+_SECTION = 5.0  # points of the rule above a section
+
+
+def _row_lines(row: Row, setting: _Setting) -> int:
+    """Lines of the name and of the last words, from above, and those of values that go on below."""
+    flows = [(row[0], setting.space)] if setting.named else []
+    flows += [(row[-1], setting.last)] if setting.text_last else []
+    most = max([1, *(_lines(text, room, setting.size) for text, room in flows if isinstance(text, str))])
+    return most + len(_body_rows(row, setting)) - 1
 
 
 @dataclass(frozen=True)
@@ -339,10 +345,38 @@ class _Setting:
     escape: bool
     named: bool
     text_last: bool
+    size: _Size
+    share: float
+    space: float
+    last: float
+
+    def room(self, points: float) -> float:
+        """A width in thousandths of an em, less what hyphens and rounding take."""
+        return 1000 * 0.97 * points / self.size.em
+
+    @property
+    def spec(self) -> str:
+        """Columns as LaTeX has them."""
+        hang = _hang(self.block)
+        name = f"p{{{self.space / _TEXT:.3f}\\linewidth}}" if self.named else "l"
+        values = [f"r@{{\\hspace{{{hang:.3g}pt}}}}" if self.block.hang else "r"] * (len(self.block.header) - 1)
+        if self.text_last:
+            values[-1] = f"p{{{self.last / _TEXT:.3f}\\linewidth}}"
+        return "".join([name, *values])
 
     @property
     def end(self) -> str:
         return r"\tabularnewline" if self.named or self.text_last else r"\\"
+
+
+def _setting(block: Table, size: _Size, share: float, escape: bool) -> _Setting:
+    """How wide names and last words are beside the values."""
+    widths, stub = _widths(block, size), _stub(block, size)
+    room = share * _ROOM
+    last = room - sum(widths[:-1]) - min(stub, 0.3 * room) if block.text_last else 0.0
+    space = room - (sum(widths[:-1]) + last if block.text_last else sum(widths))
+    return _Setting(block, column_decimals(block), escape, stub > space, block.text_last, size, share,
+                    max(space, 40.0), last - _GAP)  # fmt: skip
 
 
 def _head_rows(row: Row, setting: _Setting) -> list[str]:
@@ -357,7 +391,9 @@ def _head_rows(row: Row, setting: _Setting) -> list[str]:
             at = k - (height - len(parts))
             text = as_value(parts[at], setting.escape) if at >= 0 else ""
             text = (
-                rf"\raggedright {as_words(parts[at], setting.escape)}" if text and not start and setting.named else text
+                rf"\raggedright {as_words(parts[at], setting.escape, setting.room(setting.space))}"
+                if text and not start and setting.named
+                else text
             )
             last = block.text_last and start == len(block.header) - 1
             centred = n > 1 or (start and text and not last and block.hang)
@@ -383,12 +419,17 @@ def _cell(text: str, start: int, n: int, setting: _Setting) -> str:
     block = setting.block
     if not start:
         return (
-            (rf"\raggedright {as_words(text, setting.escape)}" if setting.named else as_tex(text, setting.escape))
+            (
+                rf"\raggedright {as_words(text, setting.escape, setting.room(setting.space))}"
+                if setting.named
+                else as_tex(text, setting.escape)
+            )
             if text
             else ""
         )
     if setting.text_last and start == len(block.header) - 1:
-        return rf"\raggedright {as_words(text, setting.escape)}" if text.strip() else ""
+        words = as_words(text, setting.escape, setting.room(setting.last))
+        return rf"\raggedright {words}" if text.strip() else ""
     if n > 1:
         return rf"\multicolumn{{{n}}}{{c}}{{{as_value(text, setting.escape)}}}"
     number = as_number(text, short_by(text, setting.most[start])) if "." in text else None

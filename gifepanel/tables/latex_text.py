@@ -2,6 +2,7 @@ r"""Text as LaTeX: what has to be escaped, where long names may break, how wide 
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 
@@ -88,18 +89,34 @@ def as_number(text: str, missing: int) -> str | None:
     return f"{as_tex(opening)}{minus}{digits}{marks}{blank}"
 
 
-def as_words(text: str, escape: bool = True) -> str:
-    """Text that is broken into lines: long names at their signs, and at any letter if there are none."""
+def as_words(text: str, escape: bool = True, room: float = math.inf) -> str:
+    """Text that is broken into lines: long names at their signs, and at any letter if there are none.
+
+    `room` is the width of a line in thousandths of an em: no piece of a name is wider.
+    """
     words = text.split()
     if not escape:
         return as_tex(text, escape)
-    return " ".join(as_tex(word) if columns(word) <= _LONG else _breakable(word) for word in words)
+    return " ".join(as_tex(word) if columns(word) <= _LONG and _wide(word) <= room else _breakable(word, room)
+                    for word in words)  # fmt: skip
 
 
-def _breakable(word: str) -> str:
+def _breakable(word: str, room: float) -> str:
     pieces = [piece for piece in re.split(r"(?<=[_.,:;/=(\"&+*|\-])(?=\w)|(?<=\w)(?=[(\[])", word) if piece]
-    short = [piece[k : k + _RUN] for piece in pieces for k in range(0, len(piece), _RUN)]
-    return r"\allowbreak{}".join(map(as_tex, short))
+    return r"\allowbreak{}".join(as_tex(part) for piece in pieces for part in _runs(piece, room))
+
+
+def _runs(piece: str, room: float) -> list[str]:
+    """Letters without a sign, in parts that are short enough."""
+    parts, taken = [""], 0.0
+    for letter in piece:
+        width = _wide(letter)
+        if parts[-1] and width and (len(parts[-1]) >= _RUN or taken + width > room):
+            parts.append("")
+            taken = 0.0
+        parts[-1] += letter
+        taken += width
+    return parts
 
 
 # ---- widths
@@ -131,5 +148,9 @@ _WIDTHS = {
 
 def text_points(text: str, em: float) -> float:
     """Width in points, from above, where digits are half of `em` wide; minus signs count as those of mathematics."""
-    plain = unicodedata.normalize("NFD", text.strip())
-    return em * sum(_WIDTHS.get(c, 0 if unicodedata.combining(c) else 1000) for c in plain) / 1000
+    return em * _wide(text.strip()) / 1000
+
+
+def _wide(text: str) -> float:
+    plain = unicodedata.normalize("NFD", text)
+    return sum(_WIDTHS.get(c, 0 if unicodedata.combining(c) else 1000) for c in plain)

@@ -47,6 +47,15 @@ def test_lines_at_the_end_and_columns_of_a_spreadsheet(frame: pd.DataFrame, tmp_
     pd.testing.assert_frame_equal(read_file(tmp_path / "a.csv").data, frame, check_dtype=False)
 
 
+def test_blanks_around_names(frame: pd.DataFrame, tmp_path: Path) -> None:
+    frame["code"] = np.repeat(["NA", "b", "c", "d"], 3)
+    (tmp_path / "a.csv").write_text(frame.rename(columns={"y": " y ", "code": "code "}).to_csv(index=False), "utf-8")
+    with pytest.warns(DataWarning, match="'NA' in 3 rows"):
+        pd.testing.assert_frame_equal(read_file(tmp_path / "a.csv").data, frame, check_dtype=False)
+    (tmp_path / "b.csv").write_text("a,a ,b\n1,2,x\n3,4,\n", "utf-8")
+    assert list(read_file(tmp_path / "b.csv").data) == ["a", "a ", "b"]
+
+
 def test_namibia_is_not_missing(frame: pd.DataFrame, tmp_path: Path) -> None:
     frame["code"] = np.repeat(["NA", "nan", "DE", None], 3)
     frame["x"] = [*frame["y"][:10].astype(str), "NA", ""]
@@ -93,14 +102,6 @@ def test_the_standard_input(frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
     file = read_file(Path("-"))
     pd.testing.assert_frame_equal(file.data, frame, check_dtype=False)
     assert file.told == ("separated by semicolons, cp1252" if kind == "csv" else "")
-
-
-def test_files_of_sas(frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.sas7bdat"
-    path.touch()
-    raw = frame.assign(**{"firm name": frame["firm name"].map(lambda name: name.encode("cp1252"))})
-    monkeypatch.setattr(pd, "read_sas", lambda source: raw)
-    pd.testing.assert_frame_equal(read_file(path).data, frame, check_dtype=False)
 
 
 @pytest.mark.parametrize(("suffix", "package"), [(".xlsx", "openpyxl"), (".xls", "xlrd"), (".sav", "pyreadstat")])

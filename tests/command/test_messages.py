@@ -24,6 +24,9 @@ from gifepanel.exceptions import DataError, FormulaError, SpecificationError
         ("pip install openpyxl", "pip install openpyxl"),
         ("did you mean 'x' instead of 'z'?", "did you mean 'x' instead of 'z'?"),
         (None, "Needed."),
+        ("cov_type='robust'", "Add --cov-type robust."),
+        ("leave it out of the model, or add a regressor", "Needed. leave it out of the model, or add a regressor"),
+        ("res.predict()", "In Python: res.predict()"),
     ],
 )
 def test_fixes(fix: str | None, shown: str) -> None:
@@ -31,6 +34,8 @@ def test_fixes(fix: str | None, shown: str) -> None:
 
 
 def test_words_of_python_are_options() -> None:
+    twice = DataError("pairs occur twice, first ('f', 1)", "name another entity= or time=, or keep one", None)
+    assert in_shell_words(twice) == "pairs occur twice, first ('f', 1). name another --entity or --time, or keep one"
     text = in_shell_words(SpecificationError("groups= names 'firmname'", "n_groups is 40, entity='firm' is", None))
     assert text == "--cluster names 'firmname'. --groups is 40, --entity firm is"
     assert in_shell_words(FormulaError("Found", "Needed", "y ~ x + z")) == 'Found. Needed. "y ~ x + z"'

@@ -45,6 +45,23 @@ def named() -> Any:
         return model.fit(cov_type="cluster")
 
 
+def endless() -> dict[str, str]:
+    """Forty-eight coefficients with names of fifty letters, titles and names of models that do not end."""
+    rng = np.random.default_rng(0)
+    endog = pd.Series(rng.normal(size=150), name="an_outcome_of_many_letters_that_goes_on_and_on_too")
+    texts = {}
+    for kind, letters in {"words": "a_regressor_of_the_kind_", "letters": "abcdefghij", "wide": "WM"}.items():
+        names = [f"v{k}{letters * 25}"[:50] for k in range(48)]
+        fit = gife.PartialledOLS(endog, pd.DataFrame(rng.normal(size=(150, 48)), columns=names)).fit()
+        texts |= {f"{kind} alone": fit.to_latex(), f"{kind} full": fit.to_latex(full=True)}
+        texts |= {f"{kind} {n}": gife.compare([fit] * n).as_latex() for n in (1, 3)}
+    title = "Everything that there is to say about what was done here, and something more. " * 12
+    texts |= {"title": fit.to_latex(title=title), "models": gife.compare([fit] * 8, names=[
+        f"Model {k} of a name that takes up its room and more of it than one would like" for k in range(8)
+    ]).as_latex()}  # fmt: skip
+    return texts
+
+
 @pytest.fixture(scope="module")
 def documents(grouped: Any, single: Any, mixed: Any, linear: Any, named: Any) -> dict[str, str]:
     fits = [linear, single, grouped, mixed, named, linear]
@@ -62,7 +79,7 @@ def documents(grouped: Any, single: Any, mixed: Any, linear: Any, named: Any) ->
     texts["renamed"] = grouped.to_latex(rename=greek, escape=False, title=r"Elasticities $\hat\beta$ of a_b")
     texts["frame"] = gife.InteractiveFE.from_formula(DEMAND, gife.datasets.load_cigar(), n_factors=range(3)).fit(
     ).selection.as_latex()  # fmt: skip
-    return texts
+    return texts | endless()
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
@@ -96,6 +113,20 @@ def test_source(documents: dict[str, str]) -> None:
                     assert len(re.findall(r"(?<!\\)&", line)) + 1 + sum(spans) == len(columns), (name, line)
     assert all(r"p{" in documents[f"full {number}"] for number in range(5))
     assert documents["compare 6"].count(r"\toprule") > 1  # panels, one below the other
+
+
+def test_nothing_is_lost_over_many_pages(documents: dict[str, str]) -> None:
+    """Each coefficient once, under a head on each page; no more floats at a time than LaTeX keeps."""
+    for kind in ("words", "letters", "wide"):
+        for name in ("alone", "full", "1", "3"):
+            text = documents[f"{kind} {name}"].replace(r"\allowbreak{}", "").replace(r"\_", "_")
+            starts = re.findall(r"^(?:\\raggedright )?v(\d+)[a-zA-Z_]*.* & ", text, re.MULTILINE)
+            assert sorted(map(int, starts)) == list(range(48)), (kind, name)
+            assert text.count(r"\begin{table}") == text.count(r"\caption") >= 3
+            assert text.count("(continued)") == text.count(r"\begin{table}") - 1
+    many = documents["models"]
+    assert many.count(r"\begin{table}") > 18
+    assert max(piece.count(r"\begin{table}") for piece in many.split(r"\clearpage")) <= 12
 
 
 def test_the_coefficients_alone_and_everything(grouped: Any, linear: Any) -> None:
