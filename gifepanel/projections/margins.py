@@ -17,10 +17,11 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
+from gifepanel.projections.bordered import BorderedMatrix
 from gifepanel.projections.reduced import DENSE, EMPTY, PivotedCholesky, ReducedSolver
-from gifepanel.projections.system import dense_schur_complement, schur_complement
+from gifepanel.projections.system import Effect, EffectSystem, dense_schur_complement, schur_complement
 
-__all__ = ["MarginSystem", "schur_of_patterns", "sums_of_patterns"]
+__all__ = ["MarginSystem", "RowSystem", "schur_of_patterns", "sums_of_patterns"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _REFINEMENTS = 4
@@ -95,11 +96,19 @@ class MarginSystem:
         means = self._inverse_weights[:, None] * (self.cells @ unknown)
         return np.asarray(self.gram @ unknown - self.cells.T @ means)
 
+    def bordered(self) -> BorderedMatrix:
+        """S as a matrix (M, M), effects with few levels apart."""
+        return BorderedMatrix.of(self.schur(), self.offsets)
+
     def schur(self) -> Any:
         """S as a sparse matrix (M, M)."""
         if self.known is not None:
             return sparse.csr_matrix(self.known)
         return schur_complement(self.gram, self.cells, self._inverse_weights)
+
+    def spread(self, levels: Array) -> Array:
+        """B'W times columns (L, m) that are constant within base levels: (M, m)."""
+        return np.asarray(self.cells.T @ levels)
 
     def schur_dense(self) -> Array:
         """S as an array (M, M)."""
@@ -214,6 +223,64 @@ class MarginSystem:
             self.gram.tocsr()[columns][:, columns],
             cells.tocsr(),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class RowSystem(MarginSystem):
+    """The same from the levels of every row, where most rows have a pair of their own.
+
+    Attributes
+    ----------
+    rows : EffectSystem
+        ``gram``, ``cells`` and ``known`` are not made.
+    """
+
+    rows: Any = None
+
+    @classmethod
+    def of(cls, rows: EffectSystem, tol: float) -> RowSystem:
+        """Of rows whose levels are known."""
+        levels = len(rows.starts) - 1
+        return cls(rows.base, rows.others, rows.offsets, rows.lengths, levels, None, tol=tol, rows=rows)
+
+    @property
+    def diagonal(self) -> Array:  # type: ignore[override]
+        """Diagonal of S (M,)."""
+        return self.rows.diagonal
+
+    def apply(self, unknown: Array) -> Array:
+        """S unknown: (M, m)."""
+        return self.rows.apply(np.ascontiguousarray(unknown))
+
+    def bordered(self) -> BorderedMatrix:
+        """S as a matrix (M, M), effects with few levels apart."""
+        return self.rows.bordered()
+
+    def schur_dense(self) -> Array:
+        """S as an array (M, M)."""
+        return self.rows.schur_dense()
+
+    def spread(self, levels: Array) -> Array:
+        """B'W times columns (L, m) that are constant within base levels: (M, m)."""
+        return self.rows.spread(levels)
+
+    def _merged(self, j: int) -> int:
+        return self.rows.merged(j)
+
+    def _part(self, which: Sequence[int]) -> RowSystem:
+        own = self.rows
+        order = np.empty(0, dtype=np.int32)
+        if self.base in which:
+            order = np.repeat(np.arange(self.base_levels, dtype=np.int32), np.diff(own.starts))
+        effects = []
+        for g in which:
+            if g == self.base:
+                codes = order
+            else:
+                j = self.others.index(g)
+                codes = own.codes[j] - np.int32(self.offsets[j])
+            effects.append(Effect(str(g), codes, self._levels(g)))
+        return RowSystem.of(EffectSystem.build(effects, own.weights if own.weights.size else None), self.tol)
 
 
 def schur_of_patterns(patterns: Any, counts: Array, lengths: Array) -> Array:
