@@ -39,6 +39,9 @@ def positions(home: Home, found: Home, keys: Sequence[str]) -> Any:
     if len(keys) == 1 and len(home) and home.is_whole(keys[0]) and found.is_whole(keys[0]):
         levels, values = (one.table.column(keys[0]).to_numpy(zero_copy_only=False) for one in (home, found))
         low, high = int(levels.min()), int(levels.max())
+        if high - low + 1 == levels.size and high < 2**63 and (levels[1:] > levels[:-1]).all():
+            whole = values if values.dtype.itemsize >= 4 else values.astype(np.int32)
+            return (whole - whole.dtype.type(low)).astype(np.int32, copy=False)
         if high - low < _SPAN * levels.size + 1_000 and high < 2**63:
             table = np.full(high - low + 1, -1, dtype=np.int32)
             table[levels.astype(np.int64) - low] = np.arange(levels.size, dtype=np.int32)

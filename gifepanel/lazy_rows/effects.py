@@ -27,6 +27,7 @@ __all__ = ["SmallEffect", "SolvedEffects", "are_patterns", "base_effects", "leve
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _BITS = 52  # of a float64 that are summed without rounding
 _PERIODS = 2_080
+_DENSE = 0.1  # share of the periods that entities have
 _SPANNED = 1e-12  # share of a column that is rounding
 _APART = 1e-4  # share of a column that is within levels of the base effect
 
@@ -221,18 +222,22 @@ def _right_sides(
 # ---- two effects, pairs unique: a bit for each row ----
 
 
-def are_patterns(sample: LazySample, effects: Sequence[LazyEffect], base: int, others: Sequence[int]) -> bool:
-    """Whether patterns of periods may tell everything of effects whose levels are counted."""
-    if len(others) != 1 or sample.weighted or effects[others[0]].n_levels > _PERIODS:
+def are_patterns(sample: LazySample, entity: LazyEffect, period: LazyEffect) -> bool:
+    """Whether patterns of periods may tell everything of two effects whose levels are counted, or their bounds are.
+
+    Where entities have few of many periods hardly two of them have the same, and pairs are shorter.
+    """
+    periods = period.n_levels
+    if sample.weighted or periods > _PERIODS or set(period.keys) & set(entity.keys):
         return False
-    return not set(effects[others[0]].keys) & set(effects[base].keys)
+    return periods <= _BITS or sample.stock.n_complete > _DENSE * entity.n_levels * periods
 
 
 def _by_patterns(
     sample: LazySample, base: int, others: Sequence[int], homes: Sequence[Home], tol: float
 ) -> _Margins | None:
     """The system from patterns of periods; None where they do not tell everything."""
-    if not are_patterns(sample, sample.effects, base, others):
+    if len(others) != 1 or not are_patterns(sample, sample.effects[base], sample.effects[others[0]]):
         return None
     import narwhals.stable.v2 as nw
 

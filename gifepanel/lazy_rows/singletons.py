@@ -93,7 +93,8 @@ def _come(sample: LazySample, effects: Sequence[LazyEffect], g: int, counted: Se
     """Whether levels of an effect come home with their sums: they will be asked for, and have room."""
     if len(effects) == 1 or bound * (len(sample.columns) + 2) > _VALUES:
         return False
-    return not (len(effects) == 2 and len(counted) == 1 and are_patterns(sample, effects, g, counted))
+    last = len(effects) == 2 and len(counted) == 1
+    return not (last and are_patterns(sample, replace(effects[g], n_levels=int(bound)), effects[counted[0]]))
 
 
 def _count_levels(sample: LazySample, effect: LazyEffect) -> tuple[LazyEffect, int, int]:

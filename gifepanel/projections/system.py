@@ -27,6 +27,7 @@ _BLOCK = 1 << 22
 _OCCUPIED = 0.05  # share of cells of levels up to which products are sparse
 _SMALL = 10_000
 _SPREAD = 1 << 18  # rows
+_PAIR, _FOURS = 2, 4  # columns that passes are written out for
 _LARGE, _PAIRED, _FILLED = 100_000, 64, 4  # rows, and codes to a base level, from which S is made by pairs of rows
 
 
@@ -185,13 +186,19 @@ class EffectSystem:
             rows = np.zeros((self.n, unknown.shape[1]))
             self.subtract(rows, -unknown)
             return self.sums(rows)
-        return self._reduce(
+        m = unknown.shape[1]
+        if m > _PAIR and m % _FOURS and not self.weights.size and not self.values.size:
+            wider = np.zeros((self.size, m + -m % _FOURS))
+            wider[:, :m] = unknown
+            unknown = wider
+        out = self._reduce(
             self.size,
             unknown.shape[1],
             lambda a, b, out: self._passes.schur_rows(
                 self.codes, self.values, self.weights, self.starts, a, b, unknown, out
             ),
         )
+        return out if out.shape[1] == m else np.ascontiguousarray(out[:, :m])
 
     def spread(self, levels: Array) -> Array:
         """B'W times columns (L, m) that are constant within base levels: (M, m); a block of rows at a time."""
