@@ -22,7 +22,15 @@ from gifepanel.lazy_rows.sample import LazyEffect, LazySample, level_sums, name_
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
 from gifepanel.projections.margins import MarginSystem, schur_of_patterns, sums_of_patterns
 
-__all__ = ["SmallEffect", "SolvedEffects", "are_patterns", "base_effects", "level_series", "residual_frame", "solve_effects"]
+__all__ = [
+    "SmallEffect",
+    "SolvedEffects",
+    "are_patterns",
+    "base_effects",
+    "level_series",
+    "residual_frame",
+    "solve_effects",
+]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _BITS = 52  # of a float64 that are summed without rounding

@@ -358,9 +358,9 @@ def sums_by(
 
 
 def level_sums(sample: LazySample, effect: LazyEffect) -> Home:
-    """Levels of an effect, sorted: weight ``__m``, where there are weights number of rows ``__n``, and sums ``__s0``, ...
+    """Levels of an effect, sorted, with weight ``__m`` and, where there are weights, number of rows ``__n``.
 
-    Sums are of the columns less what is taken off them.
+    Sums ``__s0``, ... are of the columns less what is taken off them.
     """
     import narwhals.stable.v2 as nw
 

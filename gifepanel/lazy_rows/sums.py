@@ -77,9 +77,9 @@ class LevelProducts:
         basis : ndarray, shape (m, k)
         coefficients : ndarray, shape (m,)
         """
-        loads = np.array([
-            basis[a] * coefficients[b] + (basis[b] * coefficients[a] if a != b else 0.0) for a, b in pairs(len(basis))
-        ])
+        loads = np.array(
+            [basis[a] * coefficients[b] + (basis[b] * coefficients[a] if a != b else 0.0) for a, b in pairs(len(basis))]
+        )
         out = loads.T @ self.sums @ loads
         size = np.abs(loads).T @ np.abs(self.sums) @ np.abs(loads)
         return out if (np.diag(out) > _KEPT * np.diag(size)).all() else None
