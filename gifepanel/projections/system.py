@@ -187,7 +187,7 @@ class EffectSystem:
             self.subtract(rows, -unknown)
             return self.sums(rows)
         m = unknown.shape[1]
-        if m > _PAIR and m % _FOURS and not self.weights.size and not self.values.size:
+        if self.n > _SMALL and m > _PAIR and m % _FOURS and not self.weights.size and not self.values.size:
             wider = np.zeros((self.size, m + -m % _FOURS))
             wider[:, :m] = unknown
             unknown = wider
