@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.lazy_rows.columns import Coded, Factors, code_columns, read_lazy_factors
@@ -366,6 +365,6 @@ def _check_column(option: str, value: Any, names: tuple[str, ...]) -> None:
 def _few_rows(rows: LazyRows) -> PanelFrame:
     """A frame with the names of the columns, and a few rows."""
     home = rows.bring(rows.frame.head(_FEW), "the first rows", reads=0)
-    data = home.table.to_pandas()
-    data = data if len(data) else pd.DataFrame({name: [np.nan] for name in home.names})
-    return read_frame(data, require_ids=False)
+    if not len(home):
+        raise DataError("the data have no rows", "rows are needed", "look at the path or the filter")
+    return read_frame(home.table.to_pandas(), require_ids=False)
