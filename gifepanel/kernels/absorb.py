@@ -261,6 +261,58 @@ def _schur_pairs(codes, starts, first, last, unknown, out):
 
 
 @jit
+def _schur_fours(codes, starts, first, last, unknown, at, out):
+    """:func:`schur_rows` for four columns from `at`, no weights and no slopes."""
+    terms = codes.shape[0]
+    longest = 0
+    for a in range(first, last):
+        longest = max(longest, starts[a + 1] - starts[a])
+    rows = np.empty((longest, 4))
+    for a in range(first, last):
+        lo, hi = starts[a], starts[a + 1]
+        if hi - lo < 2:
+            continue
+        mean0 = 0.0
+        mean1 = 0.0
+        mean2 = 0.0
+        mean3 = 0.0
+        for i in range(lo, hi):
+            s0 = 0.0
+            s1 = 0.0
+            s2 = 0.0
+            s3 = 0.0
+            for j in range(terms):
+                b = codes[j, i]
+                s0 += unknown[b, at]
+                s1 += unknown[b, at + 1]
+                s2 += unknown[b, at + 2]
+                s3 += unknown[b, at + 3]
+            rows[i - lo, 0] = s0
+            rows[i - lo, 1] = s1
+            rows[i - lo, 2] = s2
+            rows[i - lo, 3] = s3
+            mean0 += s0
+            mean1 += s1
+            mean2 += s2
+            mean3 += s3
+        mean0 /= hi - lo
+        mean1 /= hi - lo
+        mean2 /= hi - lo
+        mean3 /= hi - lo
+        for i in range(lo, hi):
+            s0 = rows[i - lo, 0] - mean0
+            s1 = rows[i - lo, 1] - mean1
+            s2 = rows[i - lo, 2] - mean2
+            s3 = rows[i - lo, 3] - mean3
+            for j in range(terms):
+                b = codes[j, i]
+                out[b, at] += s0
+                out[b, at + 1] += s1
+                out[b, at + 2] += s2
+                out[b, at + 3] += s3
+
+
+@jit
 def schur_rows(codes, values, weights, starts, first, last, unknown, out):
     """out += S unknown over the base levels first..last-1, with S = B'W M_A B of the terms B and the base effect A.
 
@@ -272,6 +324,10 @@ def schur_rows(codes, values, weights, starts, first, last, unknown, out):
     sloped = values.shape[0] > 0
     if m == 2 and not weighted and not sloped:
         _schur_pairs(codes, starts, first, last, unknown, out)
+        return
+    if m % 4 == 0 and not weighted and not sloped:
+        for at in range(0, m, 4):
+            _schur_fours(codes, starts, first, last, unknown, at, out)
         return
     mean = np.empty(m)
     row = np.empty(m)
@@ -360,22 +416,21 @@ def sampled_degree(codes, starts, last, size, sample):
 
 @jit
 def _plain_lengths(codes, starts, first, last, out):
-    """:func:`reduced_lengths` without weights and slopes."""
+    """:func:`reduced_lengths` without weights and slopes; a square grows by 2c + 1 when c does by one."""
     terms = codes.shape[0]
-    cell = np.zeros(out.shape[0])
+    cell = np.zeros(out.shape[0], dtype=np.int32)
     for a in range(first, last):
         lo, hi = starts[a], starts[a + 1]
         share = 1.0 / max(hi - lo, 1)
         for j in range(terms):
             for i in range(lo, hi):
-                cell[codes[j, i]] += 1.0
-            for i in range(lo, hi):
                 b = codes[j, i]
                 count = cell[b]
-                if count != 0.0:
-                    out[b, 0] += count
-                    out[b, 1] += count * count * share
-                    cell[b] = 0.0
+                cell[b] = count + 1
+                out[b, 0] += 1.0
+                out[b, 1] += (2 * count + 1) * share
+            for i in range(lo, hi):
+                cell[codes[j, i]] = 0
 
 
 @jit

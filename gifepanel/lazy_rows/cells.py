@@ -7,7 +7,6 @@ sums would be as long as the data: the levels of every row come home instead, on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,31 +15,16 @@ from scipy import sparse
 
 from gifepanel.lazy_rows.engine import Home
 from gifepanel.lazy_rows.sample import LazyEffect, LazySample, sums_by
+from gifepanel.projections.margins import MarginSystem, RowSystem
+from gifepanel.projections.system import Effect, EffectSystem
 
-__all__ = ["Cells", "find_cells", "index_of", "positions"]
+__all__ = ["find_system", "index_of", "positions"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _FEW = 200_000  # rows whose pairs are as soon summed
 _SHARE = 61  # of the levels of the base effect that are looked at, one
 _ALONE = 0.5  # pairs for each row from which rows come home
-_BLOCK = 1 << 22  # rows that are added up at once
 _SPAN = 8  # of integers, for each level, up to which a table of them is kept
-
-
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """Weights of pairs of levels.
-
-    Attributes
-    ----------
-    base : sparse matrix (L, M)
-        Of levels of the base effect and levels of the others, side by side.
-    gram : sparse matrix (M, M)
-        Of the others among each other.
-    """
-
-    base: Any
-    gram: Any
 
 
 def index_of(home: Home, keys: Sequence[str]) -> pd.Index:
@@ -55,6 +39,9 @@ def positions(home: Home, found: Home, keys: Sequence[str]) -> Any:
     if len(keys) == 1 and len(home) and home.is_whole(keys[0]) and found.is_whole(keys[0]):
         levels, values = (one.table.column(keys[0]).to_numpy(zero_copy_only=False) for one in (home, found))
         low, high = int(levels.min()), int(levels.max())
+        if high - low + 1 == levels.size and high < 2**63 and (levels[1:] > levels[:-1]).all():
+            whole = values if values.dtype.itemsize >= 4 else values.astype(np.int32)
+            return (whole - whole.dtype.type(low)).astype(np.int32, copy=False)
         if high - low < _SPAN * levels.size + 1_000 and high < 2**63:
             table = np.full(high - low + 1, -1, dtype=np.int32)
             table[levels.astype(np.int64) - low] = np.arange(levels.size, dtype=np.int32)
@@ -63,8 +50,10 @@ def positions(home: Home, found: Home, keys: Sequence[str]) -> Any:
     return index_of(home, keys).get_indexer(index_of(found, keys)).astype(np.int32)
 
 
-def find_cells(sample: LazySample, base: int, others: Sequence[int], margins: Home, homes: Sequence[Home]) -> Cells:
-    """The weights of pairs, from sums at the engine or from the levels of every row.
+def find_system(
+    sample: LazySample, base: int, others: Sequence[int], margins: Home, homes: Sequence[Home], tol: float
+) -> MarginSystem:
+    """The system of the effects, from weights of pairs that the engine sums or from the levels of every row.
 
     Parameters
     ----------
@@ -73,27 +62,22 @@ def find_cells(sample: LazySample, base: int, others: Sequence[int], margins: Ho
     others : sequence of int
     margins, homes : Home
         Levels of these effects with their weights, sorted.
+    tol : float
     """
-    offsets = np.cumsum([0, *(len(home) for home in homes)]).astype(np.int64)
-    lengths = np.concatenate([home.numbers("__m") for home in homes])
     if _rows_come(sample, base, others):
-        return _from_rows(sample, base, others, margins, homes, offsets, lengths)
-    return _from_pairs(sample, base, others, margins, homes, offsets, lengths)
+        return _from_rows(sample, base, others, margins, homes, tol)
+    return _from_pairs(sample, base, others, margins, homes, tol)
 
 
 # ---- sums at the engine ----
 
 
 def _from_pairs(
-    sample: LazySample,
-    base: int,
-    others: Sequence[int],
-    margins: Home,
-    homes: Sequence[Home],
-    offsets: Any,
-    lengths: Array,
-) -> Cells:
+    sample: LazySample, base: int, others: Sequence[int], margins: Home, homes: Sequence[Home], tol: float
+) -> MarginSystem:
     effects = sample.effects
+    offsets = np.cumsum([0, *(len(home) for home in homes)]).astype(np.int64)
+    lengths = np.concatenate([home.numbers("__m") for home in homes])
     rows, columns, weights = [], [], []
     for j, g in enumerate(others):
         home = _pairs(sample, effects[base], effects[g])
@@ -109,7 +93,7 @@ def _from_pairs(
             a = positions(homes[j], home, effects[g].keys) + offsets[j]
             b = positions(homes[k], home, effects[others[k]].keys) + offsets[k]
             gram = _with_cross(gram, home.numbers("__m"), a, b)
-    return Cells(cells.tocsr(), gram)
+    return MarginSystem(base, tuple(others), offsets, lengths, len(margins), gram, cells.tocsr(), None, tol)
 
 
 def _pairs(sample: LazySample, one: LazyEffect, other: LazyEffect) -> Home:
@@ -146,57 +130,16 @@ def _rows_come(sample: LazySample, base: int, others: Sequence[int]) -> bool:
 
 
 def _from_rows(
-    sample: LazySample,
-    base: int,
-    others: Sequence[int],
-    margins: Home,
-    homes: Sequence[Home],
-    offsets: Any,
-    lengths: Array,
-) -> Cells:
+    sample: LazySample, base: int, others: Sequence[int], margins: Home, homes: Sequence[Home], tol: float
+) -> MarginSystem:
     effects = sample.effects
     keys = list(dict.fromkeys(key for g in (base, *others) for key in effects[g].keys))
     frame = sample.frame.select(*keys, *(["__w"] if sample.weighted else []))
     home = sample.rows.bring(frame, "levels of every row")
     weights = home.numbers("__w") if sample.weighted else None
-    codes = [positions(own, home, effects[g].keys) for own, g in zip(homes, others, strict=True)]
-    level = positions(margins, home, effects[base].keys)
+    levels = dict(zip((base, *others), (margins, *homes), strict=True))
+    coded = [
+        Effect(effects[g].name, positions(levels[g], home, effects[g].keys), len(levels[g])) for g in sorted(levels)
+    ]
     del home
-    gram = sparse.diags(lengths).tocsr()
-    for j in range(len(others)):
-        for k in range(j):
-            cross = _crossed(codes[j], codes[k], weights, (len(homes[j]), len(homes[k]))).tocoo()
-            gram = _with_cross(gram, cross.data, cross.row + offsets[j], cross.col + offsets[k])
-    return Cells(_side_by_side(level, codes, weights, offsets, len(margins)), gram)
-
-
-def _crossed(a: Any, b: Any, weights: Array | None, shape: tuple[int, int]) -> Any:
-    """Weights of pairs of codes, as a sparse matrix."""
-    if (size := shape[0] * shape[1]) <= max(a.size // 4, _FEW):
-        sums = np.zeros(size)
-        for first in range(0, a.size, _BLOCK):
-            part = slice(first, first + _BLOCK)
-            pair = a[part].astype(np.int64) * shape[1] + b[part]
-            sums += np.bincount(pair, None if weights is None else weights[part], minlength=size)
-        return sparse.csr_matrix(sums.reshape(shape))
-    ones = np.ones(a.size) if weights is None else weights
-    return sparse.coo_matrix((ones, (a, b)), shape).tocsr()
-
-
-def _side_by_side(level: Any, codes: Sequence[Any], weights: Array | None, offsets: Any, n_levels: int) -> Any:
-    """Levels of the base effect beside those of the others (L, M): built in place where rows are in order of them."""
-    n, several = level.size, len(codes)
-    if (level[1:] >= level[:-1]).all():
-        order: Any = slice(None)
-    else:
-        order = np.argsort(level, kind="stable")
-    ends = np.cumsum(np.bincount(level, minlength=n_levels)) * several
-    starts = np.concatenate([[0], ends]).astype(np.int32 if n * several < 2**31 else np.int64)
-    indices = np.empty((n, several), dtype=starts.dtype)
-    for j, own in enumerate(codes):
-        indices[:, j] = own[order]
-        indices[:, j] += starts.dtype.type(offsets[j])
-    data = np.ones(n * several) if weights is None else np.repeat(weights[order], several)
-    out = sparse.csr_matrix((data, indices.ravel(), starts), (n_levels, int(offsets[-1])))
-    out.sum_duplicates()
-    return out
+    return RowSystem.of(EffectSystem.build(coded, weights), tol)

@@ -16,17 +16,26 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from gifepanel.lazy_rows.cells import find_cells, index_of, positions
+from gifepanel.lazy_rows.cells import find_system, index_of, positions
 from gifepanel.lazy_rows.engine import Home
-from gifepanel.lazy_rows.sample import LazyEffect, LazySample, sums_by
+from gifepanel.lazy_rows.sample import LazyEffect, LazySample, level_sums, name_of, sums_by
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
 from gifepanel.projections.margins import MarginSystem, schur_of_patterns, sums_of_patterns
 
-__all__ = ["SmallEffect", "SolvedEffects", "base_effects", "level_series", "residual_frame", "solve_effects"]
+__all__ = [
+    "SmallEffect",
+    "SolvedEffects",
+    "are_patterns",
+    "base_effects",
+    "level_series",
+    "residual_frame",
+    "solve_effects",
+]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _BITS = 52  # of a float64 that are summed without rounding
 _PERIODS = 2_080
+_DENSE = 0.1  # share of the periods that entities have
 _SPANNED = 1e-12  # share of a column that is rounding
 _APART = 1e-4  # share of a column that is within levels of the base effect
 
@@ -117,7 +126,7 @@ def level_series(effect: LazyEffect, home: Home, values: Array) -> pd.Series:
     """Values by level, as effects in memory are labelled."""
     index = index_of(home, effect.keys)
     if isinstance(index, pd.MultiIndex):
-        index = index.set_names([name.removeprefix("__key_") for name in effect.keys])
+        index = index.set_names([name_of(key) for key in effect.keys])
     else:
         index = index.rename(None)
     return pd.Series(values, index=index, name=effect.name)
@@ -189,10 +198,9 @@ def _columns(sample: LazySample) -> dict[str, Any]:
 
 
 def _levels(sample: LazySample, effect: LazyEffect) -> Home:
-    """Levels of an effect, sorted, their weights and sums of the columns."""
-    grouped = sums_by(sample, sample.frame, effect.keys, _columns(sample))
-    table = sample.rows.bring(grouped, f"levels of {effect.name}").table
-    return Home(table.sort_by([(name, "ascending") for name in effect.keys]))
+    """Levels of an effect, their weights and sums: those that came home when they were counted, or asked for now."""
+    known = sample.margins.pop(effect.keys, None)
+    return level_sums(sample, effect) if known is None else known
 
 
 def _right_sides(
@@ -222,17 +230,26 @@ def _right_sides(
 # ---- two effects, pairs unique: a bit for each row ----
 
 
+def are_patterns(sample: LazySample, entity: LazyEffect, period: LazyEffect) -> bool:
+    """Whether patterns of periods may tell everything of two effects whose levels are counted, or their bounds are.
+
+    Where entities have few of many periods hardly two of them have the same, and pairs are shorter.
+    """
+    periods = period.n_levels
+    if sample.weighted or periods > _PERIODS or set(period.keys) & set(entity.keys):
+        return False
+    return periods <= _BITS or sample.stock.n_complete > _DENSE * entity.n_levels * periods
+
+
 def _by_patterns(
     sample: LazySample, base: int, others: Sequence[int], homes: Sequence[Home], tol: float
 ) -> _Margins | None:
     """The system from patterns of periods; None where they do not tell everything."""
-    if len(others) != 1 or sample.weighted or len(homes[0]) > _PERIODS:
+    if len(others) != 1 or not are_patterns(sample, sample.effects[base], sample.effects[others[0]]):
         return None
     import narwhals.stable.v2 as nw
 
     effect, entity, periods = sample.effects[others[0]], sample.effects[base], len(homes[0])
-    if set(effect.keys) & set(entity.keys):
-        return None
     words = -(-periods // _BITS)
     bits = {}
     for word in range(words):
@@ -283,10 +300,7 @@ def _unpacked(home: Home, names: Sequence[str], periods: int) -> Any:
 def _by_cells(sample: LazySample, base: int, others: Sequence[int], homes: Sequence[Home], tol: float) -> _Margins:
     """The system from the weights of pairs of levels."""
     margins = _levels(sample, sample.effects[base])
-    found = find_cells(sample, base, others, margins, homes)
-    offsets = np.cumsum([0, *(len(home) for home in homes)]).astype(np.int64)
-    lengths = np.concatenate([home.numbers("__m") for home in homes])
-    system = MarginSystem(base, tuple(others), offsets, lengths, len(margins), found.gram, found.base, None, tol)
+    system = find_system(sample, base, others, margins, homes, tol)
     sums = margins.matrix([f"__s{j}" for j in range(len(sample.columns))])
     means = sums / margins.numbers("__m")[:, None]
-    return _Margins(system, np.asarray(found.base.T @ means), np.einsum("lm,lm->m", sums, means))
+    return _Margins(system, system.spread(means), np.einsum("lm,lm->m", sums, means))

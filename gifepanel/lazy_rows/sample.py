@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -23,8 +23,10 @@ __all__ = [
     "Stock",
     "key_expression",
     "key_of",
+    "level_sums",
     "levels_of",
     "missing_in",
+    "name_of",
     "sums_by",
     "take_stock",
     "weight_of",
@@ -34,11 +36,17 @@ __all__ = [
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _FLOATS = ("Float32", "Float64")
+_KEY = "__key_"
 
 
 def key_of(name: str) -> str:
     """The column under which ids are grouped and joined."""
-    return f"__key_{name}"
+    return f"{_KEY}{name}"
+
+
+def name_of(key: str) -> str:
+    """The column that is grouped under a key."""
+    return key.removeprefix(_KEY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +60,8 @@ class Stock:
         Rows in which each variable is missing, of those that have any.
     complete : expression
         True for complete rows of positive weight.
+    spans : dict of str to float
+        Of ids that are whole numbers: how many there are from the lowest to the highest.
     """
 
     n_rows: int
@@ -59,6 +69,12 @@ class Stock:
     n_zero_weights: int
     missing: dict[str, int]
     complete: Any
+    spans: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rows are complete and of positive weight."""
+        return self.n_complete == self.n_rows and not self.n_zero_weights
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the expression."""
@@ -99,6 +115,8 @@ class LazySample:
     n_singletons : int
     shift : ndarray, shape (m,)
         Taken off the columns: their means, where a constant is among effects, regressors or controls.
+    margins : dict of tuple of str to Home
+        Levels of effects that came home when they were counted, by their keys; taken out where they are used.
     """
 
     rows: LazyRows
@@ -109,10 +127,11 @@ class LazySample:
     stock: Stock
     n_singletons: int = 0
     shift: Array = field(default_factory=lambda: np.empty(0))
+    margins: dict[tuple[str, ...], Home] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the frame, which needs its connection."""
-        return {**self.__dict__, "frame": Gone()}
+        return {**self.__dict__, "frame": Gone(), "margins": {}}
 
 
 def missing_in(name: str, dtype: Any) -> Any:
@@ -152,15 +171,20 @@ def take_stock(
     import narwhals.stable.v2 as nw
 
     looked = _looked_at(factors, effects, weights, schema)
+    whole = [name for name in dict.fromkeys(f for e in effects for f in e.factors) if schema[name].is_integer()]
+    ids = {f"__id{j}": nw.col(name) for j, name in enumerate(whole)}
     made = {} if columns is None else {f"__z{j}": nw.when(looked.positive).then(one) for j, one in enumerate(columns)}
     if columns is not None and weights:
         made["__w"] = nw.when(looked.positive).then(weight_of(weights))
-    frame = rows.frame.select(**looked.flags, **made)
+    frame = rows.frame.select(**looked.flags, **made, **ids)
     asked = {"n": nw.len()} | {name: _count(nw.col(name)) for name in looked.flags}
+    for j in range(len(whole)):
+        asked |= {f"low{j}": nw.col(f"__id{j}").min(), f"high{j}": nw.col(f"__id{j}").max()}
     if rough is not None:
         asked |= ask_moments(len(rough), weights is not None, rough)
     home = rows.bring(frame.select(**asked), "counts of missing values")
-    return looked.stock(home, weights, missing), home
+    spans = {name: home.number(f"high{j}") - home.number(f"low{j}") + 1 for j, name in enumerate(whole)}
+    return replace(looked.stock(home, weights, missing), spans=spans), home
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,7 +311,7 @@ def with_columns(
     schema = rows.schema
     exprs = coded.all(factors)
     names = tuple(f"__z{j}" for j in range(len(exprs)))
-    frame = rows.frame.filter(stock.complete)
+    frame = rows.frame if stock.is_whole else rows.frame.filter(stock.complete)
     made = {name: nw.lit(0.0) + expr for name, expr in zip(names, exprs, strict=True)}
     made |= {key_of(name): key_expression(name, schema[name]) for name in keys}
     if weights:
@@ -317,8 +341,10 @@ def weighted(sample: LazySample, value: Any) -> Any:
     return value * nw.col("__w") if sample.weighted else value
 
 
-def sums_by(sample: LazySample, frame: Any, keys: Sequence[str], values: Mapping[str, Any]) -> Any:
-    """Weighted sums of expressions within groups, and the total weight ``__m`` of each.
+def sums_by(
+    sample: LazySample, frame: Any, keys: Sequence[str], values: Mapping[str, Any], *, counts: bool = False
+) -> Any:
+    """Weighted sums of expressions within groups, and the total weight ``__m`` of each; with `counts` rows as ``__n``.
 
     What is summed is a column first: not every engine sums expressions.
     """
@@ -327,4 +353,18 @@ def sums_by(sample: LazySample, frame: Any, keys: Sequence[str], values: Mapping
     weight = {"__weight": nw.col("__w")} if sample.weighted else {}
     made = frame.select(*keys, **{name: weighted(sample, value) for name, value in values.items()}, **weight)
     total = nw.col("__weight").sum() if sample.weighted else nw.len()
-    return made.group_by(*keys).agg(**{name: nw.col(name).sum() for name in values}, __m=total)
+    rows = {"__n": nw.len()} if counts else {}
+    return made.group_by(*keys).agg(**{name: nw.col(name).sum() for name in values}, __m=total, **rows)
+
+
+def level_sums(sample: LazySample, effect: LazyEffect) -> Home:
+    """Levels of an effect, sorted, with weight ``__m`` and, where there are weights, number of rows ``__n``.
+
+    Sums ``__s0``, ... are of the columns less what is taken off them.
+    """
+    import narwhals.stable.v2 as nw
+
+    values = {f"__s{j}": nw.col(name) - float(sample.shift[j]) for j, name in enumerate(sample.columns)}
+    grouped = sums_by(sample, sample.frame, effect.keys, values, counts=sample.weighted)
+    table = sample.rows.bring(grouped, f"levels of {effect.name}").table
+    return Home(table.sort_by([(name, "ascending") for name in effect.keys]))

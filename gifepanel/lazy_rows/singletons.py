@@ -14,16 +14,21 @@ import numpy as np
 import pandas as pd
 
 from gifepanel.exceptions import DataError
+from gifepanel.lazy_rows.effects import are_patterns
 from gifepanel.lazy_rows.engine import Home, LazyRows
-from gifepanel.lazy_rows.sample import LazyEffect, LazySample
+from gifepanel.lazy_rows.sample import LazyEffect, LazySample, level_sums, name_of
 
 __all__ = ["choose_lazy_rows"]
 
 _ROWS = 50_000_000  # of which the levels come home
+_VALUES = 120_000_000  # of levels with their sums that come home
 
 
 def choose_lazy_rows(sample: LazySample, singletons: bool) -> LazySample:
     """Count levels of effects, and drop rows alone in one, again and again.
+
+    Levels that the solution needs come home with their sums when they are counted, if they are not too many: they are
+    ``margins`` of the sample where no row was dropped.
 
     Raises
     ------
@@ -32,19 +37,22 @@ def choose_lazy_rows(sample: LazySample, singletons: bool) -> LazySample:
     """
     frame, effects = sample.frame, sample.effects
     first, rows = sample.stock.n_complete - sample.stock.n_zero_weights, 0
+    margins: dict[tuple[str, ...], Home] = {}
     while effects:
-        counted = [_count_levels(sample.rows, frame, effect) for effect in effects]
+        counted = _counted(sample, margins) if frame is sample.frame else _counted(replace(sample, frame=frame), None)
         before, effects, rows = effects, tuple(effect for effect, _, _ in counted), counted[0][2]
         if not rows:
             raise _nothing_left(first, before)
         if not singletons or not any(alone for _, alone, _ in counted):
             break
+        margins = {}
         if rows <= _ROWS and _are_whole(frame, effects):
             return _follow_at_home(sample, frame, effects)
         for effect, alone, _ in counted:
             if alone:
                 frame = _without_singletons(sample.rows, frame, effect)
-    return replace(sample, frame=frame, effects=effects, n_singletons=first - rows if effects else 0)
+    dropped = first - rows if effects else 0
+    return replace(sample, frame=frame, effects=effects, n_singletons=dropped, margins=margins)
 
 
 def _nothing_left(n_rows: int, effects: Sequence[LazyEffect]) -> DataError:
@@ -56,14 +64,47 @@ def _nothing_left(n_rows: int, effects: Sequence[LazyEffect]) -> DataError:
     )
 
 
-def _count_levels(rows: LazyRows, frame: Any, effect: LazyEffect) -> tuple[LazyEffect, int, int]:
+def _counted(sample: LazySample, margins: dict[tuple[str, ...], Home] | None) -> list[tuple[LazyEffect, int, int]]:
+    """The effects with their numbers of levels, how many of them have one row, and how many rows there are.
+
+    Those that seem to have fewest levels are counted first. What comes home on the way is put into `margins`.
+    """
+    bounds = [_bound(sample, effect) for effect in sample.effects]
+    effects, found = list(sample.effects), {}
+    for g in sorted(range(len(effects)), key=bounds.__getitem__):
+        if margins is None or not _come(sample, effects, g, list(found), bounds[g]):
+            found[g] = _count_levels(sample, effects[g])
+        else:
+            margins[effects[g].keys] = home = level_sums(sample, effects[g])
+            counts = home.numbers("__n" if sample.weighted else "__m")
+            alone, rows = int(np.count_nonzero(counts == 1)), int(counts.sum())
+            found[g] = (replace(effects[g], n_levels=len(home)), alone, rows)
+        effects[g] = found[g][0]
+    return [found[g] for g in range(len(effects))]
+
+
+def _bound(sample: LazySample, effect: LazyEffect) -> float:
+    """Levels that an effect has at most."""
+    spans = [sample.stock.spans.get(name_of(key), np.inf) for key in effect.keys]
+    return float(min(np.prod(spans), sample.stock.n_complete))
+
+
+def _come(sample: LazySample, effects: Sequence[LazyEffect], g: int, counted: Sequence[int], bound: float) -> bool:
+    """Whether levels of an effect come home with their sums: they will be asked for, and have room."""
+    if len(effects) == 1 or bound * (len(sample.columns) + 2) > _VALUES:
+        return False
+    last = len(effects) == 2 and len(counted) == 1
+    return not (last and are_patterns(sample, replace(effects[g], n_levels=int(bound)), effects[counted[0]]))
+
+
+def _count_levels(sample: LazySample, effect: LazyEffect) -> tuple[LazyEffect, int, int]:
     """The effect with its number of levels, how many of them have one row, and how many rows there are."""
     import narwhals.stable.v2 as nw
 
-    grouped = frame.select(*effect.keys).group_by(*effect.keys).agg(__n=nw.len())
+    grouped = sample.frame.select(*effect.keys).group_by(*effect.keys).agg(__n=nw.len())
     single = nw.when(nw.col("__n") == 1).then(nw.lit(1.0)).otherwise(nw.lit(0.0)).sum()
     asked = grouped.select(levels=nw.len(), alone=single, rows=nw.col("__n").sum())
-    home = rows.bring(asked, f"the number of levels of {effect.name}")
+    home = sample.rows.bring(asked, f"the number of levels of {effect.name}")
     return replace(effect, n_levels=home.count("levels")), home.count("alone"), home.count("rows")
 
 

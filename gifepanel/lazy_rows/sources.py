@@ -39,6 +39,7 @@ _NAMES = {
 }
 _SHARE = 0.25  # of the memory that is free: what a file may have that pandas reads, which takes some four times as much
 _NAMED = 5  # files that a message lists
+_SEPARATORS = ",;\t|"
 _OF_A_FRAME = re.compile(r"\bdata[.\[]")
 _INSTALL = 'pip install "gifepanel[duckdb]"'
 
@@ -201,7 +202,7 @@ def _open_memory(data: Any) -> LazyRows:
     elif isinstance(frame, dict):
         table = pa.table(frame)
     else:
-        raise SpecificationError(
+        raise DataError(
             f"data is a {type(data).__name__}.",
             "A path, a lazy frame or a frame in memory is needed.",
             'data="panel.parquet"',
@@ -287,14 +288,13 @@ def _open_path(data: Any) -> LazyRows:
     def relation(which: list[str]) -> Any:
         if kind == "parquet":
             return con.read_parquet(which, union_by_name=len(which) > 1)
-        return con.read_csv(which, union_by_name=len(which) > 1)
+        return con.read_csv(which, header=True, union_by_name=len(which) > 1)
 
     def faulty() -> tuple[str, str] | None:
         for file in files:
             try:
                 one = duckdb.connect()
-                reader = one.read_parquet if kind == "parquet" else one.read_csv
-                rel = reader(file)
+                rel = one.read_parquet(file) if kind == "parquet" else one.read_csv(file, header=True)
                 names = ", ".join(f'count("{name}")' for name in rel.columns)
                 rel.aggregate(names).fetchall()
             except duckdb.Error as error:
@@ -369,8 +369,15 @@ def fixes_read_first(data: Any) -> Iterator[None]:
 
 def _reading(data: Any) -> str:
     files = files_of(data)
-    read = "pd.read_parquet" if kind_of_files(files) == "parquet" else "pd.read_csv"
-    return f"{read}({files[0]!r})" if len(files) == 1 else f"pd.concat(map({read}, {files!r}))"
+    if kind_of_files(files) == "parquet":
+        return f"pd.read_parquet({files[0]!r})" if len(files) == 1 else f"pd.concat(map(pd.read_parquet, {files!r}))"
+    separator = separator_of(files[0])
+    more = "" if separator == "," else f", sep={separator!r}"
+    if len(files) == 1:
+        return f"pd.read_csv({files[0]!r}{more})"
+    return (
+        f"pd.concat(pd.read_csv(one{more}) for one in {files!r})" if more else f"pd.concat(map(pd.read_csv, {files!r}))"
+    )
 
 
 def read_path(data: Any) -> Any:
@@ -392,11 +399,10 @@ def read_path(data: Any) -> Any:
             "DuckDB reads what does not fit into memory",
             _INSTALL,
         )
-    read = pd.read_parquet if kind == "parquet" else pd.read_csv
     parts = []
     for file in files:
         try:
-            parts.append(read(file))
+            parts.append(pd.read_parquet(file) if kind == "parquet" else pd.read_csv(file, sep=separator_of(file)))
         except Exception as error:
             if isinstance(error, ImportError):
                 raise MissingPackageError("Parquet files need pyarrow", "It is not installed", _INSTALL) from error
@@ -406,6 +412,18 @@ def read_path(data: Any) -> Any:
                 "Write the file named here again, or leave it out.",
             ) from error
     return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+
+
+def separator_of(file: str) -> str:
+    """What stands between the names of columns in a CSV file: the most frequent of what is usual, outside of quotes."""
+    opened = {".gz": "gzip", ".bz2": "bz2"}.get(os.path.splitext(file)[1].lower())
+    try:
+        with import_module(opened).open(file, "rt") if opened else open(file, encoding="utf-8") as lines:
+            head = re.sub(r'"[^"]*"', "", lines.readline())
+    except (OSError, UnicodeDecodeError):  # another encoding or packing, or not on this disk: pandas says what it is
+        return ","
+    found = max(_SEPARATORS, key=head.count)
+    return found if found in head else ","
 
 
 def free_memory() -> int | None:

@@ -13,6 +13,7 @@ from gifepanel.lazy_rows.moments import Moments, are_exact, ask_moments, pairs, 
 from gifepanel.lazy_rows.sample import LazySample, sums_by, weighted
 
 __all__ = [
+    "LevelProducts",
     "Scores",
     "combined_products",
     "measure",
@@ -27,6 +28,8 @@ __all__ = [
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _APART = 1e-4  # share of a column that is within levels of the base effect
+_KEPT = 1e-4  # of what sums are differences of
+_NARROW = 6  # columns up to which products of levels are asked with cross products
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,37 @@ class Scores:
     squares: Array
 
 
+@dataclass(frozen=True, eq=False)
+class LevelProducts:
+    """Products of the cross products that levels of the base effect have within them, summed over levels.
+
+    Scores of coefficients within a level are sums of its cross products, so that these make the sums of products of
+    scores, whatever the coefficients: clusters that are the levels cost no pass of their own.
+
+    Attributes
+    ----------
+    sums : ndarray, shape (P, P)
+        Of pairs of columns, the upper triangle of (m, m).
+    """
+
+    sums: Array
+
+    def of_scores(self, basis: Array, coefficients: Array) -> Array | None:
+        """Sum over levels of the products of their scores, (k, k); None where differences have lost digits.
+
+        Parameters
+        ----------
+        basis : ndarray, shape (m, k)
+        coefficients : ndarray, shape (m,)
+        """
+        loads = np.array(
+            [basis[a] * coefficients[b] + (basis[b] * coefficients[a] if a != b else 0.0) for a, b in pairs(len(basis))]
+        )
+        out = loads.T @ self.sums @ loads
+        size = np.abs(loads).T @ np.abs(self.sums) @ np.abs(loads)
+        return out if (np.diag(out) > _KEPT * np.diag(size)).all() else None
+
+
 def measure(sample: LazySample, rough: Array) -> Moments:
     """Moments of the sample, about rough means, and again about those found where they were too rough."""
     for _ in range(2):
@@ -63,31 +97,38 @@ def measure(sample: LazySample, rough: Array) -> Moments:
     return found
 
 
-def residual_products(sample: LazySample, solved: SolvedEffects, moments: Moments) -> tuple[Array, bool]:
+def residual_products(
+    sample: LazySample, solved: SolvedEffects, moments: Moments, by_levels: bool
+) -> tuple[Array, bool, LevelProducts | None]:
     """Cross products (m, m) of what effects leave of the columns; and whether base levels need not be joined.
 
     Within levels of the base effect, sums of products less products of sums: one scan, and no digits are lost unless
-    levels are far apart. Where they are, residuals are taken first.
+    levels are far apart. Where they are, residuals are taken first. With `by_levels`, products of the levels too.
     """
     import narwhals.stable.v2 as nw
 
     m, base = len(sample.columns), solved.base
     if base is None:
         shift = moments.means - sample.shift
-        return moments.total + moments.weight * np.outer(shift, shift), False
+        return moments.total + moments.weight * np.outer(shift, shift), False, None
     frame = residual_frame(sample, replace(solved, base=None), base.keys)
     v = [nw.col(f"__v{j}") for j in range(m)]
     sums = {f"p{a}_{b}": v[a] * v[b] for a, b in pairs(m)} | {f"s{j}": v[j] for j in range(m)}
     grouped = sums_by(sample, frame, base.keys, sums)
     s = [nw.col(f"s{j}") for j in range(m)]
-    asked = {f"v{a}_{b}": (nw.col(f"p{a}_{b}") - s[a] * s[b] / nw.col("__m")).sum() for a, b in pairs(m)}
-    asked |= {f"t{j}": nw.col(f"p{j}_{j}").sum() for j in range(m)}
-    home = sample.rows.bring(grouped.select(**asked), "cross products")
+    made = {f"v{a}_{b}": nw.col(f"p{a}_{b}") - s[a] * s[b] / nw.col("__m") for a, b in pairs(m)}
+    made |= {f"t{j}": nw.col(f"p{j}_{j}") for j in range(m)}
+    asked = {name: nw.col(name).sum() for name in made}
+    triangle = [f"v{a}_{b}" for a, b in pairs(m)]
+    if by_levels and m <= _NARROW:
+        asked |= {f"l{a}_{b}": (nw.col(triangle[a]) * nw.col(triangle[b])).sum() for a, b in pairs(len(triangle))}
+    home = sample.rows.bring(grouped.select(**made).select(**asked), "cross products")
     found, whole = square(home, "v", m), np.array([home.number(f"t{j}") for j in range(m)])
     there = whole > 1e-24 * moments.lengths**2
     if (np.diag(found)[there] > _APART * whole[there]).all():
-        return found, True
-    return combined_products(sample, solved, np.eye(m)), False
+        levels = LevelProducts(square(home, "l", len(triangle))) if "l0_0" in home.names else None
+        return found, True, levels
+    return combined_products(sample, solved, np.eye(m)), False, None
 
 
 def combined_products(sample: LazySample, solved: SolvedEffects, transform: Array) -> Array:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.lazy_rows.columns import Coded, Factors, code_columns, read_lazy_factors
@@ -81,7 +80,7 @@ class LazyDesign:
     schema : dict
         Types of the columns.
     solved : dict
-        By tolerance: effects, cross products of residuals, and whether these lost no digits.
+        By tolerance: effects, cross products of residuals, whether these lost no digits, and those of levels.
     others : as of PanelDesign
         ``endog``, ``exog``, ``controls`` and ``weights`` stand for arrays that are elsewhere.
     """
@@ -257,13 +256,14 @@ def lazy_design(
     ids |= dict.fromkeys(name for name in (entity, time) if name is not None)
     asked = _Asked(formula, terms, factors, frame, weights, missing, tuple(ids))
     coded, sample, moments = _read(rows, asked)
-    sample = choose_lazy_rows(sample, singletons == "drop")
-    if moments is None or sample.n_singletons:
-        moments = measure(sample, _rough(rows, coded.all(factors)) if moments is None else moments.means)
-    centred = bool(terms.effects) or bool(moments.constant[1:].any())
-    shift = np.where(moments.constant & (not terms.effects), 0.0, moments.means if centred else 0.0)
+    if moments is None:
+        moments = measure(sample, _rough(rows, coded.all(factors)))
+    sample = choose_lazy_rows(with_shift(sample, _shift(moments, terms)), singletons == "drop")
+    if sample.n_singletons:
+        moments = measure(sample, moments.means)
+        sample = with_shift(sample, _shift(moments, terms))
     return LazyDesign(
-        with_shift(sample, shift),
+        sample,
         moments,
         schema,
         factors.outcome,
@@ -278,6 +278,12 @@ def lazy_design(
         sample.stock,
         _keys=set(map(key_of, ids)),
     )
+
+
+def _shift(moments: Moments, terms: Terms) -> Any:
+    """What is taken off the columns."""
+    centred = bool(terms.effects) or bool(moments.constant[1:].any())
+    return np.where(moments.constant & (not terms.effects), 0.0, moments.means if centred else 0.0)
 
 
 def _terms_at(rows: LazyRows, formula: str, partial: str, context: Any) -> tuple[PanelFrame, Terms]:
@@ -359,6 +365,6 @@ def _check_column(option: str, value: Any, names: tuple[str, ...]) -> None:
 def _few_rows(rows: LazyRows) -> PanelFrame:
     """A frame with the names of the columns, and a few rows."""
     home = rows.bring(rows.frame.head(_FEW), "the first rows", reads=0)
-    data = home.table.to_pandas()
-    data = data if len(data) else pd.DataFrame({name: [np.nan] for name in home.names})
-    return read_frame(data, require_ids=False)
+    if not len(home):
+        raise DataError("the data have no rows", "rows are needed", "look at the path or the filter")
+    return read_frame(home.table.to_pandas(), require_ids=False)

@@ -8,7 +8,7 @@ square the condition of the regressors, got wrong.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,7 @@ from gifepanel.lazy_rows.effects import SolvedEffects, base_effects, level_serie
 from gifepanel.lazy_rows.engine import Home
 from gifepanel.lazy_rows.sample import LazySample
 from gifepanel.lazy_rows.sums import (
+    LevelProducts,
     Scores,
     combined_products,
     products_of_groups,
@@ -80,6 +81,8 @@ class LazyParts:
         Whether a constant is among regressors or controls.
     near : bool
         Whether sums within levels of the base effect, less their means, keep all digits.
+    levels : LevelProducts or None
+        What such sums have within levels, where it was asked for.
     given : Scores or None
     """
 
@@ -93,6 +96,7 @@ class LazyParts:
     weight: float
     with_constant: bool
     near: bool
+    levels: LevelProducts | None = None
     given: Scores | None = None
 
     @cached_property
@@ -106,6 +110,9 @@ class LazyParts:
         """Sum over groups of the products of their scores, (k, k), and how many groups there are."""
         k, base = self.basis.shape[1], self.solved.base
         if base is not None and self.near and set(keys) == set(base.keys):
+            known = None if self.levels is None else self.levels.of_scores(self.basis, self.coefficients)
+            if known is not None:
+                return known, base.n_levels
             without = replace(self, solved=replace(self.solved, base=None))
             return products_of_levels(self.sample, without.frame(keys), k, keys)
         return products_of_groups(self.sample, self.frame(keys), k, keys, reads=self.reads)
@@ -183,14 +190,15 @@ class _StandIns:
     weights: Array | None
 
 
-def fit_lazily(design: Any, how: AbsorptionOptions) -> SummedFit:
-    """Solve for the effects, sum, regress, sum scores."""
+def fit_lazily(design: Any, how: AbsorptionOptions, ways: Sequence[tuple[str, ...]] = ()) -> SummedFit:
+    """Solve for the effects, sum, regress, sum scores; `ways` are keys of clusters that will be asked for."""
     sample, p, moments = design.sample, len(design.exog_names), design.moments
     raw = moments.lengths
     if how.tol not in design.solved:  # a second fit asks for its covariance alone
         found = solve_effects(sample, np.diag(moments.total), raw, how.tol)
-        design.solved[how.tol] = (found, *residual_products(sample, found, moments))
-    solved, gram, near = design.solved[how.tol]
+        clusters = found.base is not None and any(set(way) == set(found.base.keys) for way in ways)
+        design.solved[how.tol] = (found, *residual_products(sample, found, moments, clusters))
+    solved, gram, near, levels = design.solved[how.tol]
     check_converged(solved.certificate, how)
     gram, spanned = _without_spanned(gram, raw)
     stand_ins = _stand_ins(design, solved, gram, raw)
@@ -209,7 +217,7 @@ def fit_lazily(design: Any, how: AbsorptionOptions) -> SummedFit:
     degrees = DegreesAbsorbed(degrees.total + extra, degrees.exact, blocks)
     check_degrees(design, len(kept), degrees.total)
     warn_of_lost_digits(fit.triangle, [design.exog_names[j] for j in kept])
-    parts, fit = _scored(design, solved, controls, pseudo, fit, kept, near)
+    parts, fit = _scored(design, solved, controls, pseudo, fit, kept, near, levels)
     sums = _sums(design, parts, residual[:, 0], stand_ins, kept)
     constants = tuple(k for k, j in enumerate(kept) if design.moments.constant[1 + j])
     return SummedFit(
@@ -350,6 +358,7 @@ def _scored(
     fit: LeastSquares,
     kept: list[int],
     near: bool,
+    levels: LevelProducts | None,
 ) -> tuple[LazyParts, LeastSquares]:
     """Residuals and scores at the engine, and what they say of coefficients and triangle."""
     m, p = len(design.sample.columns), len(design.exog_names)
@@ -376,6 +385,7 @@ def _scored(
             design.moments.weight,
             bool(design.moments.constant[1:].any()),
             near,
+            levels,
         )
         if _is_clear(fit, pseudo.rows):
             break

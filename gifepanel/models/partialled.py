@@ -423,7 +423,7 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         from gifepanel.models.lazy_fit import fit_lazily
         from gifepanel.results.partialled import partialled_results
 
-        results = partialled_results(self, fit_lazily(self.design, how), choice, use_t=use_t)
+        results = partialled_results(self, fit_lazily(self.design, how, choice.ways), choice, use_t=use_t)
         results._results._fit_call = written
         return results
 

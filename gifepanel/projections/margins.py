@@ -8,7 +8,7 @@ a database or files, these tables are what comes home; what S c = r is solved by
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,14 +17,16 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
+from gifepanel.projections.bordered import BorderedMatrix
 from gifepanel.projections.reduced import DENSE, EMPTY, PivotedCholesky, ReducedSolver
-from gifepanel.projections.system import dense_schur_complement, schur_complement
+from gifepanel.projections.system import EffectSystem, dense_schur_complement, schur_complement
 
-__all__ = ["MarginSystem", "schur_of_patterns", "sums_of_patterns"]
+__all__ = ["MarginSystem", "RowSystem", "schur_of_patterns", "sums_of_patterns"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _REFINEMENTS = 4
 _BLOCK = 1 << 22
+_FEW = 200_000
 
 
 class _Solver(ReducedSolver):
@@ -95,11 +97,19 @@ class MarginSystem:
         means = self._inverse_weights[:, None] * (self.cells @ unknown)
         return np.asarray(self.gram @ unknown - self.cells.T @ means)
 
+    def bordered(self) -> BorderedMatrix:
+        """S as a matrix (M, M), effects with few levels apart."""
+        return BorderedMatrix.of(self.schur(), self.offsets)
+
     def schur(self) -> Any:
         """S as a sparse matrix (M, M)."""
         if self.known is not None:
             return sparse.csr_matrix(self.known)
         return schur_complement(self.gram, self.cells, self._inverse_weights)
+
+    def spread(self, levels: Array) -> Array:
+        """B'W times columns (L, m) that are constant within base levels: (M, m)."""
+        return np.asarray(self.cells.T @ levels)
 
     def schur_dense(self) -> Array:
         """S as an array (M, M)."""
@@ -214,6 +224,87 @@ class MarginSystem:
             self.gram.tocsr()[columns][:, columns],
             cells.tocsr(),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class RowSystem(MarginSystem):
+    """The same from the levels of every row, where most rows have a pair of their own.
+
+    Attributes
+    ----------
+    rows : EffectSystem
+        ``gram``, ``cells`` and ``known`` are not made.
+    """
+
+    rows: Any = None
+
+    @classmethod
+    def of(cls, rows: EffectSystem, tol: float) -> RowSystem:
+        """Of rows whose levels are known."""
+        levels = len(rows.starts) - 1
+        return cls(rows.base, rows.others, rows.offsets, rows.lengths, levels, None, tol=tol, rows=rows)
+
+    @property
+    def diagonal(self) -> Array:  # type: ignore[override]
+        """Diagonal of S (M,)."""
+        return self.rows.diagonal
+
+    def apply(self, unknown: Array) -> Array:
+        """S unknown: (M, m)."""
+        return self.rows.apply(np.ascontiguousarray(unknown))
+
+    def bordered(self) -> BorderedMatrix:
+        """S as a matrix (M, M), effects with few levels apart."""
+        return self.rows.bordered()
+
+    def schur_dense(self) -> Array:
+        """S as an array (M, M)."""
+        return self.rows.schur_dense()
+
+    def spread(self, levels: Array) -> Array:
+        """B'W times columns (L, m) that are constant within base levels: (M, m)."""
+        return self.rows.spread(levels)
+
+    def _merged(self, j: int) -> int:
+        return self.rows.merged(j)
+
+    def _part(self, which: Sequence[int]) -> MarginSystem:
+        if self.base not in which:
+            return MarginSystem._part(replace(self, gram=self._crossed()), which)
+        own, places = self.rows, [self.others.index(g) for g in which if g != self.base]
+        widths = [self._levels(self.others[j]) for j in places]
+        offsets = np.cumsum([0, *widths]).astype(np.int64)
+        codes = [own.codes[j] + np.int32(offsets[k] - self.offsets[j]) for k, j in enumerate(places)]
+        order = {g: position for position, g in enumerate(which)}
+        others = tuple(order[self.others[j]] for j in places)
+        part = replace(own, base=order[self.base], others=others, codes=np.array(codes), offsets=offsets)
+        return RowSystem.of(part, self.tol)
+
+    def _crossed(self) -> Any:
+        """B'WB (M, M): every pair of terms is counted a block of rows at a time."""
+        gram, own, starts = sparse.diags(self.lengths).tocsr(), self.rows, self.offsets
+        for j in range(len(self.others)):
+            for k in range(j):
+                shape = (int(starts[j + 1] - starts[j]), int(starts[k + 1] - starts[k]))
+                a, b = own.codes[j] - np.int32(starts[j]), own.codes[k] - np.int32(starts[k])
+                cross = _table(a, b, own.weights if own.weights.size else None, shape).tocoo()
+                place = (cross.row + starts[j], cross.col + starts[k])
+                block = sparse.coo_matrix((cross.data, place), gram.shape).tocsr()
+                gram = gram + block + block.T
+        return gram
+
+
+def _table(a: Any, b: Any, weights: Array | None, shape: tuple[int, int]) -> Any:
+    """Weights of pairs of codes, as a sparse matrix."""
+    if (size := shape[0] * shape[1]) <= max(a.size // 4, _FEW):
+        sums = np.zeros(size)
+        for first in range(0, a.size, _BLOCK):
+            part = slice(first, first + _BLOCK)
+            pair = a[part].astype(np.int64) * shape[1] + b[part]
+            sums += np.bincount(pair, None if weights is None else weights[part], minlength=size)
+        return sparse.csr_matrix(sums.reshape(shape))
+    ones = np.ones(a.size) if weights is None else weights
+    return sparse.coo_matrix((ones, (a, b)), shape).tocsr()
 
 
 def schur_of_patterns(patterns: Any, counts: Array, lengths: Array) -> Array:

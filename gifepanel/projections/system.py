@@ -26,6 +26,8 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _BLOCK = 1 << 22
 _OCCUPIED = 0.05  # share of cells of levels up to which products are sparse
 _SMALL = 10_000
+_SPREAD = 1 << 18  # rows
+_PAIR, _FOURS = 2, 4  # columns that passes are written out for
 _LARGE, _PAIRED, _FILLED = 100_000, 64, 4  # rows, and codes to a base level, from which S is made by pairs of rows
 
 
@@ -184,13 +186,36 @@ class EffectSystem:
             rows = np.zeros((self.n, unknown.shape[1]))
             self.subtract(rows, -unknown)
             return self.sums(rows)
-        return self._reduce(
+        m = unknown.shape[1]
+        if self.n > _SMALL and m > _PAIR and m % _FOURS and not self.weights.size and not self.values.size:
+            wider = np.zeros((self.size, m + -m % _FOURS))
+            wider[:, :m] = unknown
+            unknown = wider
+        out = self._reduce(
             self.size,
             unknown.shape[1],
             lambda a, b, out: self._passes.schur_rows(
                 self.codes, self.values, self.weights, self.starts, a, b, unknown, out
             ),
         )
+        return out if out.shape[1] == m else np.ascontiguousarray(out[:, :m])
+
+    def spread(self, levels: Array) -> Array:
+        """B'W times columns (L, m) that are constant within base levels: (M, m); a block of rows at a time."""
+
+        def add(first: int, last: int, out: Array) -> None:
+            each = np.diff(self.starts)
+            step = max(1, _SPREAD * (last - first) // max(1, int(self.starts[last] - self.starts[first])))
+            for a in range(first, last, step):
+                b = min(a + step, last)
+                rows = slice(int(self.starts[a]), int(self.starts[b]))
+                block = np.repeat(levels[a:b], each[a:b], axis=0)
+                codes = np.ascontiguousarray(self.codes[:, rows])
+                values = np.ascontiguousarray(self.values[:, rows]) if self.values.size else self.values
+                weights = self.weights[rows] if self.weights.size else self.weights
+                self._passes.reduced_sums(block, weights, codes, values, 0, len(block), out)
+
+        return self._reduce(self.size, levels.shape[1], add)
 
     @cached_property
     def diagonal(self) -> Array:
@@ -368,10 +393,12 @@ def dense_schur_complement(gram: Any, cells: Any, inverse_weights: Array) -> Arr
 
 def _by_level(codes: Any, n_levels: int) -> tuple[IntArray | None, IntArray]:
     """Order of the rows by level, None where they are in order, and where each level starts."""
+    if bool((codes[1:] >= codes[:-1]).all()):
+        return None, np.searchsorted(codes, np.arange(n_levels + 1, dtype=codes.dtype)).astype(np.int64)
     order = np.empty(codes.shape[0], dtype=np.int64)
     starts = np.empty(n_levels + 1, dtype=np.int64)
     passes(len(codes)).counting_order(codes, n_levels, order, starts)
-    return (None if bool((codes[1:] >= codes[:-1]).all()) else order), starts
+    return order, starts
 
 
 def _sorted(values: Any, order: IntArray | None) -> Any:

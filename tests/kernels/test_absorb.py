@@ -134,3 +134,27 @@ def test_without_compilation() -> None:
         done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
         outputs.append(json.loads(done.stdout))
     assert_allclose(outputs[0], outputs[1], atol=1e-12)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 8])
+def test_products_with_the_reduced_matrix(kernels: Any, m: int) -> None:
+    """S = B'M_A B, its diagonal and that of B'B, on levels that repeat within a base level; against dense matrices."""
+    rng = np.random.default_rng(m)
+    base = np.sort(rng.integers(0, 12, 70))
+    base[-1] = 12  # alone
+    starts = np.searchsorted(base, np.arange(14))
+    codes = np.stack([rng.integers(0, 5, 70), 5 + rng.integers(0, 3, 70)]).astype(np.int32)
+    dummies = np.eye(8)[codes[0]] + np.eye(8)[codes[1]]
+    left = (
+        dummies
+        - np.array([dummies[base == a].mean(axis=0) if (base == a).any() else np.zeros(8) for a in range(13)])[base]
+    )
+    unknown, nothing = rng.normal(size=(8, m)), np.empty(0)
+    out = np.zeros((8, m))
+    for first, last in ((0, 6), (6, 13)):
+        kernels.schur_rows(codes, np.empty((0, 0)), nothing, starts, first, last, unknown, out)
+    assert_allclose(out, left.T @ left @ unknown, atol=1e-12)
+    lengths = np.zeros((8, 2))
+    kernels.reduced_lengths(codes, np.empty((0, 0)), nothing, starts, 0, 13, lengths)
+    assert_allclose(lengths[:, 0], np.diag(dummies.T @ dummies), atol=1e-12)
+    assert_allclose(lengths[:, 0] - lengths[:, 1], np.diag(left.T @ left), atol=1e-12)

@@ -1,0 +1,78 @@
+"""What files are taken for: separators, headers, rows; the same in memory and at an engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gifepanel as gife
+from gifepanel.exceptions import DataError
+from gifepanel.lazy_rows.sources import fixes_read_first, separator_of
+from tests.lazy_rows.panels import assert_same, fit, panel
+
+pytest.importorskip("duckdb")
+FORMULA = "y ~ x1 + x2 | firm + year"
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("semicolons.csv", {"sep": ";"}),
+        ("tabs.tsv", {"sep": "\t"}),
+        ("pipes.csv.gz", {"sep": "|"}),
+        ("with_row_labels.csv", {"index": True}),
+        ("quoted.csv", {"quoting": 1}),
+    ],
+)
+def test_separated_values(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
+    """A first column without a name is what pandas writes row labels as."""
+    path = tmp_path / name
+    panel().to_csv(path, **{"index": False, **options})
+    wanted, _ = fit(panel(), FORMULA)
+    for engine in ("memory", "lazy"):
+        assert_same(fit(path, FORMULA, engine=engine)[0], wanted)
+
+
+def test_a_separator_in_a_name_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "names.csv"
+    path.write_text('"a;b;c",y\n1,2\n')
+    assert separator_of(str(path)) == ","
+    path.write_text("y\n1\n")
+    assert separator_of(str(path)) == ","
+    path.write_bytes(b"\xff;\xfe\n")
+    assert separator_of(str(path)) == ","
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_lines_that_read_files_read_these(tmp_path: Path, separator: str, parts: int) -> None:
+    files = [tmp_path / f"part{k}.csv" for k in range(parts)]
+    for k, path in enumerate(files):
+        panel().iloc[k::parts].to_csv(path, sep=separator, index=False)
+    with pytest.raises(DataError) as caught, fixes_read_first(files):
+        raise DataError("something", "was found", "data = data[data.x1 > 0]")
+    names: dict[str, Any] = {}
+    exec(str(caught.value.fix), names)
+    assert len(names["data"]) == (panel()["x1"] > 0).sum()
+
+
+@pytest.mark.parametrize("engine", ["memory", "lazy"])
+@pytest.mark.parametrize("name", ["nothing.csv", "names.csv", "names.parquet"])
+def test_files_without_rows(tmp_path: Path, name: str, engine: str) -> None:
+    """Types of columns without a value say nothing of the data."""
+    path = tmp_path / name
+    if name.endswith("parquet"):
+        panel().iloc[:0].to_parquet(path)
+    else:
+        path.write_text("" if name == "nothing.csv" else "y,x1,x2,firm,year\n")
+    with pytest.raises(DataError, match=r"no rows|No columns to parse"):
+        gife.PartialledOLS.from_formula(FORMULA, path, engine=engine)
+
+
+@pytest.mark.parametrize("engine", ["memory", "lazy"])
+@pytest.mark.parametrize("data", [None, [], 3.0])
+def test_what_is_no_data(data: Any, engine: str) -> None:
+    with pytest.raises(DataError, match="data is a"):
+        gife.PartialledOLS.from_formula(FORMULA, data, engine=engine)
