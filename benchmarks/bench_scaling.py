@@ -58,9 +58,7 @@ def call_for(way: str, size: Sequence[int], seed: int) -> Callable[[], Any]:
     n, t, p, k, r = size
     y, x = timing_panel(n, t, p, k, r, seed)
     if way == "solver":
-        # the default of the models
-        options = GroupedOptions(n_starts=1 if k < 4 else 5)
-        return lambda: fit_grouped(prepare(y, x, standardize=True), k, r, options)
+        return lambda: fit_grouped(prepare(y, x, standardize=True), k, r, GroupedOptions())
     if way == "arrays":
         return lambda: gife.GroupedIFE(y, x, n_groups=k, n_factors=r).fit()
     formula, frame = formula_and_frame(y, x)
@@ -200,9 +198,8 @@ def report(sizes: Sequence[Row], growth: Sequence[Row], parts: Sequence[Row], st
             out += [f"{title}: milliseconds and share.", _wide(chosen)]
     if growth:
         out += [
-            "Growth of the time, one dimension at a time from N = {n}, T = {t}, p = {p}, K = {k}, R = {r}; the number\n"
-            "of starts rises from 1 to 5 at K = 4. Exponents: time proportional to a power of the dimension, over the\n"
-            "whole range and at its end.".format(**BASE),
+            "Growth of the time, one dimension at a time from N = {n}, T = {t}, p = {p}, K = {k}, R = {r}.\n"
+            "Exponents: time proportional to a power of the dimension, over the whole range and at its end.".format(**BASE),
             markdown_table([_growth_cells(row) for row in growth], ["varied", "value", "solver, ms", "arrays, ms"]),
             markdown_table(
                 elasticities(growth),
