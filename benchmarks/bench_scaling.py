@@ -199,7 +199,8 @@ def report(sizes: Sequence[Row], growth: Sequence[Row], parts: Sequence[Row], st
     if growth:
         out += [
             "Growth of the time, one dimension at a time from N = {n}, T = {t}, p = {p}, K = {k}, R = {r}.\n"
-            "Exponents: time proportional to a power of the dimension, over the whole range and at its end.".format(**BASE),
+            "Exponents: time proportional to a power of the dimension, over the whole range and at its\n"
+            "end.".format(**BASE),
             markdown_table([_growth_cells(row) for row in growth], ["varied", "value", "solver, ms", "arrays, ms"]),
             markdown_table(
                 elasticities(growth),
