@@ -18,7 +18,7 @@ from typing import Any
 __all__ = ["KINDS", "STAGES", "Clock", "traced"]
 
 DATA, EIGEN, UNITS, KMEANS = "data passes", "eigenvectors", "unit problems", "K-means"
-SMALL = "steps between"
+SMALL, SEARCH = "steps between", "search of groupings"
 _S = "gifepanel.solvers"
 _K = "gifepanel.kernels"
 
@@ -37,6 +37,7 @@ KINDS: Mapping[str, str] = {
     f"{_S}.arrays:unit_quadratics": DATA,
     f"{_S}.interactive:_evaluate": DATA,
     f"{_S}.interactive:projected_gram": DATA,
+    f"{_K}.regroup:alternate": SEARCH,
     f"{_S}.arrays:_top": EIGEN,
     f"{_K}.product:solve_units": UNITS,
     f"{_K}.product:profile_derivatives": UNITS,
@@ -65,6 +66,7 @@ STAGES: Mapping[str, str] = {
     f"{_S}.sweep:sweep": "sweep",
     f"{_S}.descent:descend": "descent",
     f"{_S}.classify:refine": "classification, refit",
+    f"{_S}.grouped:_searched": "search of groupings",
     f"{_S}.grouped:_audited": "audit",
     f"{_S}.grouped:fit_grouped": "rest of the solver",
     "gifepanel.panel.design:design_from_formula": "formula and index",
