@@ -53,7 +53,9 @@ def keep_options(
     """Options of a shell are not broken after their hyphens."""
     if "body" in context:
         context["body"] = CODE.sub(
-            lambda code: OPTION.sub(r'<span class="shell-option">\g<0></span>', code[0]),
+            lambda code: OPTION.sub(
+                r'<span class="shell-option">\g<0></span>', code[0]
+            ),
             context["body"],
         )
 
