@@ -120,7 +120,7 @@ def test_warnings_are_one_line(panel_file: Path, capsys: pytest.CaptureFixture[s
         ("y ~ 0 + x1 + x2", ["--factors", "30"], "--factors is 30"),
         ("y ~ 0 + x1 + x2", ["--groups", "41"], "--groups is 41"),
         ("y ~ 0 + x1 + x2", ["--seed", "-1"], "--seed is -1"),
-        ("y ~ 0 + x1 + x2", ["--cov-type", "hc7"], "cov_type="),
+        ("y ~ 0 + x1 + x2", ["--cov-type", "hc7"], "Add --cov-type "),
     ],
 )
 def test_one_message_and_exit_code_two(

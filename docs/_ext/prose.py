@@ -10,6 +10,10 @@ from sphinx.application import Sphinx
 
 COLUMNS = re.compile(r"\S {3,}\S|[=─-]{6,}|^ {2,}\S", re.MULTILINE)
 GOES_ON = re.compile(r"[\w,;:'\"–-]$")
+CODE = re.compile(
+    r'<div class="highlight-bash.*?</pre>|<code class="docutils.*?</code>', re.DOTALL
+)
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*\b")
 PRINTED = ("text", "none", "myst-ansi", "ipythontb", "pytb")
 
 
@@ -21,7 +25,9 @@ def is_prose(text: str) -> bool:
 def is_flowing(text: str) -> bool:
     """Whether it is a paragraph whose lines end where there was no more room, and not where a sentence or row does."""
     lines = text.strip().splitlines()
-    return len(lines) > 1 and all(len(line) > 65 and GOES_ON.search(line) for line in lines[:-1])
+    return len(lines) > 1 and all(
+        len(line) > 65 and GOES_ON.search(line) for line in lines[:-1]
+    )
 
 
 def has_sentences(text: str) -> bool:
@@ -41,7 +47,21 @@ def mark(app: Sphinx, doctree: nodes.document) -> None:
             block["classes"].append("sentences")
 
 
+def keep_options(
+    app: Sphinx, name: str, template: str, context: dict[str, Any], tree: Any
+) -> None:
+    """Options of a shell are not broken after their hyphens."""
+    if "body" in context:
+        context["body"] = CODE.sub(
+            lambda code: OPTION.sub(
+                r'<span class="shell-option">\g<0></span>', code[0]
+            ),
+            context["body"],
+        )
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect."""
     app.connect("doctree-read", mark)
+    app.connect("html-page-context", keep_options)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def _rows(content: bytes, length: int) -> int:
 
 def _version_8(path: Path, content: bytes) -> pd.DataFrame:
     try:
-        import pyreadstat
+        pyreadstat: Any = import_module("pyreadstat")
     except ImportError as error:
         raise MissingPackageError(
             f"{path} is a transport file of version 8, which is read with pyreadstat.",

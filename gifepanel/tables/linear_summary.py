@@ -135,7 +135,7 @@ def _remarks(res: Any) -> Remarks:
     if (rows := _rows(res)) is not None:
         notes.append(
             f"The rows stayed in {rows.source}: {rows.engine} read them {rows.trips.scans} times, and the largest "
-            f"thing that came home were {rows.trips.what}, {_size(rows.trips.largest)}."
+            f"table that came home has {rows.trips.what}, {_size(rows.trips.largest)}."
         )
     notes += notes_on_sample(res)
     if not (warnings or notes):
