@@ -313,7 +313,8 @@ def _open_path(data: Any) -> LazyRows:
     if len(files) > 1:
         _check_schemas(files, lambda file: relation([file]))
     given = source if isinstance(data, (str, os.PathLike)) and not os.path.isdir(source) else files
-    again = f".read_{kind}({given!r})" if isinstance(given, str) or len(given) < _NAMED else f".read_{kind}(files)"
+    named = repr(given) if isinstance(given, str) or len(given) < _NAMED else "files"
+    again = f".read_{kind}({named}{'' if kind == 'parquet' else ', header=True'})"
     return _connected(con, rel, Asked("DuckDB", source, again, faulty, _room(con.sql)))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.lazy_rows.columns import Coded, Factors, code_columns, read_lazy_factors
 from gifepanel.lazy_rows.engine import Gone, LazyRows
-from gifepanel.lazy_rows.expressions import refused_lags
+from gifepanel.lazy_rows.expressions import is_truth, refused_lags
 from gifepanel.lazy_rows.moments import Moments, are_exact, read_moments
 from gifepanel.lazy_rows.sample import (
     LazyEffect,
@@ -251,9 +251,10 @@ def lazy_design(
     for option, value in (("weights", weights), ("entity", entity), ("time", time)):
         _check_column(option, value, tuple(schema))
     frame, terms = _terms_at(rows, formula, partial, context)
-    factors = read_lazy_factors(terms, schema, rows.engine)
     ids = dict.fromkeys(name for effect in terms.effects for name in effect.factors)
     ids |= dict.fromkeys(name for name in (entity, time) if name is not None)
+    _check_kinds(rows, terms.columns, ids, weights)
+    factors = read_lazy_factors(terms, schema, rows.engine)
     asked = _Asked(formula, terms, factors, frame, weights, missing, tuple(ids))
     coded, sample, moments = _read(rows, asked)
     if moments is None:
@@ -360,6 +361,35 @@ def _check_column(option: str, value: Any, names: tuple[str, ...]) -> None:
         )
     error = unknown_names([value], names, where=f"{option}=")
     raise SpecificationError(error.found, error.needed, error.fix)
+
+
+def _check_kinds(rows: LazyRows, variables: Sequence[str], ids: Sequence[str], weights: str | None) -> None:
+    """Columns hold one value in each row, and weights are numbers."""
+    import narwhals.stable.v2 as nw
+
+    schema = rows.schema
+    for name in dict.fromkeys((*ids, *variables, *([weights] if weights else []))):
+        dtype = schema[name]
+        if dtype.is_nested():
+            raise DataError(
+                f"the cells of {name!r} hold {dtype}",
+                "an id is one label in each row: a number, text, or a date"
+                if name in ids
+                else "a variable has one value in each row",
+                "compute a column with one value in each row first",
+            )
+        if dtype == nw.Unknown and not rows.bring(rows.frame.select(n=nw.col(name).count()), "a count").count("n"):
+            raise DataError(
+                f"{name!r} has no value in any row",
+                "each variable needs values",
+                "leave it out of the model, or check how it was read or merged",
+            )
+    if weights is not None and not (schema[weights].is_numeric() or is_truth(schema[weights])):
+        raise DataError(
+            f"the weights {weights!r} are not numbers ({schema[weights]})",
+            "numbers are needed",
+            "weights=None, or another column",
+        )
 
 
 def _few_rows(rows: LazyRows) -> PanelFrame:
