@@ -9,6 +9,7 @@ from typing import Any, Generic
 import numpy as np
 
 from gifepanel.parallel import each, one_thread
+from gifepanel.shares import collected
 from gifepanel.short_repr import ShortRepr
 from gifepanel.solvers.arrays import Array, PanelArrays
 from gifepanel.solvers.canonical import Canonical, canonical
@@ -30,6 +31,7 @@ from gifepanel.solvers.penalized import (
 )
 from gifepanel.solvers.regrouped import RegroupedPanel
 from gifepanel.solvers.search import Start, assigned, descended, search_groupings
+from gifepanel.solvers.shared_panel import SharedPanel, here, on_workers
 
 __all__ = [
     "GroupedFit",
@@ -117,6 +119,8 @@ def fit_grouped(
     options = options or GroupedOptions()
     with one_thread():
         form = canonical(data, rescale=options.standardize, given_up=given_up)
+        form = replace(form, data=on_workers(form.data, n_factors))
+        del data
         fit = _fit(form.data, n_groups, n_factors, canonical_options(options, form, n_groups))
     return relabelled(_back(fit, form, n_groups, options), n_groups)
 
@@ -128,7 +132,10 @@ def _fit(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptio
     part = grouped_part(data, start, options.common)
     partitions = starting_centres(part, n_groups, options)
     several = [(data, part, n_groups, n_factors, options, start, centres) for centres in partitions[: options.n_starts]]
-    fits = each(_from_centres, several)
+    if isinstance(data, SharedPanel):
+        fits = [_from_centres(*one) for one in several]
+    else:
+        fits = each(_from_centres, several)
     best = min(fits, key=lambda fit: fit.classification.fit.ssr)
     best = replace(best, minima=distinct_minima(fits))
     if options.search and options.start_is_kmeans and may_reassign(n_groups, options):
@@ -170,7 +177,7 @@ def _searched(
     starts = [(done.groups, done.fit.components), *((c.groups, start.components) for c in partitions)]
     length = np.sqrt(data.shape[1])
     searched = [Start(groups[units], comp.factors / length, comp.time_effect) for groups, comp in starts]
-    rng, problem = np.random.default_rng(options.seed), RegroupedPanel(data if sample is None else sample.data)
+    rng, problem = np.random.default_rng(options.seed), RegroupedPanel(here(data) if sample is None else sample.data)
     found = search_groupings(problem, slots, searched, rng, common=options.common, patience=options.n_starts)
     best = found[0]
     if sample is None:
@@ -259,7 +266,7 @@ def _from_centres(
     penalized = replace(
         penalized, unit_params=part.with_common(penalized.unit_params), centers=part.with_common(penalized.centers)
     )
-    q = data.quadratics(components)
+    q = collected(data.quadratics(components))
     groups = nearest_centre(penalized.distances)
     theta = initial_theta(q.a, q.c, groups, n_groups, data.shape[2], options.common)
     done = _refined(data, n_groups, n_factors, options, groups, theta)
@@ -267,9 +274,9 @@ def _from_centres(
         done.groups,
         done,
         penalized,
-        start.beta,
+        collected(start.beta),
         data.scale,
-        np.flatnonzero(start.singular),
+        np.flatnonzero(collected(start.singular)),
         start.ssr,
         centres.agreed,
         centres.n_restarts,

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from gifepanel.kernels.regroup import alternate
+from gifepanel.shares import collected
 from gifepanel.solvers.arrays import Array, Components, PanelArrays, UnitQuadratics
 
 __all__ = ["Regrouped", "RegroupedPanel"]
@@ -97,8 +98,9 @@ class RegroupedPanel:
 
     def quadratics(self, factors: Array, effect: Array) -> UnitQuadratics:
         """Sums of squares of the entities under their slopes."""
-        n, t = self.data.y.shape
-        return self.data.quadratics(Components(factors * np.sqrt(t), np.empty((n, 0)), effect, np.inf))
+        n, t, _ = self.data.shape
+        found = self.data.quadratics(Components(factors * np.sqrt(t), np.empty((n, 0)), effect, np.inf))
+        return collected(found)  # type: ignore[no-any-return]
 
     def loadings(self, beta: Array, factors: Array, effect: Array) -> Array:
         """Loadings at unit slopes."""
