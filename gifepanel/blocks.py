@@ -1,7 +1,7 @@
 """Passes over blocks of entities, on threads where there are several blocks.
 
-Which entities are in a block follows from the shape of the panel alone, and sums over blocks are taken in the order of a
-tree of them: numbers do not depend on how many threads there are, nor on which process has which blocks.
+Which entities are in a block follows from the shape of the panel alone, and sums over blocks are taken in the order of
+a tree of them: numbers do not depend on how many threads there are, nor on which process has which blocks.
 """
 
 from __future__ import annotations

@@ -9,17 +9,17 @@ are added in the order of all blocks (:func:`gifepanel.blocks.total_of`): number
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from itertools import chain
-from operator import itemgetter
+from itertools import accumulate, chain, count, pairwise
 from typing import Any, TypeVar
 
 import numpy as np
 
 from gifepanel.blocks import longest_block, total_of
-from gifepanel.exceptions import GifepanelError
+from gifepanel.exceptions import LostWorkerError
 from gifepanel.parallel import in_a_task, is_lost_worker, one_of_many, one_thread
+from gifepanel.threads import limited_to
 
 __all__ = [
     "Rows",
@@ -37,57 +37,122 @@ __all__ = [
 
 Out = TypeVar("Out")
 _LOST = 3  # times that a fit begins again after a worker died
-_INLINE = 1 << 16  # bytes of an argument that travels with the call
+_PATIENCE, _LOOK = 30.0, 2.0  # seconds that a worker has to begin, and after which one looks whether it is there
 
 
-class LostShareError(GifepanelError, RuntimeError):
-    """A worker died, and the entities that it held with it."""
-
-
-@dataclass(frozen=True, eq=False)
 class Shares:
     """Which entities are on which worker.
+
+    Calls are put down, and made by one message to each worker as soon as something of theirs is wanted here. What they
+    make stays in the memory of the worker, in a :class:`_Store`, as long as there is a :class:`Rows` of it.
 
     Attributes
     ----------
     client : distributed.Client
     cuts : tuple of int
         The first entity of every share, and the end of the last.
-    workers : tuple of str
-        Addresses.
+    workers : dict of str to int
+        Addresses, and the threads of each.
     """
 
-    client: Any
-    cuts: tuple[int, ...]
-    workers: tuple[str, ...]
-
-    def send(self, number: int, value: Any) -> Any:
-        """A value to the worker of a share."""
+    def __init__(self, client: Any, cuts: Sequence[int], workers: Mapping[str, int]) -> None:
+        self.client, self.cuts, self.workers = client, tuple(cuts), dict(workers)
+        self._waiting: list[list[_Call]] = [[] for _ in workers]
+        self._dropped: list[int] = []
+        self._numbers = count()
         with _lost():
-            return self.client.scatter(value, workers=[self.workers[number]], hash=False)
-
-    def split(self, values: Any) -> Rows:
-        """What has a row for each entity, to the workers."""
-        parts = [values[start:end] for start, end in zip(self.cuts[:-1], self.cuts[1:], strict=True)]
-        if max(part.nbytes for part in parts) > _INLINE:
-            return Rows(self, tuple(self.send(k, part) for k, part in enumerate(parts)))
-        return Rows(self, tuple(parts))
+            made = [
+                client.submit(_Store, threads, actor=True, workers=[worker], pure=False)
+                for worker, threads in self.workers.items()
+            ]
+            self._stores = [one.result(timeout=_PATIENCE) for one in made]
 
     def call(self, function: Callable[..., Any], rows: Sequence[Any], small: Sequence[Any]) -> Rows:
         """What a function makes of every share, left where it is made."""
-        with _lost():
-            own = [one if isinstance(one, Rows) else self.split(one) for one in rows]
-            made = []
-            for k, (first, worker) in enumerate(zip(self.cuts, self.workers, strict=False)):
-                given = (function, first, *(one.parts[k] for one in own), *small)
-                where = {"workers": [worker], "allow_other_workers": True, "pure": False}
-                made.append(self.client.submit(_on_worker, *given, **where))
-            return Rows(self, tuple(made))
+        made = Rows(self, _Kept(self, next(self._numbers)))
+        for k, (first, end) in enumerate(pairwise(self.cuts)):
+            given = [one.name if isinstance(one, Rows) else one[first:end] for one in rows]
+            self._waiting[k].append(_Call(function, first, [*given, *small], made.name[0]))
+        return made
+
+    def split(self, parts: Sequence[Any]) -> Rows:
+        """Rows of what is here, a part for each share."""
+        made = Rows(self, _Kept(self, next(self._numbers)))
+        for waiting, part in zip(self._waiting, parts, strict=True):
+            waiting.append(_Call(_as_it_is, 0, [part], made.name[0]))
+        return made
 
     def gathered(self, rows: Rows) -> list[Any]:
         """Parts of all shares, here."""
+        waiting, self._waiting = self._waiting, [[] for _ in self.workers]
+        dropped, self._dropped = self._dropped, []
         with _lost():
-            return list(self.client.gather(list(rows.parts)))
+            answers = [store.run(calls, dropped, rows.name) for store, calls in zip(self._stores, waiting, strict=True)]
+            return [self._awaited(one, worker) for one, worker in zip(answers, self.workers, strict=True)]
+
+    def _awaited(self, answer: Any, worker: str) -> Any:
+        """What a worker answers, as long as it is there: the answer of one that has died may never come."""
+        while True:
+            try:
+                return answer.result(timeout=_LOOK)
+            except TimeoutError:
+                if worker not in self.client.nthreads():
+                    raise LostWorkerError(worker) from None
+
+
+@dataclass
+class _Call:
+    function: Callable[..., Any]
+    first: int
+    args: list[Any]
+    made: int
+
+
+class _Name(tuple[int, ...]):
+    """The number of what a worker keeps, and which item of it."""
+
+
+class _Store:
+    """What a worker keeps of one panel: an actor of Dask, which stays where it is."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads, self.kept = threads, dict[int, Any]()
+
+    def run(self, calls: list[_Call], dropped: list[int], wanted: _Name) -> Any:
+        """Calls in their order, and what is wanted afterwards."""
+        if not self.kept and not any(call.made == 0 for call in calls):
+            raise LostWorkerError("The entities are not here")  # another worker was asked to begin anew
+        before = one_of_many(False)
+        try:
+            with one_thread(), limited_to(self.threads):
+                for call in calls:
+                    given = [self._named(one) if isinstance(one, _Name) else one for one in call.args]
+                    self.kept[call.made] = call.function(call.first, *given)
+            return self._named(wanted)
+        finally:
+            one_of_many(before)
+            for number in dropped:
+                self.kept.pop(number, None)
+
+    def _named(self, name: _Name) -> Any:
+        value = self.kept[name[0]]
+        for k in name[1:]:
+            value = value[k]
+        return value
+
+
+def _as_it_is(_: int, part: Any) -> Any:
+    return part
+
+
+class _Kept:
+    """Something that workers keep; they are told when nobody speaks of it any more."""
+
+    def __init__(self, shares: Shares, number: int) -> None:
+        self.shares, self.number = shares, number
+
+    def __del__(self) -> None:
+        self.shares._dropped.append(self.number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +160,13 @@ class Rows:
     """What has a row for each entity, or a field of it has, in shares."""
 
     shares: Shares
-    parts: tuple[Any, ...]
+    kept: _Kept
+    path: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> _Name:
+        """How the workers call it."""
+        return _Name((self.kept.number, *self.path))
 
     def __len__(self) -> int:
         return self.shares.cuts[-1]
@@ -111,11 +182,11 @@ class _lost:
         pass
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, Exception) and is_lost_worker(error):
-            raise LostShareError(
-                f"A Dask worker that held a share of the panel is gone ({type(error).__name__})",
-                "A fit of a large panel keeps entities in the memory of the workers until it ends",
-                'Call it again: it takes the workers that there are. Or fit it outside of parallel_config(backend="dask").',
+        if isinstance(error, Exception) and (is_lost_worker(error) or isinstance(error, (OSError, LostWorkerError))):
+            raise LostWorkerError(
+                f"A Dask worker that held some of the entities is gone ({type(error).__name__})",
+                "They have to stay in its memory until the fit ends",
+                "Call it again, with workers that have memory enough; without parallel_config it is fitted here.",
             ) from error
 
 
@@ -129,7 +200,7 @@ def again_if_lost(fit: Callable[[], Out], random: Any = None) -> Out:
     for _ in range(_LOST):
         try:
             return fit()
-        except LostShareError:
+        except LostWorkerError:
             if bits is not None:
                 bits.state = state
     return fit()
@@ -140,15 +211,13 @@ def shares_of(n: int) -> Shares | None:
     client, limit = _dask()
     if client is None:
         return None
-    threads: dict[str, int] = client.nthreads()
-    workers = [address for address, number in sorted(threads.items()) for _ in range(number)]
-    workers = workers[:limit] if limit > 0 else workers
+    workers: dict[str, int] = dict(sorted(client.nthreads().items())[: limit if limit > 0 else None])
     blocks = -(-n // longest_block())
-    if len(workers) < 2 or blocks < 2:
+    if len(workers) < 2 or blocks < len(workers):
         return None
-    number = min(len(workers), blocks)
-    cuts = [min(n, round(k * blocks / number) * longest_block()) for k in range(number + 1)]
-    return Shares(client, tuple(cuts), tuple(workers[:number]))
+    threads = [0, *accumulate(workers.values())]
+    cuts = [min(n, round(blocks * some / threads[-1]) * longest_block()) for some in threads]
+    return Shares(client, cuts, workers) if min(end - start for start, end in pairwise(cuts)) else None
 
 
 def _dask() -> tuple[Any, int]:
@@ -160,15 +229,6 @@ def _dask() -> tuple[Any, int]:
     backend, number = get_active_backend()
     is_dask = type(backend).__name__ == "DaskDistributedBackend"
     return (backend.client if is_dask else None), number or -1
-
-
-def _on_worker(function: Callable[..., Any], *args: Any) -> Any:
-    before = one_of_many()
-    try:
-        with one_thread():
-            return function(*args)
-    finally:
-        one_of_many(before)
 
 
 def _home(rows: Sequence[Any]) -> Shares | None:
@@ -211,21 +271,18 @@ def items(rows: Any, number: int) -> tuple[Any, ...]:
 
 
 def _item(rows: Rows, k: int) -> Rows:
-    return rows.shares.call(_of_item, (rows,), (k,))
-
-
-def _of_item(_: int, values: Any, k: int) -> Any:
-    return itemgetter(k)(values)
+    return Rows(rows.shares, rows.kept, (*rows.path, k))
 
 
 def from_first(function: Callable[..., Any], rows: Sequence[Any], *small: Any) -> Any:
     """What a function makes of the first share, here."""
-    home = _home(rows)
-    if home is None:
-        return function(0, *rows, *small)
-    some = [Rows(home, one.parts[:1]) if isinstance(one, Rows) else one[: home.cuts[1]] for one in rows]
-    first = Shares(home.client, home.cuts[:2], home.workers[:1])
-    return first.gathered(first.call(function, some, small))[0]
+    return from_shares(_of_first, rows, function, *small)[0]
+
+
+def _of_first(first: int, *given: Any) -> Any:
+    """The function stands somewhere among what is given, behind the rows."""
+    rows = next(k for k, one in enumerate(given) if callable(one))
+    return None if first else given[rows](first, *given[:rows], *given[rows + 1 :])
 
 
 def collected(rows: Any) -> Any:

@@ -43,6 +43,9 @@ class BlockedPanel(PanelArrays):
         """The panel as what has a row for each entity."""
         return self
 
+    def __sizeof__(self) -> int:
+        return 64 + sum(one.nbytes for one in (self.y, self.xt, self.xx, self.xy, self.yy))
+
     def room(self) -> Array:
         """Nothing: residuals are not kept."""
         return np.empty((0, 0))
@@ -70,7 +73,7 @@ class BlockedPanel(PanelArrays):
 
     def _exact_components(self, beta: Array, mean: Array, n_factors: int) -> Components:
         """Where factors leave next to nothing: from a triangle of the residuals, not from their squares."""
-        n, t, _ = self.shape
+        n = self.shape[0]
         parts = [one for share in from_shares(_residual_triangles, (self.own, beta), mean) for one in share]
         return components_of_triangle(np.asarray(np.linalg.qr(np.concatenate(parts), mode="r")), mean, n, n_factors)
 

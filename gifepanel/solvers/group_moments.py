@@ -200,7 +200,9 @@ def _moments(
     return total[:, 0].copy(), sums.copy(), total[:, 1 + size :].reshape(n_groups, width, t, width, t).copy()
 
 
-def _moment_sums(first: int, panel: Any, labels: IntArray, centre: Array, n_groups: int, all_of_them: bool) -> list[Node]:
+def _moment_sums(
+    first: int, panel: Any, labels: IntArray, centre: Array, n_groups: int, all_of_them: bool
+) -> list[Node]:
     """Of units by their labels, of which -1 counts nowhere."""
     y, xt = panel.y, panel.xt
     width, t = centre.shape

@@ -132,10 +132,7 @@ def _fit(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptio
     part = grouped_part(data, start, options.common)
     partitions = starting_centres(part, n_groups, options)
     several = [(data, part, n_groups, n_factors, options, start, centres) for centres in partitions[: options.n_starts]]
-    if isinstance(data, SharedPanel):
-        fits = [_from_centres(*one) for one in several]
-    else:
-        fits = each(_from_centres, several)
+    fits = [_from_centres(*one) for one in several] if isinstance(data, SharedPanel) else each(_from_centres, several)
     best = min(fits, key=lambda fit: fit.classification.fit.ssr)
     best = replace(best, minima=distinct_minima(fits))
     if options.search and options.start_is_kmeans and may_reassign(n_groups, options):

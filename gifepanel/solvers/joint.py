@@ -115,9 +115,7 @@ def _sizes(first: int, c: Array, minimisers: Array, centre: Array) -> tuple[list
     return sums, float(np.abs(minimisers - centre).max())
 
 
-def _profile(
-    first: int, v: Array, hessians: Array, values: Array, vectors: Array, c: Array, at: Array
-) -> list[Node]:
+def _profile(first: int, v: Array, hessians: Array, values: Array, vectors: Array, c: Array, at: Array) -> list[Node]:
     """Value, gradient and Hessian of the profile over the centre, one behind the other."""
     p = len(at)
 

@@ -1,4 +1,4 @@
-"""A large balanced panel whose entities are on Dask workers: passes go over them there, sums of T by T matrices come back.
+"""A large balanced panel whose entities are on Dask workers: passes go over them there, only sums come back.
 
 What is done where: every worker holds its entities in canonical order, with their moments, unit slopes and curvatures,
 and makes residuals, sums of squares and steps of units of its own. This process keeps centres, factors and labels of
@@ -8,11 +8,12 @@ groups; it searches on samples, runs K-means on unit slopes that come home once,
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from gifepanel.shares import Rows, Shares, collected, rows_of, shares_of
+from gifepanel.shares import Shares, collected, rows_of, shares_of
 from gifepanel.solvers.arrays import Array, PanelArrays
 from gifepanel.solvers.blocked import BlockedPanel
 
@@ -119,11 +120,11 @@ def on_workers(data: PanelArrays, n_factors: int) -> PanelArrays:
 
 def _sent(data: BlockedPanel, shares: Shares) -> SharedPanel:
     parts = []
-    for k, (start, end) in enumerate(zip(shares.cuts[:-1], shares.cuts[1:], strict=True)):
+    for start, end in pairwise(shares.cuts):
         own = slice(start, end)
         arrays = {name: getattr(data, name)[own] for name in ("y", "xt", "xx", "xy", "yy")}
-        parts.append(shares.send(k, replace(data, **arrays)))
-    panels = rows_of(_settled, (Rows(shares, tuple(parts)),))
+        parts.append(replace(data, **arrays))
+    panels = rows_of(_settled, (shares.split(parts),))
     moments = (data.xx, data.xy, data.yy)
     nothing: Any = None
     return SharedPanel(
