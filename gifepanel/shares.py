@@ -9,7 +9,8 @@ are added in the order of all blocks (:func:`gifepanel.blocks.total_of`): number
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import accumulate, chain, count, pairwise
 from typing import Any, TypeVar
@@ -37,6 +38,7 @@ __all__ = [
 
 Out = TypeVar("Out")
 _LOST = 3  # times that a fit begins again after a worker died
+_ACTOR = "holding Actor was lost"  # how Dask says that of one that is known to be dead
 _PATIENCE, _LOOK = 30.0, 2.0  # seconds that a worker has to begin, and after which one looks whether it is there
 
 
@@ -120,7 +122,7 @@ class _Store:
 
     def run(self, calls: list[_Call], dropped: list[int], wanted: _Name) -> Any:
         """Calls in their order, and what is wanted afterwards."""
-        if not self.kept and not any(call.made == 0 for call in calls):
+        if not self.kept and calls[0].function is not _as_it_is:
             raise LostWorkerError("The entities are not here")  # another worker was asked to begin anew
         before = one_of_many(False)
         try:
@@ -175,19 +177,19 @@ class Rows:
         raise TypeError("what is on workers stays there")
 
 
-class _lost:
+@contextmanager
+def _lost() -> Iterator[None]:
     """A context in which the death of a worker is an error of ours."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, Exception) and (is_lost_worker(error) or isinstance(error, (OSError, LostWorkerError))):
-            raise LostWorkerError(
-                f"A Dask worker that held some of the entities is gone ({type(error).__name__})",
-                "They have to stay in its memory until the fit ends",
-                "Call it again, with workers that have memory enough; without parallel_config it is fitted here.",
-            ) from error
+    try:
+        yield
+    except Exception as error:
+        if not (is_lost_worker(error) or isinstance(error, (OSError, LostWorkerError)) or _ACTOR in str(error)):
+            raise
+        raise LostWorkerError(
+            f"A Dask worker that held some of the entities is gone ({type(error).__name__})",
+            "They have to stay in its memory until the fit ends",
+            "Call it again, with workers that have memory enough; without parallel_config it is fitted here.",
+        ) from error
 
 
 def again_if_lost(fit: Callable[[], Out], random: Any = None) -> Out:
@@ -196,7 +198,7 @@ def again_if_lost(fit: Callable[[], Out], random: Any = None) -> Out:
     `random` may be a Generator, which begins where it began.
     """
     bits = random.bit_generator if isinstance(random, np.random.Generator) else None
-    state = None if bits is None else bits.state
+    state: Any = None if bits is None else bits.state
     for _ in range(_LOST):
         try:
             return fit()
@@ -211,7 +213,8 @@ def shares_of(n: int) -> Shares | None:
     client, limit = _dask()
     if client is None:
         return None
-    workers: dict[str, int] = dict(sorted(client.nthreads().items())[: limit if limit > 0 else None])
+    with _lost():
+        workers: dict[str, int] = dict(sorted(client.nthreads().items())[: limit if limit > 0 else None])
     blocks = -(-n // longest_block())
     if len(workers) < 2 or blocks < len(workers):
         return None

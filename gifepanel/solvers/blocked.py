@@ -134,7 +134,7 @@ def _residual_sums(first: int, panel: BlockedPanel, beta: Array, about: Array, n
 
 def _residual_triangles(_: int, panel: BlockedPanel, beta: Array, mean: Array) -> list[Array]:
     n, t, _p = panel.shape
-    return each_block(lambda block: np.linalg.qr(panel.residuals(beta, block) - mean, mode="r"), n, t)
+    return each_block(lambda block: np.asarray(np.linalg.qr(panel.residuals(beta, block) - mean, mode="r")), n, t)
 
 
 def _quadratics(_: int, panel: BlockedPanel, factors: Array, effect: Array) -> UnitQuadratics:

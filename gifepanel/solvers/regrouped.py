@@ -99,8 +99,9 @@ class RegroupedPanel:
     def quadratics(self, factors: Array, effect: Array) -> UnitQuadratics:
         """Sums of squares of the entities under their slopes."""
         n, t, _ = self.data.shape
-        found = self.data.quadratics(Components(factors * np.sqrt(t), np.empty((n, 0)), effect, np.inf))
-        return collected(found)  # type: ignore[no-any-return]
+        components = Components(factors * np.sqrt(t), np.empty((n, 0)), effect, np.inf)
+        found: UnitQuadratics = collected(self.data.quadratics(components))
+        return found
 
     def loadings(self, beta: Array, factors: Array, effect: Array) -> Array:
         """Loadings at unit slopes."""
