@@ -23,28 +23,24 @@ _PERIODS = 50
 
 
 class _Counted:
-    """Messages, bytes out and home, and seconds from the first call to the last answer."""
+    """Of every message: bytes out and home, seconds from the call to the answer, and those of them without work."""
 
     def __init__(self) -> None:
-        self.messages = self.out = self.home = self.first = 0
-        self.seconds = self.busy = 0.0
+        self.bytes: list[int] = []
+        self.seconds: list[float] = []
         self._real = shares.Shares.gathered
 
     def __enter__(self) -> _Counted:
         counted, real = self, self._real
 
         def gathered(home: Any, rows: Any) -> Any:
-            out = sum(_size(calls) for calls in home._waiting)
+            sent = sum(_size(calls) for calls in home._waiting)
             begin = time.perf_counter()
             parts = real(home, rows)
-            counted.seconds += time.perf_counter() - begin
-            counted.messages += 1
-            if counted.messages == 1:
-                counted.first = out  # the panel
-            else:
-                counted.out += out
-            counted.home += sum(map(_size, parts))
-            counted.busy = max(store.busy for store in home._stores)
+            took = time.perf_counter() - begin
+            busy = [store.busy for store in home._stores]  # of this message alone
+            counted.seconds.append(took - max(busy))
+            counted.bytes.append(sent + sum(map(_size, parts)))
             return parts
 
         shares.Shares.gathered = gathered
@@ -55,7 +51,7 @@ class _Counted:
 
 
 class _Timed(shares._Store):
-    """Counts the seconds that a worker is at work."""
+    """Says for how many seconds a worker was at work on a message."""
 
     busy = 0.0
 
@@ -64,7 +60,7 @@ class _Timed(shares._Store):
         try:
             return super().run(*given)
         finally:
-            self.busy += time.perf_counter() - begin
+            self.busy = time.perf_counter() - begin
 
 
 def _size(value: Any) -> int:
@@ -92,16 +88,16 @@ def one_fit(where: str, folder: str) -> dict[str, Any]:
         finally:
             inside.append(time.perf_counter() - begin)
 
-    def fitted() -> tuple[Any, dict[str, Any]]:
-        gife.GroupedIFE(y[:30_000], x[:30_000], **options).fit()
+    def fitted() -> dict[str, Any]:
         begin = time.perf_counter()
         res = gife.GroupedIFE(y, x, **options).fit()
         found = {"seconds": time.perf_counter() - begin, "solver": inside[-1]}
-        return res, found | {"params": list(res.params), "errors": list(res.bse)}
+        return found | {"params": list(res.params), "errors": list(res.bse)}
 
     grouped.fit_grouped = timed
     if where == "threads":
-        return fitted()[1]
+        fitted()
+        return fitted()
     from distributed import Client, LocalCluster
 
     shares._Store = _Timed
@@ -112,15 +108,15 @@ def one_fit(where: str, folder: str) -> dict[str, Any]:
     ):
         fitted()
         with _Counted() as count:
-            begin = time.perf_counter()
-            res = gife.GroupedIFE(y, x, **options).fit()
-            seconds = time.perf_counter() - begin
-        found = {"seconds": seconds, "solver": inside[-1], "params": list(res.params), "errors": list(res.bse)}
+            found = fitted()
         return found | {
-            "messages": count.messages,
-            "panel": count.first * 1e-6,
-            "mb": (count.out + count.home) * 1e-6,
-            "waiting": count.seconds - count.busy,
+            "panel": count.bytes[0] * 1e-6,
+            "sending": count.seconds[0],
+            "messages": len(count.bytes) - 1,
+            "kb": float(np.median(count.bytes[1:])) * 1e-3,
+            "mb": sum(count.bytes[1:]) * 1e-6,
+            "ms": float(np.median(count.seconds[1:])) * 1e3,
+            "way": sum(count.seconds[1:]),
         }
 
 
@@ -152,16 +148,20 @@ def main() -> None:
                     "own": f"{one['solver']:.1f}",
                     "theirs": f"{two['solver']:.1f}",
                     "panel": f"{two['panel']:.0f}",
+                    "sending": f"{two['sending']:.2f}",
                     "messages": two["messages"],
-                    "mb": f"{two['mb']:.1f}",
-                    "each": f"{1e3 * two['mb'] / two['messages']:.0f}",
-                    "waiting": f"{two['waiting']:.1f}",
+                    "kb": f"{two['kb']:.0f}",
+                    "mb": f"{two['mb']:.0f}",
+                    "ms": f"{two['ms']:.0f}",
+                    "way": f"{two['way']:.2f}",
+                    "share": f"{100 * two['way'] / two['solver']:.0f} %",
                 }
             )
             print(rows[-1], flush=True)
     names = {"entities": "entities", "threads": "fit, threads (s)", "workers": "fit, workers (s)"}
-    names |= {"own": "solver, threads (s)", "theirs": "solver, workers (s)", "panel": "panel sent (MB)"}
-    names |= {"messages": "messages", "mb": "in them (MB)", "each": "each (KB)", "waiting": "on the way (s)"}
+    names |= {"own": "solver, threads (s)", "theirs": "solver, workers (s)", "panel": "panel (MB)"}
+    names |= {"sending": "on the way (s)", "messages": "messages", "kb": "median (KB)", "mb": "all (MB)"}
+    names |= {"ms": "on the way, median (ms)", "way": "all (s)", "share": "of the solver"}
     table = markdown_table(rows, names)
     print(table)
     complete = not (given.quick or given.sizes)

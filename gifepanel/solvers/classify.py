@@ -13,7 +13,16 @@ from gifepanel.shares import Rows, collected, rows_of
 from gifepanel.solvers.arrays import Array, PanelArrays, UnitQuadratics
 from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interactive
 
-__all__ = ["Classification", "Metric", "fill_empty", "nearest_centre", "refine", "slope_distances"]
+__all__ = [
+    "Classification",
+    "Metric",
+    "best_groups",
+    "fill_empty",
+    "losses_of_units",
+    "nearest_centre",
+    "refine",
+    "slope_distances",
+]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 Metric = Literal["absolute", "relative", "mahalanobis"]
@@ -115,7 +124,7 @@ def refine(
         slopes = SlopeMap.grouped(groups, n_groups, data.shape[2], common)
         fit = fit_interactive(data, slopes, n_factors, theta, tol=_LOOSE if reassign else tol, max_iter=max_iter)
         ssr = _unit_losses(data, slopes, fit)
-        new = _best(ssr, n_groups)
+        new = best_groups(ssr, n_groups)
         theta = fit.theta
         if reassign and rounds < _ROUNDS and not np.array_equal(new, groups):
             groups, rounds = new, rounds + 1
@@ -124,7 +133,7 @@ def refine(
             fit = fit_interactive(data, slopes, n_factors, theta, tol=tol, max_iter=max_iter)
             ssr = _unit_losses(data, slopes, fit)
             theta = fit.theta
-            new = _best(ssr, n_groups)
+            new = best_groups(ssr, n_groups)
             if rounds < _ROUNDS and not np.array_equal(new, groups):
                 groups, rounds = new, rounds + 1
                 continue
@@ -133,8 +142,12 @@ def refine(
 
 
 def _unit_losses(data: PanelArrays, slopes: SlopeMap, fit: InteractiveFit) -> Array:
-    q, alpha = data.quadratics(fit.components), np.ascontiguousarray(fit.theta[slopes.slots])
-    losses: Array = rows_of(_losses, (q,), alpha)
+    return losses_of_units(data.quadratics(fit.components), fit.theta[slopes.slots])
+
+
+def losses_of_units(q: UnitQuadratics, alpha: Array) -> Array:
+    """Every unit's sum of squares under every group's slopes (N, K)."""
+    losses: Array = rows_of(_losses, (q,), np.ascontiguousarray(alpha))
     return losses
 
 
@@ -146,7 +159,7 @@ def _smallest(_: int, losses: Array) -> np.ndarray[Any, np.dtype[np.uint16]]:
     return losses.argmin(axis=1).astype(np.uint16)
 
 
-def _best(losses: Array, n_groups: int) -> IntArray:
+def best_groups(losses: Array, n_groups: int) -> IntArray:
     """The group of the smallest loss of every unit, no group left empty."""
     best = collected(rows_of(_smallest, (losses,))).astype(np.int64)
     if isinstance(losses, Rows) and np.bincount(best, minlength=n_groups).all():

@@ -8,10 +8,11 @@ from typing import Any, Generic
 
 import numpy as np
 
+from gifepanel.blocks import UNITS, Node, block_sums
 from gifepanel.parallel import each, one_thread
-from gifepanel.shares import collected
+from gifepanel.shares import collected, sums_of
 from gifepanel.short_repr import ShortRepr
-from gifepanel.solvers.arrays import Array, PanelArrays
+from gifepanel.solvers.arrays import Array, PanelArrays, UnitQuadratics
 from gifepanel.solvers.canonical import Canonical, canonical
 from gifepanel.solvers.classify import Classification, Fit, nearest_centre, refine
 from gifepanel.solvers.heterogeneous import Centres, HeterogeneousFit, heterogeneous_slopes
@@ -263,9 +264,8 @@ def _from_centres(
     penalized = replace(
         penalized, unit_params=part.with_common(penalized.unit_params), centers=part.with_common(penalized.centers)
     )
-    q = collected(data.quadratics(components))
     groups = nearest_centre(penalized.distances)
-    theta = initial_theta(q.a, q.c, groups, n_groups, data.shape[2], options.common)
+    theta = initial_theta(data.quadratics(components), groups, n_groups, data.shape[2], options.common)
     done = _refined(data, n_groups, n_factors, options, groups, theta)
     return GroupedFit(
         done.groups,
@@ -304,18 +304,29 @@ def _audited(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedO
     return replace(best, minima=minima)
 
 
-def initial_theta(a: Array, c: Array, groups: IntArray, n_groups: int, p: int, common: Sequence[int]) -> Array:
+def initial_theta(q: UnitQuadratics, groups: IntArray, n_groups: int, p: int, common: Sequence[int]) -> Array:
     """Least squares by group at the penalised factors; a common slope starts at its mean over groups."""
     theta = np.empty(len(common) + n_groups * (p - len(common)))
     free = [j for j in range(p) if j not in set(common)]
     shared = np.zeros(len(common))
+    sums = sums_of(_by_group, (q, groups.astype(np.uint16)), n_groups)
     for k in range(n_groups):
-        members = groups == k
-        slopes = np.linalg.lstsq(a[members].sum(axis=0), c[members].sum(axis=0), rcond=1e-12)[0]
-        shared += slopes[list(common)] * members.mean()
+        slopes = np.linalg.lstsq(sums[k, :, :p], sums[k, :, p], rcond=1e-12)[0]
+        shared += slopes[list(common)] * (groups == k).mean()
         theta[len(common) + k * len(free) + np.arange(len(free))] = slopes[free]
     theta[: len(common)] = shared
     return theta
+
+
+def _by_group(first: int, q: UnitQuadratics, groups: IntArray, n_groups: int) -> list[Node]:
+    """Sums of curvatures by group, right-hand sides in the last column (K, p, p + 1)."""
+
+    def part(rows: slice) -> Array:
+        own, a, c = groups[rows], q.a[rows], q.c[rows]
+        found = [(a[own == k].sum(axis=0), c[own == k].sum(axis=0)) for k in range(n_groups)]
+        return np.stack([np.column_stack(both) for both in found])
+
+    return block_sums(part, len(groups), UNITS, first)
 
 
 def distinct_minima(fits: Sequence[GroupedFit[Any]], name: str = "partition") -> tuple[LocalMinimum, ...]:

@@ -194,6 +194,10 @@ def _times(_: int, beta: Array, factor: Array) -> Array:
     return np.asarray(beta * factor)
 
 
+def _to_centres(_: int, beta: Array, quadratics: Any, alpha: Array, metric: Metric) -> Array:
+    return slope_distances(beta, alpha, metric, quadratics if metric == "mahalanobis" else None)
+
+
 def _columns(_: int, beta: Array, columns: IntArray) -> Array:
     return np.ascontiguousarray(beta[:, columns])
 
@@ -271,9 +275,9 @@ def penalized_stage(
         return _unpolished(data, n_factors, kappa, scale, swept, options)
     limits = {"tol": options.tol, "max_iter": options.max_iter, "first": swept.components}
     done = descend(data, n_factors, kappa, swept.alpha, swept.copies[-1], **limits)  # type: ignore[arg-type]
-    beta, quadratics = collected(done.beta), collected(data.quadratics(done.components))
+    quadratics = data.quadratics(done.components) if options.metric == "mahalanobis" else None
     fit = PenalizedFit(
-        beta,
+        collected(done.beta),
         done.alpha,
         collected(done.at) >= 0,
         done.criterion,
@@ -285,7 +289,11 @@ def penalized_stage(
         swept.n_iter,
         done.n_iter,
         done.converged,
-        slope_distances(beta, done.alpha, options.metric, quadratics),
+        collected(
+            rows_of(
+                _to_centres, (done.beta, done.beta if quadratics is None else quadratics), done.alpha, options.metric
+            )
+        ),
     )
     return fit, done.components
 
@@ -294,7 +302,7 @@ def _unpolished(
     data: GroupedData, n_factors: int, kappa: float, scale: float, swept: SweepResult, options: GroupedOptions
 ) -> tuple[PenalizedFit, Components]:
     """The sweep as published: each centre is compared with the slopes of its own step."""
-    quadratics = collected(data.quadratics(swept.components))
+    quadratics = collected(data.quadratics(swept.components)) if options.metric == "mahalanobis" else None
     copies, fused = (np.stack([collected(one) for one in some]) for some in (swept.copies, swept.fused))
     distances = slope_distances(copies, swept.alpha, options.metric, quadratics)
     nearest = distances.argmin(axis=1)

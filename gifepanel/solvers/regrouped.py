@@ -8,7 +8,6 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from gifepanel.kernels.regroup import alternate
-from gifepanel.shares import collected
 from gifepanel.solvers.arrays import Array, Components, PanelArrays, UnitQuadratics
 
 __all__ = ["Regrouped", "RegroupedPanel"]
@@ -100,8 +99,7 @@ class RegroupedPanel:
         """Sums of squares of the entities under their slopes."""
         n, t, _ = self.data.shape
         components = Components(factors * np.sqrt(t), np.empty((n, 0)), effect, np.inf)
-        found: UnitQuadratics = collected(self.data.quadratics(components))
-        return found
+        return self.data.quadratics(components)
 
     def loadings(self, beta: Array, factors: Array, effect: Array) -> Array:
         """Loadings at unit slopes."""
