@@ -167,7 +167,7 @@ def test_fits_in_shares_are_the_same_to_the_bit(model, choices, options, short_b
     y, x = panel(150)
     alone = getattr(gife, model)(y, x, **choices).fit(**options)
     client = InThisProcess()
-    monkeypatch.setattr(shared_panel, "shares_of", lambda n: Shares(client, (0, 48, n), {"one": 1, "two": 1}))
+    monkeypatch.setattr(shared_panel, "shares_of", lambda n: Shares(client, (0, 48, n), {"one": 1, "two": 2}))
     together = getattr(gife, model)(y, x, **choices).fit(**options)
     assert client.out > y.nbytes + x.nbytes
     assert_same(together, alone)
