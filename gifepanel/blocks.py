@@ -6,7 +6,9 @@ a tree of them: numbers do not depend on how many threads there are, nor on whic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from threading import local
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,6 +27,7 @@ __all__ = [
     "is_large",
     "is_much",
     "longest_block",
+    "room",
     "sum_over_blocks",
     "total_of",
 ]
@@ -37,6 +40,26 @@ LARGE = 1 << 22  # elements of outcome and regressors, 32 MB, from which passes 
 UNITS = 32  # a width that makes the longest blocks, of 4,096 entities, for problems of their own
 _ELEMENTS = 1 << 17  # of a block of the outcome: 1 MB, which stays in the cache
 _MUCH = 1 << 14  # entities from which tasks about each of them go to threads
+
+
+class _Rooms(local):
+    def __init__(self) -> None:
+        self.by_name: dict[str, Array] = {}
+
+
+_ROOMS = _Rooms()
+
+
+def room(name: str, *shape: int) -> Array:
+    """An array to be written over, which this thread had for the block before.
+
+    To get as much anew takes as long as a pass where memory goes back to the system at once, as on workers of Dask.
+    """
+    size = math.prod(shape)
+    known = _ROOMS.by_name.get(name)
+    if known is None or known.size < size:
+        known = _ROOMS.by_name[name] = np.empty(size)
+    return known[:size].reshape(shape)
 
 
 def is_large(n: int, t: int, p: int) -> bool:

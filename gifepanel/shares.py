@@ -128,7 +128,7 @@ class _Store:
         try:
             with one_thread(), limited_to(self.threads):
                 for call in calls:
-                    given = [self._named(one) if isinstance(one, _Name) else one for one in call.args]
+                    given = [self._named(one) if isinstance(one, _Name) else _own(one) for one in call.args]
                     self.kept[call.made] = call.function(call.first, *given)
             return self._named(wanted)
         finally:
@@ -141,6 +141,11 @@ class _Store:
         for k in name[1:]:
             value = value[k]
         return value
+
+
+def _own(value: Any) -> Any:
+    """Arrays that may be written to: for others, as they may come by the network, kernels would be compiled anew."""
+    return value.copy() if isinstance(value, np.ndarray) and not value.flags.writeable else value
 
 
 def _as_it_is(_: int, part: Any) -> Any:

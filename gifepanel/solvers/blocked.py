@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.blocks import Node, block_sums, blocks_of, each_block, is_large
+from gifepanel.blocks import Node, block_sums, blocks_of, each_block, is_large, room
 from gifepanel.kernels.passes import cross_moments, deflate, residual_pass
 from gifepanel.kernels.permute import permute_rows
 from gifepanel.shares import from_first, from_shares, rows_of, sums_of
@@ -66,9 +66,10 @@ class BlockedPanel(PanelArrays):
         return self._exact_components(beta, about + mean, n_factors) if found is None else found
 
     def residuals(self, beta: Array, block: slice) -> Array:
-        """What unit slopes (N, p) leave of some entities."""
-        resid = np.empty_like(self.y[block])
-        residual_pass(self.y[block], self.xt[block], np.ascontiguousarray(beta[block]), resid)
+        """What unit slopes (N, p) leave of some entities, until this thread asks for those of others."""
+        y = self.y[block]
+        resid = room("residuals", *y.shape)
+        residual_pass(y, self.xt[block], np.ascontiguousarray(beta[block]), resid)
         return resid
 
     def _exact_components(self, beta: Array, mean: Array, n_factors: int) -> Components:

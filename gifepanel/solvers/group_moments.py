@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.blocks import Node, block_sums, blocks_of
+from gifepanel.blocks import Node, block_sums, blocks_of, room
 from gifepanel.shares import from_first, sums_of
 
 __all__ = ["GroupMoments", "MomentResiduals", "ResidualMoments"]
@@ -214,11 +214,14 @@ def _moment_sums(
         of_block = labels[own]
         if not len(of_block):
             return out
-        z = np.empty((len(of_block), width, t))
+        z = room("z", len(of_block), width, t)
         np.subtract(y[own], centre[0], out=z[:, 0])
         np.subtract(xt[own], centre[1:], out=z[:, 1:])
         for k in range(n_groups):
-            members = z[of_block == k].reshape(-1, size)
+            units = np.flatnonzero(of_block == k)
+            members = np.take(z, units, axis=0, out=room("members", len(units), width, t), mode="clip").reshape(
+                -1, size
+            )
             out[k, 0] = len(members)
             out[k, 1 : 1 + size] = members.sum(axis=0)
             out[k, 1 + size :] = (members.T @ members).ravel()

@@ -19,6 +19,7 @@ from gifepanel.solvers.blocked import BlockedPanel
 
 __all__ = ["SharedPanel", "here", "on_workers"]
 
+_ARRAYS = ("y", "xt", "xx", "xy", "yy")
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -102,9 +103,8 @@ def _arrays(_: int, panel: BlockedPanel) -> tuple[Array, Array]:
 
 def _settled(_: int, panel: BlockedPanel) -> BlockedPanel:
     """With arrays that may be overwritten: those that came by the network need not be."""
-    if panel.y.flags.writeable and panel.xt.flags.writeable:
-        return panel
-    return replace(panel, y=panel.y.copy(), xt=panel.xt.copy())
+    arrays = {name: getattr(panel, name) for name in _ARRAYS}
+    return replace(panel, **{name: one if one.flags.writeable else one.copy() for name, one in arrays.items()})
 
 
 def on_workers(data: PanelArrays, n_factors: int) -> PanelArrays:
@@ -122,7 +122,7 @@ def _sent(data: BlockedPanel, shares: Shares) -> SharedPanel:
     parts = []
     for start, end in pairwise(shares.cuts):
         own = slice(start, end)
-        arrays = {name: getattr(data, name)[own] for name in ("y", "xt", "xx", "xy", "yy")}
+        arrays = {name: getattr(data, name)[own] for name in _ARRAYS}
         parts.append(replace(data, **arrays))
     panels = rows_of(_settled, (shares.split(parts),))
     moments = (data.xx, data.xy, data.yy)
