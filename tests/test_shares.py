@@ -22,7 +22,7 @@ from gifepanel.solvers import descent, search, shared_panel
 
 # sockets of a scheduler and its workers that are left to be collected
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-N, T = 9_000, 12
+N, T = 5_000, 12
 
 
 @pytest.fixture(scope="module")
