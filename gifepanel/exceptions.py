@@ -28,6 +28,7 @@ __all__ = [
     "FormulaError",
     "GifepanelError",
     "GifepanelWarning",
+    "LostWorkerError",
     "MissingPackageError",
     "SpecificationError",
     "SpecificationWarning",
@@ -211,6 +212,17 @@ class ConvergenceError(GifepanelError, RuntimeError):
     Traceback (most recent call last):
         ...
     gifepanel.exceptions.ConvergenceError: The effects did not converge. The tolerance is 1e-10. tol=1e-8
+    """
+
+
+class LostWorkerError(GifepanelError, RuntimeError):
+    """Workers of a cluster died, and what they held with them.
+
+    Examples
+    --------
+    >>> from gifepanel.exceptions import LostWorkerError
+    >>> issubclass(LostWorkerError, RuntimeError)
+    True
     """
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "counter",
     "each",
     "in_a_task",
+    "is_lost_worker",
     "on_one_thread",
     "one_of_many",
     "one_thread",
@@ -283,11 +284,11 @@ def _completed(
                     yield index, value
         except Exception as error:
             lost += 1
-            if not _is_lost_worker(error) or lost > _LOST:
+            if not is_lost_worker(error) or lost > _LOST:
                 raise
 
 
-def _is_lost_worker(error: BaseException) -> bool:
+def is_lost_worker(error: BaseException) -> bool:
     """Whether an error is that of a process which died, with whatever engine."""
     return any(one.__name__ in _LOST_WORKERS for one in type(error).__mro__)
 

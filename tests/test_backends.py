@@ -129,6 +129,26 @@ def test_a_worker_that_is_killed_changes_nothing(engine, tmp_path):
     assert [done for done, _ in seen] == list(range(1, 13))  # every task counts once
 
 
+@pytest.mark.slow
+def test_ray_is_an_engine_like_others(fitted, tmp_path):
+    ray = pytest.importorskip("ray")
+    register_ray = pytest.importorskip("ray.util.joblib").register_ray
+    here = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": here}})
+    try:
+        register_ray()
+        seeds, flag = spawn_seeds(7, 12), tmp_path / "killed"
+        alone = fitted.bootstrap(24, random_state=4)
+        with joblib.parallel_config(backend="ray", n_jobs=2):
+            killed = [(seed, 50, j, str(flag)) for j, seed in enumerate(seeds)]
+            for one, seed in zip(run_tasks(drawn_but_killed_once, killed), seeds, strict=True):
+                np.testing.assert_array_equal(one, drawn(seed, 50))
+            np.testing.assert_array_equal(fitted.bootstrap(24, random_state=4).params, alone.params)
+        assert flag.exists()
+    finally:
+        ray.shutdown()
+
+
 def test_what_is_done_when_workers_die_for_good_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, "_LOST", 0)
     kept = Checkpoint(tmp_path / "kept", ABOUT)

@@ -17,6 +17,7 @@ from gifepanel.exceptions import (
     FormulaError,
     GifepanelError,
     GifepanelWarning,
+    LostWorkerError,
     MissingPackageError,
     SpecificationError,
     SpecificationWarning,
@@ -27,6 +28,7 @@ ERRORS = {
     FormulaError: ValueError,
     SpecificationError: ValueError,
     ConvergenceError: RuntimeError,
+    LostWorkerError: RuntimeError,
     MissingPackageError: ImportError,
 }
 WARNINGS = [CollinearityWarning, ConvergenceWarning, DataWarning, SpecificationWarning]

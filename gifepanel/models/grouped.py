@@ -34,6 +34,7 @@ from gifepanel.panel.context import capture_context
 from gifepanel.panel.text import caller_level, first_of
 from gifepanel.parallel import Progress, on_one_thread
 from gifepanel.results.grouped import coefficient_names, grouped_results
+from gifepanel.shares import again_if_lost
 from gifepanel.solvers.blocked import prepare_panel
 from gifepanel.solvers.grouped import GroupedFit, GroupedOptions, fit_grouped
 from gifepanel.solvers.selection import smallest_group
@@ -389,15 +390,7 @@ class GroupedIFE(FactorModel):
             if model is not self:  # entities were set aside
                 covariance = read_covariance(model, cov_type, cov_kwds, ssc, use_t, groups_known=groups_known)
         else:
-            data = prepare_panel(
-                self._y,
-                self._x,
-                entity_effects=self.entity_effects,
-                time_effects=self.time_effects,
-                standardize=kappa is None,
-            )
-            complete = fit_grouped(data, self.n_groups, self.n_factors, options, given_up=True)
-            del data
+            complete = again_if_lost(lambda: self._fit_complete(options, kappa is None), options.seed)
             slopes, fit = complete.classification.slopes, complete.classification.fit
             scale = slope_scale(complete.scale, slopes)
             model, grouped, estimate = self, complete, estimate_from_fit(self, fit, slopes, scale)
@@ -412,6 +405,11 @@ class GroupedIFE(FactorModel):
         results._results._covariance_options = covariance_options(arguments)
         _warn(results, grouped, max_iter)
         return results
+
+    def _fit_complete(self, options: GroupedOptions, standardize: bool) -> GroupedFit[Any]:
+        effects = {"entity_effects": self.entity_effects, "time_effects": self.time_effects}
+        data = [prepare_panel(self._y, self._x, **effects, standardize=standardize)]
+        return fit_grouped(data.pop(), self.n_groups, self.n_factors, options, given_up=True)
 
     def _soft(self, groups: Any, groups_known: bool) -> bool:
         """Whether groups are soft; one group that was chosen from the data is neither."""

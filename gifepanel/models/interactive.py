@@ -27,8 +27,10 @@ from gifepanel.page.source import called
 from gifepanel.panel.context import capture_context
 from gifepanel.parallel import Progress, on_one_thread
 from gifepanel.results.interactive import interactive_results
+from gifepanel.shares import again_if_lost
 from gifepanel.solvers.blocked import prepare_panel
 from gifepanel.solvers.canonical import fit_one_group
+from gifepanel.solvers.interactive import InteractiveFit, SlopeMap
 
 if TYPE_CHECKING:
     from gifepanel.results.interactive import InteractiveFEResults
@@ -272,16 +274,8 @@ class InteractiveFE(FactorModel):
             if model is not self:  # entities were set aside
                 covariance = read_covariance(model, cov_type, cov_kwds, ssc, use_t)
         else:
-            data = prepare_panel(
-                self._y,
-                self._x,
-                entity_effects=self.entity_effects,
-                time_effects=self.time_effects,
-                standardize=True,
-            )
-            own = data.scale
-            slopes, fit = fit_one_group(data, self.n_factors, n_starts, rng, tol=tol, max_iter=max_iter, given_up=True)
-            del data
+            limits = {"tol": tol, "max_iter": max_iter}
+            slopes, fit, own = again_if_lost(lambda: self._fit_complete(n_starts, rng, limits), rng)
             scale = slope_scale(own, slopes)
             model, estimate = self, estimate_from_fit(self, fit, slopes, scale)
 
@@ -299,6 +293,15 @@ class InteractiveFE(FactorModel):
         results._results._fit_options = refit_options(arguments)
         results._results._covariance_options = covariance_options(arguments)
         return results
+
+    def _fit_complete(
+        self, n_starts: int, rng: np.random.Generator, limits: dict[str, Any]
+    ) -> tuple[SlopeMap, InteractiveFit, Array]:
+        """Which slopes there are, the fit, and what regressors were divided by."""
+        effects = {"entity_effects": self.entity_effects, "time_effects": self.time_effects}
+        data = [prepare_panel(self._y, self._x, **effects, standardize=True)]
+        own = data[0].scale
+        return *fit_one_group(data.pop(), self.n_factors, n_starts, rng, **limits, given_up=True), own
 
     def _default_starts(self) -> int:
         return 10 if self._y.size <= 100_000 else 5

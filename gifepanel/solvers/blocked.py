@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.blocks import blocks_of, each_block, is_large, sum_over_blocks
+from gifepanel.blocks import Node, block_sums, blocks_of, each_block, is_large, room
 from gifepanel.kernels.passes import cross_moments, deflate, residual_pass
 from gifepanel.kernels.permute import permute_rows
+from gifepanel.shares import from_first, from_shares, rows_of, sums_of
 from gifepanel.solvers.arrays import (
     Array,
     Components,
@@ -37,6 +38,14 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 class BlockedPanel(PanelArrays):
     """As :class:`PanelArrays`; components have no loadings, and :meth:`rescaled` overwrites the regressors."""
 
+    @property
+    def own(self) -> Any:
+        """The panel as what has a row for each entity."""
+        return self
+
+    def __sizeof__(self) -> int:
+        return 64 + sum(one.nbytes for one in (self.y, self.xt, self.xx, self.xy, self.yy))
+
     def room(self) -> Array:
         """Nothing: residuals are not kept."""
         return np.empty((0, 0))
@@ -46,22 +55,8 @@ class BlockedPanel(PanelArrays):
     ) -> Components:
         """Factors and time effect at unit slopes (N, p); no loadings."""
         n, t, _ = self.shape
-        beta = np.ascontiguousarray(beta)
-        about = self._residuals(beta, blocks_of(n, t)[0]).mean(axis=0) if self.time_effects else np.zeros(t)
-
-        def sums(block: slice) -> Array:
-            resid = self._residuals(beta, block)
-            out = np.zeros((t + 1, t))
-            if self.time_effects:
-                resid -= about
-                resid.sum(axis=0, out=out[t])
-            if n_factors:
-                np.matmul(resid.T, resid, out=out[:t])
-            else:
-                out[0, 0] = np.vdot(resid, resid)
-            return out
-
-        total = sum_over_blocks(sums, n, t)
+        about = from_first(_first_mean, (self.own, beta)) if self.time_effects else np.zeros(t)
+        total = sums_of(_residual_sums, (self.own, beta), about, n_factors)
         gram, mean = total[:t], total[t] / n
         if n_factors:
             gram -= n * np.outer(mean, mean)
@@ -70,37 +65,23 @@ class BlockedPanel(PanelArrays):
         found = components_of_gram(gram, about + mean, n, n_factors)
         return self._exact_components(beta, about + mean, n_factors) if found is None else found
 
-    def _residuals(self, beta: Array, block: slice) -> Array:
-        resid = np.empty_like(self.y[block])
-        residual_pass(self.y[block], self.xt[block], beta[block], resid)
+    def residuals(self, beta: Array, block: slice) -> Array:
+        """What unit slopes (N, p) leave of some entities, until this thread asks for those of others."""
+        y = self.y[block]
+        resid = room("residuals", *y.shape)
+        residual_pass(y, self.xt[block], np.ascontiguousarray(beta[block]), resid)
         return resid
 
     def _exact_components(self, beta: Array, mean: Array, n_factors: int) -> Components:
         """Where factors leave next to nothing: from a triangle of the residuals, not from their squares."""
-        n, t, _ = self.shape
-        parts = each_block(lambda block: np.linalg.qr(self._residuals(beta, block) - mean, mode="r"), n, t)
+        n = self.shape[0]
+        parts = [one for share in from_shares(_residual_triangles, (self.own, beta), mean) for one in share]
         return components_of_triangle(np.asarray(np.linalg.qr(np.concatenate(parts), mode="r")), mean, n, n_factors)
 
     def quadratics(self, components: Components) -> UnitQuadratics:
         """Every unit's sum of squares under factors and time effect."""
-        n, t, p = self.shape
-        factors, effect = components.factors, components.time_effect
-        if factors.shape[1] == 0 and not self.time_effects:
-            return UnitQuadratics(self.xx, self.xy, self.yy)
-        a, c, s = np.empty_like(self.xx), np.empty_like(self.xy), np.empty_like(self.yy)
-
-        def fill(block: slice) -> None:
-            y, x = self.y[block], self.xt[block].reshape(-1, t)
-            xy, yy, y_factors = self.xy[block], self.yy[block], y @ factors
-            if self.time_effects:
-                yy = yy - 2.0 * (y @ effect) + effect @ effect
-                xy = xy - (x @ effect).reshape(-1, p)
-                y_factors = y_factors - effect @ factors
-            x_factors = (x @ factors).reshape(len(y), p, -1)
-            deflate(self.xx[block], xy, yy, x_factors, y_factors, t, a[block], c[block], s[block])
-
-        each_block(fill, n, t)
-        return UnitQuadratics(a, c, s)
+        found: UnitQuadratics = rows_of(_quadratics, (self.own,), components.factors, components.time_effect)
+        return found
 
     def rescaled(self, factor: Array) -> BlockedPanel:
         """The same panel with regressor j divided by ``factor[j]``, in place."""
@@ -120,11 +101,61 @@ class BlockedPanel(PanelArrays):
         """Moments by group, those of the last groups brought up to date where few entities have moved."""
         known = self.__dict__.get("_moments")
         if known is None or len(known.counts) != n_groups:
-            found = GroupMoments.of(self.y, self.xt, groups, n_groups, demeaned=self.time_effects)
+            found = GroupMoments.of(self.own, groups, n_groups, demeaned=self.time_effects)
         else:
-            found = known.moved(self.y, self.xt, groups)
+            found = known.moved(self.own, groups)
         self.__dict__["_moments"] = found
         return found
+
+
+def _first_mean(_: int, panel: BlockedPanel, beta: Array) -> Array:
+    """About the means of residuals over entities."""
+    n, t, _p = panel.shape
+    return np.asarray(panel.residuals(beta, blocks_of(n, t)[0]).mean(axis=0))
+
+
+def _residual_sums(first: int, panel: BlockedPanel, beta: Array, about: Array, n_factors: int) -> list[Node]:
+    """Cross products of residuals (T, T), or in one place their sum of squares; below, with time effects, their sum."""
+    n, t, _ = panel.shape
+
+    def sums(block: slice) -> Array:
+        resid = panel.residuals(beta, block)
+        out = np.zeros((t + 1, t))
+        if panel.time_effects:
+            resid -= about
+            resid.sum(axis=0, out=out[t])
+        if n_factors:
+            np.matmul(resid.T, resid, out=out[:t])
+        else:
+            out[0, 0] = np.vdot(resid, resid)
+        return out
+
+    return block_sums(sums, n, t, first)
+
+
+def _residual_triangles(_: int, panel: BlockedPanel, beta: Array, mean: Array) -> list[Array]:
+    n, t, _p = panel.shape
+    return each_block(lambda block: np.asarray(np.linalg.qr(panel.residuals(beta, block) - mean, mode="r")), n, t)
+
+
+def _quadratics(_: int, panel: BlockedPanel, factors: Array, effect: Array) -> UnitQuadratics:
+    n, t, p = panel.shape
+    if factors.shape[1] == 0 and not panel.time_effects:
+        return UnitQuadratics(panel.xx, panel.xy, panel.yy)
+    a, c, s = np.empty_like(panel.xx), np.empty_like(panel.xy), np.empty_like(panel.yy)
+
+    def fill(block: slice) -> None:
+        y, x = panel.y[block], panel.xt[block].reshape(-1, t)
+        xy, yy, y_factors = panel.xy[block], panel.yy[block], y @ factors
+        if panel.time_effects:
+            yy = yy - 2.0 * (y @ effect) + effect @ effect
+            xy = xy - (x @ effect).reshape(-1, p)
+            y_factors = y_factors - effect @ factors
+        x_factors = (x @ factors).reshape(len(y), p, -1)
+        deflate(panel.xx[block], xy, yy, x_factors, y_factors, t, a[block], c[block], s[block])
+
+    each_block(fill, n, t)
+    return UnitQuadratics(a, c, s)
 
 
 def prepare_panel(

@@ -28,6 +28,7 @@ from gifepanel.solvers.blocked import (
 from gifepanel.solvers.interactive import InteractiveFit, LocalMinimum, SlopeMap
 from gifepanel.solvers.multistart import interactive_starts
 from gifepanel.solvers.panel_sample import fit_on_sample_first, sample_of_panel
+from gifepanel.solvers.shared_panel import on_workers
 
 __all__ = ["Canonical", "canonical", "fit_one_group"]
 
@@ -237,7 +238,9 @@ def fit_one_group(
     n, _, p = data.shape
     inner = SlopeMap.grouped(np.zeros(n, dtype=np.int64), 1, p)
     with one_thread():
-        form = canonical(data, given_up=given_up)
+        own, form = data.scale, canonical(data, given_up=given_up)
+        form = replace(form, data=on_workers(form.data, n_factors))
+        del data
         sample = sample_of_panel(form.data, inner, n_factors) if n_starts > 1 else None
         where = (form.data, inner) if sample is None else (sample.data, sample.slopes)
         starts = interactive_starts(*where, n_factors, n_starts, rng)
@@ -248,7 +251,7 @@ def fit_one_group(
 
     def in_units_of_data(theta: Array) -> Array:
         out = bring(theta)
-        return np.asarray(out * (data.scale / scale)[_column_of(slopes)])
+        return np.asarray(out * (own / scale)[_column_of(slopes)])
 
     return slopes, form.fit_back(fit, in_units_of_data)
 

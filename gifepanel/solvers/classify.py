@@ -9,10 +9,20 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 
 from gifepanel.kernels.passes import unit_ssr
+from gifepanel.shares import Rows, collected, rows_of
 from gifepanel.solvers.arrays import Array, PanelArrays, UnitQuadratics
 from gifepanel.solvers.interactive import InteractiveFit, SlopeMap, fit_interactive
 
-__all__ = ["Classification", "Metric", "fill_empty", "nearest_centre", "refine", "slope_distances"]
+__all__ = [
+    "Classification",
+    "Metric",
+    "best_groups",
+    "fill_empty",
+    "losses_of_units",
+    "nearest_centre",
+    "refine",
+    "slope_distances",
+]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 Metric = Literal["absolute", "relative", "mahalanobis"]
@@ -114,7 +124,7 @@ def refine(
         slopes = SlopeMap.grouped(groups, n_groups, data.shape[2], common)
         fit = fit_interactive(data, slopes, n_factors, theta, tol=_LOOSE if reassign else tol, max_iter=max_iter)
         ssr = _unit_losses(data, slopes, fit)
-        new = fill_empty(ssr.argmin(axis=1).astype(np.int64), ssr)
+        new = best_groups(ssr, n_groups)
         theta = fit.theta
         if reassign and rounds < _ROUNDS and not np.array_equal(new, groups):
             groups, rounds = new, rounds + 1
@@ -123,14 +133,35 @@ def refine(
             fit = fit_interactive(data, slopes, n_factors, theta, tol=tol, max_iter=max_iter)
             ssr = _unit_losses(data, slopes, fit)
             theta = fit.theta
-            new = fill_empty(ssr.argmin(axis=1).astype(np.int64), ssr)
+            new = best_groups(ssr, n_groups)
             if rounds < _ROUNDS and not np.array_equal(new, groups):
                 groups, rounds = new, rounds + 1
                 continue
         settled = bool(np.array_equal(new, groups))
-        return Classification(groups, fit, slopes, ssr, rounds, int((first != groups).sum()), settled)
+        return Classification(groups, fit, slopes, collected(ssr), rounds, int((first != groups).sum()), settled)
 
 
 def _unit_losses(data: PanelArrays, slopes: SlopeMap, fit: InteractiveFit) -> Array:
-    q = data.quadratics(fit.components)
-    return unit_ssr(q.a, q.c, q.s, np.ascontiguousarray(fit.theta[slopes.slots]))
+    return losses_of_units(data.quadratics(fit.components), fit.theta[slopes.slots])
+
+
+def losses_of_units(q: UnitQuadratics, alpha: Array) -> Array:
+    """Every unit's sum of squares under every group's slopes (N, K)."""
+    losses: Array = rows_of(_losses, (q,), np.ascontiguousarray(alpha))
+    return losses
+
+
+def _losses(_: int, q: UnitQuadratics, alpha: Array) -> Array:
+    return unit_ssr(q.a, q.c, q.s, alpha)
+
+
+def _smallest(_: int, losses: Array) -> np.ndarray[Any, np.dtype[np.uint16]]:
+    return losses.argmin(axis=1).astype(np.uint16)
+
+
+def best_groups(losses: Array, n_groups: int) -> IntArray:
+    """The group of the smallest loss of every unit, no group left empty."""
+    best = collected(rows_of(_smallest, (losses,))).astype(np.int64)
+    if isinstance(losses, Rows) and np.bincount(best, minlength=n_groups).all():
+        return np.asarray(best)
+    return fill_empty(best, collected(losses))

@@ -14,16 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.blocks import UNITS, each_block, sum_over_blocks
+from gifepanel.blocks import UNITS, Node, block_sums, total_of
 from gifepanel.kernels.product import profile_derivatives, solve_units
+from gifepanel.shares import rows_of, small_and_rows, sums_of
 from gifepanel.solvers.arrays import (
     Array,
     Components,
     GroupedData,
+    UnitQuadratics,
 )
-from gifepanel.solvers.heterogeneous import unit_minimisers
+from gifepanel.solvers.blocked import BlockedPanel
 from gifepanel.solvers.mixing import mixed, mixing_weights
 from gifepanel.solvers.penalty import product_penalty
+from gifepanel.solvers.sweep import unit_problems
 
 __all__ = ["DescentResult", "criterion", "descend"]
 
@@ -96,15 +99,13 @@ class _Descent:
 
     def resolution(self, state: _State) -> float:
         """Differences of Q that are rounding: with nearly collinear regressors large terms cancel in it."""
-        a = self.data.quadratics(state.components).a
-        return float(np.finfo(float).eps * np.einsum("npp,np->", a, state.beta**2) / self.data.n_cells)
+        total = sums_of(_in_quadratics, (self.data.quadratics(state.components), state.beta))
+        return float(np.finfo(float).eps * total / self.data.n_cells)
 
     def iterate(self, state: _State) -> _State:
         """Units, centres, factors: one pass, each part exact."""
-        t = self.data.periods
-        q = self.data.quadratics(state.components)
-        free, _ = unit_minimisers(q)
-        problem = _UnitProblems(2.0 / t * q.c, 2.0 / t * q.a, self.kappa, free)
+        v, hessians, free = unit_problems(self.data.quadratics(state.components), self.data.periods)
+        problem = _UnitProblems(v, hessians, self.kappa, free)
         alpha, beta, at = problem.minimise(state.alpha, state.beta, state.at)
         return self.state(alpha, beta, at, state.components)
 
@@ -116,7 +117,7 @@ class _Descent:
         last = history[-1][1]
         if len(history) < 2:
             return last
-        if last.beta.size >= _LONG:
+        if isinstance(self.data, BlockedPanel) or last.beta.size >= _LONG:
             return self._extrapolate_in_blocks(history)
         points = np.stack([_flat(new) for _, new in history], axis=1)
         steps = points - np.stack([_flat(old) for old, _ in history], axis=1)
@@ -135,13 +136,13 @@ class _Descent:
 
     def _extrapolate_in_blocks(self, history: list[tuple[_State, _State]]) -> _State:
         """The same for many entities, whose iterates are not laid side by side."""
-        last, on = history[-1][1], history[-1][1].at >= 0
+        last = history[-1][1]
         olds, news = ([[pair[k].alpha, pair[k].beta] for pair in history] for k in range(2))
         gamma = mixing_weights(news, olds)
         for length in _SHORTENED:
             alpha, beta = (mixed([one[k] for one in news], gamma, length) for k in range(2))
-            beta[on] = alpha[last.at[on]]
-            trial = self.state(alpha, beta, last.at.copy(), last.components)
+            beta = rows_of(_on_centres, (beta, last.at), alpha)
+            trial = self.state(alpha, beta, last.at, last.components)
             if trial.value <= last.value:
                 return trial
         return last
@@ -162,25 +163,13 @@ class _UnitProblems:
         self.v, self.hessians, self.kappa, self.free = v, hessians, kappa, free
 
     def solve(self, alpha: Array, beta: Array, at: IntArray, explore: bool = False) -> tuple[float, Array, IntArray]:
-        beta, at = beta.copy(), at.copy()
-
-        def part(rows: slice) -> float:
-            problem = self.v[rows], self.hessians[rows], self.kappa, alpha, self.free[rows]
-            return float(solve_units(*problem, beta[rows], at[rows], explore))
-
-        return sum(each_block(part, len(beta), UNITS)), beta, at
+        units = (self.v, self.hessians, self.free, beta, at)
+        nodes, beta, at = small_and_rows(_solved, 2, units, self.kappa, alpha, explore)
+        return total_of(node for share in nodes for node in share), beta, at
 
     def derivatives(self, alpha: Array, beta: Array, at: IntArray) -> tuple[Array, Array]:
         """Gradient (K p,) and Hessian (K p, K p) of the profile."""
-        p, size = alpha.shape[1], alpha.size
-
-        def part(rows: slice) -> Array:
-            out, left, right = np.empty((size + 1, size)), np.empty((p, size)), np.empty((size, p))
-            own = self.v[rows], self.hessians[rows], self.kappa, alpha, beta[rows], at[rows]
-            profile_derivatives(*own, out[0], out[1:], left, right)
-            return out
-
-        total = sum_over_blocks(part, len(beta), UNITS)
+        total = sums_of(_derivatives, (self.v, self.hessians, beta, at), self.kappa, alpha)
         return total[0], total[1:]
 
     def minimise(self, alpha: Array, beta: Array, at: IntArray) -> tuple[Array, Array, IntArray]:
@@ -205,6 +194,59 @@ class _UnitProblems:
             if gain <= 1e-13 * abs(value):
                 break
         return alpha, beta, at
+
+
+def _solved(first: int, *given: Any) -> tuple[list[Node], Array, IntArray]:
+    """Values, slopes and places of units, see :meth:`_UnitProblems.solve`."""
+    v, hessians, free, beta, at, kappa, alpha, explore = given
+    beta, at = np.array(beta), np.array(at)
+
+    def part(rows: slice) -> float:
+        problem = v[rows], hessians[rows], kappa, alpha, free[rows]
+        return float(solve_units(*problem, beta[rows], at[rows], explore))
+
+    return block_sums(part, len(beta), UNITS, first), beta, at
+
+
+def _derivatives(
+    first: int, v: Array, hessians: Array, beta: Array, at: IntArray, kappa: float, alpha: Array
+) -> list[Node]:
+    """Gradient in the first row, the Hessian below."""
+    p, size = alpha.shape[1], alpha.size
+
+    def part(rows: slice) -> Array:
+        out, left, right = np.empty((size + 1, size)), np.empty((p, size)), np.empty((size, p))
+        own = v[rows], hessians[rows], kappa, alpha, beta[rows], at[rows]
+        profile_derivatives(*own, out[0], out[1:], left, right)
+        return out
+
+    return block_sums(part, len(beta), UNITS, first)
+
+
+def _in_quadratics(first: int, quadratics: UnitQuadratics, beta: Array) -> list[Node]:
+    a = quadratics.a
+    return block_sums(lambda rows: float(np.einsum("npp,np->", a[rows], beta[rows] ** 2)), len(beta), UNITS, first)
+
+
+def _on_centres(_: int, beta: Array, at: IntArray, alpha: Array) -> Array:
+    """Slopes, of units that sit on a centre those of the centre."""
+    beta, on = np.array(beta), at >= 0
+    beta[on] = alpha[at[on]]
+    return beta
+
+
+def _nowhere(_: int, beta: Array) -> IntArray:
+    return np.full(len(beta), -1, dtype=np.int64)
+
+
+def _lengths(first: int, new: Array, old: Array) -> list[Node]:
+    """Sums of squares of the differences, and of the new ones."""
+
+    def part(rows: slice) -> Array:
+        step = new[rows] - old[rows]
+        return np.array([np.vdot(step, step), np.vdot(new[rows], new[rows])])
+
+    return block_sums(part, len(new), UNITS, first)
 
 
 def _descent_direction(hess: Array, grad: Array) -> Array:
@@ -233,16 +275,16 @@ def descend(
     not found anew.
     """
     problem = _Descent(data, n_factors, kappa)
-    state = problem.state(alpha.copy(), beta.copy(), np.full(len(beta), -1, dtype=np.int64), first)
+    state = problem.state(alpha.copy(), beta, rows_of(_nowhere, (beta,)), first)
     path = [state.value]
     history: list[tuple[_State, _State]] = []
     step, converged = np.inf, False
     bounded = data.is_bounded(n_factors)
     while len(path) <= max_iter:
         new = problem.iterate(state)
-        new_flat = _flat(new)
-        moved = float(np.linalg.norm(new_flat - _flat(state)))
-        step = moved / max(float(np.linalg.norm(new_flat)), 1e-300)
+        lengths = [total_of(_lengths(0, new.alpha, state.alpha)), sums_of(_lengths, (new.beta, state.beta))]
+        moved, size = np.sqrt(lengths[0] + lengths[1])
+        step = float(moved / max(size, 1e-300))
         if new.value > state.value:
             # every part of an iteration lowers Q: a rise is rounding, and there is nothing left to gain
             converged = new.value - state.value <= _ROUNDING * abs(state.value) + problem.resolution(new)

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.blocks import blocks_of, sum_over_blocks
+from gifepanel.blocks import Node, block_sums, blocks_of, room
+from gifepanel.shares import from_first, sums_of
 
 __all__ = ["GroupMoments", "MomentResiduals", "ResidualMoments"]
 
@@ -52,25 +53,22 @@ class GroupMoments:
     demeaned: bool
 
     @classmethod
-    def of(cls, y: Array, xt: Array, groups: IntArray, n_groups: int, *, demeaned: bool) -> GroupMoments:
-        """The moments of outcome (N, T) and regressors (N, p, T)."""
-        centre = np.zeros((xt.shape[1] + 1, y.shape[1]))
-        if demeaned:
-            first = blocks_of(*y.shape)[0]
-            centre[0], centre[1:] = y[first].mean(axis=0), xt[first].mean(axis=0)
-        found = _moments(y, xt, centre, groups, n_groups, None)
+    def of(cls, panel: Any, groups: IntArray, n_groups: int, *, demeaned: bool) -> GroupMoments:
+        """The moments of a panel with ``y`` (N, T) and ``xt`` (N, p, T), or of its shares."""
+        centre = from_first(_centre, (panel,), demeaned)
+        found = _moments(panel, centre, groups, n_groups, None)
         return cls(np.array(groups, dtype=np.int64), centre, *found, demeaned)
 
-    def moved(self, y: Array, xt: Array, groups: IntArray) -> GroupMoments:
-        """The moments of other groups."""
+    def moved(self, panel: Any, groups: IntArray) -> GroupMoments:
+        """The moments of other groups, of the same panel."""
         n_groups = len(self.counts)
         changed = np.flatnonzero(groups != self.groups)
         if not changed.size:
             return self
         if changed.size > _FEW * len(groups):
-            return self.of(y, xt, groups, n_groups, demeaned=self.demeaned)
-        came = _moments(y, xt, self.centre, groups, n_groups, changed)
-        went = _moments(y, xt, self.centre, self.groups, n_groups, changed)
+            return self.of(panel, groups, n_groups, demeaned=self.demeaned)
+        came = _moments(panel, self.centre, groups, n_groups, changed)
+        went = _moments(panel, self.centre, self.groups, n_groups, changed)
         own = (self.counts, self.sums, self.products)
         counts, sums, products = (a + (b - c) for a, b, c in zip(own, came, went, strict=True))
         return replace(self, groups=np.array(groups, dtype=np.int64), counts=counts, sums=sums, products=products)
@@ -178,28 +176,55 @@ def _trace(gram: Array, left: Array, right: Array) -> float:
     return float(np.trace(first) - np.einsum("tr,ts,sr->", right, first, right) / t)
 
 
+def _centre(_: int, panel: Any, demeaned: bool) -> Array:
+    """About the means over entities, of outcome and regressors; zeros where these do not go."""
+    y, xt = panel.y, panel.xt
+    out = np.zeros((xt.shape[1] + 1, y.shape[1]))
+    if demeaned:
+        first = blocks_of(*y.shape)[0]
+        out[0], out[1:] = y[first].mean(axis=0), xt[first].mean(axis=0)
+    return out
+
+
 def _moments(
-    y: Array, xt: Array, centre: Array, groups: IntArray, n_groups: int, units: IntArray | None
+    panel: Any, centre: Array, groups: IntArray, n_groups: int, units: IntArray | None
 ) -> tuple[Array, Array, Array]:
     """Counts, sums and products by group, of all units or of some."""
-    t, width = y.shape[1], xt.shape[1] + 1
+    width, t = centre.shape
     size = width * t
-    n = len(y) if units is None else len(units)
+    labels = np.array(groups, dtype=np.min_scalar_type(-n_groups))
+    if units is not None:
+        labels[:], labels[units] = -1, groups[units]
+    total = sums_of(_moment_sums, (panel, labels), centre, n_groups, units is None)
+    sums = total[:, 1 : 1 + size].reshape(n_groups, width, t)
+    return total[:, 0].copy(), sums.copy(), total[:, 1 + size :].reshape(n_groups, width, t, width, t).copy()
+
+
+def _moment_sums(
+    first: int, panel: Any, labels: IntArray, centre: Array, n_groups: int, all_of_them: bool
+) -> list[Node]:
+    """Of units by their labels, of which -1 counts nowhere."""
+    y, xt = panel.y, panel.xt
+    width, t = centre.shape
+    size = width * t
 
     def part(block: slice) -> Array:
         out = np.zeros((n_groups, 1 + size + size * size))
-        own: Any = block if units is None else units[block]
-        z = np.empty((len(groups[own]), width, t))
+        own: Any = block if all_of_them else block.start + np.flatnonzero(labels[block] >= 0)
+        of_block = labels[own]
+        if not len(of_block):
+            return out
+        z = room("z", len(of_block), width, t)
         np.subtract(y[own], centre[0], out=z[:, 0])
         np.subtract(xt[own], centre[1:], out=z[:, 1:])
-        labels = groups[own]
         for k in range(n_groups):
-            members = z[labels == k].reshape(-1, size)
+            units = np.flatnonzero(of_block == k)
+            members = np.take(z, units, axis=0, out=room("members", len(units), width, t), mode="clip").reshape(
+                -1, size
+            )
             out[k, 0] = len(members)
             out[k, 1 : 1 + size] = members.sum(axis=0)
             out[k, 1 + size :] = (members.T @ members).ravel()
         return out
 
-    total = sum_over_blocks(part, n, max(1, size // 8))
-    sums = total[:, 1 : 1 + size].reshape(n_groups, width, t)
-    return total[:, 0].copy(), sums.copy(), total[:, 1 + size :].reshape(n_groups, width, t, width, t).copy()
+    return block_sums(part, len(y), max(1, size // 8), first)

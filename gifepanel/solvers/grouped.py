@@ -8,10 +8,12 @@ from typing import Any, Generic
 
 import numpy as np
 
+from gifepanel.blocks import UNITS, Node, block_sums
 from gifepanel.parallel import each, one_thread
+from gifepanel.shares import collected, sums_of
 from gifepanel.short_repr import ShortRepr
 from gifepanel.solvers.approach import rounded
-from gifepanel.solvers.arrays import Array, PanelArrays
+from gifepanel.solvers.arrays import Array, PanelArrays, UnitQuadratics
 from gifepanel.solvers.canonical import Canonical, canonical
 from gifepanel.solvers.classify import Classification, Fit, nearest_centre, refine
 from gifepanel.solvers.heterogeneous import Centres, HeterogeneousFit, heterogeneous_slopes
@@ -31,6 +33,7 @@ from gifepanel.solvers.penalized import (
 )
 from gifepanel.solvers.regrouped import RegroupedPanel
 from gifepanel.solvers.search import Start, assigned, descended, search_groupings
+from gifepanel.solvers.shared_panel import SharedPanel, here, on_workers
 
 __all__ = [
     "GroupedFit",
@@ -118,6 +121,8 @@ def fit_grouped(
     options = options or GroupedOptions()
     with one_thread():
         form = canonical(data, rescale=options.standardize, given_up=given_up)
+        form = replace(form, data=on_workers(form.data, n_factors))
+        del data
         fit = _fit(form.data, n_groups, n_factors, canonical_options(options, form, n_groups))
     return relabelled(_back(fit, form, n_groups, options), n_groups)
 
@@ -129,7 +134,7 @@ def _fit(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedOptio
     part = grouped_part(data, start, options.common)
     partitions = starting_centres(part, n_groups, options)
     several = [(data, part, n_groups, n_factors, options, start, centres) for centres in partitions[: options.n_starts]]
-    fits = each(_from_centres, several)
+    fits = [_from_centres(*one) for one in several] if isinstance(data, SharedPanel) else each(_from_centres, several)
     best = min(fits, key=lambda fit: fit.classification.fit.ssr)
     best = replace(best, minima=distinct_minima(fits))
     if options.search and options.start_is_kmeans and may_reassign(n_groups, options):
@@ -171,7 +176,7 @@ def _searched(
     starts = [(done.groups, done.fit.components), *((c.groups, start.components) for c in partitions)]
     length = np.sqrt(data.shape[1])
     searched = [Start(groups[units], comp.factors / length, comp.time_effect) for groups, comp in starts]
-    rng, problem = np.random.default_rng(options.seed), RegroupedPanel(data if sample is None else sample.data)
+    rng, problem = np.random.default_rng(options.seed), RegroupedPanel(here(data) if sample is None else sample.data)
     found = search_groupings(problem, slots, searched, rng, common=options.common, patience=options.n_starts)
     best = found[0]
     if sample is None:
@@ -254,17 +259,16 @@ def _from_centres(
     penalized = replace(
         penalized, unit_params=part.with_common(penalized.unit_params), centers=part.with_common(penalized.centers)
     )
-    q = data.quadratics(components)
     groups = nearest_centre(penalized.distances)
-    theta = initial_theta(q.a, q.c, groups, n_groups, data.shape[2], options.common)
+    theta = initial_theta(data.quadratics(components), groups, n_groups, data.shape[2], options.common)
     done = _refined(data, n_groups, n_factors, options, groups, theta)
     return GroupedFit(
         done.groups,
         done,
         penalized,
-        start.beta,
+        collected(start.beta),
         data.scale,
-        np.flatnonzero(start.singular),
+        np.flatnonzero(collected(start.singular)),
         start.ssr,
         centres.agreed,
         centres.n_restarts,
@@ -295,18 +299,29 @@ def _audited(data: PanelArrays, n_groups: int, n_factors: int, options: GroupedO
     return replace(best, minima=minima)
 
 
-def initial_theta(a: Array, c: Array, groups: IntArray, n_groups: int, p: int, common: Sequence[int]) -> Array:
+def initial_theta(q: UnitQuadratics, groups: IntArray, n_groups: int, p: int, common: Sequence[int]) -> Array:
     """Least squares by group at the penalised factors; a common slope starts at its mean over groups."""
     theta = np.empty(len(common) + n_groups * (p - len(common)))
     free = [j for j in range(p) if j not in set(common)]
     shared = np.zeros(len(common))
+    sums = sums_of(_by_group, (q, groups.astype(np.uint16)), n_groups)
     for k in range(n_groups):
-        members = groups == k
-        slopes = np.linalg.lstsq(a[members].sum(axis=0), c[members].sum(axis=0), rcond=1e-12)[0]
-        shared += slopes[list(common)] * members.mean()
+        slopes = np.linalg.lstsq(sums[k, :, :p], sums[k, :, p], rcond=1e-12)[0]
+        shared += slopes[list(common)] * (groups == k).mean()
         theta[len(common) + k * len(free) + np.arange(len(free))] = slopes[free]
     theta[: len(common)] = shared
     return theta
+
+
+def _by_group(first: int, q: UnitQuadratics, groups: IntArray, n_groups: int) -> list[Node]:
+    """Sums of curvatures by group, right-hand sides in the last column (K, p, p + 1)."""
+
+    def part(rows: slice) -> Array:
+        own, a, c = groups[rows], q.a[rows], q.c[rows]
+        found = [(a[own == k].sum(axis=0), c[own == k].sum(axis=0)) for k in range(n_groups)]
+        return np.stack([np.column_stack(both) for both in found])
+
+    return block_sums(part, len(groups), UNITS, first)
 
 
 def distinct_minima(fits: Sequence[GroupedFit[Any]], name: str = "partition") -> tuple[LocalMinimum, ...]:

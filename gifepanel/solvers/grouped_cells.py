@@ -192,7 +192,7 @@ def _from_centres(
     beta = penalized.unit_params
     q = panel.quadratics(panel.at(beta, components.rows, components.effects, 0))
     groups = nearest_centre(penalized.distances)
-    theta = initial_theta(q.a, q.c, groups, n_groups, panel.shape[2], options.common)
+    theta = initial_theta(q, groups, n_groups, panel.shape[2], options.common)
     done = _refined(panel.cells, n_groups, options, groups, theta, components.rows, components.effects)
     return GroupedFit(
         done.groups,

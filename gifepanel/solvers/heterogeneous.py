@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.blocks import UNITS, each_block, each_of
+from gifepanel.blocks import UNITS, Node, block_sums, each_block, each_of
 from gifepanel.kernels.kmeans import lloyd, lloyd_of_slopes, plus_plus
 from gifepanel.kernels.small import solve_batch
+from gifepanel.shares import collected, rows_of, small_and_rows, sums_of
 from gifepanel.solvers.arrays import (
     Array,
     Components,
@@ -51,12 +52,31 @@ class HeterogeneousFit:
 
 def unit_minimisers(quadratics: UnitQuadratics) -> tuple[Array, np.ndarray[Any, np.dtype[np.bool_]]]:
     """Every unit's least-squares slopes (N, p); a singular unit takes the pooled ones and is flagged (N,)."""
+    counts, beta, singular = small_and_rows(_minimisers, 2, (quadratics,))
+    if any(counts):
+        pooled = sums_of(_pooled, (quadratics,))
+        beta = rows_of(_placed, (beta, singular), np.linalg.lstsq(pooled[:, :-1], pooled[:, -1], rcond=1e-12)[0])
+    return beta, singular
+
+
+def _minimisers(_: int, quadratics: UnitQuadratics) -> tuple[int, Array, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """How many units are singular, slopes, and which these are."""
     a, c, n = quadratics.a, quadratics.c, len(quadratics.c)
     parts = each_block(lambda rows: solve_batch(a[rows], c[rows], np.zeros_like(c[rows])), n, UNITS)
     beta, singular = parts[0] if len(parts) == 1 else (np.concatenate(both) for both in zip(*parts, strict=True))
-    if singular.any():
-        beta[singular] = np.linalg.lstsq(a.sum(axis=0), c.sum(axis=0), rcond=1e-12)[0]
-    return beta, singular
+    return int(np.count_nonzero(singular)), beta, singular
+
+
+def _pooled(first: int, quadratics: UnitQuadratics) -> list[Node]:
+    """Sums of the curvatures, and of the right-hand sides in the last column (p, p + 1)."""
+    a, c = quadratics.a, quadratics.c
+    return block_sums(lambda rows: np.column_stack([a[rows].sum(axis=0), c[rows].sum(axis=0)]), len(c), UNITS, first)
+
+
+def _placed(_: int, beta: Array, where: np.ndarray[Any, np.dtype[np.bool_]], slopes: Array) -> Array:
+    beta = np.array(beta)
+    beta[where] = slopes
+    return beta
 
 
 def heterogeneous_slopes(
@@ -103,23 +123,44 @@ def _slopes(quadratics: UnitQuadratics, common: Sequence[int]) -> tuple[Array, n
     """
     if not len(common):
         return unit_minimisers(quadratics)
-    n, p = quadratics.c.shape
     w = np.asarray(common)
-    x = np.setdiff1d(np.arange(p), w)
+    pooled = sums_of(_without_free, (quadratics,), w)
+    gamma = np.linalg.lstsq(pooled[:, :-1], pooled[:, -1], rcond=1e-12)[0]
+    free, singular = unit_minimisers(rows_of(_given_common, (quadratics,), w, gamma))
+    return rows_of(_with_common, (free,), w, gamma), singular
+
+
+def _without_free(first: int, quadratics: UnitQuadratics, w: IntArray) -> list[Node]:
+    """Sums of what free regressors leave of the curvatures of the common ones, right-hand sides in the last column."""
+    a, c = quadratics.a, quadratics.c
+    x = np.setdiff1d(np.arange(c.shape[1]), w)
+
+    def part(rows: slice) -> Array:
+        own, n = a[rows], len(c[rows])
+        inner, cross = np.ascontiguousarray(own[:, x[:, None], x]), own[:, w[:, None], x]
+        gain = np.empty((n, len(w), len(x)))
+        for j in range(len(w)):
+            gain[:, j], _ = solve_batch(inner, np.ascontiguousarray(cross[:, j]), np.zeros((n, len(x))))
+        left = own[:, w[:, None], w] - np.einsum("njx,nkx->njk", gain, cross)
+        right = c[rows][:, w] - np.einsum("njx,nx->nj", gain, c[rows][:, x])
+        return np.column_stack([left.sum(axis=0), right.sum(axis=0)])
+
+    return block_sums(part, len(c), UNITS, first)
+
+
+def _given_common(_: int, quadratics: UnitQuadratics, w: IntArray, gamma: Array) -> UnitQuadratics:
+    """Of the free regressors."""
+    x = np.setdiff1d(np.arange(quadratics.c.shape[1]), w)
+    rest = quadratics.c[:, x] - np.einsum("njx,j->nx", quadratics.a[:, w[:, None], x], gamma)
     inner = np.ascontiguousarray(quadratics.a[:, x[:, None], x])
-    cross = quadratics.a[:, w[:, None], x]
-    gain = np.empty((n, len(w), len(x)))
-    singular = np.zeros(n, dtype=np.bool_)
-    for j in range(len(w)):
-        gain[:, j], singular = solve_batch(inner, np.ascontiguousarray(cross[:, j]), np.zeros((n, len(x))))
-    left = quadratics.a[:, w[:, None], w] - np.einsum("njx,nkx->njk", gain, cross)
-    right = quadratics.c[:, w] - np.einsum("njx,nx->nj", gain, quadratics.c[:, x])
-    gamma = np.linalg.lstsq(left.sum(axis=0), right.sum(axis=0), rcond=1e-12)[0]
-    beta = np.empty((n, p))
+    return UnitQuadratics(inner, np.ascontiguousarray(rest), quadratics.s)
+
+
+def _with_common(_: int, free: Array, w: IntArray, gamma: Array) -> Array:
+    beta = np.empty((len(free), free.shape[1] + len(w)))
     beta[:, w] = gamma
-    rest = np.ascontiguousarray(quadratics.c[:, x] - np.einsum("njx,j->nx", cross, gamma))
-    beta[:, x], singular = unit_minimisers(UnitQuadratics(inner, rest, quadratics.s))
-    return beta, singular
+    beta[:, np.setdiff1d(np.arange(beta.shape[1]), w)] = free
+    return beta
 
 
 @dataclass(frozen=True)
@@ -152,9 +193,9 @@ def kmeans_centres(
     Every restart is K-means++ with Lloyd's iterations on slopes whitened by the mean curvature, then iterations in
     every unit's own metric X_i'M_F X_i, so that badly determined slopes weigh little.
     """
-    q = start.quadratics
+    q, slopes = collected(start.quadratics), collected(start.beta)
     whitener = _factor(q.a.mean(axis=0))
-    points = start.beta @ whitener
+    points = slopes @ whitener
     # an order of the units that no relabelling, and no change of basis of the regressors, can alter
     order = np.argsort(np.linalg.norm(points - points.mean(axis=0), axis=1), kind="stable")
     points = np.ascontiguousarray(points[order])

@@ -230,7 +230,7 @@ def _scaling(matrix: Array, size: Array) -> Array:
 
 def _monotone_step(data: PanelArrays, slopes: SlopeMap, n_factors: int, point: _Point) -> _Point:
     """theta given F (Bai 2009, eq. 11): never raises the objective."""
-    gram = projected_gram(data, slopes, point.components.factors, np.empty((data.y.shape[0], 0)))
+    gram = projected_gram(data, slopes, point.components.factors, np.empty((data.shape[0], 0)))
     step = _solve(gram, 0.5 * point.gradient, _raw_size(data, slopes))
     return _evaluate(data, slopes, n_factors, point.theta - step)
 

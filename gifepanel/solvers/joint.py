@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.blocks import UNITS, each_block, sum_over_blocks
+from gifepanel.blocks import UNITS, Node, block_sums, each_block, total_of
 from gifepanel.kernels.joint import joint_profile, joint_slopes
 from gifepanel.kernels.small import eigh_batch
+from gifepanel.shares import from_shares, items, rows_of, sums_of
 from gifepanel.solvers.arrays import Array
 
 __all__ = ["JointStep", "joint_step"]
@@ -65,27 +66,18 @@ def joint_step(
         On the gradient, relative to the sum of the weights.
     max_iter : int
     """
-    c = np.ascontiguousarray(c)
-    n = len(c)
-    values, vectors = _stacked(each_block(lambda rows: eigh_batch(hessians[rows]), n, UNITS))
-    values[values <= _ROUNDING * values.max(axis=1, initial=0.0, keepdims=True)] = 0.0
-    p = centre.shape[0]
+    values, vectors = items(rows_of(_spectra, (hessians,)), 2)
+    units, p = (v, hessians, values, vectors, c), centre.shape[0]
 
     def profile(at: Array) -> tuple[float, Array, Array]:
-        def part(rows: slice) -> Array:
-            out = np.empty(1 + p + p * p)
-            grad, hess = out[1 : 1 + p], out[1 + p :].reshape(p, p)
-            own = v[rows], hessians[rows], values[rows], vectors[rows], c[rows]
-            out[0] = joint_profile(*own, at, grad, hess)[0]
-            return out
-
-        total = sum_over_blocks(part, n, UNITS)
+        total = sums_of(_profile, units, at)
         return float(total[0]), total[1 : 1 + p], total[1 + p :].reshape(p, p)
 
     a = centre.copy()
-    target = tol * max(float(c.sum()), np.finfo(float).tiny)
+    sizes = from_shares(_sizes, (c, minimisers), a)
+    target = tol * max(float(total_of(node for nodes, _ in sizes for node in nodes)), np.finfo(float).tiny)
     value, grad, hess = profile(a)
-    radius = float(np.abs(minimisers - a).max()) + np.finfo(float).tiny
+    radius = max(largest for _, largest in sizes) + np.finfo(float).tiny
     iteration = 0
     while iteration < max_iter and np.linalg.norm(grad) > target:
         iteration += 1
@@ -106,15 +98,48 @@ def joint_step(
         if not moved:
             grad, hess = g_old, h_old
             break
+    beta, fused = items(rows_of(_slopes, (*units, minimisers), a), 2)
+    return JointStep(a, beta, fused, float(np.linalg.norm(grad)), iteration)
+
+
+def _spectra(_: int, hessians: Array) -> tuple[Array, Array]:
+    """Eigenvalues, those that are rounding as zeros, and eigenvectors."""
+    values, vectors = _stacked(each_block(lambda rows: eigh_batch(hessians[rows]), len(hessians), UNITS))
+    values[values <= _ROUNDING * values.max(axis=1, initial=0.0, keepdims=True)] = 0.0
+    return values, vectors
+
+
+def _sizes(first: int, c: Array, minimisers: Array, centre: Array) -> tuple[list[Node], float]:
+    """The sum of the weights, and the largest distance of a coordinate."""
+    sums = block_sums(lambda rows: float(c[rows].sum()), len(c), UNITS, first)
+    return sums, float(np.abs(minimisers - centre).max())
+
+
+def _profile(first: int, v: Array, hessians: Array, values: Array, vectors: Array, c: Array, at: Array) -> list[Node]:
+    """Value, gradient and Hessian of the profile over the centre, one behind the other."""
+    p = len(at)
+
+    def part(rows: slice) -> Array:
+        out = np.empty(1 + p + p * p)
+        grad, hess = out[1 : 1 + p], out[1 + p :].reshape(p, p)
+        out[0] = joint_profile(v[rows], hessians[rows], values[rows], vectors[rows], c[rows], at, grad, hess)[0]
+        return out
+
+    return block_sums(part, len(c), UNITS, first)
+
+
+def _slopes(
+    _: int, v: Array, hessians: Array, values: Array, vectors: Array, c: Array, minimisers: Array, at: Array
+) -> tuple[Array, np.ndarray[Any, np.dtype[np.bool_]]]:
     beta = np.empty_like(minimisers)
     fused = np.empty(len(beta), dtype=np.bool_)
 
     def place(rows: slice) -> None:
         own = v[rows], hessians[rows], values[rows], vectors[rows], minimisers[rows], c[rows]
-        joint_slopes(*own, a, beta[rows], fused[rows])
+        joint_slopes(*own, at, beta[rows], fused[rows])
 
-    each_block(place, n, UNITS)
-    return JointStep(a, beta, fused, float(np.linalg.norm(grad)), iteration)
+    each_block(place, len(beta), UNITS)
+    return beta, fused
 
 
 def _stacked(parts: list[tuple[Array, ...]]) -> tuple[Array, ...]:

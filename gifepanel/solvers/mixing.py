@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gifepanel.blocks import blocks_of, each_block
+from gifepanel.shares import from_shares, rows_of
 
 __all__ = ["mixed", "mixing_weights"]
 
@@ -24,30 +25,35 @@ def mixing_weights(news: Sequence[Sequence[Array]], olds: Sequence[Sequence[Arra
     """
     parts = []
     for k in range(len(news[0])):
-        parts += each_block(_triangle([one[k] for one in news], [one[k] for one in olds]), *_laid_out(news[0][k]))
+        rows = [*(one[k] for one in news), *(one[k] for one in olds)]
+        parts += [one for share in from_shares(_triangles, rows) for one in share]
     stacked = np.asarray(np.linalg.qr(np.concatenate(parts), mode="r"))
     return np.asarray(np.linalg.lstsq(stacked[:, :-1], stacked[:, -1], rcond=1e-8)[0])
 
 
-def _triangle(new: list[Array], old: list[Array]) -> Callable[[slice], Array]:
+def _triangles(_: int, *both: Array) -> list[Array]:
+    """Of steps and the last of them, block by block; new iterates come before old ones."""
+    new, old = both[: len(both) // 2], both[len(both) // 2 :]
+
     def of(block: slice) -> Array:
         steps = np.stack([(a[block] - b[block]).ravel() for a, b in zip(new, old, strict=True)], axis=1)
         return np.asarray(np.linalg.qr(np.hstack([np.diff(steps, axis=1), steps[:, -1:]]), mode="r"))
 
-    return of
+    return each_block(of, *_laid_out(new[0]))
 
 
 def mixed(parts: Sequence[Array], weights: Array, length: float) -> Array:
     """The last of some arrays, less `length` times the weighted differences of each from the one before."""
-    out = np.array(parts[-1])
+    out: Array = rows_of(_mixed, parts, weights, length)
+    return out
 
-    def change(block: slice) -> None:
+
+def _mixed(_: int, *given: Any) -> Array:
+    *parts, weights, length = given
+    out = np.array(parts[-1])
+    for block in blocks_of(*_laid_out(out)):
         for weight, after, before in zip(weights, parts[1:], parts[:-1], strict=True):
             out[block] -= length * weight * (after[block] - before[block])
-
-    n, width = _laid_out(out)
-    for block in blocks_of(n, width):
-        change(block)
     return out
 
 

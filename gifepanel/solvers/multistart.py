@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gifepanel.shares import collected
 from gifepanel.solvers.arrays import Array, PanelArrays
 from gifepanel.solvers.heterogeneous import heterogeneous_slopes
 from gifepanel.solvers.interactive import SlopeMap, fit_interactive
@@ -51,7 +52,7 @@ def interactive_starts(
     pooled = fit_interactive(data, slopes, 0, np.zeros(slopes.size))
     named = [("pooled", pooled.theta), ("zero", np.zeros(slopes.size))]
     if n_starts > 2:
-        beta = heterogeneous_slopes(data, n_factors).beta if unit_slopes is None else unit_slopes
+        beta = collected(heterogeneous_slopes(data, n_factors).beta) if unit_slopes is None else unit_slopes
         named.append(("heterogeneous", _group_means(slopes, beta)))
     yield from named[:n_starts]
     spread = _spread(data, slopes, pooled.ssr)

@@ -16,6 +16,7 @@ from scipy.linalg import solve_triangular
 
 from gifepanel.kernels.passes import cross_moments
 from gifepanel.solvers.arrays import Array, PanelArrays
+from gifepanel.solvers.shared_panel import here
 
 __all__ = ["Combinations", "combinations"]
 
@@ -65,6 +66,7 @@ def combinations(data: PanelArrays, blocks: Sequence[Sequence[int]]) -> Combinat
     """
     if not any(_close(data.xx[:, block][:, :, block].sum(axis=0)) for block in map(list, blocks) if len(block) > 1):
         return None
+    data = here(data)
     n, p, t = data.xt.shape
     columns = data.xt - data.xt.mean(axis=0) if data.time_effects else data.xt
     flat = columns.transpose(0, 2, 1).reshape(n * t, p)

@@ -64,8 +64,8 @@ def sample_of_panel(data: PanelArrays, slopes: SlopeMap, n_factors: int, least: 
     Entities of the panel are in canonical order: taking every third, say, takes from all sizes of outcomes. Of groups
     that would have few in it more are taken.
     """
-    n = len(data.y)
-    step = min(data.y.size // least, n // (_OF_PERIODS * (n_factors + data.time_effects) or 1))
+    n = data.shape[0]
+    step = min(data.n_cells // least, n // (_OF_PERIODS * (n_factors + data.time_effects) or 1))
     while step >= _FEWEST and n_factors:
         taken = np.arange(n) % step == 0
         groups = [np.flatnonzero(slopes.groups == k) for k in range(len(slopes.slots))]

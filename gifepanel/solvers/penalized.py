@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from gifepanel.blocks import UNITS, Node, block_sums
+from gifepanel.shares import collected, from_first, rows_of, sums_of
 from gifepanel.solvers.arrays import (
     Array,
     Components,
@@ -172,12 +174,36 @@ def canonical_options(options: GroupedOptions, form: Canonical, n_groups: int) -
 
 def standardized(data: Data, start: HeterogeneousFit) -> tuple[Data, HeterogeneousFit]:
     """Both on regressors of root mean square one after the starting factors."""
-    rms = np.sqrt(np.maximum(np.einsum("npp->p", start.quadratics.a), 0.0) / data.n_cells)
+    rms = np.sqrt(np.maximum(sums_of(_diagonals, (start.quadratics,)), 0.0) / data.n_cells)
     rms = np.where(rms > 0.0, rms, 1.0)
-    q = start.quadratics
-    q = UnitQuadratics(q.a / (rms[:, None] * rms), q.c / rms, q.s)
+    q, beta = rows_of(_rescaled, (start.quadratics,), rms), rows_of(_times, (start.beta,), rms)
     components = start.components.rescaled(rms)
-    return data.rescaled(rms), replace(start, beta=start.beta * rms, quadratics=q, components=components)
+    return data.rescaled(rms), replace(start, beta=beta, quadratics=q, components=components)
+
+
+def _diagonals(first: int, quadratics: UnitQuadratics) -> list[Node]:
+    a = quadratics.a
+    return block_sums(lambda rows: np.einsum("npp->p", a[rows]), len(a), UNITS, first)
+
+
+def _rescaled(_: int, q: UnitQuadratics, factor: Array) -> UnitQuadratics:
+    return UnitQuadratics(q.a / (factor[:, None] * factor), q.c / factor, q.s)
+
+
+def _times(_: int, beta: Array, factor: Array) -> Array:
+    return np.asarray(beta * factor)
+
+
+def _to_centres(_: int, beta: Array, quadratics: Any, alpha: Array, metric: Metric) -> Array:
+    return slope_distances(beta, alpha, metric, quadratics if metric == "mahalanobis" else None)
+
+
+def _columns(_: int, beta: Array, columns: IntArray) -> Array:
+    return np.ascontiguousarray(beta[:, columns])
+
+
+def _of_first_unit(_: int, beta: Array) -> Array:
+    return np.array(beta[0])
 
 
 @dataclass(frozen=True)
@@ -215,16 +241,16 @@ def grouped_part(data: GroupedData, start: HeterogeneousFit, common: Sequence[in
     x = np.setdiff1d(np.arange(data.shape[2]), w)
     if not w.size:
         return GroupedPart(data, start, x, w, np.empty(0))
-    gamma = start.beta[0, w]
+    gamma = from_first(_of_first_unit, (start.beta,))[w]
     part = data.subset_of_columns(x, w, gamma)
     components = start.components.of_columns(x)
-    beta, quadratics = np.ascontiguousarray(start.beta[:, x]), part.quadratics(components)
+    beta, quadratics = rows_of(_columns, (start.beta,), x), part.quadratics(components)
     return GroupedPart(part, replace(start, beta=beta, components=components, quadratics=quadratics), x, w, gamma)
 
 
 def starting_centres(part: GroupedPart, n_groups: int, options: GroupedOptions) -> list[Centres]:
     start = part.start
-    p = start.beta.shape[1]
+    p = part.free.size
     if options.start_is_kmeans:
         rng = np.random.default_rng(options.seed)
         return kmeans_centres(start, n_groups, rng, n_restarts=max(options.n_restarts, 2 * options.n_starts))
@@ -249,11 +275,11 @@ def penalized_stage(
         return _unpolished(data, n_factors, kappa, scale, swept, options)
     limits = {"tol": options.tol, "max_iter": options.max_iter, "first": swept.components}
     done = descend(data, n_factors, kappa, swept.alpha, swept.copies[-1], **limits)  # type: ignore[arg-type]
-    quadratics = data.quadratics(done.components)
+    quadratics = data.quadratics(done.components) if options.metric == "mahalanobis" else None
     fit = PenalizedFit(
-        done.beta,
+        collected(done.beta),
         done.alpha,
-        done.at >= 0,
+        collected(done.at) >= 0,
         done.criterion,
         kappa,
         scale,
@@ -263,7 +289,11 @@ def penalized_stage(
         swept.n_iter,
         done.n_iter,
         done.converged,
-        slope_distances(done.beta, done.alpha, options.metric, quadratics),
+        collected(
+            rows_of(
+                _to_centres, (done.beta, done.beta if quadratics is None else quadratics), done.alpha, options.metric
+            )
+        ),
     )
     return fit, done.components
 
@@ -272,17 +302,18 @@ def _unpolished(
     data: GroupedData, n_factors: int, kappa: float, scale: float, swept: SweepResult, options: GroupedOptions
 ) -> tuple[PenalizedFit, Components]:
     """The sweep as published: each centre is compared with the slopes of its own step."""
-    quadratics = data.quadratics(swept.components)
-    distances = slope_distances(swept.copies, swept.alpha, options.metric, quadratics)
+    quadratics = collected(data.quadratics(swept.components)) if options.metric == "mahalanobis" else None
+    copies, fused = (np.stack([collected(one) for one in some]) for some in (swept.copies, swept.fused))
+    distances = slope_distances(copies, swept.alpha, options.metric, quadratics)
     nearest = distances.argmin(axis=1)
     units = np.arange(len(nearest))
-    beta = swept.copies[nearest, units]
+    beta = copies[nearest, units]
     components = data.components(beta, n_factors, last=swept.components)
     value = criterion(data, components.ssr, kappa, beta, swept.alpha)
     fit = PenalizedFit(
         beta,
         swept.alpha,
-        swept.fused[nearest, units],
+        fused[nearest, units],
         value,
         kappa,
         scale,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from gifepanel.blocks import UNITS, Node, block_sums
 from gifepanel.kernels.product import product_weights
+from gifepanel.shares import sums_of
 from gifepanel.solvers.arrays import Array
 
 __all__ = ["mean_pairwise_distance", "product_penalty", "scale_free_kappa", "weights"]
@@ -19,8 +21,15 @@ def weights(beta: Array, alpha: Array) -> Array:
 
 def product_penalty(beta: Array, alpha: Array) -> float:
     """sum_i prod_k ||beta_i - alpha_k||."""
-    distances = np.sqrt(((beta[:, None, :] - alpha[None]) ** 2).sum(axis=2))
-    return float(distances.prod(axis=1).sum())
+    return float(sums_of(_penalties, (beta,), alpha))
+
+
+def _penalties(first: int, beta: Array, alpha: Array) -> list[Node]:
+    def part(rows: slice) -> float:
+        distances = np.sqrt(((beta[rows, None, :] - alpha[None]) ** 2).sum(axis=2))
+        return float(distances.prod(axis=1).sum())
+
+    return block_sums(part, len(beta), UNITS, first)
 
 
 def mean_pairwise_distance(alpha: Array) -> float:

@@ -97,8 +97,9 @@ class RegroupedPanel:
 
     def quadratics(self, factors: Array, effect: Array) -> UnitQuadratics:
         """Sums of squares of the entities under their slopes."""
-        n, t = self.data.y.shape
-        return self.data.quadratics(Components(factors * np.sqrt(t), np.empty((n, 0)), effect, np.inf))
+        n, t, _ = self.data.shape
+        components = Components(factors * np.sqrt(t), np.empty((n, 0)), effect, np.inf)
+        return self.data.quadratics(components)
 
     def loadings(self, beta: Array, factors: Array, effect: Array) -> Array:
         """Loadings at unit slopes."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from gifepanel.kernels.passes import unit_ssr
 from gifepanel.solvers.arrays import Array, UnitQuadratics
-from gifepanel.solvers.classify import fill_empty
+from gifepanel.solvers.classify import best_groups, fill_empty, losses_of_units
 from gifepanel.solvers.heterogeneous import unit_minimisers
 from gifepanel.solvers.regrouped import Regrouped
 
@@ -225,8 +225,7 @@ def descended(data: Regrouped, slots: IntArray, start: Start, theta: Array) -> f
 def assigned(data: Regrouped, slots: IntArray, grouping: Grouping) -> IntArray:
     """Every entity in the group that fits it best, at the slopes and factors of a grouping of some of them."""
     q = data.quadratics(grouping.factors, grouping.effect)
-    losses = unit_ssr(q.a, q.c, q.s, np.ascontiguousarray(grouping.theta[slots]))
-    return fill_empty(losses.argmin(axis=1).astype(np.int64), losses)
+    return best_groups(losses_of_units(q, grouping.theta[slots]), len(slots))
 
 
 def _key(groups: IntArray, k: int) -> bytes:

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.solvers.arrays import Array, Components, GroupedData
+from gifepanel.shares import from_shares, items, rows_of
+from gifepanel.solvers.arrays import Array, Components, GroupedData, UnitQuadratics
 from gifepanel.solvers.heterogeneous import unit_minimisers
 from gifepanel.solvers.joint import joint_step
 from gifepanel.solvers.penalty import product_penalty
 
-__all__ = ["SweepResult", "sweep"]
+__all__ = ["SweepResult", "sweep", "unit_problems"]
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class SweepResult:
     Attributes
     ----------
     alpha : ndarray, shape (K, p)
-    copies : ndarray, shape (K, N, p)
+    copies : list of ndarray, shape (N, p)
         The slopes of every group's own step.
-    fused : ndarray of bool, shape (K, N)
+    fused : list of ndarray of bool, shape (N,)
     components : Components
         The ones the last step was taken at.
     n_iter : int
@@ -37,8 +38,8 @@ class SweepResult:
     """
 
     alpha: Array
-    copies: Array
-    fused: np.ndarray[Any, np.dtype[np.bool_]]
+    copies: list[Array]
+    fused: list[np.ndarray[Any, np.dtype[np.bool_]]]
     components: Components
     n_iter: int
     converged: bool
@@ -64,11 +65,11 @@ def sweep(
     where they are not found anew.
     """
     n_groups = alpha.shape[0]
-    t, moves = data.periods, data.moves(n_factors)
+    moves = data.moves(n_factors)
     alpha = alpha.copy()
-    copies = np.repeat(beta[None], n_groups, axis=0)
-    fused = np.zeros(copies.shape[:2], dtype=bool)
-    distance = np.linalg.norm(copies - alpha[:, None, :], axis=2)
+    copies = [beta] * n_groups
+    fused = [np.zeros(len(beta), dtype=bool)] * n_groups
+    distance = [rows_of(_distances, (beta,), centre) for centre in alpha]
     work = data.room()
     shares: list[float] = []
     path: list[float] = []
@@ -85,17 +86,42 @@ def sweep(
                 if k == n_groups - 1 and shares:  # these are the slopes that the sweep before ended at
                     path.append(comp.ssr / data.n_cells + kappa * penalty)
             if problem is None:
-                quadratics = data.quadratics(comp)
-                problem = (2.0 / t * quadratics.c, 2.0 / t * quadratics.a, unit_minimisers(quadratics)[0])
-            weight = distance[:k].prod(axis=0) * distance[k + 1 :].prod(axis=0)
-            step = joint_step(*problem, kappa * weight, alpha[k], tol=1e-2 * tol)
+                problem = unit_problems(data.quadratics(comp), data.periods)
+            weight = rows_of(_weights, distance, k, kappa)
+            step = joint_step(*problem, weight, alpha[k], tol=1e-2 * tol)
             alpha[k], copies[k], fused[k] = step.centre, step.beta, step.fused
-            distance[k] = np.linalg.norm(step.beta - step.centre, axis=1)
+            distance[k] = rows_of(_distances, (step.beta,), step.centre)
         if shares and not moves:
             path.append(ssr / data.n_cells + kappa * penalty)
         ssr = 0.0 if moves else data.components(copies[-1], n_factors, room=work).ssr
-        shares.append(float(fused.any(axis=0).mean()))
+        shares.append(sum(from_shares(_on_some_centre, fused)) / len(beta))
         penalty = product_penalty(copies[-1], alpha) / len(beta)
         moved = np.linalg.norm(alpha - before)
         converged = bool(moved <= tol * max(np.linalg.norm(before), np.finfo(float).tiny))
     return SweepResult(alpha, copies, fused, comp, len(shares), converged, tuple(shares), tuple(path))
+
+
+def unit_problems(quadratics: UnitQuadratics, t: float) -> tuple[Array, Array, Array]:
+    """H_i b_i^, H_i and b_i^ of every unit, of sums of squares over T periods."""
+    v, hessians = items(rows_of(_halved, (quadratics,), t), 2)
+    return v, hessians, unit_minimisers(quadratics)[0]
+
+
+def _halved(_: int, quadratics: UnitQuadratics, t: float) -> tuple[Array, Array]:
+    return 2.0 / t * quadratics.c, 2.0 / t * quadratics.a
+
+
+def _distances(_: int, beta: Array, centre: Array) -> Array:
+    return np.asarray(np.linalg.norm(beta - centre, axis=1))
+
+
+def _weights(_: int, *given: Any) -> Array:
+    """kappa times the distances (N,) to all centres but the k-th."""
+    *distance, k, kappa = given
+    ones = np.ones_like(distance[k])
+    before, after = (np.multiply.reduce([ones, *some]) for some in (distance[:k], distance[k + 1 :]))
+    return np.asarray(kappa * (before * after))
+
+
+def _on_some_centre(_: int, *fused: np.ndarray[Any, np.dtype[np.bool_]]) -> int:
+    return int(np.count_nonzero(np.logical_or.reduce(fused)))

@@ -62,7 +62,7 @@ def test_moments_follow_entities_that_move(arrays, share):
     first = data.group_moments(groups, 3)
     moved = np.where(rng.random(60) < share, rng.integers(3, size=60), groups)
     found = data.group_moments(moved, 3)
-    fresh = type(first).of(data.y, data.xt, moved, 3, demeaned=True)
+    fresh = type(first).of(data, moved, 3, demeaned=True)
     for name in ("counts", "sums", "products"):
         np.testing.assert_allclose(getattr(found, name), getattr(fresh, name), atol=1e-10, err_msg=name)
 
