@@ -70,7 +70,7 @@ def _counted(sample: LazySample, margins: dict[tuple[str, ...], Home] | None) ->
     Those that seem to have fewest levels are counted first. What comes home on the way is put into `margins`.
     """
     bounds = [_bound(sample, effect) for effect in sample.effects]
-    effects, found = list(sample.effects), {}
+    effects, found = list(sample.effects), dict[int, tuple[LazyEffect, int, int]]()
     for g in sorted(range(len(effects)), key=bounds.__getitem__):
         if margins is None or not _come(sample, effects, g, list(found), bounds[g]):
             found[g] = _count_levels(sample, effects[g])
@@ -86,7 +86,7 @@ def _counted(sample: LazySample, margins: dict[tuple[str, ...], Home] | None) ->
 def _bound(sample: LazySample, effect: LazyEffect) -> float:
     """Levels that an effect has at most."""
     spans = [sample.stock.spans.get(name_of(key), np.inf) for key in effect.keys]
-    return float(min(np.prod(spans), sample.stock.n_complete))
+    return min(float(np.prod(spans)), float(sample.stock.n_complete))
 
 
 def _come(sample: LazySample, effects: Sequence[LazyEffect], g: int, counted: Sequence[int], bound: float) -> bool:

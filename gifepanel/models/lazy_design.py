@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -363,7 +363,7 @@ def _check_column(option: str, value: Any, names: tuple[str, ...]) -> None:
     raise SpecificationError(error.found, error.needed, error.fix)
 
 
-def _check_kinds(rows: LazyRows, variables: Sequence[str], ids: Sequence[str], weights: str | None) -> None:
+def _check_kinds(rows: LazyRows, variables: Sequence[str], ids: Collection[str], weights: str | None) -> None:
     """Columns hold one value in each row, and weights are numbers."""
     import narwhals.stable.v2 as nw
 

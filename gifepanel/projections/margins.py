@@ -245,7 +245,7 @@ class RowSystem(MarginSystem):
         return cls(rows.base, rows.others, rows.offsets, rows.lengths, levels, None, tol=tol, rows=rows)
 
     @property
-    def diagonal(self) -> Array:  # type: ignore[override]
+    def diagonal(self) -> Array:
         """Diagonal of S (M,)."""
         return self.rows.diagonal
 

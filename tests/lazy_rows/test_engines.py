@@ -206,6 +206,13 @@ def test_nan_is_not_null(tmp_path: Path) -> None:
     frame.write_parquet(tmp_path / "nan.parquet")
     found, _ = fit(tmp_path / "nan.parquet", "y ~ x1 | firm + year")
     assert_same(found, fit(frame.to_pandas(), "y ~ x1 | firm + year")[0])
+    whole = frame.drop_nulls("x1").with_columns(
+        pl.when(pl.col("year") == 2004).then(float("nan")).otherwise("job").alias("c")
+    )
+    whole.write_parquet(tmp_path / "whole.parquet")  # without a null statistics say that there is no NaN
+    assert_same(fit(tmp_path / "whole.parquet", "y ~ x1 | firm")[0], fit(whole.to_pandas(), "y ~ x1 | firm")[0])
+    with pytest.raises(DataError, match="'c' is missing in"):
+        fit(tmp_path / "whole.parquet", "y ~ x2 | firm", {"cov_type": "cluster", "cov_kwds": {"groups": "c"}})
     frame.with_columns(pl.col("x1").fill_nan(float("inf"))).write_parquet(tmp_path / "inf.parquet")
     with pytest.raises(DataError, match="infinite values in 'x1'"):
         fit(tmp_path / "inf.parquet", "y ~ x1 | firm + year")
