@@ -69,7 +69,9 @@ def test_the_picture_is_that_of_the_imports() -> None:
     assert drawing.PICTURE.read_text("utf-8") == drawing.draw(), "python docs/architecture_picture.py"
     drawn = set(re.findall(r"<text[^>]*>([\w.]+)</text>", drawing.draw()))
     parts = {path.name for path in (ROOT / "gifepanel").iterdir() if (path / "__init__.py").exists()}
-    assert parts | {"blocks", "checkpoint", "cli", "diagnostics", "parallel", "simulations", "threads"} == drawn
+    assert (
+        parts | {"blocks", "checkpoint", "cli", "diagnostics", "parallel", "shares", "simulations", "threads"} == drawn
+    )
 
 
 def test_pictures_of_the_readme() -> None:

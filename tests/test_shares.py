@@ -234,30 +234,44 @@ class CommClosedError(Exception):
     """Of that name in Dask, too."""
 
 
-def test_a_fit_on_workers_and_one_that_is_killed(cluster, monkeypatch) -> None:
-    y, x = panel()
-    alone = gife.GroupedIFE(y, x, **GROUPED).fit(tol=1e-4)
-    real, sizes = shared_panel._sent, []
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of how many shares the panels are that are sent out."""
+    real, sizes = shared_panel._sent, list[int]()
     monkeypatch.setattr(shared_panel, "_sent", lambda data, home: sizes.append(len(home.workers)) or real(data, home))
+    return sizes
+
+
+@pytest.mark.filterwarnings("ignore::gifepanel.exceptions.ConvergenceWarning")
+def test_a_fit_on_workers_is_the_same_to_the_bit(cluster, monkeypatch) -> None:
+    y, x = panel()
+    short: dict[str, Any] = {"max_sweeps": 1, "max_iter": 2}  # each step is a message
+    alone, sizes = gife.GroupedIFE(y, x, **GROUPED).fit(**short), counted(monkeypatch)
     with joblib.parallel_config(backend="dask"):
-        assert_same(gife.GroupedIFE(y, x, **GROUPED).fit(tol=1e-4), alone)
-        assert sizes == [2]
-        monkeypatch.setattr(shares, "_LOST", 0)
-        gathered, calls = Shares.gathered, []
+        assert_same(gife.GroupedIFE(y, x, **GROUPED).fit(**short), alone)
+    assert sizes == [2]
 
-        def killing(self: Any, rows: Any) -> Any:
-            calls.append(1)
-            if len(calls) == 3:
-                last = list(self.workers)[1]
-                os.kill(cluster.run(os.getpid, workers=[last])[last], signal.SIGKILL)
-            return gathered(self, rows)
 
-        monkeypatch.setattr(Shares, "gathered", killing)
+@pytest.mark.slow
+def test_a_worker_that_is_killed_is_an_error_and_the_next_fit_works(cluster, monkeypatch) -> None:
+    """Where a fit is not to begin again, that is."""
+    y, x = panel()
+    sizes, gathered, calls = counted(monkeypatch), Shares.gathered, []
+
+    def killing(self: Any, rows: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            last = list(self.workers)[1]
+            os.kill(cluster.run(os.getpid, workers=[last])[last], signal.SIGKILL)
+        return gathered(self, rows)
+
+    monkeypatch.setattr(shares, "_LOST", 0)
+    monkeypatch.setattr(Shares, "gathered", killing)
+    with joblib.parallel_config(backend="dask"):
         with pytest.raises(LostWorkerError, match="that held some of the entities is gone"):
             gife.InteractiveFE(y, x, n_factors=1).fit(n_starts=3)
         cluster.wait_for_workers(2)
         assert gife.InteractiveFE(y, x, n_factors=1).fit().converged
-        assert sizes == [2, 2, 2]
+    assert sizes == [2, 2]
 
 
 def test_small_panels_and_models_without_factors_stay(monkeypatch) -> None:
