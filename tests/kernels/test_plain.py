@@ -179,6 +179,7 @@ def called(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., str
     """Which of the two a fresh kernel calls."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(_jit, "_SMALL", 1000)
+    monkeypatch.setattr(_jit._Kernel, "spent", 0.0)
     monkeypatch.setattr(_jit, "_compile", lambda *_: lambda *_: "compiled")
     kernel: Any = _jit.jit(plain=True)(passes.gradient_pass.__wrapped__)
     vars(kernel)["_twin"] = lambda *_: "plain"
