@@ -78,10 +78,11 @@ Su & Ju's (2018) penalised principal components. Both packages run in one proces
 `{command}` does it.""",
     "lazy": """\
 Least squares on a Parquet file, as on the page on data [larger than memory](larger_than_memory.md): three regressors,
-errors clustered by entity, reading included, both cores, medians of three calls, one above ten million rows and of pyfixest there;
-*apart* is the largest relative difference of coefficients and standard errors from the first line of a design. A call
-of gifepanel's loads numba and compiled loops when it first needs them (two to three seconds of the first million rows);
-pyfixest does so at its import, which is not counted. `{command}` measures this.""",
+errors clustered by entity, reading included, both cores, medians of three calls, one above ten million rows and of
+pyfixest there; *apart* is the largest relative difference of coefficients and standard errors from the first line of a
+design. A call of gifepanel's loads numba and compiled loops when it first needs them (two to three seconds of the
+first million rows); pyfixest does so at its import, which is not counted.
+`{command}` measures this.""",
     "absorb": """\
 {{py:class}}`gifepanel.PartialledOLS` on one regressor and three or four effects: the easy and the difficult design of
 fixest's benchmarks, workers in firms who move rarely or very rarely, firms on a ring, and nested effects. `{command}`
