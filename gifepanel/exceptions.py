@@ -16,6 +16,7 @@ Examples
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -290,6 +291,28 @@ class DataWarning(GifepanelWarning):
     >>> print(DataWarning("2 rows have weight zero.", "They are left out.").found)
     2 rows have weight zero.
     """
+
+
+def tell_of_repeated_names(header: Sequence[str], read: Sequence[Any], source: str) -> None:
+    """Warn where a line of names has one twice, as readers give the second another name without a word.
+
+    Parameters
+    ----------
+    header : sequence of str
+        The names as they stand in the file.
+    read : sequence
+        The names of the columns that were read.
+    source : str
+        What was read.
+    """
+    names = [name.strip().strip('"') for name in header]
+    if len(names) != len(read) or len(set(names)) == len(names):
+        return
+    again = [j for j, name in enumerate(names) if name and name in names[:j] and str(read[j]) not in header]
+    told = ", ".join(f"column {j + 1}, {names[j]!r}, is {str(read[j])!r} here" for j in again)
+    if told:
+        text = f"{source} has names twice: {told}."
+        warnings.warn(DataWarning(text, "Give every column its own name in the file."), stacklevel=caller_level())
 
 
 class SpecificationWarning(GifepanelWarning):

@@ -16,7 +16,13 @@ import pandas as pd
 
 from gifepanel.command.sas import read_sas
 from gifepanel.command.suffixes import COMPRESSED, OTHERS, SUFFIXES, TEXT
-from gifepanel.exceptions import DataError, DataWarning, GifepanelError, MissingPackageError
+from gifepanel.exceptions import (
+    DataError,
+    DataWarning,
+    GifepanelError,
+    MissingPackageError,
+    tell_of_repeated_names,
+)
 
 __all__ = ["ReadFile", "read_file"]
 
@@ -141,6 +147,8 @@ def _read_text(sample: bytes, source: Callable[[], Any], kind: str, name: str) -
     told = ", ".join([*parts, *([encoding] if encoding != "utf-8-sig" else [])])
     table = _Text(source, separator, encoding, name, told)
     read = table.frame()
+    line = sample[:_SAMPLE].decode(encoding, errors="replace").lstrip().partition("\n")[0]
+    tell_of_repeated_names(next(csv.reader([line], delimiter=separator), []), list(read.columns), name)
     data = _plain(_stripped(read))
     spelled = dict(zip(_stripped(read).columns, read.columns, strict=True))
     if not len(data):

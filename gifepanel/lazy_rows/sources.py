@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import glob
 import os
 import re
@@ -12,7 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gifepanel.exceptions import DataError, GifepanelError, MissingPackageError, SpecificationError
+from gifepanel.exceptions import (
+    DataError,
+    GifepanelError,
+    MissingPackageError,
+    SpecificationError,
+    tell_of_repeated_names,
+)
 from gifepanel.lazy_rows.engine import LazyRows, quiet
 from gifepanel.lazy_rows.failures import Asked, Room, reason, room_of
 
@@ -312,6 +319,8 @@ def _open_path(data: Any) -> LazyRows:
         ) from error
     if len(files) > 1:
         _check_schemas(files, lambda file: relation([file]))
+    elif kind == "csv":
+        tell_of_repeated_names(header_of(files[0]), rel.columns, files[0])
     given = source if isinstance(data, (str, os.PathLike)) and not os.path.isdir(source) else files
     named = repr(given) if isinstance(given, str) or len(given) < _NAMED else "files"
     again = f".read_{kind}({named}{'' if kind == 'parquet' else ', header=True'})"
@@ -412,19 +421,31 @@ def read_path(data: Any) -> Any:
                 "Every file must be complete.",
                 "Write the file named here again, or leave it out.",
             ) from error
+    if kind == "csv":
+        tell_of_repeated_names(header_of(files[0]), list(parts[0].columns), files[0])
     return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 
 def separator_of(file: str) -> str:
     """What stands between the names of columns in a CSV file: the most frequent of what is usual, outside of quotes."""
-    opened = {".gz": "gzip", ".bz2": "bz2"}.get(os.path.splitext(file)[1].lower())
-    try:
-        with import_module(opened).open(file, "rt") if opened else open(file, encoding="utf-8") as lines:
-            head = re.sub(r'"[^"]*"', "", lines.readline())
-    except (OSError, UnicodeDecodeError):  # another encoding or packing, or not on this disk: pandas says what it is
-        return ","
+    head = re.sub(r'"[^"]*"', "", _first_line(file))
     found = max(_SEPARATORS, key=head.count)
     return found if found in head else ","
+
+
+def header_of(file: str) -> list[str]:
+    """The names in the first line of a CSV file; none where it can't be read as text."""
+    line = _first_line(file)
+    return next(csv.reader([line], delimiter=separator_of(file)), []) if line else []
+
+
+def _first_line(file: str) -> str:
+    opened = {".gz": "gzip", ".bz2": "bz2"}.get(os.path.splitext(file)[1].lower())
+    try:
+        with import_module(opened).open(file, "rt") if opened else open(file, encoding="utf-8-sig") as lines:
+            return str(lines.readline())
+    except (OSError, UnicodeDecodeError):  # another encoding or packing, or not on this disk: pandas says what it is
+        return ""
 
 
 def free_memory() -> int | None:
