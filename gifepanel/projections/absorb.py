@@ -9,7 +9,7 @@ conjugate gradients stall (chains, rings, few movers) have almost no fill-in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -20,6 +20,7 @@ import numpy as np
 from gifepanel.exceptions import SpecificationError
 from gifepanel.projections.accelerator import WithinSolver, check_accelerator
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
+from gifepanel.projections.pairs import Pair
 from gifepanel.projections.reduced import DENSE, EMPTY, ReducedSolver
 from gifepanel.projections.row_blocks import lengths
 from gifepanel.projections.system import Effect, EffectSystem
@@ -91,9 +92,21 @@ class Absorption:
 
     def solve_sorted(self, work: Array, scale: Array) -> tuple[Array, Certificate]:
         """Unknowns (M, m) and certificate of sorted columns (n, m) with norms (m,); residuals take their place."""
+        right, squares = self.system.sweep(work)
+        return self._solve_swept(right, squares, scale, lambda step: self.system.sweep(work, step)[0], work)
+
+    def solve_pair(self, pair: Pair) -> Certificate:
+        """Take the effects out of an outcome and a regressor, without a copy of them in sorted order."""
+        certificate = self._solve_swept(pair.right, pair.squares, pair.scale, pair.take)[1]
+        pair.finish()
+        return certificate
+
+    def _solve_swept(
+        self, right: Array, squares: Array, scale: Array, sweep: Callable[[Array], Array], work: Array | None = None
+    ) -> tuple[Array, Certificate]:
+        """Unknowns (M, m) and certificate from B'W of the columns (M, m); `sweep` takes a step out of them."""
         system = self.system
-        right, squares = system.sweep(work)
-        unknown = np.zeros((system.size, work.shape[1]))
+        unknown = np.zeros(right.shape)
         if system.size == 0:
             return unknown, Certificate("demeaning", 0, 0.0, True)
         # a column is judged against itself; one that the base effect spans is nothing but rounding
@@ -104,13 +117,13 @@ class Absorption:
         for _ in range(_REFINEMENTS):
             if self._norm(right, size).max(initial=0.0) <= self.tol:
                 break
-            if self._accelerated is not None:
+            if self._accelerated is not None and work is not None:
                 step, used = self._accelerated.solve(work)
             else:
                 step, method, used = self._step(solver, own, right, size)
             iterations += used
             unknown += step
-            right, _ = system.sweep(work, step)
+            right = sweep(step)
         residual = float(self._norm(right, size).max(initial=0.0))
         return unknown, Certificate(method, iterations, residual, residual <= 10 * self.tol)
 
