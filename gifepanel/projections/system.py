@@ -273,8 +273,7 @@ class EffectSystem:
     def merged(self, j: int) -> int:
         """Levels of term j less the connected components of its graph with the base effect."""
         first, last = self.offsets[j : j + 2]
-        own = self.codes[j] - np.int32(first)
-        return int(self._passes.merged_levels(own, self.starts, self.weights, int(last - first)))
+        return int(self._passes.merged_levels(self.codes[j], self.starts, self.weights, int(last - first), int(first)))
 
     @cached_property
     def base_weights(self) -> Array:
