@@ -64,7 +64,7 @@ def sweep_pair(y, x, order, centre, codes, starts, first, last, unknown, y_left,
             v1 -= base1
             if subtract:
                 for j in range(terms):
-                    b = codes[j, i]
+                    b = np.uint32(codes[j, i])
                     v0 -= unknown[b, 0]
                     v1 -= unknown[b, 1]
             if i == lo:
@@ -88,7 +88,7 @@ def sweep_pair(y, x, order, centre, codes, starts, first, last, unknown, y_left,
                 y_left[own] = v0
                 x_left[own] = v1
             for j in range(terms):
-                b = codes[j, i]
+                b = np.uint32(codes[j, i])
                 out[b, 0] += v0
                 out[b, 1] += v1
     out[size, 0] += square0

@@ -32,6 +32,7 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 _INVERTIBLE = 4_000
 _REFINEMENTS = 4
+_MANY = 100_000  # rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +98,25 @@ class Absorption:
 
     def solve_pair(self, pair: Pair) -> Certificate:
         """Take the effects out of an outcome and a regressor, without a copy of them in sorted order."""
-        certificate = self._solve_swept(pair.right, pair.squares, pair.scale, pair.take)[1]
+
+        def take(step: Array) -> Array:
+            if self.system.size > DENSE:  # a factor is large; another step, which is rarely taken, makes it again
+                self._forget_solvers()
+            return pair.take(step)
+
+        certificate = self._solve_swept(pair.right, pair.squares, pair.scale, take)[1]
         pair.finish()
         return certificate
+
+    def forget_rows(self) -> None:
+        """Let go of what was made of many rows; it is made again when it is asked for."""
+        if "system" in self.__dict__ and self.system.n >= _MANY:
+            self._forget_solvers()
+            del self.__dict__["system"]
+
+    def _forget_solvers(self) -> None:
+        for name in ("_solver", "_live"):
+            self.__dict__.pop(name, None)
 
     def _solve_swept(
         self, right: Array, squares: Array, scale: Array, sweep: Callable[[Array], Array], work: Array | None = None
@@ -112,23 +129,23 @@ class Absorption:
         # a column is judged against itself; one that the base effect spans is nothing but rounding
         size = np.maximum(np.sqrt(squares), 1e-13 * scale)
         size = np.where(size > 0, size, 1.0)
-        solver, own = self._live
-        iterations, method = 0, solver.name if self._accelerated is None else self._accelerated.name
+        iterations, method = 0, self._live[0].name if self._accelerated is None else self._accelerated.name
         for _ in range(_REFINEMENTS):
             if self._norm(right, size).max(initial=0.0) <= self.tol:
                 break
             if self._accelerated is not None and work is not None:
                 step, used = self._accelerated.solve(work)
             else:
-                step, method, used = self._step(solver, own, right, size)
+                step, method, used = self._step(right, size)
             iterations += used
             unknown += step
             right = sweep(step)
         residual = float(self._norm(right, size).max(initial=0.0))
         return unknown, Certificate(method, iterations, residual, residual <= 10 * self.tol)
 
-    def _step(self, solver: ReducedSolver, own: IntArray | None, right: Array, size: Array) -> tuple[Array, str, int]:
+    def _step(self, right: Array, size: Array) -> tuple[Array, str, int]:
         """S c = right (M, m) for the unknowns that are left of it: a solution, the method and its iterations."""
+        solver, own = self._live
         if own is None:
             return solver.solve(right, lambda r: self._norm(r, size))
         out = np.zeros_like(right)

@@ -234,6 +234,11 @@ class EffectsAndControls:
             out, _ = self.basis.residualize(out)
         return out, certificate
 
+    def forget_rows(self) -> None:
+        """Count degrees of freedom, and let go of the effects' sorted rows; they are sorted again if need be."""
+        if self.absorption is not None and self.degrees.total >= 0:
+            self.absorption.forget_rows()
+
     def leverage(self) -> Array | float:
         """Leverage (n,) of every row in effects and controls together; 0.0 where there are none."""
         total: Array | float = 0.0
