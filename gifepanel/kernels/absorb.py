@@ -261,6 +261,41 @@ def _schur_pairs(codes, starts, first, last, unknown, out):
 
 
 @jit
+def _schur_pairs_of_two(codes, starts, first, last, unknown, out):
+    """:func:`_schur_pairs` for two terms: written out it takes half the time."""
+    longest = 0
+    for a in range(first, last):
+        longest = max(longest, starts[a + 1] - starts[a])
+    rows = np.empty((longest, 2))
+    for a in range(first, last):
+        lo, hi = starts[a], starts[a + 1]
+        if hi - lo < 2:
+            continue
+        mean0 = 0.0
+        mean1 = 0.0
+        for i in range(lo, hi):
+            b = np.uint32(codes[0, i])
+            c = np.uint32(codes[1, i])
+            s0 = unknown[b, 0] + unknown[c, 0]
+            s1 = unknown[b, 1] + unknown[c, 1]
+            rows[i - lo, 0] = s0
+            rows[i - lo, 1] = s1
+            mean0 += s0
+            mean1 += s1
+        mean0 /= hi - lo
+        mean1 /= hi - lo
+        for i in range(lo, hi):
+            b = np.uint32(codes[0, i])
+            c = np.uint32(codes[1, i])
+            s0 = rows[i - lo, 0] - mean0
+            s1 = rows[i - lo, 1] - mean1
+            out[b, 0] += s0
+            out[b, 1] += s1
+            out[c, 0] += s0
+            out[c, 1] += s1
+
+
+@jit
 def _schur_fours(codes, starts, first, last, unknown, at, out):
     """:func:`schur_rows` for four columns from `at`, no weights and no slopes."""
     terms = codes.shape[0]
@@ -322,6 +357,9 @@ def schur_rows(codes, values, weights, starts, first, last, unknown, out):
     terms = codes.shape[0]
     weighted = weights.shape[0] > 0
     sloped = values.shape[0] > 0
+    if m == 2 and terms == 2 and not weighted and not sloped:
+        _schur_pairs_of_two(codes, starts, first, last, unknown, out)
+        return
     if m == 2 and not weighted and not sloped:
         _schur_pairs(codes, starts, first, last, unknown, out)
         return
@@ -522,7 +560,7 @@ def _root(parent, i):
 
 
 @jit
-def merged_levels(codes, starts, weights, n_levels):
+def merged_levels(codes, starts, weights, n_levels, lowest=0):
     """Levels of a term less the connected components of its graph with the base effect, by union-find.
 
     That is how many levels become connected to an earlier one; rows without weight are left out.
@@ -530,7 +568,7 @@ def merged_levels(codes, starts, weights, n_levels):
     Parameters
     ----------
     codes : ndarray of int, shape (n,)
-        0..n_levels-1, rows sorted by base level.
+        lowest..lowest+n_levels-1, rows sorted by base level.
     starts, weights
         As above.
     """
@@ -542,7 +580,7 @@ def merged_levels(codes, starts, weights, n_levels):
         for i in range(starts[a], starts[a + 1]):
             if weighted and not weights[i] > 0.0:
                 continue
-            other = _root(parent, codes[i])
+            other = _root(parent, codes[i] - lowest)
             if root < 0:
                 root = other
             elif other != root:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import pandas as pd
-from statsmodels.regression.linear_model import OLS
+from statsmodels.regression.linear_model import OLS, RegressionModel
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.lazy_rows.engine import LazyRows
@@ -269,9 +269,11 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
 
     def _initialise(self, exog: pd.DataFrame) -> None:
         endog = pd.Series(self.design.endog, index=self.design.row_index, name=self.design.endog_name, copy=False)
-        OLS.__init__(self, endog, exog, missing="none", hasconst=False)
         weights = 1.0 if self.design.weights is None else self.design.weights
-        self.weights = np.broadcast_to(weights, self.endog.shape)  # read-only: the projection is what whitens
+        flat = np.broadcast_to(weights, endog.shape)  # read-only: the projection is what whitens
+        # as OLS begins, which makes an array of ones
+        RegressionModel.__init__(self, endog, exog, missing="none", hasconst=False, weights=flat)
+        self._init_keys.remove("weights")
         self._data_attr.extend(["design", "_source", "_fit"])
 
     def _release(self) -> None:

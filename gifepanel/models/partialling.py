@@ -100,6 +100,7 @@ def partial_out(design: PanelDesign, effects: tuple[Effect, ...], how: Absorptio
     y, x, spanned, certificate, raw = projection.partial_out_of(design.endog, design.exog)
     check_converged(certificate, how)
     check_outcome_varies(design, bool(spanned[0]))
+    projection.forget_rows()
     if projection.basis is not None:
         warn_of_aliased([design.control_names[j] for j in projection.basis.aliased])
     noise = ROUNDING * raw[1:]

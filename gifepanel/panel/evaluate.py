@@ -84,7 +84,7 @@ def evaluate(terms: Terms, frame: PanelFrame, weights: dict[str, pd.Series], req
     FormulaError
         A factor can't be evaluated, is no number, or is not finite where its columns are.
     """
-    columns = {name: frame.column(name) for name in terms.columns}
+    columns = {name: frame.column_to_read(name) for name in terms.columns}
     slopes = {name: frame.column(name) for effect in terms.effects for name in effect.slopes}
     used = {**columns, **slopes, **weights}
     text = text_problems(frame, used, terms.left, terms.right, tuple(slopes))

@@ -36,7 +36,7 @@ from gifepanel.panel.expressions import PRIVATE, private_calls
 from gifepanel.panel.formulaic_categories import NoSuchLevel, names_reference, usual_reference
 from gifepanel.panel.formulaic_functions import SAFE_TRANSFORMS
 from gifepanel.panel.formulaic_operators import strict_parser
-from gifepanel.panel.stacked import Constant, Stacked
+from gifepanel.panel.stacked import Constant, Stacked, is_column
 
 __all__ = [
     "Encoded",
@@ -236,6 +236,8 @@ class _PanelMaterializer(PandasMaterializer):
             count = sum(part in self._references for part in parts)
             if count:
                 self.n_references[":".join(parts)] = count
+        if len(factors) == 1 and scale == 1 and all(is_column(column) for column in factors[0].values()):
+            return {name: np.asarray(column) for name, column in factors[0].items()}
         return dict(super()._get_columns_for_term(factors, spec=spec, scale=scale))
 
     @override

@@ -25,6 +25,8 @@ from gifepanel.panel.times import looks_like_dates, order_times
 
 __all__ = ["PanelFrame", "ids_by_name", "plain_column", "read_as", "read_frame", "split_reading"]
 
+_COPIES_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3  # a series that shares memory is copied when it is changed
+
 
 @dataclass(frozen=True, eq=False)
 class PanelFrame:
@@ -68,6 +70,15 @@ class PanelFrame:
             with _lines_for(self.data):
                 self._columns[name] = plain_column(self._raw(name), name)
         return self._columns[name]
+
+    def column_to_read(self, name: str) -> pd.Series:
+        """A column as :meth:`column` gives it, without a copy where pandas makes one before anybody writes."""
+        if name not in self._columns and isinstance(self.data, pd.DataFrame) and _COPIES_ON_WRITE:
+            self._check_name(name)
+            values = self._raw(name)
+            if values.dtype == np.float64 and isinstance(values.dtype, np.dtype):
+                self._columns[name] = _on_positions(values, name)
+        return self.column(name)
 
     def forget_columns(self) -> None:
         """Let go of the copies of columns; they are made anew when they are asked for."""
@@ -127,6 +138,13 @@ class PanelFrame:
         coded = ids[name]
         assert coded is not None
         return pd.Series(coded.labels.take(coded.codes))
+
+
+def _on_positions(values: pd.Series, name: str) -> pd.Series:
+    """The same values under a name, positions as their index."""
+    out = pd.Series(values, copy=False)
+    out.index, out.name = pd.RangeIndex(len(values)), name
+    return out
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-__all__ = ["Constant", "Stacked"]
+__all__ = ["Constant", "Stacked", "is_column"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -48,3 +49,9 @@ class Stacked:
 
         own = [self.columns[j] for j in positions]
         return taken([one.value if isinstance(one, Constant) else np.asarray(one) for one in own], self.n)
+
+
+def is_column(values: Any) -> bool:
+    """Whether values can stand in a matrix as they are: nobody writes into them, so that a copy is not needed."""
+    bare = getattr(values, "__wrapped__", values)
+    return isinstance(bare, (np.ndarray, pd.Series)) and bare.dtype == np.float64 and bare.ndim == 1

@@ -9,7 +9,7 @@ conjugate gradients stall (chains, rings, few movers) have almost no fill-in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -20,6 +20,7 @@ import numpy as np
 from gifepanel.exceptions import SpecificationError
 from gifepanel.projections.accelerator import WithinSolver, check_accelerator
 from gifepanel.projections.base import Certificate, DegreesAbsorbed
+from gifepanel.projections.pairs import Pair
 from gifepanel.projections.reduced import DENSE, EMPTY, ReducedSolver
 from gifepanel.projections.row_blocks import lengths
 from gifepanel.projections.system import Effect, EffectSystem
@@ -31,6 +32,7 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 _INVERTIBLE = 4_000
 _REFINEMENTS = 4
+_MANY = 100_000  # rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,31 +93,59 @@ class Absorption:
 
     def solve_sorted(self, work: Array, scale: Array) -> tuple[Array, Certificate]:
         """Unknowns (M, m) and certificate of sorted columns (n, m) with norms (m,); residuals take their place."""
+        right, squares = self.system.sweep(work)
+        return self._solve_swept(right, squares, scale, lambda step: self.system.sweep(work, step)[0], work)
+
+    def solve_pair(self, pair: Pair) -> Certificate:
+        """Take the effects out of an outcome and a regressor, without a copy of them in sorted order."""
+
+        def take(step: Array) -> Array:
+            if self.system.size > DENSE:  # a factor is large; another step, which is rarely taken, makes it again
+                self._forget_solvers()
+            return pair.take(step)
+
+        certificate = self._solve_swept(pair.right, pair.squares, pair.scale, take)[1]
+        pair.finish()
+        return certificate
+
+    def forget_rows(self) -> None:
+        """Let go of what was made of many rows; it is made again when it is asked for."""
+        if "system" in self.__dict__ and self.system.n >= _MANY:
+            self._forget_solvers()
+            del self.__dict__["system"]
+
+    def _forget_solvers(self) -> None:
+        for name in ("_solver", "_live"):
+            self.__dict__.pop(name, None)
+
+    def _solve_swept(
+        self, right: Array, squares: Array, scale: Array, sweep: Callable[[Array], Array], work: Array | None = None
+    ) -> tuple[Array, Certificate]:
+        """Unknowns (M, m) and certificate from B'W of the columns (M, m); `sweep` takes a step out of them."""
         system = self.system
-        right, squares = system.sweep(work)
-        unknown = np.zeros((system.size, work.shape[1]))
+        unknown = np.zeros(right.shape)
         if system.size == 0:
             return unknown, Certificate("demeaning", 0, 0.0, True)
         # a column is judged against itself; one that the base effect spans is nothing but rounding
         size = np.maximum(np.sqrt(squares), 1e-13 * scale)
         size = np.where(size > 0, size, 1.0)
-        solver, own = self._live
-        iterations, method = 0, solver.name if self._accelerated is None else self._accelerated.name
+        iterations, method = 0, self._live[0].name if self._accelerated is None else self._accelerated.name
         for _ in range(_REFINEMENTS):
             if self._norm(right, size).max(initial=0.0) <= self.tol:
                 break
-            if self._accelerated is not None:
+            if self._accelerated is not None and work is not None:
                 step, used = self._accelerated.solve(work)
             else:
-                step, method, used = self._step(solver, own, right, size)
+                step, method, used = self._step(right, size)
             iterations += used
             unknown += step
-            right, _ = system.sweep(work, step)
+            right = sweep(step)
         residual = float(self._norm(right, size).max(initial=0.0))
         return unknown, Certificate(method, iterations, residual, residual <= 10 * self.tol)
 
-    def _step(self, solver: ReducedSolver, own: IntArray | None, right: Array, size: Array) -> tuple[Array, str, int]:
+    def _step(self, right: Array, size: Array) -> tuple[Array, str, int]:
         """S c = right (M, m) for the unknowns that are left of it: a solution, the method and its iterations."""
+        solver, own = self._live
         if own is None:
             return solver.solve(right, lambda r: self._norm(r, size))
         out = np.zeros_like(right)

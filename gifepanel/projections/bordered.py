@@ -83,9 +83,9 @@ class BorderedMatrix:
         own = self.sparse
         if own.nnz < _MANY or own.indices.dtype != np.int32:
             return np.asarray(own @ columns)
-        out = np.empty_like(columns)
+        out, width = np.empty_like(columns), columns.shape[1] * own.nnz // max(1, len(columns))
         product = import_module("gifepanel.kernels.schur").sparse_product
-        over_rows(lambda a, b: product(own.indptr, own.indices, own.data, columns, a, b, out), len(out), 10)
+        over_rows(lambda a, b: product(own.indptr, own.indices, own.data, columns, a, b, out), len(out), width)
         return out
 
 

@@ -13,6 +13,7 @@ from gifepanel.projections import row_blocks
 from gifepanel.projections.absorb import Absorption
 from gifepanel.projections.base import Certificate, DegreesAbsorbed, column_norms
 from gifepanel.projections.controls import Controls
+from gifepanel.projections.pairs import Pair
 from gifepanel.projections.system import Effect
 from gifepanel.projections.triangle import constant_column
 
@@ -178,6 +179,14 @@ class EffectsAndControls:
         weights = system.weights if system.weights.size else None
         raw, means = row_blocks.lengths_and_means(y, x, self.weights)
         centre = means if self.spans_constant else np.zeros_like(means)
+        if system.takes_pairs and x.shape[1] == 1 and self.accelerator is None:
+            pair = Pair(system, y, np.ascontiguousarray(x)[:, 0], centre)
+            if (pair.scale > _CONSTANT * raw).all():
+                certificate = absorption.solve_pair(pair)
+                return self._judged(
+                    y, x, (pair.left[0], pair.left[1][:, None]), certificate, raw, np.sqrt(pair.squares)
+                )
+            del pair
         work, scale = row_blocks.in_one_block(y, x, system.order, centre, weights)
         constant = scale <= _CONSTANT * raw
         if self.spans_constant and constant.any():
@@ -185,10 +194,17 @@ class EffectsAndControls:
             scale = np.where(constant, 0.0, scale)
         certificate = absorption.solve_sorted(work, scale)[1]
         left = row_blocks.lengths(work, weights)
-        y_left, x_left = row_blocks.in_two_blocks(work, system.order)
+        parts = row_blocks.in_two_blocks(work, system.order)
         del work
-        spanned = left <= _ROUNDING * raw
-        if (left <= _DOUBTFUL * raw).any():
+        return self._judged(y, x, parts, certificate, raw, left)
+
+    def _judged(
+        self, y: Array, x: Array, left: tuple[Array, Array], certificate: Certificate, raw: Array, lengths: Array
+    ) -> PartialledOut:
+        """What is left of y (n,) and x (n, p), with its lengths (1 + p,), and which columns are spanned."""
+        y_left, x_left = left
+        spanned = lengths <= _ROUNDING * raw
+        if (lengths <= _DOUBTFUL * raw).any():
             out, spanned = spanned_columns(
                 lambda: np.column_stack([y, x]),
                 np.column_stack([y_left, x_left]),
@@ -217,6 +233,11 @@ class EffectsAndControls:
         if self.basis is not None:
             out, _ = self.basis.residualize(out)
         return out, certificate
+
+    def forget_rows(self) -> None:
+        """Count degrees of freedom, and let go of the effects' sorted rows; they are sorted again if need be."""
+        if self.absorption is not None and self.degrees.total >= 0:
+            self.absorption.forget_rows()
 
     def leverage(self) -> Array | float:
         """Leverage (n,) of every row in effects and controls together; 0.0 where there are none."""

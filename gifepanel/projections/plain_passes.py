@@ -123,12 +123,12 @@ def reduced_lengths(
         out[:, 1] += np.bincount(cells % size, taken, minlength=size)
 
 
-def merged_levels(codes: Any, starts: IntArray, weights: Array, n_levels: int) -> int:
+def merged_levels(codes: Any, starts: IntArray, weights: Array, n_levels: int, lowest: int = 0) -> int:
     """Levels of a term less the connected components of its graph with the base effect."""
     level, _ = _levels(np.ones(len(codes)), starts, 0, len(starts) - 1)
     used = weights > 0 if weights.size else slice(None)
     size = n_levels + len(starts) - 1
-    own, base = codes[used], level[used] + n_levels
+    own, base = codes[used] - np.int32(lowest), level[used] + n_levels
     graph = sparse.coo_matrix((np.ones(len(own)), (own, base)), shape=(size, size))
     component = connected_components(graph, directed=False)[1]
     seen = np.unique(own)

@@ -162,6 +162,32 @@ class EffectSystem:
         )
         return sums[:-1], sums[-1]
 
+    @property
+    def takes_pairs(self) -> bool:
+        """Whether :meth:`sweep_pair` is there: many rows, a base effect, neither weights nor slopes."""
+        return self.n > _SMALL and self.base >= 0 and not self.weights.size and not self.values.size
+
+    def sweep_pair(
+        self, pair: tuple[Array, Array], centre: Array, unknown: Array, left: tuple[Array, Array]
+    ) -> tuple[Array, Array, Array]:
+        """M_A ([y, x] - centre - B unknown) of y and x (n,) in the caller's order, into `left` unless that is empty.
+
+        Returns
+        -------
+        sums : ndarray, shape (M, 2)
+            B'W of it.
+        squares, total : ndarray, shape (2,)
+            Its sums of squares, and those of y and x less the centre.
+        """
+        sweep, order = import_module("gifepanel.kernels.pairs").sweep_pair, self.order
+        rows = np.empty(0, dtype=np.int64) if order is None else order
+        sums = self._reduce(
+            self.size + 2,
+            _PAIR,
+            lambda a, b, out: sweep(*pair, rows, centre, self.codes, self.starts, a, b, unknown, *left, out),
+        )
+        return sums[:-2], sums[-2], sums[-1]
+
     def subtract(self, columns: Array, unknown: Array) -> None:
         """columns -= B unknown, in place."""
         self._over_chunks(
@@ -247,8 +273,7 @@ class EffectSystem:
     def merged(self, j: int) -> int:
         """Levels of term j less the connected components of its graph with the base effect."""
         first, last = self.offsets[j : j + 2]
-        own = self.codes[j] - np.int32(first)
-        return int(self._passes.merged_levels(own, self.starts, self.weights, int(last - first)))
+        return int(self._passes.merged_levels(self.codes[j], self.starts, self.weights, int(last - first), int(first)))
 
     @cached_property
     def base_weights(self) -> Array:

@@ -210,7 +210,10 @@ def _left_of(y: Array, x: Array, params: Array) -> Array:
     out = np.empty(len(y))
 
     def subtract(first: int, last: int) -> None:
-        np.matmul(x[first:last], params, out=out[first:last])
+        if len(params) == 1:
+            np.multiply(x[first:last, 0], params[0], out=out[first:last])
+        else:
+            np.matmul(x[first:last], params, out=out[first:last])
         np.subtract(y[first:last], out[first:last], out=out[first:last])
 
     over_rows(subtract, *x.shape)
