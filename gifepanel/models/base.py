@@ -39,6 +39,7 @@ from gifepanel.models.treated import read_treatment_for, refuse_treated_arrays, 
 from gifepanel.models.what_if import WhatIf
 from gifepanel.page.source import called
 from gifepanel.panel.balance import completeness
+from gifepanel.panel.complete import CompleteDesign
 from gifepanel.panel.design import design_from_formula
 from gifepanel.panel.matrices import PanelDesign
 from gifepanel.panel.treatment import Treatment
@@ -237,9 +238,9 @@ class FactorModel(DescribedFactorModel, LaterRows, OpenNumbers, FactorLikelihood
         return self._observed is not None or given or not self._parts.only_additive
 
     def _initialise(self, rows: Later) -> None:
-        """What statsmodels has in a model; of a large panel what has rows comes when it is asked for."""
+        """What statsmodels has in a model; of a large panel, or cubes, what has rows comes when it is asked for."""
         self.__dict__.pop("_later", None)
-        if not self._on_cells and is_large(*self._x.shape):
+        if not self._on_cells and (isinstance(self.design, CompleteDesign) or is_large(*self._x.shape)):
             self._initialise_later(rows)
         else:
             OLS.__init__(self, rows.endog, rows.exog, missing="none", hasconst=False)

@@ -1,4 +1,4 @@
-"""Large panels without holes, in the order of their cubes: what has a value for each row is made on demand."""
+"""Cubes without holes, in the order of their cubes: what has a value for each row is made on demand."""
 
 from __future__ import annotations
 

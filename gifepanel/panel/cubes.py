@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gifepanel.blocks import is_large, is_much
+from gifepanel.blocks import is_much
 from gifepanel.exceptions import DataError
 from gifepanel.panel.checks import check_finite, check_missing_option
 from gifepanel.panel.complete import complete_design
@@ -72,7 +72,7 @@ def design_from_arrays(
     n_entities, n_times, p = regressors.shape
     names = _names(endog_name, exog_names, p)
     labels = (_labels(entities, n_entities, "entities"), _labels(times, n_times, "times"))
-    if weights is None and is_large(n_entities, n_times, p):
+    if weights is None:
         shared = common_columns(common, names)
         whole = complete_design(outcome, regressors, labels, endog_name=endog_name, exog_names=names, common=shared)
         if whole is not None:

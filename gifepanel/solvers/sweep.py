@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gifepanel.shares import from_shares, items, rows_of
-from gifepanel.solvers.arrays import Array, Components, GroupedData, UnitQuadratics
+from gifepanel.solvers.arrays import Array, Components, GroupedData, PanelArrays, UnitQuadratics
 from gifepanel.solvers.heterogeneous import unit_minimisers
 from gifepanel.solvers.joint import joint_step
 from gifepanel.solvers.penalty import product_penalty
@@ -75,12 +75,14 @@ def sweep(
     path: list[float] = []
     penalty = ssr = 0.0
     converged = False
-    comp = data.components(copies[-1], n_factors, last=first, room=work)
+    comp = data.components(beta, n_factors, last=first, room=work)
+    # factors of a complete panel follow from the slopes alone: the groups of the first sweep share those of `beta`
+    shared = isinstance(data, PanelArrays)
     problem = None
     while len(shares) < max_iter and not converged:
         before = alpha.copy()
         for k in range(n_groups):
-            if problem is not None and moves:
+            if problem is not None and moves and not (shared and copies[k] is beta):
                 comp = data.components(copies[k], n_factors, last=comp, room=work)
                 problem = None
                 if k == n_groups - 1 and shares:  # these are the slopes that the sweep before ended at
