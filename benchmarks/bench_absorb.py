@@ -283,7 +283,8 @@ def main() -> None:
     for rows in sizes:
         # packages that take minutes at a million rows are not asked for ten millions
         some = packages if rows <= 1_000_000 else [name for name in packages if name in _AT_TEN_MILLIONS]
-        rounds, repeats = (1, 1) if given.quick else (1, given.draws) if rows > 1_000_000 else (2, given.draws)
+        rounds = 1 if given.quick or rows > 1_000_000 else 2
+        repeats = 1 if given.quick else given.draws
         for design in DESIGNS:
             table += measure(design, rows, some, repeats, rounds, given.limit)
     if not given.quick:

@@ -89,8 +89,6 @@ def blocks_of(n: int, width: int) -> list[slice]:
 
 def each_block(work: Callable[[slice], Out], n: int, width: int) -> list[Out]:
     """What `work` makes of every block of n entities with so many elements each, in their order."""
-    if 0 < n <= _step(width):
-        return [work(slice(0, n))]
     return list(_each(work, blocks_of(n, width)))
 
 
@@ -111,10 +109,7 @@ def block_sums(work: Callable[[slice], Any], n: int, width: int, first: int = 0)
     first : int
         How many entities come before these, elsewhere; a multiple of :func:`longest_block`.
     """
-    step = _step(width)
-    if 0 < n <= step:
-        return [(first // step, 0, work(slice(0, n)))]
-    start, stack = first // step, list[Node]()
+    start, stack = first // _step(width), list[Node]()
     for number, part in enumerate(_each(work, blocks_of(n, width)), start):
         _add(stack, (number, 0, part))
     return stack

@@ -95,7 +95,20 @@ def _call(function: str, source: Any, package: str | None, name: str) -> pd.Data
         except Exception as error:  # whatever the reader of a format raises for a broken file
             what = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
             raise DataError(f"{name} can't be read ({what}).", "It is broken, or of another kind.", None) from error
-    return _with_numbers(data, commas=False) if options else data
+    if not options:
+        return data
+    _tell_of_repeated_cells(data, source, name)
+    return _with_numbers(data, commas=False)
+
+
+def _tell_of_repeated_cells(data: pd.DataFrame, source: Any, name: str) -> None:
+    """As for the names of a text; they are read once more where one looks as if pandas had made it, such as x.1."""
+    names = set(data.columns)
+    if any(isinstance(own, str) and own.rpartition(".")[0] in names for own in names):
+        if isinstance(source, io.BytesIO):
+            source.seek(0)
+        header = pd.read_excel(source, header=None, nrows=1).iloc[0]
+        tell_of_repeated_names([str(own) for own in header], list(data.columns), name)
 
 
 def _plain(data: pd.DataFrame) -> pd.DataFrame:
@@ -147,7 +160,7 @@ def _read_text(sample: bytes, source: Callable[[], Any], kind: str, name: str) -
     told = ", ".join([*parts, *([encoding] if encoding != "utf-8-sig" else [])])
     table = _Text(source, separator, encoding, name, told)
     read = table.frame()
-    line = sample[:_SAMPLE].decode(encoding, errors="replace").lstrip().partition("\n")[0]
+    line = sample[:_SAMPLE].decode(encoding, errors="replace").lstrip("\r\n").partition("\n")[0]
     tell_of_repeated_names(next(csv.reader([line], delimiter=separator), []), list(read.columns), name)
     data = _plain(_stripped(read))
     spelled = dict(zip(_stripped(read).columns, read.columns, strict=True))

@@ -319,7 +319,7 @@ def _open_path(data: Any) -> LazyRows:
         ) from error
     if len(files) > 1:
         _check_schemas(files, lambda file: relation([file]))
-    elif kind == "csv":
+    if kind == "csv":
         tell_of_repeated_names(header_of(files[0]), rel.columns, files[0])
     given = source if isinstance(data, (str, os.PathLike)) and not os.path.isdir(source) else files
     named = repr(given) if isinstance(given, str) or len(given) < _NAMED else "files"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import gifepanel as gife
@@ -31,6 +32,31 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     path = written(tmp_path / "two.csv", "i;t;y;x; x", ";")
     main(["fit", "y ~ x | i", str(path), "--entity", "i", "--time", "t"])
     assert "has names twice: column 5, 'x'" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("engine", ["memory", "lazy"])
+def test_several_files(tmp_path: Path, engine: str) -> None:
+    paths = [written(tmp_path / f"{name}.csv", "i;t;y;x;x") for name in ("one", "two")]
+    with pytest.warns(DataWarning, match=r"one.csv has names twice: column 5"):
+        gife.PartialledOLS.from_formula("y ~ x | i", [str(path) for path in paths], engine=engine)
+
+
+@pytest.mark.parametrize(("header", "told"), [("i;t;y;x;x", True), ("i;t;y;x;x.1", False), ("i;t;y;x;z", False)])
+def test_excel(tmp_path: Path, capsys: pytest.CaptureFixture[str], header: str, told: bool) -> None:
+    pytest.importorskip("openpyxl")
+    cells = [[float(cell) for cell in line.split(";")] for line in ROWS.splitlines()]
+    path = tmp_path / "two.xlsx"
+    pd.DataFrame([header.strip().split(";"), *cells]).to_excel(path, header=False, index=False)
+    main(["fit", "y ~ x | i", str(path), "--entity", "i", "--time", "t"])
+    assert ("has names twice: column 5, 'x', is 'x.1' here" in " ".join(capsys.readouterr().err.split())) is told
+
+
+def test_row_labels_and_tabs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rows.tsv"
+    lines = ["\ti\tt\ty\tx\tx", *(f"{j}\t{line}".replace(";", "\t") for j, line in enumerate(ROWS.splitlines()))]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    main(["fit", "y ~ x | i", str(path), "--entity", "i", "--time", "t"])
+    assert "has names twice: column 6, 'x'" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("header", ["i;t;y;x;z", "i;t;y;x;x.1", 'i;t;y;x;"a, b"'])
