@@ -18,6 +18,7 @@ from gifepanel.threads import executor, n_threads
 
 __all__ = [
     "LARGE",
+    "UNCOPIED",
     "UNITS",
     "Node",
     "block_sums",
@@ -36,7 +37,8 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 Out = TypeVar("Out")
 Node = tuple[int, int, Any]  # number of the first block, the power of two of blocks that were added, their sum
 
-LARGE = 1 << 22  # elements of outcome and regressors, 32 MB, from which passes go over blocks
+LARGE = 1 << 20  # elements of outcome and regressors, 8 MB, from which passes go over blocks
+UNCOPIED = 1 << 22  # elements, 32 MB, from which arrays are used where they are
 UNITS = 32  # a width that makes the longest blocks, of 4,096 entities, for problems of their own
 _ELEMENTS = 1 << 17  # of a block of the outcome: 1 MB, which stays in the cache
 _MUCH = 1 << 14  # entities from which tasks about each of them go to threads
@@ -69,7 +71,7 @@ def is_large(n: int, t: int, p: int) -> bool:
 
 def is_much(elements: int) -> bool:
     """Whether so many numbers are used where they are, not copied."""
-    return elements >= LARGE
+    return elements >= UNCOPIED
 
 
 def longest_block() -> int:

@@ -47,6 +47,7 @@ def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every panel counts as large, and is searched for a short while."""
     monkeypatch.setattr(blocks, "LARGE", 1)
+    monkeypatch.setattr(blocks, "UNCOPIED", 1)
     monkeypatch.setattr(search, "_MOST", 2)
     monkeypatch.setattr(search, "_FEWEST", 2)
 

@@ -13,7 +13,7 @@ from gifepanel.blocks import is_large
 from gifepanel.inference.covariance import checked_triangle, independent
 from gifepanel.inference.dof import DegreesOfFreedom, degrees_of_freedom
 from gifepanel.inference.projected_blocks import ProjectedBlocks, moments_in_blocks, periods_in_blocks, tss_in_blocks
-from gifepanel.inference.space import FactorSpace, factor_space, project, unit_blocks
+from gifepanel.inference.space import FactorSpace, factor_space, project
 from gifepanel.kernels.passes import cross_moments
 from gifepanel.projections.base import column_norms
 from gifepanel.projections.triangle import EMPTY, ROUNDING, Triangle, orthogonal_triangle
@@ -267,19 +267,10 @@ class FactorEstimate(ShortRepr):
         The regressors are those of :meth:`averaged`, off what is estimated entity by entity; blocks of entities meet in
         sums of a number for each loading, period and slope.
         """
-        n, t = self.shape
-        unit, q = self.space.unit, self.theta.size
-        if not unit.shape[1]:
+        q = self.theta.size
+        if not self.space.unit.shape[1]:
             return np.zeros((q, q))
-        if self.in_blocks:
-            flat = periods_in_blocks(self.space, self.x, tau, self.slots, q).reshape(-1, q)
-            return np.asarray(flat.T @ flat)
-        sums = np.zeros((unit.shape[1], t * q))
-        for rows in unit_blocks(n, t * q):
-            z = self.averaged(tau, rows)
-            z -= np.matmul(self.space.time, np.matmul(self.space.time.T, z))
-            sums += unit[rows].T @ z.reshape(len(z), -1)
-        flat = sums.reshape(-1, q)
+        flat = periods_in_blocks(self.space, self.x, tau, self.slots, q).reshape(-1, q)
         return np.asarray(flat.T @ flat)
 
     @property

@@ -17,6 +17,12 @@ from gifepanel.kernels.small import cholesky_in_place, cholesky_solve_in_place
 __all__ = ["product_weights", "profile_derivatives", "smooth_minimum", "solve_units"]
 
 _NEWTON_STEPS = 50
+# where curvature in some direction is below this share of the whole, a descent ends some way from its minimum
+_FLAT = 1e-4
+# pivots below this share of the diagonal are rounding; values are known to this share of their terms
+_SINGULAR, _ROUNDING = 1e-8, 1e-12
+# the share of the curvature that the penalty may take before f counts as not convex
+_CONVEX = 0.99
 
 
 @jit(plain=True)
@@ -41,17 +47,10 @@ def product_weights(beta, alpha, out):
 
 
 @jit
-def _value(v, hmat, kappa, alpha, b):
-    """f(b)."""
-    groups, p = alpha.shape
-    penalty = kappa
-    for k in range(groups):
-        s = 0.0
-        for j in range(p):
-            d = b[j] - alpha[k, j]
-            s += d * d
-        penalty *= np.sqrt(s)
-    value = penalty
+def _quadratic(v, hmat, b, start):
+    """start + 1/2 b'H b - v'b."""
+    p = v.shape[0]
+    value = start
     for j in range(p):
         e = -v[j]
         for m in range(p):
@@ -61,10 +60,9 @@ def _value(v, hmat, kappa, alpha, b):
 
 
 @jit
-def _directions(alpha, b, unit, dist):
-    """Unit vectors (b - alpha_k)/||b - alpha_k|| and distances; returns the nearest centre."""
+def _differences(alpha, b, unit, dist):
+    """b - alpha_k and their lengths."""
     groups, p = alpha.shape
-    nearest = 0
     for k in range(groups):
         s = 0.0
         for j in range(p):
@@ -72,6 +70,24 @@ def _directions(alpha, b, unit, dist):
             unit[k, j] = d
             s += d * d
         dist[k] = np.sqrt(s)
+
+
+@jit
+def _value(v, hmat, kappa, alpha, b, unit, dist):
+    """f(b), and what :func:`_differences` leaves. At a centre it is :func:`_quadratic` alone."""
+    _differences(alpha, b, unit, dist)
+    penalty = kappa
+    for k in range(dist.shape[0]):
+        penalty *= dist[k]
+    return _quadratic(v, hmat, b, penalty)
+
+
+@jit
+def _directions(unit, dist):
+    """Differences from the centres to unit vectors; returns the nearest centre."""
+    groups, p = unit.shape
+    nearest = 0
+    for k in range(groups):
         if dist[k] < dist[nearest]:
             nearest = k
         if dist[k] > 0.0:
@@ -91,20 +107,23 @@ def _weight(dist, skip, skip2):
 
 @jit
 def _penalty_hessian(unit, dist, kappa, cross, hess):
-    """Add the penalty's Hessian at a point off the centres; without `cross` the positive semidefinite part only."""
+    """Add the penalty's Hessian at a point off the centres; without `cross` the positive semidefinite part only.
+
+    Of the matrix only the lower triangle, from which Cholesky's factor is made.
+    """
     groups, p = unit.shape
     for k in range(groups):
         w = kappa * _weight(dist, k, k) / dist[k]
         for j in range(p):
             hess[j, j] += w
-            for m in range(p):
+            for m in range(j + 1):
                 hess[j, m] -= w * unit[k, j] * unit[k, m]
         if cross:
             for q in range(groups):
                 if q != k:
                     w2 = kappa * _weight(dist, k, q)
                     for j in range(p):
-                        for m in range(p):
+                        for m in range(j + 1):
                             hess[j, m] += w2 * unit[k, j] * unit[q, m]
 
 
@@ -145,7 +164,7 @@ def _pinned(v, hmat, kappa, alpha, k, dist_centres):
 
 
 @jit
-def _escape(v, hmat, kappa, alpha, k, dist_centres, f_centre, b, direction):
+def _escape(v, hmat, kappa, alpha, k, dist_centres, f_centre, b, direction, unit, dist):
     """Put `b` where f is below its value at centre k, which is no local minimum; returns the value there.
 
     From the centre f falls fastest along v - H alpha_k. Infinity is returned where the fall is below rounding.
@@ -178,7 +197,7 @@ def _escape(v, hmat, kappa, alpha, k, dist_centres, f_centre, b, direction):
     for _ in range(60):
         for j in range(p):
             b[j] = alpha[k, j] + length * direction[j]
-        value = _value(v, hmat, kappa, alpha, b)
+        value = _value(v, hmat, kappa, alpha, b, unit, dist)
         if value < f_centre:
             return value
         length *= 0.5
@@ -196,13 +215,13 @@ def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hes
     scale = 1e-300
     for j in range(p):
         scale += abs(v[j])
-    value = _value(v, hmat, kappa, alpha, b)
+    value = _value(v, hmat, kappa, alpha, b, unit, dist)
     for _ in range(_NEWTON_STEPS):
-        nearest = _directions(alpha, b, unit, dist)
+        nearest = _directions(unit, dist)
         if dist[nearest] == 0.0:
             if _pinned(v, hmat, kappa, alpha, nearest, dist_centres):
                 return value, False
-            value = _escape(v, hmat, kappa, alpha, nearest, dist_centres, value, b, trial)
+            value = _escape(v, hmat, kappa, alpha, nearest, dist_centres, value, b, trial, unit, dist)
             if value == np.inf:
                 return value, False
             continue
@@ -213,7 +232,7 @@ def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hes
         for attempt in range(3):
             ridge = 0.0
             for j in range(p):
-                for m in range(p):
+                for m in range(j + 1):
                     hess[j, m] = hmat[j, m]
                 ridge += hmat[j, j]
             _penalty_hessian(unit, dist, kappa, attempt == 0, hess)
@@ -237,11 +256,11 @@ def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hes
             return value, True
         length = np.sqrt(length)
         if length > 0.5 * dist[nearest]:
-            f_centre = _value(v, hmat, kappa, alpha, alpha[nearest])
+            f_centre = _quadratic(v, hmat, alpha[nearest], 0.0)
             if f_centre <= value:
                 if _pinned(v, hmat, kappa, alpha, nearest, dist_centres):
                     return value, False
-                value = _escape(v, hmat, kappa, alpha, nearest, dist_centres, f_centre, b, trial)
+                value = _escape(v, hmat, kappa, alpha, nearest, dist_centres, f_centre, b, trial, unit, dist)
                 if value == np.inf:
                     return value, False
                 continue
@@ -258,7 +277,7 @@ def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hes
         for _inner in range(40):
             for j in range(p):
                 b[j] = grad[j] - step * trial[j]
-            new = _value(v, hmat, kappa, alpha, b)
+            new = _value(v, hmat, kappa, alpha, b, unit, dist)
             if new <= value - 1e-4 * step * slope:
                 moved = True
                 break
@@ -269,6 +288,57 @@ def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hes
             return value, True
         value = new
     return value, True
+
+
+@jit
+def _curvature(hmat, work, inverse):
+    """1/||H^-1||, by Frobenius: at most the smallest eigenvalue of H; zero where that is small beside its trace."""
+    p = hmat.shape[0]
+    trace = 0.0
+    for j in range(p):
+        trace += hmat[j, j]
+        for m in range(j + 1):
+            work[j, m] = hmat[j, m]
+    if not cholesky_in_place(work, _SINGULAR):
+        return 0.0
+    total = 0.0
+    for column in range(p):
+        for j in range(p):
+            inverse[j] = 1.0 if j == column else 0.0
+        cholesky_solve_in_place(work, inverse)
+        for j in range(p):
+            total += inverse[j] * inverse[j]
+    curvature = 1.0 / np.sqrt(total)
+    return curvature if curvature > _FLAT * trace else 0.0
+
+
+@jit
+def _is_only_minimum(v, kappa, alpha, free, value, curvature, dist):
+    """Whether f is convex wherever it is at most `value`: then a local minimum with that value is the only one.
+
+    There ||b - b^||^2 is at most twice the value's distance from that of b^ without penalty, over the curvature. On
+    that ball, the Hessian of the penalty is at least -2 kappa sum_{k < q} prod_{m != k, q} ||b - alpha_m||, and kinks
+    at centres are convex.
+    """
+    groups, p = alpha.shape
+    unpenalised = 0.0
+    for j in range(p):
+        unpenalised += 0.5 * v[j] * free[j]
+    gap = value + unpenalised + _ROUNDING * abs(unpenalised)
+    if not (curvature > 0.0 and gap >= 0.0):
+        return False
+    radius = np.sqrt(2.0 * gap / curvature)
+    for k in range(groups):
+        s = 0.0
+        for j in range(p):
+            d = free[j] - alpha[k, j]
+            s += d * d
+        dist[k] = np.sqrt(s) + radius
+    bound = 0.0
+    for k in range(groups):
+        for q in range(k):
+            bound += _weight(dist, q, k)
+    return 2.0 * kappa * bound < _CONVEX * curvature
 
 
 @jit(plain=True)
@@ -287,7 +357,8 @@ def solve_units(v, hmat, kappa, alpha, free, beta, at, explore):
     at : ndarray of int64, shape (N,)
         On entry the centre each row of `beta` sits on, or -1; overwritten likewise.
     explore : bool
-        Start every unit's smooth descent from `free` too; otherwise only where no other candidate is a local minimum.
+        Start every unit's smooth descent from `free` too, unless f is convex as far as it is no higher than at a local
+        minimum known; otherwise only where no other candidate is a local minimum.
 
     Returns
     -------
@@ -315,12 +386,13 @@ def solve_units(v, hmat, kappa, alpha, free, beta, at, explore):
         best = np.inf
         centre = -1
         for k in range(groups):
-            value = _value(v[i], hmat[i], kappa, alpha, alpha[k])
+            value = _quadratic(v[i], hmat[i], alpha[k], 0.0)
             if value < best:
                 best = value
                 centre = k
         settled = at[i] >= 0 and _pinned(v[i], hmat[i], kappa, alpha, centre, between)
         known = at[i] < 0
+        lowest = best  # at a local minimum, where there is one
         for j in range(p):
             b[j] = beta[i, j]
         if centre >= 0:
@@ -332,7 +404,10 @@ def solve_units(v, hmat, kappa, alpha, free, beta, at, explore):
             if source == 0:
                 wanted = known
             elif source == 1:
-                wanted = explore or not settled
+                wanted = not settled
+                if explore and settled:
+                    curvature = _curvature(hmat[i], hess, trial) if best == lowest else 0.0
+                    wanted = not _is_only_minimum(v[i], kappa, alpha, free[i], best, curvature, dist)
             else:
                 wanted = at[i] >= 0 and not _pinned(v[i], hmat[i], kappa, alpha, at[i], between)
             if not wanted:
@@ -344,7 +419,7 @@ def solve_units(v, hmat, kappa, alpha, free, beta, at, explore):
                 v[i], hmat[i], kappa, alpha, between, b, unit, dist, grad, hess, trial, 1e-12
             )
             if source == 0:
-                settled = smooth
+                settled, lowest = smooth, value
             if smooth and value < best:
                 best = value
                 at[i] = -1
@@ -394,7 +469,8 @@ def profile_derivatives(v, hmat, kappa, alpha, beta, at, grad, hess, solve, boun
                     hess[k0 * p + j, k0 * p + m] += hmat[i, j, m]
                 grad[k0 * p + j] += e
             continue
-        nearest = _directions(alpha, beta[i], unit, dist)
+        _differences(alpha, beta[i], unit, dist)
+        nearest = _directions(unit, dist)
         if dist[nearest] == 0.0:
             continue
         scale = 1e-300

@@ -237,8 +237,8 @@ def usable_columns(
     if effects.space is None and is_large(n, t, p):
         return _usable_in_blocks(design, cube, effects, warn, needed)
     flat = effects.taken_out(cube).reshape(n * t, p)
-    before = np.linalg.norm(cube.reshape(n * t, p), axis=0)
-    after = np.linalg.norm(flat, axis=0)
+    before = column_norms(cube.reshape(n * t, p))
+    after = column_norms(flat)
     absorbed = [j for j in range(p) if after[j] <= _RELATIVE * before[j]]
     why = {j: f"absorbed by the effects of {effects.words}" if before[j] > 0 else "zero throughout" for j in absorbed}
     left = references_last(design, [j for j in range(p) if j not in absorbed])

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gifepanel.blocks import is_much
 from gifepanel.shares import Shares, collected, rows_of, shares_of
 from gifepanel.solvers.arrays import Array, PanelArrays
 from gifepanel.solvers.blocked import BlockedPanel
@@ -110,9 +111,9 @@ def _settled(_: int, panel: BlockedPanel) -> BlockedPanel:
 def on_workers(data: PanelArrays, n_factors: int) -> PanelArrays:
     """A large panel in shares on the workers of the Dask cluster that ``joblib.parallel_config`` names, if it does.
 
-    Without factors there are no sums over entities to speak of, and the panel stays.
+    Without factors there are no sums over entities to speak of, and the panel stays; so does one of few cells.
     """
-    if type(data) is not BlockedPanel or not n_factors:
+    if type(data) is not BlockedPanel or not n_factors or not is_much(data.y.size + data.xt.size):
         return data
     shares = shares_of(data.shape[0])
     return data if shares is None else _sent(data, shares)

@@ -90,6 +90,23 @@ def test_every_unit_is_stationary(p, groups):
     assert 0 < fused < 15 * SEEDS
 
 
+@pytest.mark.parametrize(("p", "groups"), [(2, 3), (2, 4), (3, 3)])
+def test_exploring_finds_what_a_start_elsewhere_misses(p, groups):
+    """No worse than from the unpenalised minimisers, wherever units start; some would be without exploring."""
+    rng, behind = np.random.default_rng(p + groups), 0
+    for seed in range(SEEDS):
+        problem, alpha = units(40, p, seed=seed, singular=3, spread=1.5), rng.standard_normal((groups, p))
+        at = rng.integers(-1, groups, 40)
+        start = np.where(at[:, None] >= 0, alpha[at], problem.free + 3.0 * rng.standard_normal((40, p)))
+        for kappa in (0.02, 0.2, 1.0, 4.0):
+            each = problem.v, problem.hmat, kappa, alpha, problem.free
+            best = solved(problem, kappa, alpha)[0]
+            there, here = (solve_units(*each, start.copy(), at.copy(), explore) for explore in (True, False))
+            assert there <= best + 1e-9 * abs(best)
+            behind += here > best + 1e-6 * abs(best)
+    assert behind
+
+
 def test_one_centre_agrees_with_the_convex_step():
     from gifepanel.kernels.joint import joint_slopes
     from gifepanel.kernels.small import eigh_batch

@@ -33,6 +33,7 @@ def in_blocks(monkeypatch):
 
     def switch() -> None:
         monkeypatch.setattr(blocks, "LARGE", 1)
+        monkeypatch.setattr(blocks, "UNCOPIED", 1)
         monkeypatch.setattr(blocks, "_ELEMENTS", 1 << 9)
 
     return switch
@@ -88,6 +89,7 @@ def large():
     with pytest.MonkeyPatch.context() as patch:
         whole = fitted("GroupedIFE", {}, 1)
         patch.setattr(blocks, "LARGE", 1)
+        patch.setattr(blocks, "UNCOPIED", 1)
         patch.setattr(blocks, "_ELEMENTS", 1 << 9)
         yield fitted("GroupedIFE", {}, 1), whole
 

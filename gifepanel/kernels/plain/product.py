@@ -13,6 +13,7 @@ __all__ = ["product_weights", "profile_derivatives", "solve_units"]
 
 _NEWTON_STEPS = 50
 _TOL = 1e-12
+_FLAT, _SINGULAR, _ROUNDING, _CONVEX = 1e-4, 1e-8, 1e-12, 0.99
 
 
 def _distances(centres: Array, b: Array) -> tuple[Array, Array]:
@@ -149,6 +150,36 @@ class _Units:
                     hess += self.kappa * _weight(dist, k, q) * unit[k][:, None] * unit[q]
         return hess
 
+    def curvature(self) -> Array:
+        """1/||H^-1|| of every entity (M,), zero where it is small."""
+        p, n = self.v.shape
+        factor, trace = self.hmat.copy(), np.zeros(n)
+        for j in range(p):
+            trace += self.hmat[j, j]
+        definite, total = cholesky(factor, _SINGULAR), np.zeros(n)
+        for column in range(p):
+            inverse = np.zeros((p, n))
+            inverse[column] = 1.0
+            cholesky_solve(factor, inverse)
+            for j in range(p):
+                total += inverse[j] * inverse[j]
+        curvature = 1.0 / np.sqrt(total)
+        return np.where(definite & (curvature > _FLAT * trace), curvature, 0.0)
+
+    def is_only_minimum(self, free: Array, value: Array) -> BoolArray:
+        """Whether f is convex wherever it is at most `value`, with the unpenalised minimisers `free` (p, M)."""
+        unpenalised = np.zeros(free.shape[1])
+        for j in range(len(free)):
+            unpenalised += 0.5 * self.v[j] * free[j]
+        curvature, gap = self.curvature(), value + unpenalised + _ROUNDING * np.abs(unpenalised)
+        dist = _distances(self.centres, free)[1] + np.sqrt(2.0 * gap / curvature)
+        bound = np.zeros(free.shape[1])
+        for k in range(len(dist)):
+            for q in range(k):
+                bound += _weight(dist, q, k)
+        inside = (curvature > 0.0) & (gap >= 0.0)
+        return np.asarray(inside & (2.0 * self.kappa * bound < _CONVEX * curvature))
+
 
 def _directions(centres: Array, b: Array) -> tuple[IntArray, Array, Array]:
     """Nearest centre (M,), unit vectors from the centres (K, p, M), distances (K, M)."""
@@ -275,11 +306,15 @@ def _solve(
     settled = ~known & units.pinned(centre)
     beta[centre >= 0] = alpha[centre[centre >= 0]]
     at[:] = centre
+    lowest = best.copy()
     for source in range(3):
         if source == 0:
             wanted, start = known, before
         elif source == 1:
-            wanted, start = explore | ~settled, free
+            wanted, start = ~settled, free
+            sure = np.flatnonzero(explore & settled)
+            only = units.some(sure).is_only_minimum(free[sure].T, best[sure]) & (best[sure] == lowest[sure])
+            wanted[sure[~only]] = True
         else:
             wanted, start = (at >= 0) & ~units.pinned(at), beta
         on = np.flatnonzero(wanted)
@@ -287,7 +322,7 @@ def _solve(
             continue
         found = _Descents(units.some(on), start[on].T.copy())
         if source == 0:
-            settled[on] = found.smooth
+            settled[on], lowest[on] = found.smooth, found.value
         better = found.smooth & (found.value < best[on])
         best[on[better]], at[on[better]], beta[on[better]] = found.value[better], -1, found.b[:, better].T
     return last(best)
