@@ -22,10 +22,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from gifepanel.inference.design_effect import design_effect_of_covariances
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.inference.missing_information import MissingInformation
 
-__all__ = ["BOUND", "design_effect", "missing_at", "missing_information", "posterior", "unit_losses"]
+__all__ = ["BOUND", "missing_at", "missing_information", "posterior", "unit_losses"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -61,7 +62,7 @@ def missing_information(estimate: FactorEstimate, known: FloatArray, independent
         That of independent errors with one variance.
     """
     n, n_groups = estimate.shape[0], len(estimate.slots)
-    phi = design_effect(known, independent)
+    phi = design_effect_of_covariances(known, independent)
     variance = estimate.ssr / estimate.df.residual * phi
     shares = np.maximum(np.bincount(estimate.groups, minlength=n_groups) / n, _SMALLEST_SHARE)
     shares /= shares.sum()
@@ -113,13 +114,6 @@ def missing_at(
     added = across @ np.linalg.solve(of_shares, across.T)
     own = estimate.groups if groups is None else groups
     return MissingInformation(f, phi, tau, own, c_matrix[:q, :q], added)
-
-
-def design_effect(known: FloatArray, independent: FloatArray) -> float:
-    """Mean ratio of variances, of those asked for to those of independent errors (both q by q), at least one."""
-    given, plain = np.diag(known), np.diag(independent)
-    use = np.isfinite(given) & (given > 0)
-    return max(1.0, float(np.mean(given[use] / plain[use]))) if use.any() else 1.0
 
 
 def _information(estimate: FactorEstimate, tau: FloatArray) -> FloatArray:

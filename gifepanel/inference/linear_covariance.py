@@ -15,57 +15,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.inference.cluster_adjusted import Contrasts, bell_mccaffrey, cluster_jackknife
-from gifepanel.inference.clusters import ClusterWay, cluster_terms, cluster_ways
-from gifepanel.inference.definite import PSD, treat_indefinite
-from gifepanel.inference.kernel_sums import TimeRows, kernel_weights, lagged_products, time_rows
-from gifepanel.inference.linear_sample import (
-    LinearSample,
-    full_leverage,
-    in_coefficients,
-    leverage_scale,
-    linear_sample,
-    nuisance_in_root_weights,
-)
+from gifepanel.inference.cluster_adjusted import Contrasts
+from gifepanel.inference.clusters import cluster_ways
+from gifepanel.inference.definite import treat_indefinite
+from gifepanel.inference.kernel_sums import kernel_weights, lagged_products, time_rows
+from gifepanel.inference.linear_kinds import ALIASES, TIMED, check_options, degrees_of_inference, describe
+from gifepanel.inference.linear_meat import gross_meat, linear_meat
+from gifepanel.inference.linear_sample import full_leverage, in_coefficients, linear_sample
 from gifepanel.inference.sandwich import Sandwich
 from gifepanel.inference.small_sample import Correction, SampleCounts, SmallSample, small_sample_factor
 from gifepanel.inference.space import FloatArray
 from gifepanel.projections.triangle import Triangle
 
-__all__ = ["LinearCovariance", "LinearKind", "covariance_of_sums", "full_leverage", "linear_covariance"]
-
-LinearKind = Literal[
-    "nonrobust",
-    "HC0",
-    "HC1",
-    "HC2",
-    "HC3",
-    "CR0",
-    "cluster",
-    "CR2",
-    "cluster-crv3",
-    "cluster-jk",
-    "HAC",
-    "hac-panel",
-    "hac-groupsum",
-]
-_KINDS: tuple[str, ...] = get_args(LinearKind)
-_ALIASES = {
-    "CR1": "cluster",
-    "CR3": "cluster-crv3",
-    "HAC-Panel": "hac-panel",
-    "nw-panel": "hac-panel",
-    "HAC-Groupsum": "hac-groupsum",
-    "nw-groupsum": "hac-groupsum",
-}
-_CLUSTERED = ("CR0", "cluster", "CR2", "cluster-crv3", "cluster-jk")
-_TIMED = ("HAC", "hac-panel", "hac-groupsum")
+__all__ = ["LinearCovariance", "covariance_of_sums", "linear_covariance"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -158,7 +125,8 @@ def linear_covariance(
     weights : array_like, shape (n,), optional
         Analytic weights, not negative: Var(e_i) proportional to 1/w_i is the working model.
     leverage : array_like, shape (n,), optional
-        For HC2 and HC3: full leverages, see :func:`full_leverage`. May be left out when nothing is absorbed.
+        For HC2 and HC3: full leverages, see :func:`~gifepanel.inference.linear_sample.full_leverage`. May be left out
+        when nothing is absorbed.
     clusters : sequence of array_like of int, each shape (n,)
         One array of codes per way.
     df_nested : int
@@ -204,8 +172,8 @@ def linear_covariance(
     SpecificationWarning
         If a variance is negative or zero, or an eigenvalue negative.
     """
-    kind = _ALIASES.get(kind, kind)
-    _check_options(kind, clusters, nuisance, leverage, entity, time, maxlags, kernel, psd)
+    kind = ALIASES.get(kind, kind)
+    check_options(kind, clusters, nuisance, leverage, entity, time, maxlags, kernel, psd)
     sample = linear_sample(x_tilde, resid, weights, triangle)
     n, k = sample.shape
     ways = cluster_ways(clusters, n) if clusters is not None else ()
@@ -213,7 +181,7 @@ def linear_covariance(
         raise SpecificationError(
             f"cov_type={kind!r} came with {len(ways)} ways of clustering.", "It takes one.", "Use cov_type='cluster'."
         )
-    rows = time_rows(kind, n, entity, time, maxlags) if kind in _TIMED else None
+    rows = time_rows(kind, n, entity, time, maxlags) if kind in TIMED else None
     counts = SampleCounts(
         n,
         k + df_absorbed,
@@ -224,14 +192,14 @@ def linear_covariance(
     )
     if leverage is None:
         leverage = full_leverage(x_tilde, weights=weights, triangle=sample.triangle) if kind in ("HC2", "HC3") else None
-    meat, factor, extra = _meat(
+    meat, factor, extra = linear_meat(
         kind, sample, counts, ways, rows, leverage, nuisance, weights, kernel, ssc, use_correction
     )
     return _assembled(
         kind,
         sample.triangle,
         meat,
-        _gross(kind, sample, rows) + extra.get("terms", 0.0),
+        gross_meat(kind, sample, rows) + extra.get("terms", 0.0),
         factor,
         counts,
         ssc=ssc,
@@ -282,7 +250,7 @@ def covariance_of_sums(
     maxlags, kernel, ssc, use_correction, psd, names
         As of :func:`linear_covariance`.
     """
-    kind = _ALIASES.get(kind, kind)
+    kind = ALIASES.get(kind, kind)
     k = len(squares)
 
     def factor(own: int | None = None) -> float:
@@ -339,8 +307,8 @@ def _assembled(
     single = factor[0] if len(factor) == 1 else 1.0
     cov = in_coefficients(triangle, meat) * single
     added = in_coefficients(triangle, gross) * max(factor)
-    kernel_used = kernel if kind in _TIMED else None
-    description = _describe(kind, counts, maxlags, kernel)
+    kernel_used = kernel if kind in TIMED else None
+    description = describe(kind, counts, maxlags, kernel)
     treated = treat_indefinite(cov, added, triangle.lengths, psd, description, names, len(counts.n_groups), kernel_used)
     core = triangle.factor @ treated.cov @ triangle.factor.T if treated.adjusted else meat * single
     counted = counts.df_clustered if kind == "cluster" and ssc in ("fixest", "stata") else counts.df_params
@@ -353,7 +321,7 @@ def _assembled(
         description=description,
         df_params=counted,
         df_resid=counts.df_resid,
-        df_inference=_degrees(kind, counts, ssc, len(meat)) if df_inference is None else df_inference,
+        df_inference=degrees_of_inference(kind, counts, ssc, len(meat)) if df_inference is None else df_inference,
         n_groups=counts.n_groups,
         maxlags=maxlags,
         kernel=kernel_used,
@@ -370,145 +338,7 @@ def _assembled(
     )
 
 
-def _gross(kind: str, sample: LinearSample, rows: TimeRows | None) -> FloatArray:
-    """A meat without signs: where the covariance is far below it, its terms have cancelled."""
-    out = 1e-6 * np.eye(sample.shape[1]) * sample.ssr / len(sample.u)
-    if kind in (*_CLUSTERED, *_TIMED):
-        out = out + sample.scores.T @ sample.scores
-    return out if rows is None else out + lagged_products(sample.scores, rows, np.ones(1))
-
-
-def _meat(
-    kind: str,
-    sample: LinearSample,
-    counts: SampleCounts,
-    ways: tuple[ClusterWay, ...],
-    rows: TimeRows | None,
-    leverage: npt.ArrayLike | None,
-    nuisance: npt.ArrayLike | None,
-    weights: npt.ArrayLike | None,
-    kernel: str,
-    ssc: SmallSample,
-    use_correction: Correction | None,
-) -> tuple[FloatArray, tuple[float, ...], dict[str, Any]]:
-    """Meat in the basis q, factors, and what else came out.
-
-    "df" of CR2, "fitted" rows of HC2 and HC3, "terms" of several ways, all added.
-    """
-
-    def factor(own: int | None = None) -> float:
-        return small_sample_factor(kind, counts, ssc=ssc, use_correction=use_correction, own=own)
-
-    if kind == "nonrobust":
-        return np.eye(sample.shape[1]) * sample.ssr / counts.nobs, (factor(),), {}
-    if kind in ("HC0", "HC1", "HC2", "HC3"):
-        scores, fitted = sample.scores, 0
-        if leverage is not None:
-            scale, fitted = leverage_scale(np.asarray(leverage, dtype=np.float64), kind, counts)
-            scores *= scale[:, None]
-        return scores.T @ scores, (factor(),), {"fitted": fitted}
-    if rows is not None:
-        weight = kernel_weights(kernel, rows.maxlags)
-        return lagged_products(sample.scores, rows, weight), (factor(),), {}
-    if kind in ("CR0", "cluster"):
-        return _clustered(sample.scores, ways, factor if kind == "cluster" else lambda own=None: 1.0)
-    columns = nuisance_in_root_weights(nuisance, weights, counts.nobs)
-    if kind == "CR2":
-        adjusted = bell_mccaffrey(sample.q, sample.u, ways[0], nuisance=columns, root=sample.triangle.root)
-        return adjusted.meat, (factor(),), {"df": adjusted.df, "contrasts": adjusted.contrasts}
-    change = cluster_jackknife(sample.q, sample.u, ways[0], nuisance=columns)
-    if kind == "cluster-jk":
-        change = change - change.mean(axis=0)
-    return change.T @ change, (factor(),), {}
-
-
-def _clustered(
-    scores: FloatArray, ways: tuple[ClusterWay, ...], factor: Any
-) -> tuple[FloatArray, tuple[float, ...], dict[str, Any]]:
-    factors = []
-    meat, added = np.zeros((scores.shape[1],) * 2), np.zeros((scores.shape[1],) * 2)
-    for sign, way in cluster_terms(ways):
-        sums = way.sums(scores)
-        factors.append(factor(way.n_groups))
-        term = sums.T @ sums
-        meat += sign * factors[-1] * term
-        added += term
-    if len(set(factors)) == 1:
-        return meat / factors[0], (factors[0],), {"terms": added}
-    return meat, tuple(factors), {"terms": added}
-
-
-def _degrees(kind: str, counts: SampleCounts, ssc: str, k: int) -> FloatArray:
-    df = counts.df_resid
-    if kind in _CLUSTERED:
-        df = min(counts.n_groups) - 1
-    elif kind == "hac-groupsum" or (kind == "hac-panel" and ssc == "fixest"):
-        df = counts.n_periods - 1
-    elif kind == "hac-panel" and ssc != "stata":
-        df = counts.n_entities - 1
-    return np.full(k, float(df))
-
-
 def _exact(kind: str, nuisance: npt.ArrayLike | None, df_absorbed: int, df_nested: int) -> bool:
     if kind not in ("CR2", "cluster-crv3", "cluster-jk") or nuisance is not None:
         return True
     return df_absorbed == (df_nested + 1 if df_nested else 0)
-
-
-def _check_options(
-    kind: str,
-    clusters: object,
-    nuisance: object,
-    leverage: object,
-    entity: object,
-    time: object,
-    maxlags: object,
-    kernel: str,
-    psd: str,
-) -> None:
-    if kind not in _KINDS:
-        raise SpecificationError(
-            f"Unknown covariance type {kind!r}.", f"Known are {', '.join(_KINDS)}.", "Use 'HC1', say."
-        )
-    for name, value, allowed in (
-        ("kernel", kernel, ("bartlett", "uniform")),
-        ("psd", psd, PSD),
-    ):
-        if value not in allowed:
-            raise SpecificationError(
-                f"{name}={value!r} is unknown.", f"Known are {', '.join(allowed)}.", f"Use {name}={allowed[0]!r}."
-            )
-    needs = (
-        ("clusters", clusters, kind in _CLUSTERED, _CLUSTERED),
-        ("entity", entity, kind == "hac-panel", ("hac-panel",)),
-        ("time", time, kind in ("hac-panel", "hac-groupsum"), _TIMED),
-        ("maxlags", maxlags, False, _TIMED),
-        ("leverage", leverage, False, ("HC2", "HC3")),
-        ("nuisance", nuisance, False, ("CR2", "cluster-crv3", "cluster-jk")),
-    )
-    for name, given, required, takers in needs:
-        if given is None and required:
-            raise SpecificationError(f"cov_type={kind!r} came without {name}.", "It is needed.", f"Pass {name}=....")
-        if given is not None and kind not in takers:
-            raise SpecificationError(
-                f"{name} came with cov_type={kind!r}.",
-                f"It belongs to {', '.join(takers)}.",
-                f"Leave {name} out, or use cov_type={takers[0]!r}.",
-            )
-
-
-def _describe(kind: str, counts: SampleCounts, maxlags: int | None, kernel: str) -> str:
-    ways = " x ".join(str(g) for g in counts.n_groups)
-    lags = "" if maxlags is None else f"{kernel} kernel, {maxlags} lags"
-    names = {
-        "nonrobust": "homoskedastic",
-        "CR0": f"clustered (CR0, {ways} clusters)",
-        "cluster": f"clustered ({ways} clusters)",
-        "CR2": f"clustered (CR2, Bell-McCaffrey, {ways} clusters)",
-        "cluster-crv3": f"clustered (CR3, {ways} clusters)",
-        "cluster-jk": f"clustered (jackknife around its mean, {ways} clusters)",
-        "HAC": f"HAC ({lags})",
-        "hac-panel": f"Newey-West within entities ({lags})",
-        "hac-groupsum": f"Driscoll-Kraay ({lags})",
-    }
-    return names.get(kind, f"heteroskedasticity-robust ({kind})")

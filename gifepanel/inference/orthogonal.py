@@ -33,7 +33,8 @@ from gifepanel.inference.definite import PSD, standard_errors, treat_indefinite
 from gifepanel.inference.small_sample import SampleCounts, SmallSample, small_sample_factor
 from gifepanel.projections.crossfit import CrossFit
 from gifepanel.projections.folds import Folds
-from gifepanel.projections.triangle import ROUNDING, Triangle, least_squares, orthogonal_triangle
+from gifepanel.projections.least_squares import least_squares
+from gifepanel.projections.triangle import ROUNDING, Triangle, orthogonal_triangle
 
 __all__ = ["OrthogonalEstimate", "aggregate_repeats", "orthogonal_estimate"]
 

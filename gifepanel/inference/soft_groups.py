@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gifepanel.inference.design_effect import design_effect_of_covariances
 from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.inference.estimated_groups import design_effect as effect_of
 from gifepanel.inference.estimated_groups import missing_at, posterior, unit_losses
 from gifepanel.inference.missing_information import MissingInformation
 from gifepanel.short_repr import ShortRepr
@@ -95,7 +95,7 @@ def missing_at_soft_groups(
     independent : ndarray, shape (q, q)
         That of independent errors with one variance.
     """
-    phi = effect_of(known, independent)
+    phi = design_effect_of_covariances(known, independent)
     variance = soft.variance * phi
     tau = posterior(unit_losses(estimate, soft.theta), soft.shares, variance)
     own = soft.posterior.argmax(axis=1).astype(np.int64)

@@ -12,7 +12,7 @@ from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.interop.common import raw
 from gifepanel.interop.frames import as_pandas, given_frame
 from gifepanel.interop.statsmodels import linear_nuisance, nuisance_columns
-from gifepanel.panel.formulaic_compat import column_factors
+from gifepanel.panel.formulaic_evaluation import column_factors
 from gifepanel.panel.terms import read_factors
 
 __all__ = ["GROUP", "LinearRows", "Variables", "linear_rows", "sample_frame", "variables"]

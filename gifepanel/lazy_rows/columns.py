@@ -148,7 +148,7 @@ def code_columns(
         Of a few rows: names and types.
     schema : mapping
     """
-    from gifepanel.panel.formulaic_compat import Evaluation
+    from gifepanel.panel.formulaic_evaluation import Evaluation
 
     of_terms = _categories_of_terms(terms, factors)
     small, where = _combinations(of_terms, factors, levels)

@@ -44,7 +44,8 @@ from gifepanel.panel.design import design_from_formula
 from gifepanel.panel.matrices import PanelDesign
 from gifepanel.panel.treatment import Treatment
 from gifepanel.projections.base import column_norms
-from gifepanel.projections.triangle import constant_column, triangle_over_lengths
+from gifepanel.projections.qr_or_cholesky import triangle_over_lengths
+from gifepanel.projections.triangle import constant_column
 from gifepanel.results.inputs import Pruned, Sample
 from gifepanel.solvers.cells import n_coefficients
 from gifepanel.spellings.options import keywords, written

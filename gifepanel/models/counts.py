@@ -12,7 +12,7 @@ import pandas as pd
 
 from gifepanel.checkpoint import Checkpoint
 from gifepanel.exceptions import SpecificationError, SpecificationWarning, caller_level
-from gifepanel.inference.clustered_design_effect import clustered_design_effect
+from gifepanel.inference.design_effect import clustered_design_effect
 from gifepanel.inference.estimate import FactorEstimate
 from gifepanel.parallel import Progress, run_tasks
 from gifepanel.results.selection import Selection

@@ -15,8 +15,9 @@ from gifepanel.inference.bias import BiasResult, bias_terms
 from gifepanel.inference.cell_bias import bias_of_cells
 from gifepanel.inference.cell_estimate import CellEstimate
 from gifepanel.inference.covariance import CovarianceResult, covariance_of_none, factor_covariance
+from gifepanel.inference.design_effect import design_effect_of_covariances
 from gifepanel.inference.estimate import FactorEstimate
-from gifepanel.inference.estimated_groups import design_effect, missing_information
+from gifepanel.inference.estimated_groups import missing_information
 from gifepanel.inference.soft_groups import SoftGroups, missing_at_soft_groups, soft_groups
 from gifepanel.models.cell_halves import check_halves_of, jackknifed
 from gifepanel.models.checks import (
@@ -112,7 +113,8 @@ class CovarianceChoice:
     def mixture(self, estimate: FactorEstimate, names: Sequence[str]) -> SoftGroups:
         """The mixture at the factors of an estimate, tempered by the design effect of these errors."""
         known = self._given_groups(estimate, names).cov
-        return soft_groups(estimate, design_effect=design_effect(known, independent_covariance(estimate)))
+        phi = design_effect_of_covariances(known, independent_covariance(estimate))
+        return soft_groups(estimate, design_effect=phi)
 
     def _given_groups(self, estimate: FactorEstimate, names: Sequence[str]) -> CovarianceResult:
         if not estimate.theta.size:

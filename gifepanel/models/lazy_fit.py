@@ -44,7 +44,8 @@ from gifepanel.models.partialling import (
 )
 from gifepanel.projections.base import DegreesAbsorbed
 from gifepanel.projections.composite import EffectsAndControls
-from gifepanel.projections.triangle import ROUNDING, LeastSquares, least_squares
+from gifepanel.projections.least_squares import LeastSquares, least_squares
+from gifepanel.projections.triangle import ROUNDING
 from gifepanel.results.linear_inputs import LinearSums, SummedFit
 
 __all__ = ["LazyParts", "fit_lazily"]

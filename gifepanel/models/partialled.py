@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,9 @@ from gifepanel.models.crossfit_options import CrossFitOptions
 from gifepanel.models.described import DescribedLinearModel
 from gifepanel.models.foreign import refuse_fit_words, refuse_model_words
 from gifepanel.models.lazy_design import LazyDesign, lazy_design, where_rows_are
+from gifepanel.models.linear_fitted import FittedPartialled
 from gifepanel.models.linear_likelihood import PartialledLikelihood
+from gifepanel.models.linear_reading import as_frames, checked_singletons, joined_controls
 from gifepanel.models.partialling import (
     AbsorptionOptions,
     EffectPart,
@@ -30,7 +31,6 @@ from gifepanel.models.partialling import (
     partial_out,
 )
 from gifepanel.page.source import called
-from gifepanel.panel.brackets import split_top
 from gifepanel.panel.context import capture_context
 from gifepanel.panel.design import design_from_formula
 from gifepanel.panel.design_of_frames import design_from_frames
@@ -52,7 +52,7 @@ __all__ = ["PartialledOLS"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
-class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
+class PartialledOLS(DescribedLinearModel, FittedPartialled, PartialledLikelihood, OLS):
     """Least squares with fixed effects and controls partialled out, and the inference of the full regression.
 
     Parameters
@@ -112,7 +112,7 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             )
         refuse_model_words("PartialledOLS", unknown, given, defaults, data=exog)
         reject_unknown(unknown, defaults, "PartialledOLS")
-        endog, exog = _as_frames(endog, exog)
+        endog, exog = as_frames(endog, exog)
         design = design_from_frames(
             endog,
             exog,
@@ -122,7 +122,7 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
             missing=missing,
             weights=weights,
             panel=False,
-            singletons=_checked_singletons(singletons),
+            singletons=checked_singletons(singletons),
         )
         self._set_up(design, exog, entity, time)
         self._call = called("PartialledOLS", given, defaults, ("endog", "exog"))
@@ -202,14 +202,14 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
         name, defaults = "PartialledOLS.from_formula", PartialledOLS.from_formula.__kwdefaults__ or {}
         refuse_model_words(name, unknown, {**given, "learner": learner}, defaults, formula=formula, data=data)
         reject_unknown(unknown, defaults, name)
-        kept = _checked_singletons(singletons)
+        kept = checked_singletons(singletons)
         source = data
         rows, data = where_rows_are(source, engine, learner)
         model = cls.__new__(cls)
         if rows is not None:
             options = {"entity": entity, "time": time, "context": names, "missing": missing, "weights": weights}
             with rows.told("read"):
-                found = lazy_design(formula, rows, partial=_joined(partial), singletons=kept, **options)
+                found = lazy_design(formula, rows, partial=joined_controls(partial), singletons=kept, **options)
             model._set_up_elsewhere(found, rows, entity, time)
             model._call = called(name, given, defaults, (formula, "data"), found.spec.context)
             return model
@@ -221,7 +221,7 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
                 time=time,
                 context=names,
                 missing=missing,
-                partial=_joined(partial),
+                partial=joined_controls(partial),
                 weights=weights,
                 panel=False,
                 singletons=kept,
@@ -475,115 +475,3 @@ class PartialledOLS(DescribedLinearModel, PartialledLikelihood, OLS):
                 f'groups="{current.cluster_names[0]}"',
             )
         return replace(current, kind="cluster", options={}, ssc=ssc)
-
-    def _bootstrap_nuisance(self, fit: PartialledFit) -> tuple[tuple[Effect, ...], Any]:
-        """Effects and controls, the latter residualised on the former, as the wild bootstrap takes them."""
-        weights, basis = self.design.weights, fit.projection.basis
-        if basis is None:
-            return self.effects, None
-        return self.effects, basis.q if weights is None else basis.q / np.sqrt(weights)[:, None]
-
-    @property
-    def _constants(self) -> list[int]:
-        """Positions of the coefficients that belong to a constant."""
-        return [] if self._fit is None else self._fit.constants(self.design.exog)
-
-    def _at(self, fit: PartialledFit) -> Self:
-        """This model with the columns that have coefficients, whitened by the projection."""
-        fitted = copy.copy(self)
-        fitted._fit = fit
-        names = [self.design.exog_names[j] for j in fit.kept]
-        if self._rows is not None:
-            fitted._initialise_elsewhere(names)
-            return fitted._counted(fit, names)
-        every = len(fit.kept) == self.design.exog.shape[1]
-        values = self.design.exog if every else self.design.exog[:, list(fit.kept)]
-        exog = pd.DataFrame(values, index=self.design.row_index, columns=names, copy=False)
-        fitted._initialise(exog)
-        return fitted._counted(fit, names)
-
-    def _counted(self, fit: PartialledFit, names: Sequence[str]) -> Self:
-        """This model with its degrees of freedom."""
-        self.rank = len(names)
-        self.k_constant = int(self._spans_constant(fit))
-        estimated = len(names) + fit.projection.degrees.total
-        self.df_model = float(estimated - self.k_constant)
-        self.df_resid = float(self.design.nobs - estimated)
-        return self
-
-    def _spans_constant(self, fit: PartialledFit) -> bool:
-        """Whether a constant is in the span of effects, controls and regressors."""
-        if any(effect.intercept for effect in self.design.absorbed_effects) or fit.constants(self.design.exog):
-            return True
-        if self._rows is not None:
-            return bool(cast(Any, fit).parts.spans_constant)
-        left = fit.projection.residualize(np.ones((self.design.nobs, 1)))[0][:, 0]
-        root = np.ones(self.design.nobs) if self.design.weights is None else np.sqrt(self.design.weights)
-        q = fit.triangle.basis(fit.x_tilde, root)
-        rest = left * root - q @ (q.T @ (left * root))
-        return bool(rest @ rest <= 1e-16 * (root @ root))
-
-    def whiten(self, x: Any) -> Any:
-        """Residuals of `x`, (n,) or (n, m), on effects and controls, times the root of the weights."""
-        values = np.asarray(x, dtype=np.float64)
-        fit = getattr(self, "_fit", None)
-        if fit is None:
-            return values
-        if values is self.exog:
-            out = fit.x_tilde
-        elif values is self.endog:
-            out = fit.y_tilde
-        else:
-            flat = values.reshape(len(values), -1)
-            out = fit.projection.residualize(np.ascontiguousarray(flat))[0].reshape(values.shape)
-        if self.design.weights is None:
-            return out
-        root = np.sqrt(self.design.weights)
-        return out * (root if out.ndim == 1 else root[:, None])
-
-
-def _checked_singletons(singletons: Any) -> str:
-    if isinstance(singletons, bool):  # linearmodels': whether they stay
-        fix = f'singletons="{"keep" if singletons else "drop"}"'
-        raise SpecificationError(f"singletons is {singletons}.", "It must be 'drop' or 'keep'.", fix)
-    check_choice("singletons", singletons, ("drop", "keep"))
-    return str(singletons)
-
-
-def _joined(partial: Any) -> str:
-    """Controls as one text; a list of terms is a sum."""
-    if partial is None:
-        return ""
-    terms = [partial] if isinstance(partial, str) else partial
-    if not (isinstance(terms, Sequence) and all(isinstance(term, str) for term in terms)):
-        what = f"a {type(partial).__name__}" if np.ndim(partial) else repr(partial)
-        raise SpecificationError(f"partial is {what}.", "It must be text, or a list of terms.", 'partial="z1 + z2"')
-    text = " + ".join(terms)
-    wrong = next((sign for sign in "~|" if len(split_top(text, sign)) > 1), None)
-    if wrong:
-        raise SpecificationError(
-            f"partial is {partial!r}.", f"It holds terms joined by +, no {wrong!r}.", 'partial="z1 + bs(z2, 4)"'
-        )
-    return text
-
-
-def _as_frames(endog: Any, exog: Any) -> tuple[Any, Any]:
-    """Arrays as frames: regressors x1, x2, ...; cubes with an index (entity, time)."""
-    if exog is None:
-        raise SpecificationError("There are no regressors.", "exog is needed.", 'PartialledOLS(data["y"], data[["x"]])')
-    if not isinstance(exog, (np.ndarray, list, tuple)):
-        return endog, exog
-    x, y, index = np.asarray(exog, dtype=np.float64), np.asarray(endog, dtype=np.float64), None
-    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 and x.ndim < 3 else y  # a column, as statsmodels takes it
-    if y.ndim == 2 and x.ndim in (2, 3) and x.shape[:2] == y.shape:
-        index = pd.MultiIndex.from_product([range(y.shape[0]), range(y.shape[1])], names=["entity", "time"])
-        x, y = x.reshape(y.size, -1), y.ravel()
-    x = x[:, None] if x.ndim == 1 else x
-    if x.ndim != 2 or y.shape != x.shape[:1]:
-        raise DataError(
-            f"endog has the shape {np.shape(endog)}, exog {np.shape(exog)}.",
-            "Shapes (n,) and (n, p), or (N, T) and (N, T, p), are needed.",
-            "PartialledOLS(y, x)",
-        )
-    frame = pd.DataFrame(x, index=index, columns=[f"x{j + 1}" for j in range(x.shape[1])])
-    return pd.Series(y, index=frame.index, name="y"), frame

@@ -18,8 +18,9 @@ from gifepanel.models.checks import combination_of, references_last, warn_droppe
 from gifepanel.panel.text import caller_level
 from gifepanel.projections.base import Certificate, column_norms
 from gifepanel.projections.composite import EffectsAndControls
+from gifepanel.projections.least_squares import least_squares, refined
 from gifepanel.projections.system import Effect
-from gifepanel.projections.triangle import ROUNDING, Triangle, least_squares, refined
+from gifepanel.projections.triangle import ROUNDING, Triangle
 from gifepanel.results.linear_inputs import PartialledFit
 
 if TYPE_CHECKING:

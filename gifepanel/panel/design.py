@@ -33,7 +33,7 @@ from gifepanel.panel.text import caller_level, first_of, literal, show
 from gifepanel.panel.weights import read_weights
 
 if TYPE_CHECKING:
-    from gifepanel.panel.formulaic_compat import Encoded
+    from gifepanel.panel.formulaic_evaluation import Encoded
 
 __all__ = ["design_from_formula", "regressors_and_controls", "spec_of", "warn_of_coding"]
 

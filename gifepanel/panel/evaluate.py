@@ -23,7 +23,7 @@ from gifepanel.panel.text import first_of
 from gifepanel.panel.transforms import PanelFunctions
 
 if TYPE_CHECKING:
-    from gifepanel.panel.formulaic_compat import Evaluation
+    from gifepanel.panel.formulaic_evaluation import Evaluation
 
 __all__ = ["Evaluated", "Requested", "evaluate", "evaluate_anew", "missing_variables"]
 
@@ -156,7 +156,7 @@ def _values(
     functions: PanelFunctions,
 ) -> tuple[Evaluation, dict[str, BoolArray]]:
     """Factors, and the rows in which each has no value."""
-    from gifepanel.panel.formulaic_compat import Evaluation
+    from gifepanel.panel.formulaic_evaluation import Evaluation
     from gifepanel.projections.row_blocks import all_finite
 
     private = {PRIVATE.format(name): function for name, function in functions.namespace().items()}

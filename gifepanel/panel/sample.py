@@ -145,10 +145,11 @@ def _drop_singletons(codes: Sequence[EffectCodes], kept: BoolArray) -> int:
     whole = kept.all()
     if not any(alone(own if whole else own[kept], len(levels)) for own, levels in codes):
         return 0
-    from gifepanel.projections.system import passes  # SciPy comes with it
+    from gifepanel.projections.system import level_passes  # SciPy comes with it
 
     stacked = np.stack([own.astype(np.int32) for own, _ in codes])
-    return int(passes(kept.size).drop_singletons(stacked, np.array([len(levels) for _, levels in codes]), kept))
+    widths = np.array([len(levels) for _, levels in codes])
+    return int(level_passes(kept.size).drop_singletons(stacked, widths, kept))
 
 
 def _empty(n_rows: int, missing: Mapping[str, int], lagged: Mapping[str, int], unit: str) -> DataError:

@@ -180,7 +180,7 @@ class DesignSpec:
         """Factors of the regressors by their text."""
         if self.model_spec is None:
             return {}
-        from gifepanel.panel.formulaic_compat import factors_of
+        from gifepanel.panel.formulaic_parsing import factors_of
 
         return read_factors(factors_of(self.model_spec.formula))
 

@@ -91,7 +91,7 @@ def read_terms(parts: FormulaParts, frame: PanelFrame, names: Mapping[str, Any],
     DataError
         Names that would be taken for numbers; no ids where they are needed.
     """
-    from gifepanel.panel.formulaic_compat import factors_of
+    from gifepanel.panel.formulaic_parsing import factors_of
 
     for text in (parts.outcome, parts.exog, parts.partial, parts.absorbed):
         refuse_quoted(text, frame.names, frame.data)
@@ -123,7 +123,7 @@ def read_terms(parts: FormulaParts, frame: PanelFrame, names: Mapping[str, Any],
 
 def _check_code(texts: Iterable[str], frame: PanelFrame) -> None:
     """Formulaic's parser runs calls already: what it would run is looked at first."""
-    from gifepanel.panel.formulaic_compat import code_in
+    from gifepanel.panel.formulaic_parsing import code_in
 
     for text in texts:
         check_allowed(read_factors(code_in(text)), frame.names)
@@ -133,7 +133,7 @@ def _parsed(
     outcome: str, exog: str, partial: str, effects: tuple[AbsorbedEffect, ...], frame: PanelFrame
 ) -> tuple[Any, set[frozenset[str]] | None]:
     """Both sides as formulaic has them, controls among the regressors; and the terms of the controls."""
-    from gifepanel.panel.formulaic_compat import factors_of, parse, uses_dot
+    from gifepanel.panel.formulaic_parsing import factors_of, parse, uses_dot
 
     taken = {frame.entity_name, frame.time_name} | {name for effect in effects for name in effect.factors}
     available = [name for name in frame.names if name not in taken]

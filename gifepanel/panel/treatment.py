@@ -167,7 +167,7 @@ def _values(
 
 def _evaluated(text: str, frame: PanelFrame, design: PanelDesign, context: Mapping[str, Any]) -> pd.Series:
     """An expression of columns, on all rows."""
-    from gifepanel.panel.formulaic_compat import Evaluation
+    from gifepanel.panel.formulaic_evaluation import Evaluation
 
     outcome = design.endog_name
     if text.count("~"):

@@ -216,7 +216,7 @@ class Absorption:
         inverse = self._solver.dense.solve(np.eye(system.size)) if system.size else np.empty((0, 0))
         if system.base < 0:
             return system.unsort(self._slope_leverage(inverse))
-        from gifepanel.kernels.absorb import absorbed_leverage
+        from gifepanel.kernels.effect_levels import absorbed_leverage
 
         out = np.empty(system.n)
         cells = system.cells

@@ -1,6 +1,7 @@
-"""The passes of :mod:`gifepanel.kernels.absorb` in NumPy: for small data they cost less than loading compiled code.
+"""Passes over rows of absorbed effects in NumPy: for small data they cost less than loading compiled code.
 
-Same names, same arguments, same results up to rounding.
+Those of :mod:`gifepanel.kernels.absorb` and :mod:`gifepanel.kernels.effect_levels`: same names, same arguments, same
+results up to rounding.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from scipy.sparse.linalg import splu
 
 from gifepanel.projections.bordered import BorderedMatrix
 from gifepanel.projections.pcg import PcgState, pcg
-from gifepanel.projections.system import EffectSystem, passes
+from gifepanel.projections.system import EffectSystem, level_passes
 
 __all__ = ["DENSE", "EMPTY", "PivotedCholesky", "ReducedSolver"]
 
@@ -78,7 +78,7 @@ class ReducedSolver:
             return True
         system, levels = self.system, int(self.system.offsets[1])
         sample = np.random.default_rng(0).choice(levels, min(_SAMPLE, levels), replace=False)
-        degree, own = passes(system.n).sampled_degree, (system.codes, system.starts)
+        degree, own = level_passes(system.n).sampled_degree, (system.codes, system.starts)
         counts = (degree(*own, last, system.size, sample) for last in (len(system.starts) // 8, len(system.starts) - 1))
         return all(count <= _SPARSE_DEGREE for count in counts)  # of some base levels it is a lower bound
 

@@ -19,7 +19,7 @@ from scipy import sparse
 from gifepanel.projections.bordered import BorderedMatrix, border_of, from_rows, of_few_levels
 from gifepanel.projections.row_blocks import CHUNKS, cuts, every_chunk, over_rows
 
-__all__ = ["Effect", "EffectSystem", "passes"]
+__all__ = ["Effect", "EffectSystem", "level_passes", "passes"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -32,8 +32,17 @@ _LARGE, _PAIRED, _FILLED = 100_000, 64, 4  # rows, and codes to a base level, fr
 
 
 def passes(n: int) -> Any:
-    """The passes over n rows: in NumPy where there are few, since compiled code takes half a second to load."""
-    return import_module("gifepanel.projections.plain_passes" if n <= _SMALL else "gifepanel.kernels.absorb")
+    """Passes over n rows of columns: in NumPy where there are few, since compiled code takes half a second to load."""
+    return _numpy_or(n, "gifepanel.kernels.absorb")
+
+
+def level_passes(n: int) -> Any:
+    """The same for passes that read the levels of effects and no columns."""
+    return _numpy_or(n, "gifepanel.kernels.effect_levels")
+
+
+def _numpy_or(n: int, compiled: str) -> Any:
+    return import_module("gifepanel.projections.plain_passes" if n <= _SMALL else compiled)
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,7 +274,7 @@ class EffectSystem:
         return self._reduce(
             self.size,
             2,
-            lambda a, b, out: self._passes.reduced_lengths(
+            lambda a, b, out: level_passes(self.n).reduced_lengths(
                 self.codes, self.values, self.weights, self.starts, a, b, out
             ),
         )
@@ -273,7 +282,8 @@ class EffectSystem:
     def merged(self, j: int) -> int:
         """Levels of term j less the connected components of its graph with the base effect."""
         first, last = self.offsets[j : j + 2]
-        return int(self._passes.merged_levels(self.codes[j], self.starts, self.weights, int(last - first), int(first)))
+        merged = level_passes(self.n).merged_levels
+        return int(merged(self.codes[j], self.starts, self.weights, int(last - first), int(first)))
 
     @cached_property
     def base_weights(self) -> Array:
@@ -422,7 +432,7 @@ def _by_level(codes: Any, n_levels: int) -> tuple[IntArray | None, IntArray]:
         return None, np.searchsorted(codes, np.arange(n_levels + 1, dtype=codes.dtype)).astype(np.int64)
     order = np.empty(codes.shape[0], dtype=np.int64)
     starts = np.empty(n_levels + 1, dtype=np.int64)
-    passes(len(codes)).counting_order(codes, n_levels, order, starts)
+    level_passes(len(codes)).counting_order(codes, n_levels, order, starts)
     return order, starts
 
 

@@ -8,40 +8,31 @@ neither units nor distances from zero matter then.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import lapack, solve_triangular
+from scipy.linalg import solve_triangular
 
 from gifepanel.projections.base import column_norms
-from gifepanel.projections.row_blocks import over_rows
+from gifepanel.projections.qr_or_cholesky import triangle_over_lengths
 
 __all__ = [
     "EMPTY",
     "ROUNDING",
-    "LeastSquares",
     "Reduced",
     "Triangle",
     "constant_column",
-    "least_squares",
+    "factorised",
     "orthogonal_triangle",
     "reduced",
-    "refined",
     "spanned_by",
-    "triangle_over_lengths",
 ]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 ROUNDING = 1e-14  # of a column that is stored and projected, relative to its length: some 50 units in the last place
 _NAMED = 1e-7
-_ROWS = 1 << 17  # of a block, whose triangle is found by itself
-_BLOCK = 1 << 11  # rows whose cross-products are taken at once
-_SMALL, _EXTENDED = 20_000, 1_000_000  # elements of x up to which to refine: always, and where columns nearly agree
-_NEAR = 1e-3
-_MANY = 1 << 18  # elements from which cross-products are factorised before rows are
-_NEARLY, _WELL = 1e-4, 1e2  # share left of a column from which that is done, and condition up to which once
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,26 +112,6 @@ def constant_column(x: Array) -> int:
     return -1
 
 
-@dataclass(frozen=True, eq=False)
-class LeastSquares:
-    """A regression by the triangle.
-
-    Attributes
-    ----------
-    triangle : Triangle
-        Of the k columns that are kept.
-    spanned : dict
-        Position of every column that is spanned: of those that span it, but for rounding.
-    params : ndarray, shape (k,)
-    resid : ndarray, shape (n,)
-    """
-
-    triangle: Triangle
-    spanned: dict[int, list[int]]
-    params: Array
-    resid: Array
-
-
 def orthogonal_triangle(
     x: Array, root_weights: Array | None = None, *, noise: Array | None = None
 ) -> tuple[Triangle, dict[int, list[int]]]:
@@ -161,66 +132,10 @@ def orthogonal_triangle(
     spanned : dict
         Position of every column that is spanned: of those that span it, but for rounding.
     """
-    return _factorised(x, None, root_weights, noise)[:2]
+    return factorised(x, None, root_weights, noise)[:2]
 
 
-def refined(fit: LeastSquares, x: Array, y: Array, root_weights: Array | None = None) -> LeastSquares:
-    """The same with two steps of iterative refinement, residuals and their products with x in extended precision.
-
-    For columns that are data, not residuals: these know no more than double precision. Where the machine has no
-    extended precision, there are many data, or some and no two columns nearly agree, the fit as it is.
-
-    References
-    ----------
-    Björck, Å. (1967). Iterative refinement of linear least squares solutions I. *BIT* 7, 257-278.
-    """
-    if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps or fit.spanned:
-        return fit
-    if x.size > (_EXTENDED if fit.triangle.left.min(initial=1.0) < _NEAR else _SMALL):
-        return fit
-    triangle, params = fit.triangle, fit.params.astype(np.longdouble)
-    columns, outcome = x.astype(np.longdouble), y.astype(np.longdouble)
-    weighted = columns - triangle.centre
-    if root_weights is not None:
-        weighted *= root_weights[:, None].astype(np.longdouble) ** 2
-    for _ in range(2):
-        gap = weighted.T @ (outcome - columns @ params)
-        params += triangle.root @ (triangle.centred.T @ gap.astype(np.float64))
-    resid = np.asarray(outcome - columns @ params, dtype=np.float64)
-    return replace(fit, params=params.astype(np.float64), resid=resid)
-
-
-def least_squares(x: Array, y: Array, root_weights: Array | None = None, *, noise: Array | None = None) -> LeastSquares:
-    """Regression of y (n,) on columns (n, p), see :func:`orthogonal_triangle`; residuals are not weighted."""
-    triangle, spanned, right, middle = _factorised(x, y, root_weights, noise)
-    params = triangle.root @ right
-    kept = [j for j in range(x.shape[1]) if j not in spanned]
-    used = x if not spanned else x[:, kept]
-    constant = triangle.constant
-    if constant < 0:
-        return LeastSquares(triangle, spanned, params, _left_of(y, used, params))
-    slopes = triangle.centred @ right  # the constant's own: what is left of the mean, rounding
-    resid = (y - middle) - (used - triangle.centre) @ slopes
-    params[constant] += middle / used[0, constant]
-    return LeastSquares(triangle, spanned, params, resid)
-
-
-def _left_of(y: Array, x: Array, params: Array) -> Array:
-    """y (n,) less x params, in blocks of rows."""
-    out = np.empty(len(y))
-
-    def subtract(first: int, last: int) -> None:
-        if len(params) == 1:
-            np.multiply(x[first:last, 0], params[0], out=out[first:last])
-        else:
-            np.matmul(x[first:last], params, out=out[first:last])
-        np.subtract(y[first:last], out[first:last], out=out[first:last])
-
-    over_rows(subtract, *x.shape)
-    return out
-
-
-def _factorised(
+def factorised(
     x: Array, y: Array | None, root: Array | None, noise: Array | None
 ) -> tuple[Triangle, dict[int, list[int]], Array, float]:
     """Triangle, spanned columns, q'y and the mean that was taken off y."""
@@ -354,91 +269,6 @@ def _centred(x: Array, root: Array | None, y: Array | None) -> tuple[Array, Arra
 
 def _raw_lengths(x: Array, root: Array | None) -> Array:
     return np.asarray(column_norms(x if root is None else x * root[:, None]))
-
-
-def triangle_over_lengths(columns: Array, lengths: Array, order: list[int], target: Array | None) -> Array:
-    """Triangle of the columns over their lengths, and of the target behind them."""
-    if len(order) == 1:
-        first = float(bool(columns[:1, 0].any()) or columns[:, 0].any())
-        return np.array([[first]] if target is None else [[first, float(columns[:, 0] @ target) / lengths[0]]])
-    width = len(order) + (target is not None)
-    if columns.size >= _MANY and len(columns) >= 4 * width:
-        found = _triangle_of_products(columns, lengths, order, target)
-        if found is not None:
-            return found
-    return _triangle_of_rows(columns, lengths, order, target)
-
-
-def _triangle_of_rows(columns: Array, lengths: Array, order: list[int], target: Array | None) -> Array:
-    """By Householder's reflections of blocks of rows."""
-    width = len(order) + (target is not None)
-    found = []
-    for first in range(0, max(1, len(columns)), max(_ROWS, 4 * width)):
-        rows = slice(first, first + max(_ROWS, 4 * width))
-        scaled = np.empty((len(columns[rows]), width))
-        for position, j in enumerate(order):
-            np.divide(columns[rows, j], lengths[j], out=scaled[:, position])
-        if target is not None:
-            scaled[:, -1] = target[rows]
-        found.append(np.asarray(np.linalg.qr(scaled, mode="r")))
-    # the triangle of triangles, which is that of the rows together
-    return found[0] if len(found) == 1 else np.asarray(np.linalg.qr(np.concatenate(found), mode="r"))
-
-
-def _triangle_of_products(columns: Array, lengths: Array, order: list[int], target: Array | None) -> Array | None:
-    """By Cholesky's factor of cross-products, in a fraction of the time; None near singularity.
-
-    Its error grows with the square of the condition. Where that is more than small, the columns are made orthonormal
-    by the first factor and their cross-products factorised again, which is as exact as reflections.
-
-    References
-    ----------
-    Yamamoto, Y., Y. Nakatsukasa, Y. Yanagisawa and T. Fukaya (2015). Roundoff error analysis of the CholeskyQR2
-    algorithm. *Electronic Transactions on Numerical Analysis* 44, 306-326.
-    """
-    scale = 1.0 / lengths[order]
-    own = 1.0
-    if target is not None:
-        own = float(np.linalg.norm(target)) or 1.0
-        scale = np.append(scale, 1.0 / own)
-    gram = _products(columns, order, target)
-    upper = _cholesky(gram * scale * scale[:, None])
-    if upper is None or np.diag(upper).min() < _NEARLY:
-        return None
-    if np.linalg.cond(upper) > _WELL:
-        basis = solve_triangular(upper, np.eye(len(upper)), check_finite=False) * scale[:, None]
-        second = _cholesky(_products(columns, order, target, basis))
-        if second is None:
-            return None
-        upper = second @ upper
-    if target is not None:
-        upper[:, -1] *= own
-    return upper
-
-
-def _products(columns: Array, order: list[int], target: Array | None, basis: Array | None = None) -> Array:
-    """Cross-products of the columns and the target, or of combinations of them."""
-    width = len(order) + (target is not None)
-    own = slice(None) if order == list(range(columns.shape[1])) else order
-    out, beside = np.zeros((width, width)), np.empty((min(_BLOCK, len(columns)), width))
-    for first in range(0, len(columns), _BLOCK):
-        rows = slice(first, first + _BLOCK)
-        block = beside[: len(columns[rows])]
-        block[:, : len(order)] = columns[rows, own]
-        if target is not None:
-            block[:, -1] = target[rows]
-        if basis is not None:
-            block = block @ basis
-        out += block.T @ block
-    return out
-
-
-def _cholesky(gram: Array) -> Array | None:
-    """R with R'R the matrix; None where it is not positive definite."""
-    if not np.isfinite(gram).all():
-        return None
-    upper, failed = lapack.dpotrf(gram, clean=1)
-    return None if failed else np.asarray(upper)
 
 
 def _constant_first(p: int, constant: int) -> list[int]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gifepanel.projections.triangle import least_squares, orthogonal_triangle
+from gifepanel.projections.least_squares import least_squares
+from gifepanel.projections.triangle import orthogonal_triangle
 from gifepanel.short_repr import ShortRepr
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import statsmodels.formula
 from gifepanel.exceptions import DataError, SpecificationError, SpecificationWarning
 from gifepanel.inference.cluster_adjusted import nuisance_columns
 from gifepanel.inference.clusters import cluster_ways, nested_dimensions, nested_effects
-from gifepanel.inference.linear_covariance import full_leverage, linear_covariance
+from gifepanel.inference.linear_covariance import linear_covariance
+from gifepanel.inference.linear_sample import full_leverage
 from gifepanel.projections.system import Effect
 from tests.inference.linear_panels import dummies, panel
 

@@ -7,7 +7,8 @@ import pytest
 
 from gifepanel.inference.cluster_adjusted import nuisance_columns
 from gifepanel.inference.clusters import cluster_ways, nested_dimensions
-from gifepanel.inference.linear_covariance import full_leverage, linear_covariance
+from gifepanel.inference.linear_covariance import linear_covariance
+from gifepanel.inference.linear_sample import full_leverage
 from gifepanel.projections.absorb import Absorption
 from gifepanel.projections.controls import Controls
 from tests.reference.fwl_cases import CASES, Fit, basis, case, dense_fit, ols

@@ -1,4 +1,4 @@
-"""Random unit problems for the convex and the product steps."""
+"""Random unit problems for the convex and the product steps; rows of absorbed effects."""
 
 from __future__ import annotations
 
@@ -24,3 +24,14 @@ def units(n: int, p: int, seed: int, *, singular: int = 0, spread: float = 1.0) 
     hmat = np.einsum("npt,nqt->npq", x, x) * 2.0 / 12
     free = spread * rng.standard_normal((n, p))
     return Units(np.einsum("npq,nq->np", hmat, free), hmat, free)
+
+
+def repeated_levels(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Two terms on 13 base levels, one of a single row: starts, codes, dummies (70, 8), and these less base means."""
+    rng = np.random.default_rng(seed)
+    base = np.sort(rng.integers(0, 12, 70))
+    base[-1] = 12  # alone
+    codes = np.stack([rng.integers(0, 5, 70), 5 + rng.integers(0, 3, 70)]).astype(np.int32)
+    dummies = np.eye(8)[codes[0]] + np.eye(8)[codes[1]]
+    means = [dummies[base == a].mean(axis=0) if (base == a).any() else np.zeros(8) for a in range(13)]
+    return np.searchsorted(base, np.arange(14)), codes, dummies, dummies - np.array(means)[base]

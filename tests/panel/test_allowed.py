@@ -11,7 +11,7 @@ import pytest
 
 import gifepanel as gife
 from gifepanel.exceptions import FormulaError, GifepanelError
-from gifepanel.panel import formulaic_compat
+from gifepanel.panel import formulaic_evaluation
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     def ran(*args: Any, **options: Any) -> None:
         raise AssertionError("a term was evaluated")
 
-    monkeypatch.setattr(formulaic_compat, "Evaluation", ran)
+    monkeypatch.setattr(formulaic_evaluation, "Evaluation", ran)
 
 
 @pytest.mark.parametrize("term", ESCAPES)

@@ -387,7 +387,7 @@ def test_clusters_on_the_sample(flat):
 
 
 def test_nothing_is_registered_with_formulaic(indexed):
-    import gifepanel.panel.formulaic_compat  # noqa: F401
+    import gifepanel.panel.formulaic_evaluation  # noqa: F401
 
     transforms, names = set(TRANSFORMS), dict(FormulaMaterializerMeta.REGISTERED_NAMES)
     assert not {"L", "F", "D", "lead", "diff"} & transforms

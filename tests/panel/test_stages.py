@@ -14,7 +14,7 @@ import pytest
 import gifepanel as gife
 from gifepanel.datasets import load_cigar
 from gifepanel.panel.evaluate import Evaluated
-from gifepanel.panel.formulaic_compat import Encoded
+from gifepanel.panel.formulaic_evaluation import Encoded
 from gifepanel.panel.grammar import FormulaParts
 from gifepanel.panel.sample import Sample
 from gifepanel.panel.terms import Terms

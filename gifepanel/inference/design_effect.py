@@ -1,14 +1,27 @@
-"""By how much errors that depend within entities make slopes less certain than independent errors would."""
+"""By how much dependent errors make slopes less certain than independent errors would: design effects.
+
+Of two covariances that are there, the one asked for and that of independent errors; or, before any is asked for, of a
+fit, clustered by entity.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from gifepanel.inference.estimate import FactorEstimate
 
-__all__ = ["clustered_design_effect"]
+__all__ = ["clustered_design_effect", "design_effect_of_covariances"]
 
+FloatArray = npt.NDArray[np.float64]
 _NOTHING = 1e-12
+
+
+def design_effect_of_covariances(known: FloatArray, independent: FloatArray) -> float:
+    """Mean ratio of variances, of those asked for to those of independent errors (both q by q), at least one."""
+    given, plain = np.diag(known), np.diag(independent)
+    use = np.isfinite(given) & (given > 0)
+    return max(1.0, float(np.mean(given[use] / plain[use]))) if use.any() else 1.0
 
 
 def clustered_design_effect(estimate: FactorEstimate) -> float:

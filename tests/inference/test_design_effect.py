@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gifepanel as gife
-from gifepanel.inference.clustered_design_effect import clustered_design_effect
+from gifepanel.inference.design_effect import clustered_design_effect
 from gifepanel.models.base import FactorModel
 
 
