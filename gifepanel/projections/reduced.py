@@ -19,6 +19,7 @@ from scipy.linalg import lapack, solve_triangular
 from scipy.sparse.linalg import splu
 
 from gifepanel.projections.bordered import BorderedMatrix
+from gifepanel.projections.chains import banded_factor
 from gifepanel.projections.pcg import PcgState, pcg
 from gifepanel.projections.system import EffectSystem, level_passes
 
@@ -34,7 +35,7 @@ _PROBE = 20
 _SLOW = 0.8
 _FACTORISED = 5_000
 _CHAIN = 4.0  # mean entries of a row of S up to which its factor is as sparse: chains, rings, trees
-_LIFT = 1e-9
+_LIFT, _SPANNED = 1e-12, 1e-9  # of a sparse matrix before it is factorised; of what is left of effects with few levels
 _RANK = 1e-10
 EMPTY = 1e-12  # share of an unknown's length B'WB that must be left after the base effect
 
@@ -144,9 +145,12 @@ def _lifted_factor(matrix: Any, lengths: Array) -> Callable[[Array], Array]:
     lifted = matrix.tocsc(copy=True)
     size = _own_size(diagonal, lengths)
     lifted.setdiag(np.where(size == diagonal, (1 + _LIFT) * diagonal, size))
-    return splu(
-        lifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True, "Equil": False}
-    ).solve
+    if 0 < lifted.nnz <= _CHAIN * len(diagonal):
+        solve = banded_factor(lifted)
+        if solve is not None:
+            return solve
+    symmetric = {"SymmetricMode": True, "Equil": False}
+    return splu(lifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=symmetric).solve
 
 
 def _own_size(diagonal: Array, lengths: Array) -> Array:
@@ -168,7 +172,7 @@ class _Bordered:
         reach = solve(matrix.cross)
         schur = matrix.corner - matrix.cross.T @ reach
         scale = np.sqrt(_own_size(np.diag(matrix.corner), lengths[matrix.border]))
-        inverse = np.linalg.pinv(0.5 * (schur + schur.T) / scale / scale[:, None], rcond=_LIFT, hermitian=True)
+        inverse = np.linalg.pinv(0.5 * (schur + schur.T) / scale / scale[:, None], rcond=_SPANNED, hermitian=True)
         return cls(solve, matrix, reach, inverse / scale / scale[:, None])
 
     def __call__(self, right: Array) -> Array:
