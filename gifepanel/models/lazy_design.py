@@ -17,6 +17,7 @@ from gifepanel.lazy_rows.sample import (
     LazyEffect,
     LazySample,
     Stock,
+    Within,
     key_expression,
     key_of,
     levels_of,
@@ -29,6 +30,7 @@ from gifepanel.lazy_rows.sources import collected, has_duckdb, is_lazy, is_path,
 from gifepanel.lazy_rows.sums import measure, with_shift
 from gifepanel.models.checks import check_choice
 from gifepanel.panel.absorbed import AbsorbedEffect
+from gifepanel.panel.checks import check_number_of_levels
 from gifepanel.panel.foreign import foreign_words_told
 from gifepanel.panel.frames import PanelFrame, read_frame
 from gifepanel.panel.grammar import read_formula
@@ -331,12 +333,15 @@ def _read(rows: LazyRows, asked: _Asked) -> tuple[Coded, LazySample, Moments | N
         frame, columns = with_columns(rows, stock, factors, coded, asked.weights, asked.ids)
         return LazySample(rows, frame, columns, effects, asked.weights is not None, stock)
 
-    if categories:
+    if categories or factors.has_products(terms):
         stock, _ = take_stock(rows, *options)
         levels = {name: levels_of(rows, stock, name, schema[name]) for name in categories}
-        coded = code_columns(asked.formula, terms, factors, levels, asked.frame, schema)
+        for text, name in factors.categories.items():
+            check_number_of_levels(text, levels[name], stock.n_complete)
+        absorbed = Within(rows, stock, factors, terms.effects)
+        coded = code_columns(asked.formula, terms, factors, levels, asked.frame, schema, absorbed)
         return coded, made(coded, stock), None
-    coded = code_columns(asked.formula, terms, factors, {}, asked.frame, schema)
+    coded = code_columns(asked.formula, terms, factors, {}, asked.frame, schema, lambda texts: False)
     columns = coded.all(factors)
     rough = _rough(rows, columns)
     stock, home = take_stock(rows, *options, columns, rough)

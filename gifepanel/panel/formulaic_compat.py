@@ -14,7 +14,7 @@ import itertools
 import keyword
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -160,9 +160,14 @@ class _PanelMaterializer(PandasMaterializer):
         Terms in which a truth value counts as 0 and 1, though the rest of the term is not in the model: the factor.
     n_references : dict of str to int
         By column: of how many categories it is the reference.
+    asked : callable, optional
+        Whether effects span the product of factors with these texts, where the blocks do not say it.
+    truths : set of str
+        Factors that are truth values, though numbers stand in their place.
     """
 
     blocks: Sequence[AbsorbedBlock] = ()
+    asked: Callable[[frozenset[str]], bool] | None = None
 
     @override
     def _init(self) -> None:
@@ -171,6 +176,7 @@ class _PanelMaterializer(PandasMaterializer):
         self.products: dict[str, str] = {}
         self.n_references: dict[str, int] = {}
         self._references: set[str] = set()
+        self.truths: set[str] = set()
 
     @override
     def _get_scoped_terms(self, terms: Iterable[Any], ensure_full_rank: bool = True) -> Iterator[tuple[Any, Any]]:
@@ -190,6 +196,8 @@ class _PanelMaterializer(PandasMaterializer):
 
     def _absorbed(self, part: Any) -> bool:
         """Whether effects span the columns of a product of factors, categories without their reference."""
+        if self.asked is not None:
+            return self.asked(frozenset(scoped.factor.expr for scoped in part.factors))
         labels, numbers = None, [np.ones(self.nrows)]
         for scoped in part.factors:
             bare = scoped.factor.values.__wrapped__
@@ -210,7 +218,7 @@ class _PanelMaterializer(PandasMaterializer):
     def _note_product(self, term: Any, factors: Sequence[Any], spanned: set[Any]) -> None:
         numbers = [factor for factor in factors if factor.metadata.kind.value == "numerical"]
         for factor in numbers if len(factors) > 1 else ():
-            if getattr(factor.values.__wrapped__, "dtype", None) != np.bool_:
+            if factor.expr not in self.truths and not _is_truth(factor):
                 continue
             rest = self._get_scoped_terms_spanned_by_evaled_factors([other for other in factors if other is not factor])
             if not all(part in spanned or self._absorbed(part) for part in rest):
@@ -400,8 +408,9 @@ class Evaluation:
         return out
 
     def take_numbers(self, values: Mapping[str, FloatArray]) -> None:
-        """Put other numbers (n,) in the place of what some factors evaluated to."""
+        """Put other numbers (n,) in the place of what some factors evaluated to; truth values stay known as such."""
         cache = self._materializer.factor_cache
+        self._materializer.truths |= {expr for expr in values if _is_truth(cache[expr])}
         for expr, array in values.items():
             cache[expr] = replace(cache[expr], values=FactorValues(array, metadata=cache[expr].metadata))
 
@@ -419,15 +428,22 @@ class Evaluation:
                     unseen[expr] = new
         return unseen
 
-    def encode(self, keep: BoolArray, blocks: Sequence[AbsorbedBlock] = ()) -> Encoded:
+    def encode(
+        self,
+        keep: BoolArray,
+        blocks: Sequence[AbsorbedBlock] = (),
+        asked: Callable[[frozenset[str]], bool] | None = None,
+    ) -> Encoded:
         """Build the matrices on the rows to keep, (n,) bool, beside absorbed effects.
+
+        Where the rows stand for others, `asked` says of the texts of factors whether effects span their product.
 
         Raises
         ------
         FormulaError
         """
         materializer = self._materializer
-        materializer.blocks = blocks
+        materializer.blocks, materializer.asked = blocks, asked
         if not keep.all():
             for expr, factor in materializer.factor_cache.items():
                 taken = _take(factor.values.__wrapped__, keep)
@@ -464,6 +480,10 @@ class Evaluation:
         if "lhs" in built._structure:
             return Encoded(_matrix(built.lhs, {}), _matrix(built.rhs, count), built.rhs.model_spec, *notes)
         return Encoded(None, _matrix(built.root, count), built.root.model_spec, *notes)
+
+
+def _is_truth(factor: Any) -> bool:
+    return getattr(factor.values.__wrapped__, "dtype", None) == np.bool_
 
 
 def _columns(bare: Any, name: str) -> Iterable[tuple[str, Any]]:
