@@ -305,7 +305,8 @@ def levels_of(rows: LazyRows, stock: Stock, name: str, dtype: Any) -> pd.Series:
     order = getattr(dtype, "categories", None)
     if order is not None:
         known = set(labels)
-        return pd.Series(pd.Categorical([one for one in order if one in known], categories=list(order)))
+        every = [*order, *sorted(known.difference(order))]
+        return pd.Series(pd.Categorical([one for one in every if one in known], categories=every))
     return labels.sort_values(ignore_index=True)
 
 
@@ -374,9 +375,7 @@ def weight_of(name: str | None) -> Any:
 def key_expression(name: str, dtype: Any) -> Any:
     import narwhals.stable.v2 as nw
 
-    if is_text(dtype):
-        return nw.col(name).cast(nw.String)
-    return nw.col(name).cast(nw.Float64) if str(dtype).startswith("Decimal") else nw.col(name)
+    return nw.col(name).cast(nw.String) if is_text(dtype) else nw.col(name)
 
 
 def weighted(sample: LazySample, value: Any) -> Any:

@@ -6,7 +6,7 @@ import csv
 import glob
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -20,6 +20,7 @@ from gifepanel.exceptions import (
     SpecificationError,
     tell_of_repeated_names,
 )
+from gifepanel.lazy_rows.declared import declared_in_files, declared_in_table
 from gifepanel.lazy_rows.engine import LazyRows, quiet
 from gifepanel.lazy_rows.failures import Asked, Room, reason, room_of
 
@@ -168,8 +169,17 @@ def _to_polars(native: Any, table: Any) -> Any:
 
 
 def _to_dask(native: Any, table: Any) -> Any:
+    import pandas as pd
+    import pyarrow as pa
+
     dd: Any = import_module("dask.dataframe")
-    return dd.from_pandas(table.to_pandas(), npartitions=1)
+
+    def kept(kind: Any) -> Any:
+        """What would be Python objects, of which Dask makes text, stays Arrow's, as in Dask's own frames."""
+        objects = pa.types.is_decimal(kind) or pa.types.is_date(kind) or pa.types.is_time(kind)
+        return pd.ArrowDtype(kind) if objects else None
+
+    return dd.from_pandas(table.to_pandas(types_mapper=kept), npartitions=1)
 
 
 def _to_spark(native: Any, table: Any) -> Any:
@@ -214,14 +224,16 @@ def _open_memory(data: Any) -> LazyRows:
             "A path, a lazy frame or a frame in memory is needed.",
             'data="panel.parquet"',
         )
-    return _connected(con, con.from_arrow(table), Asked("DuckDB", "the frame", ".from_df(data)", room=_room(con.sql)))
+    asked = Asked("DuckDB", "the frame", ".from_df(data)", room=_room(con.sql))
+    return _connected(con, con.from_arrow(table), asked, declared_in_table(table))
 
 
-def _connected(con: Any, relation: Any, asked: Asked) -> LazyRows:
+def _connected(con: Any, relation: Any, asked: Asked, declared: Mapping[str, Any]) -> LazyRows:
     """Rows on a connection of our own."""
     import narwhals.stable.v2 as nw
 
-    return LazyRows(nw.from_native(relation), asked, "pyarrow", con.from_arrow, con.query_progress, con.interrupt)
+    frame = nw.from_native(relation)
+    return LazyRows(frame, asked, "pyarrow", con.from_arrow, con.query_progress, con.interrupt, declared)
 
 
 def _arrow(native: Any) -> Any:
@@ -324,7 +336,8 @@ def _open_path(data: Any) -> LazyRows:
     given = source if isinstance(data, (str, os.PathLike)) and not os.path.isdir(source) else files
     named = repr(given) if isinstance(given, str) or len(given) < _NAMED else "files"
     again = f".read_{kind}({named}{'' if kind == 'parquet' else ', header=True'})"
-    return _connected(con, rel, Asked("DuckDB", source, again, faulty, _room(con.sql)))
+    declared = declared_in_files(files) if kind == "parquet" else {}
+    return _connected(con, rel, Asked("DuckDB", source, again, faulty, _room(con.sql)), declared)
 
 
 def _check_schemas(files: Sequence[str], read: Callable[[str], Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,49 @@ def test_controls_that_span_a_constant(study: pd.DataFrame, tmp_path: Path, form
 def test_terms_that_memory_reads_otherwise_or_refuses(path: Path, term: str, why: str) -> None:
     with pytest.raises(FormulaError, match=why):
         fit(path, f"y ~ x1 + {term} | firm")
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_declared_levels_keep_their_order(study: pd.DataFrame, tmp_path: Path, ordered: bool) -> None:
+    """In a file of pandas', and in a frame in memory that goes the way of files."""
+    kept = pd.Categorical(study["industry"], categories=["c", "d", "b", "a"], ordered=ordered)
+    frame = study.assign(industry=kept)
+    same(frame, tmp_path, "y ~ industry * x1 | firm")
+    found, _ = fit(frame, "y ~ C(industry) + x1 | firm", engine="lazy")
+    assert_same(found, fit(frame, "y ~ C(industry) + x1 | firm")[0])
+    assert_same(*(fit(frame, "y ~ x1 | industry^year", engine=one)[0] for one in ("lazy", "memory")))
+    with pytest.raises(FormulaError, match="own order"):
+        fit(tmp_path / "study.parquet", "y ~ {industry < 'b'} | firm")
+
+
+@pytest.mark.parametrize("second", ["bca", "bcad"])
+def test_files_that_declare_levels_otherwise(study: pd.DataFrame, tmp_path: Path, second: str) -> None:
+    """The first file's order where the levels are the same, none otherwise, as in memory."""
+    files = []
+    for part, order in enumerate((list("cab"), list(second))):
+        files.append(tmp_path / f"{part}.parquet")
+        own = study.iloc[part::2]
+        own.assign(industry=pd.Categorical(own["industry"], categories=order)).to_parquet(files[-1])
+    assert_same(*(fit(files, "y ~ industry + x1 | firm", engine=one)[0] for one in ("lazy", "memory")))
+
+
+def test_numbers_as_categories_are_no_numbers(study: pd.DataFrame) -> None:
+    frame = study.assign(region=study["region"].astype("category"))
+    with pytest.raises(FormulaError, match="region"):
+        fit(frame, "y ~ x1 + region | firm", engine="lazy")
+    assert_same(*(fit(frame, "y ~ x1 | region + year", engine=one)[0] for one in ("lazy", "memory")))
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars", pytest.param("dask", marks=pytest.mark.slow)])
+def test_decimals_beyond_floats_are_ids_of_their_own(study: pd.DataFrame, tmp_path: Path, engine: str) -> None:
+    """Numbers of databases, of which float64 would make one."""
+    frame = study.assign(firm=[Decimal(10**20 + firm) for firm in study["firm"]])
+    frame.to_parquet(tmp_path / "ids.parquet")
+    data: Any = tmp_path / "ids.parquet"
+    if engine != "duckdb":
+        home = pytest.importorskip("dask.dataframe" if engine == "dask" else "polars")
+        data = home.read_parquet(data) if engine == "dask" else home.scan_parquet(data)
+    formula = "y ~ x1 | firm + year + job"
+    found, _ = fit(data, formula, {"cov_type": "cluster"})
+    assert_same(found, fit(study, formula, {"cov_type": "cluster"})[0])
+    assert found.effects()["firm"].index[0] == Decimal(10**20)
