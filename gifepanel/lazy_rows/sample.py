@@ -37,17 +37,17 @@ __all__ = [
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _FLOATS = ("Float32", "Float64")
-_KEY = "__key_"
+_KEY = ("__key_", "_")  # around a name, whose own space at the end DuckDB would not see
 
 
 def key_of(name: str) -> str:
     """The column under which ids are grouped and joined."""
-    return f"{_KEY}{name}"
+    return name.join(_KEY)
 
 
 def name_of(key: str) -> str:
     """The column that is grouped under a key."""
-    return key.removeprefix(_KEY)
+    return key.removeprefix(_KEY[0]).removesuffix(_KEY[1])
 
 
 @dataclass(frozen=True, eq=False)

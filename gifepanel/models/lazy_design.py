@@ -43,6 +43,7 @@ from gifepanel.results.linear_inputs import rows_elsewhere
 __all__ = ["Elsewhere", "LazyDesign", "lazy_design", "where_rows_are"]
 
 _FEW, _SOME = 5, 1_000
+_LARGEST = 1e60
 
 
 class Elsewhere:
@@ -265,6 +266,7 @@ def lazy_design(
     if sample.n_singletons:
         moments = measure(sample, moments.means)
         sample = with_shift(sample, _shift(moments, terms))
+    _check_sizes(moments, (factors.outcome, *coded.names, *coded.control_names))
     return LazyDesign(
         sample,
         moments,
@@ -283,9 +285,23 @@ def lazy_design(
     )
 
 
+def _check_sizes(moments: Moments, names: Sequence[str]) -> None:
+    """Sums of fourth powers have to be numbers of float64."""
+    size = moments.lengths / np.sqrt(moments.weight)
+    wrong = [j for j in range(len(names)) if not (size[j] == 0 or 1 / _LARGEST < size[j] < _LARGEST)]
+    if wrong:
+        found = size[wrong[0]]
+        told = f"of size {found:.0e}" if np.isfinite(found) else "so large that their squares are no numbers"
+        raise DataError(
+            f"Values of {names[wrong[0]]} are {told}.",
+            f"Products of four of them are summed: sizes from {1 / _LARGEST:.0e} to {_LARGEST:.0e} have room.",
+            "Measure it in other units",
+        )
+
+
 def _shift(moments: Moments, terms: Terms) -> Any:
     """What is taken off the columns."""
-    centred = bool(terms.effects) or bool(moments.constant[1:].any())
+    centred = bool(terms.effects) or moments.has_constant
     return np.where(moments.constant & (not terms.effects), 0.0, moments.means if centred else 0.0)
 
 

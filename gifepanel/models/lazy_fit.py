@@ -247,7 +247,7 @@ def _stand_ins(design: LazyDesign, solved: SolvedEffects, gram: Array, raw: Arra
     """Rows with the residuals' cross products."""
     constant = design.moments.constant
     factor = _root(design.sample, solved, gram, raw)
-    if solved.base is not None or not constant[1:].any():
+    if solved.base is not None or not design.moments.has_constant:
         return _StandIns(factor, None)
     # the same again with other signs, on either side of the means
     varying = ~constant
@@ -403,7 +403,7 @@ def _scored(
 def _share_of_constant(design: LazyDesign, pseudo: _PseudoDesign) -> float:
     """What controls span of a constant; one where a column is one."""
     moments, controls = design.moments, pseudo.controls
-    if moments.constant[1:].any():
+    if moments.has_constant:
         return 1.0
     if controls is None:
         return 0.0

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gifepanel.exceptions import FormulaError
+from gifepanel.exceptions import DataError, FormulaError
 from tests.lazy_rows.panels import assert_same, fit, panel, printed
 
 pytest.importorskip("duckdb")
@@ -126,3 +126,26 @@ def test_decimals_beyond_floats_are_ids_of_their_own(study: pd.DataFrame, tmp_pa
     found, _ = fit(data, formula, {"cov_type": "cluster"})
     assert_same(found, fit(study, formula, {"cov_type": "cluster"})[0])
     assert found.effects()["firm"].index[0] == Decimal(10**20)
+
+
+def test_zero_is_no_constant(study: pd.DataFrame, tmp_path: Path) -> None:
+    """A column of zeros centres nothing."""
+    same(study.assign(zero=0.0), tmp_path, "y ~ 0 + x1 + zero")
+
+
+@pytest.mark.parametrize("size", [1e-150, 1e150, 1e200])
+def test_sizes_whose_products_are_no_numbers(study: pd.DataFrame, size: float) -> None:
+    with pytest.raises(DataError, match="Values of x1 are"):
+        fit(study.assign(x1=size * study["x1"]), "y ~ x1 + x2 | firm", engine="lazy")
+
+
+def test_names_that_end_in_a_space(study: pd.DataFrame, tmp_path: Path) -> None:
+    same(study.rename(columns={"job": "job "}), tmp_path, "y ~ x1 | firm + `job `")
+
+
+@pytest.mark.parametrize("engine", ["memory", "lazy"])
+def test_an_outcome_without_variance_has_no_r_squared(study: pd.DataFrame, engine: str) -> None:
+    """The summary stands."""
+    found, _ = fit(study.assign(y=3.0), "y ~ x1", engine=engine)
+    assert np.isnan(found.rsquared)
+    assert "R-squared" in str(found.summary())
