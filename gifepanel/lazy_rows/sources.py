@@ -48,6 +48,10 @@ _NAMES = {
 _SHARE = 0.25  # of the memory that is free: what a file may have that pandas reads, which takes some four times as much
 _NAMED = 5  # files that a message lists
 _SEPARATORS = ",;\t|"
+_MISSING = (  # in a CSV file, as pandas reads it
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"),
+    *("NULL", "NaN", "None", "n/a", "nan", "null"),
+)
 _OF_A_FRAME = re.compile(r"\bdata[.\[]")
 _INSTALL = 'pip install "gifepanel[duckdb]"'
 
@@ -307,13 +311,13 @@ def _open_path(data: Any) -> LazyRows:
     def relation(which: list[str]) -> Any:
         if kind == "parquet":
             return con.read_parquet(which, union_by_name=len(which) > 1)
-        return con.read_csv(which, header=True, union_by_name=len(which) > 1)
+        return con.read_csv(which, **_csv_options(), union_by_name=len(which) > 1)
 
     def faulty() -> tuple[str, str] | None:
         for file in files:
             try:
                 one = duckdb.connect()
-                rel = one.read_parquet(file) if kind == "parquet" else one.read_csv(file, header=True)
+                rel = one.read_parquet(file) if kind == "parquet" else one.read_csv(file, **_csv_options())
                 names = ", ".join(f'count("{name}")' for name in rel.columns)
                 rel.aggregate(names).fetchall()
             except duckdb.Error as error:
@@ -335,9 +339,18 @@ def _open_path(data: Any) -> LazyRows:
         tell_of_repeated_names(header_of(files[0]), rel.columns, files[0])
     given = source if isinstance(data, (str, os.PathLike)) and not os.path.isdir(source) else files
     named = repr(given) if isinstance(given, str) or len(given) < _NAMED else "files"
-    again = f".read_{kind}({named}{'' if kind == 'parquet' else ', header=True'})"
+    again = f".read_{kind}({named}{'' if kind == 'parquet' else ', header=True, sample_size=-1'})"
     declared = declared_in_files(files) if kind == "parquet" else {}
     return _connected(con, rel, Asked("DuckDB", source, again, faulty, _room(con.sql)), declared)
+
+
+def _csv_options() -> dict[str, Any]:
+    """How DuckDB reads CSV files as pandas does.
+
+    What stands for missing is the same. Types are those of all rows: of the first ones alone, whole numbers that are
+    followed by others would be rounded.
+    """
+    return {"header": True, "sample_size": -1, "na_values": list(_MISSING)}
 
 
 def _check_schemas(files: Sequence[str], read: Callable[[str], Any]) -> None:
