@@ -7,8 +7,9 @@ of every combination, which becomes an expression of the engine.
 
 from __future__ import annotations
 
+import ast
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -18,8 +19,7 @@ import pandas as pd
 
 from gifepanel.exceptions import FormulaError
 from gifepanel.lazy_rows.expressions import Walk, category_column, is_text, is_truth, refused, refused_lags
-from gifepanel.panel.coding import AbsorbedBlock
-from gifepanel.panel.design import regressors_and_controls, spec_of, warn_of_coding
+from gifepanel.panel.design import regressors_and_controls, spec_of, warn_of_coding, warn_of_single_levels
 from gifepanel.panel.expressions import Expression, uses_panel
 from gifepanel.panel.frames import PanelFrame
 from gifepanel.panel.spec import DesignSpec
@@ -47,6 +47,8 @@ class Factors:
         Columns that each number is made of.
     order : tuple of str
         All columns, as the formula has them.
+    truths : frozenset of str
+        Texts of the numbers that are truth values.
     """
 
     numbers: dict[str, Any]
@@ -54,6 +56,12 @@ class Factors:
     outcome: str
     columns: dict[str, tuple[str, ...]]
     order: tuple[str, ...]
+    truths: frozenset[str] = frozenset()
+
+    def has_products(self, terms: Terms) -> bool:
+        """Whether how a term is coded depends on what effects span."""
+        coded = self.truths.union(self.categories)
+        return any(len(term.factors) > 1 and any(f.expr in coded for f in term.factors) for term in terms.parsed.rhs)
 
 
 def read_lazy_factors(terms: Terms, schema: Mapping[str, Any], engine: str) -> Factors:
@@ -77,6 +85,12 @@ def read_lazy_factors(terms: Terms, schema: Mapping[str, Any], engine: str) -> F
             raise refused_lags(f"the term {text}", engine)
         numbers[text] = walk.number(expression)
         columns[text] = tuple(name for name in expression.names if name in schema)
+        if not columns[text] and not isinstance(expression.tree, ast.Constant):
+            raise FormulaError(
+                f"the term {text} has no column in it",
+                "each term needs one value per row",
+                "put a number for each entity or period into a column first",
+            )
     if not terms.left:
         raise FormulaError("the left side of the formula names no outcome", "one column is needed", "y ~ x1 + x2")
     outcome = next(iter(terms.left))
@@ -84,7 +98,8 @@ def read_lazy_factors(terms: Terms, schema: Mapping[str, Any], engine: str) -> F
         raise FormulaError(
             f"the outcome {outcome} is text or a category", "numbers are needed", "compute a column of 0 and 1 first"
         )
-    return Factors(numbers, categories, outcome, columns, terms.columns)
+    truths = frozenset(text for text in numbers if walk.is_truth(terms.expressions[text]))
+    return Factors(numbers, categories, outcome, columns, terms.columns, truths)
 
 
 def _category(expression: Expression, schema: Mapping[str, Any], engine: str) -> str | None:
@@ -134,6 +149,7 @@ def code_columns(
     levels: Mapping[str, pd.Series],
     frame: PanelFrame,
     schema: Mapping[str, Any],
+    absorbed: Callable[[frozenset[str]], bool],
 ) -> Coded:
     """Columns of the right side as expressions.
 
@@ -147,6 +163,8 @@ def code_columns(
     frame : PanelFrame
         Of a few rows: names and types.
     schema : mapping
+    absorbed : callable
+        Whether effects span the product of some factors.
     """
     from gifepanel.panel.formulaic_evaluation import Evaluation
 
@@ -158,8 +176,9 @@ def code_columns(
     rng = np.random.default_rng(0)
     powers: dict[str, Any] = {text: 2.0 ** rng.integers(-8, 9, n) for text in factors.numbers}
     values.take_numbers(powers)
-    encoded = values.encode(np.ones(n, dtype=bool), _blocks(terms, small, n))
+    encoded = values.encode(np.ones(n, dtype=bool), asked=absorbed)
     values.close()
+    warn_of_single_levels(encoded.exog.empty)
     warn_of_coding(encoded)
     exog = encoded.exog
     kept, controls = regressors_and_controls(exog, terms)
@@ -230,20 +249,6 @@ def _column(name: str, small: pd.DataFrame, schema: Mapping[str, Any], frame: Pa
     if is_text(schema[name]):
         return pd.Series(["a"] * n)
     return pd.Series(np.ones(n, dtype=bool) if is_truth(schema[name]) else np.ones(n))
-
-
-def _blocks(terms: Terms, small: pd.DataFrame, n: int) -> list[AbsorbedBlock]:
-    """Absorbed effects on the small frame: what they span of categories with coefficients."""
-    out = []
-    for effect in terms.effects:
-        if not effect.intercept:
-            continue
-        if all(name in small.columns for name in effect.factors):
-            codes = small.groupby(list(effect.factors), sort=False).ngroup().to_numpy()
-            out.append(AbsorbedBlock(codes.astype(np.int32), int(codes.max()) + 1))
-        else:
-            out.append(AbsorbedBlock(np.zeros(n, dtype=np.int32), 1))
-    return out
 
 
 def _expression(

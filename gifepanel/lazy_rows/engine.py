@@ -119,6 +119,8 @@ class LazyRows:
         The engine's own progress, 0 to 100.
     interrupt : callable, optional
         Stops the query that runs.
+    declared : mapping of str to narwhals dtype
+        Types that the data have and the engine does not know.
     """
 
     frame: Any
@@ -127,6 +129,7 @@ class LazyRows:
     upload: Callable[[Any], Any]
     percent: Callable[[], float] | None = None
     interrupt: Callable[[], None] | None = None
+    declared: Mapping[str, Any] = field(default_factory=dict)
     trips: Trips = field(default_factory=Trips)
     on_query: Callable[[float], None] | None = None
 
@@ -169,7 +172,7 @@ class LazyRows:
     def schema(self) -> Mapping[str, Any]:
         """Types by name."""
         with self.told("read the columns of"):
-            return dict(self.frame.collect_schema())
+            return {**self.frame.collect_schema(), **self.declared}
 
     def small(self, columns: Mapping[str, Any]) -> Any:
         """A small table at the engine, as a narwhals frame."""

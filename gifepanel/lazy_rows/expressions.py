@@ -90,6 +90,10 @@ class Walk:
             raise self._refused(expression, "it holds text")
         return nw.when(value.expr).then(nw.lit(1.0)).otherwise(nw.lit(0.0)) if value.kind == "truth" else value.expr
 
+    def is_truth(self, expression: Expression) -> bool:
+        """Whether a factor is a truth value."""
+        return self._walk(expression.tree, expression).kind == "truth"
+
     def _walk(self, node: ast.expr, whole: Expression) -> _Value:
         match node:
             case ast.Name():
@@ -97,7 +101,9 @@ class Walk:
             case ast.Constant(value=bool() | int() | float() | str()):
                 return _literal(node.value)
             case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
-                inner = self._as_number(self._walk(node.operand, whole), whole)
+                value = self._walk(node.operand, whole)
+                self._refuse_truths(node, whole, value)
+                inner = self._as_number(value, whole)
                 return _Value(-inner if isinstance(node.op, ast.USub) else inner, "number")
             case ast.UnaryOp(op=ast.Invert()):
                 return _Value(~self._truth(node.operand, whole), "truth")
@@ -145,8 +151,10 @@ class Walk:
         kind = type(node.op)
         if kind in _BITS:
             return _Value(_BITS[kind](self._truth(node.left, whole), self._truth(node.right, whole)), "truth")
-        left = self._as_number(self._walk(node.left, whole), whole)
-        right = self._as_number(self._walk(node.right, whole), whole)
+        both = self._walk(node.left, whole), self._walk(node.right, whole)
+        if kind in (ast.Add, ast.Sub):
+            self._refuse_truths(node, whole, *both)
+        left, right = (self._as_number(value, whole) for value in both)
         if kind in _SUMS:
             return _Value(_SUMS[kind](left, right), "number")
         if kind is ast.Div:
@@ -155,8 +163,20 @@ class Walk:
             return _Value(_power(left, float(node.right.value)), "number")  # type: ignore[arg-type]
         raise self._refused(whole, f"{ast.unparse(node)} is in it")
 
+    def _has_order(self, node: ast.expr, whole: Expression) -> bool:
+        """Whether a column holds levels in an order that was declared."""
+        dtype = self.schema.get(whole.name(node)) if isinstance(node, ast.Name) else None
+        return getattr(dtype, "categories", None) is not None
+
+    def _refuse_truths(self, node: ast.expr, whole: Expression, *values: _Value) -> None:
+        """Sums of truth values alone are truth values in memory, not counts."""
+        if all(value.kind == "truth" for value in values):
+            raise self._refused(whole, f"{ast.unparse(node)} sums truth values; 1 * of one is a number")
+
     def _comparison(self, left: ast.expr, op: ast.cmpop, right: ast.expr, whole: Expression) -> _Value:
         a, b = self._walk(left, whole), self._walk(right, whole)
+        if not isinstance(op, (ast.Eq, ast.NotEq)) and (self._has_order(left, whole) or self._has_order(right, whole)):
+            raise self._refused(whole, "it compares categories in their own order")
         if (a.kind == "text") != (b.kind == "text"):
             raise self._refused(whole, "it compares text with numbers")
         if a.kind != b.kind:

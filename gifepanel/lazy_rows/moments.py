@@ -40,6 +40,11 @@ class Moments:
     total: Array
 
     @property
+    def has_constant(self) -> bool:
+        """Whether a regressor or control is a constant other than zero."""
+        return bool((self.constant[1:] & (self.means[1:] != 0)).any())
+
+    @property
     def lengths(self) -> Array:
         """Of the columns as they are, (m,)."""
         return np.sqrt(np.maximum(np.diag(self.total), 0.0) + self.weight * self.means**2)

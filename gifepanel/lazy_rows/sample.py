@@ -21,6 +21,7 @@ __all__ = [
     "LazyEffect",
     "LazySample",
     "Stock",
+    "Within",
     "key_expression",
     "key_of",
     "level_sums",
@@ -36,17 +37,17 @@ __all__ = [
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _FLOATS = ("Float32", "Float64")
-_KEY = "__key_"
+_KEY = ("__key_", "_")  # around a name, whose own space at the end DuckDB would not see
 
 
 def key_of(name: str) -> str:
     """The column under which ids are grouped and joined."""
-    return f"{_KEY}{name}"
+    return name.join(_KEY)
 
 
 def name_of(key: str) -> str:
     """The column that is grouped under a key."""
-    return key.removeprefix(_KEY)
+    return key.removeprefix(_KEY[0]).removesuffix(_KEY[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +61,8 @@ class Stock:
         Rows in which each variable is missing, of those that have any.
     complete : expression
         True for complete rows of positive weight.
+    known : expression
+        True for complete rows of any weight.
     spans : dict of str to float
         Of ids that are whole numbers: how many there are from the lowest to the highest.
     """
@@ -69,6 +72,7 @@ class Stock:
     n_zero_weights: int
     missing: dict[str, int]
     complete: Any
+    known: Any
     spans: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -77,8 +81,8 @@ class Stock:
         return self.n_complete == self.n_rows and not self.n_zero_weights
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the expression."""
-        return {**self.__dict__, "complete": None}
+        """Without the expressions."""
+        return {**self.__dict__, "complete": None, "known": None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,7 +242,7 @@ class _Looked:
                 "Some need a positive weight.",
                 "weights=None",
             )
-        return Stock(n, n_complete, zero, counts, self.positive)
+        return Stock(n, n_complete, zero, counts, self.positive, self.flags["complete"])
 
 
 def _looked_at(
@@ -292,17 +296,56 @@ def _check_values(n: int, counts: Mapping[str, int], infinite: Mapping[str, int]
 
 
 def levels_of(rows: LazyRows, stock: Stock, name: str, dtype: Any) -> pd.Series:
-    """Levels of a category on the complete rows, in the order that coding takes them."""
+    """Levels of a category on the complete rows, in the order that coding takes them; weights may be zero there."""
     import narwhals.stable.v2 as nw
 
     own = nw.col(name).cast(nw.String) if is_text(dtype) else nw.col(name)
-    found = rows.frame.filter(stock.complete).select(level=own).group_by("level").agg(n=nw.len())
+    found = rows.frame.filter(stock.known).select(level=own).group_by("level").agg(n=nw.len())
     labels = rows.bring(found, f"levels of {name}").labels("level")
     order = getattr(dtype, "categories", None)
     if order is not None:
         known = set(labels)
-        return pd.Series(pd.Categorical([one for one in order if one in known], categories=list(order)))
+        every = [*order, *sorted(known.difference(order))]
+        return pd.Series(pd.Categorical([one for one in every if one in known], categories=every))
     return labels.sort_values(ignore_index=True)
+
+
+class Within:
+    """What does not vary within levels of effects, asked at the engine when it is wanted, once.
+
+    Parameters
+    ----------
+    rows : LazyRows
+    stock : Stock
+    factors : Factors
+    effects : sequence of AbsorbedEffect
+    """
+
+    def __init__(self, rows: LazyRows, stock: Stock, factors: Factors, effects: Sequence[AbsorbedEffect]) -> None:
+        self._rows, self._stock, self._factors, self._effects = rows, stock, factors, effects
+        self._known: dict[tuple[str, str], bool] = {}
+
+    def __call__(self, texts: frozenset[str]) -> bool:
+        """Whether an effect spans the product of some factors: none of them varies within its levels."""
+        return any(all(self._is_fixed(effect, text) for text in texts) for effect in self._effects)
+
+    def _is_fixed(self, effect: AbsorbedEffect, text: str) -> bool:
+        if self._factors.categories.get(text) in effect.factors:
+            return True
+        if (effect.name, text) not in self._known:
+            self._known[effect.name, text] = self._ask(effect, text)
+        return self._known[effect.name, text]
+
+    def _ask(self, effect: AbsorbedEffect, text: str) -> bool:
+        import narwhals.stable.v2 as nw
+
+        keys = {key_of(name): key_expression(name, self._rows.schema[name]) for name in effect.factors}
+        column = self._factors.categories.get(text)
+        value = self._factors.numbers[text] if column is None else key_expression(column, self._rows.schema[column])
+        pairs = self._rows.frame.filter(self._stock.known).select(**keys, __value=value)
+        pairs = pairs.group_by(*keys, "__value").agg(__n=nw.len())
+        levels = pairs.group_by(*keys).agg(__n=nw.len()).select(most=nw.col("__n").max())
+        return self._rows.bring(levels, f"whether {text} varies within {effect.name}").count("most") == 1
 
 
 def with_columns(
@@ -332,9 +375,7 @@ def weight_of(name: str | None) -> Any:
 def key_expression(name: str, dtype: Any) -> Any:
     import narwhals.stable.v2 as nw
 
-    if is_text(dtype):
-        return nw.col(name).cast(nw.String)
-    return nw.col(name).cast(nw.Float64) if str(dtype).startswith("Decimal") else nw.col(name)
+    return nw.col(name).cast(nw.String) if is_text(dtype) else nw.col(name)
 
 
 def weighted(sample: LazySample, value: Any) -> Any:

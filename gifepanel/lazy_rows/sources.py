@@ -6,7 +6,7 @@ import csv
 import glob
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -20,6 +20,7 @@ from gifepanel.exceptions import (
     SpecificationError,
     tell_of_repeated_names,
 )
+from gifepanel.lazy_rows.declared import declared_in_files, declared_in_table
 from gifepanel.lazy_rows.engine import LazyRows, quiet
 from gifepanel.lazy_rows.failures import Asked, Room, reason, room_of
 
@@ -47,6 +48,10 @@ _NAMES = {
 _SHARE = 0.25  # of the memory that is free: what a file may have that pandas reads, which takes some four times as much
 _NAMED = 5  # files that a message lists
 _SEPARATORS = ",;\t|"
+_MISSING = (  # in a CSV file, as pandas reads it
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"),
+    *("NULL", "NaN", "None", "n/a", "nan", "null"),
+)
 _OF_A_FRAME = re.compile(r"\bdata[.\[]")
 _INSTALL = 'pip install "gifepanel[duckdb]"'
 
@@ -168,8 +173,17 @@ def _to_polars(native: Any, table: Any) -> Any:
 
 
 def _to_dask(native: Any, table: Any) -> Any:
+    import pandas as pd
+    import pyarrow as pa
+
     dd: Any = import_module("dask.dataframe")
-    return dd.from_pandas(table.to_pandas(), npartitions=1)
+
+    def kept(kind: Any) -> Any:
+        """What would be Python objects, of which Dask makes text, stays Arrow's, as in Dask's own frames."""
+        objects = pa.types.is_decimal(kind) or pa.types.is_date(kind) or pa.types.is_time(kind)
+        return pd.ArrowDtype(kind) if objects else None
+
+    return dd.from_pandas(table.to_pandas(types_mapper=kept), npartitions=1)
 
 
 def _to_spark(native: Any, table: Any) -> Any:
@@ -214,14 +228,16 @@ def _open_memory(data: Any) -> LazyRows:
             "A path, a lazy frame or a frame in memory is needed.",
             'data="panel.parquet"',
         )
-    return _connected(con, con.from_arrow(table), Asked("DuckDB", "the frame", ".from_df(data)", room=_room(con.sql)))
+    asked = Asked("DuckDB", "the frame", ".from_df(data)", room=_room(con.sql))
+    return _connected(con, con.from_arrow(table), asked, declared_in_table(table))
 
 
-def _connected(con: Any, relation: Any, asked: Asked) -> LazyRows:
+def _connected(con: Any, relation: Any, asked: Asked, declared: Mapping[str, Any]) -> LazyRows:
     """Rows on a connection of our own."""
     import narwhals.stable.v2 as nw
 
-    return LazyRows(nw.from_native(relation), asked, "pyarrow", con.from_arrow, con.query_progress, con.interrupt)
+    frame = nw.from_native(relation)
+    return LazyRows(frame, asked, "pyarrow", con.from_arrow, con.query_progress, con.interrupt, declared)
 
 
 def _arrow(native: Any) -> Any:
@@ -295,13 +311,13 @@ def _open_path(data: Any) -> LazyRows:
     def relation(which: list[str]) -> Any:
         if kind == "parquet":
             return con.read_parquet(which, union_by_name=len(which) > 1)
-        return con.read_csv(which, header=True, union_by_name=len(which) > 1)
+        return con.read_csv(which, **_csv_options(), union_by_name=len(which) > 1)
 
     def faulty() -> tuple[str, str] | None:
         for file in files:
             try:
                 one = duckdb.connect()
-                rel = one.read_parquet(file) if kind == "parquet" else one.read_csv(file, header=True)
+                rel = one.read_parquet(file) if kind == "parquet" else one.read_csv(file, **_csv_options())
                 names = ", ".join(f'count("{name}")' for name in rel.columns)
                 rel.aggregate(names).fetchall()
             except duckdb.Error as error:
@@ -323,8 +339,18 @@ def _open_path(data: Any) -> LazyRows:
         tell_of_repeated_names(header_of(files[0]), rel.columns, files[0])
     given = source if isinstance(data, (str, os.PathLike)) and not os.path.isdir(source) else files
     named = repr(given) if isinstance(given, str) or len(given) < _NAMED else "files"
-    again = f".read_{kind}({named}{'' if kind == 'parquet' else ', header=True'})"
-    return _connected(con, rel, Asked("DuckDB", source, again, faulty, _room(con.sql)))
+    again = f".read_{kind}({named}{'' if kind == 'parquet' else ', header=True, sample_size=-1'})"
+    declared = declared_in_files(files) if kind == "parquet" else {}
+    return _connected(con, rel, Asked("DuckDB", source, again, faulty, _room(con.sql)), declared)
+
+
+def _csv_options() -> dict[str, Any]:
+    """How DuckDB reads CSV files as pandas does.
+
+    What stands for missing is the same. Types are those of all rows: of the first ones alone, whole numbers that are
+    followed by others would be rounded.
+    """
+    return {"header": True, "sample_size": -1, "na_values": list(_MISSING)}
 
 
 def _check_schemas(files: Sequence[str], read: Callable[[str], Any]) -> None:

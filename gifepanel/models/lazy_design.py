@@ -17,6 +17,7 @@ from gifepanel.lazy_rows.sample import (
     LazyEffect,
     LazySample,
     Stock,
+    Within,
     key_expression,
     key_of,
     levels_of,
@@ -29,6 +30,7 @@ from gifepanel.lazy_rows.sources import collected, has_duckdb, is_lazy, is_path,
 from gifepanel.lazy_rows.sums import measure, with_shift
 from gifepanel.models.checks import check_choice
 from gifepanel.panel.absorbed import AbsorbedEffect
+from gifepanel.panel.checks import check_number_of_levels
 from gifepanel.panel.foreign import foreign_words_told
 from gifepanel.panel.frames import PanelFrame, read_frame
 from gifepanel.panel.grammar import read_formula
@@ -41,6 +43,7 @@ from gifepanel.results.linear_inputs import rows_elsewhere
 __all__ = ["Elsewhere", "LazyDesign", "lazy_design", "where_rows_are"]
 
 _FEW, _SOME = 5, 1_000
+_LARGEST = 1e60
 
 
 class Elsewhere:
@@ -263,6 +266,7 @@ def lazy_design(
     if sample.n_singletons:
         moments = measure(sample, moments.means)
         sample = with_shift(sample, _shift(moments, terms))
+    _check_sizes(moments, (factors.outcome, *coded.names, *coded.control_names))
     return LazyDesign(
         sample,
         moments,
@@ -281,9 +285,23 @@ def lazy_design(
     )
 
 
+def _check_sizes(moments: Moments, names: Sequence[str]) -> None:
+    """Sums of fourth powers have to be numbers of float64."""
+    size = moments.lengths / np.sqrt(moments.weight)
+    wrong = [j for j in range(len(names)) if not (size[j] == 0 or 1 / _LARGEST < size[j] < _LARGEST)]
+    if wrong:
+        found = size[wrong[0]]
+        told = f"of size {found:.0e}" if np.isfinite(found) else "so large that their squares are no numbers"
+        raise DataError(
+            f"Values of {names[wrong[0]]} are {told}.",
+            f"Products of four of them are summed: sizes from {1 / _LARGEST:.0e} to {_LARGEST:.0e} have room.",
+            "Measure it in other units",
+        )
+
+
 def _shift(moments: Moments, terms: Terms) -> Any:
     """What is taken off the columns."""
-    centred = bool(terms.effects) or bool(moments.constant[1:].any())
+    centred = bool(terms.effects) or moments.has_constant
     return np.where(moments.constant & (not terms.effects), 0.0, moments.means if centred else 0.0)
 
 
@@ -331,12 +349,15 @@ def _read(rows: LazyRows, asked: _Asked) -> tuple[Coded, LazySample, Moments | N
         frame, columns = with_columns(rows, stock, factors, coded, asked.weights, asked.ids)
         return LazySample(rows, frame, columns, effects, asked.weights is not None, stock)
 
-    if categories:
+    if categories or factors.has_products(terms):
         stock, _ = take_stock(rows, *options)
         levels = {name: levels_of(rows, stock, name, schema[name]) for name in categories}
-        coded = code_columns(asked.formula, terms, factors, levels, asked.frame, schema)
+        for text, name in factors.categories.items():
+            check_number_of_levels(text, levels[name], stock.n_complete)
+        absorbed = Within(rows, stock, factors, terms.effects)
+        coded = code_columns(asked.formula, terms, factors, levels, asked.frame, schema, absorbed)
         return coded, made(coded, stock), None
-    coded = code_columns(asked.formula, terms, factors, {}, asked.frame, schema)
+    coded = code_columns(asked.formula, terms, factors, {}, asked.frame, schema, lambda texts: False)
     columns = coded.all(factors)
     rough = _rough(rows, columns)
     stock, home = take_stock(rows, *options, columns, rough)

@@ -78,8 +78,8 @@ class LazyParts:
         Of the columns less what was taken off them.
     weight : float
         Total weight.
-    with_constant : bool
-        Whether a constant is among regressors or controls.
+    of_constant : float
+        Share of a constant that controls span; one where it is among regressors or controls.
     near : bool
         Whether sums within levels of the base effect, less their means, keep all digits.
     levels : LevelProducts or None
@@ -95,7 +95,7 @@ class LazyParts:
     constant: float
     means: Array
     weight: float
-    with_constant: bool
+    of_constant: float
     near: bool
     levels: LevelProducts | None = None
     given: Scores | None = None
@@ -157,10 +157,10 @@ class LazyParts:
     @property
     def spans_constant(self) -> bool:
         """Whether a constant is in the span of effects, controls and regressors."""
-        if self.solved.base is not None or self.with_constant:
+        if self.solved.base is not None or self.of_constant == 1:
             return True
         q = self.basis.T @ self.means - self.offset  # times the total weight: the constant in the basis
-        return bool(1 - self.weight * float(q @ q) <= 1e-10)
+        return bool(1 - self.of_constant - self.weight * float(q @ q) <= 1e-10)
 
     @property
     def reads(self) -> int:
@@ -248,7 +248,7 @@ def _stand_ins(design: LazyDesign, solved: SolvedEffects, gram: Array, raw: Arra
     """Rows with the residuals' cross products."""
     constant = design.moments.constant
     factor = _root(design.sample, solved, gram, raw)
-    if solved.base is not None or not constant[1:].any():
+    if solved.base is not None or not design.moments.has_constant:
         return _StandIns(factor, None)
     # the same again with other signs, on either side of the means
     varying = ~constant
@@ -370,7 +370,7 @@ def _scored(
     if controls.basis is not None:
         own = pseudo.rows.columns[:, [0, *(1 + j for j in kept)]]
         loads[1 + p :] = -controls.basis.coefficients(own)
-    shift = design.sample.shift
+    shift, of_constant = design.sample.shift, _share_of_constant(design, pseudo)
     for _ in range(3):
         triangle = fit.triangle
         away = (loads[:, 1:].T @ shift if solved.base is None else 0.0) - triangle.centre
@@ -384,7 +384,7 @@ def _scored(
             float(coefficients @ shift) if solved.base is None else 0.0,
             design.moments.means - shift,
             design.moments.weight,
-            bool(design.moments.constant[1:].any()),
+            of_constant,
             near,
             levels,
         )
@@ -399,6 +399,22 @@ def _scored(
             parts = _turned(parts, fit, scores, loads)
             break
     return parts, fit
+
+
+def _share_of_constant(design: LazyDesign, pseudo: _PseudoDesign) -> float:
+    """What controls span of a constant; one where a column is one."""
+    moments, controls = design.moments, pseudo.controls
+    if moments.has_constant:
+        return 1.0
+    if controls is None:
+        return 0.0
+    length = np.sqrt((controls**2).sum(axis=0))
+    used = length > 0
+    _, values, vectors = np.linalg.svd(controls[:, used] / length[used], full_matrices=False)
+    sums = moments.weight * moments.means[1 + len(design.exog_names) :][used] / length[used]
+    clear = values > _CLOSE * values[0]
+    on = vectors[clear] @ sums / values[clear]
+    return float(on @ on) / moments.weight
 
 
 def _is_clear(fit: LeastSquares, rows: _StandIns) -> bool:

@@ -21,6 +21,7 @@ __all__ = [
     "check_finite",
     "check_levels",
     "check_missing_option",
+    "check_number_of_levels",
     "finite_problems",
     "missing_in",
     "row_names",
@@ -179,10 +180,13 @@ def check_levels(term: str, column: Any, keep: BoolArray) -> None:
         Complete rows.
     """
     rows = int(keep.sum())
-    if rows < _FEW_ROWS or len(column) != keep.size:
-        return
-    levels = pd.Series(column)[keep].unique()
-    if 2 * len(levels) <= rows:
+    if rows >= _FEW_ROWS and len(column) == keep.size:
+        check_number_of_levels(term, pd.Series(column)[keep].unique(), rows)
+
+
+def check_number_of_levels(term: str, levels: Any, rows: int) -> None:
+    """The same where levels (m,) are known, of so many complete rows."""
+    if rows < _FEW_ROWS or 2 * len(levels) <= rows:
         return
     raise FormulaError(
         f"the term {term} is text or a category with {len(levels)} levels in {rows} rows, such as {show(levels[0])}",

@@ -35,7 +35,7 @@ from gifepanel.panel.weights import read_weights
 if TYPE_CHECKING:
     from gifepanel.panel.formulaic_evaluation import Encoded
 
-__all__ = ["design_from_formula", "regressors_and_controls", "spec_of", "warn_of_coding"]
+__all__ = ["design_from_formula", "regressors_and_controls", "spec_of", "warn_of_coding", "warn_of_single_levels"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -203,7 +203,7 @@ def _encoded(evaluated: Evaluated, sample: Sample, terms: Terms, slopes: Mapping
     encoded = evaluated.values.encode(sample.complete, _blocks(terms.effects, sample.codes, slopes))
     _refuse_levels(evaluated.values.unseen_levels())
     evaluated.values.close()
-    _warn_of_single_levels(encoded.exog.empty)
+    warn_of_single_levels(encoded.exog.empty)
     warn_of_coding(encoded)
     return encoded
 
@@ -273,7 +273,8 @@ def warn_of_coding(encoded: Any) -> None:
         )
 
 
-def _warn_of_single_levels(terms: Sequence[str]) -> None:
+def warn_of_single_levels(terms: Sequence[str]) -> None:
+    """Say which categories have no column."""
     if terms:
         warnings.warn(
             CollinearityWarning(

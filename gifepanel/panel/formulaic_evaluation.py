@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import keyword
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +29,7 @@ from gifepanel.exceptions import FormulaError, GifepanelError
 from gifepanel.panel.coding import AbsorbedBlock
 from gifepanel.panel.expressions import PRIVATE
 from gifepanel.panel.formulaic_functions import SAFE_TRANSFORMS
-from gifepanel.panel.formulaic_materializer import PanelMaterializer, columns_of
+from gifepanel.panel.formulaic_materializer import PanelMaterializer, columns_of, is_truth
 from gifepanel.panel.formulaic_parsing import FactorInfo, clean
 from gifepanel.panel.stacked import Stacked
 
@@ -165,8 +165,9 @@ class Evaluation:
         return out
 
     def take_numbers(self, values: Mapping[str, FloatArray]) -> None:
-        """Put other numbers (n,) in the place of what some factors evaluated to."""
+        """Put other numbers (n,) in the place of what some factors evaluated to; truth values stay known as such."""
         cache = self._materializer.factor_cache
+        self._materializer.truths |= {expr for expr in values if is_truth(cache[expr])}
         for expr, array in values.items():
             cache[expr] = replace(cache[expr], values=FactorValues(array, metadata=cache[expr].metadata))
 
@@ -184,15 +185,22 @@ class Evaluation:
                     unseen[expr] = new
         return unseen
 
-    def encode(self, keep: BoolArray, blocks: Sequence[AbsorbedBlock] = ()) -> Encoded:
+    def encode(
+        self,
+        keep: BoolArray,
+        blocks: Sequence[AbsorbedBlock] = (),
+        asked: Callable[[frozenset[str]], bool] | None = None,
+    ) -> Encoded:
         """Build the matrices on the rows to keep, (n,) bool, beside absorbed effects.
+
+        Where the rows stand for others, `asked` says of the texts of factors whether effects span their product.
 
         Raises
         ------
         FormulaError
         """
         materializer = self._materializer
-        materializer.blocks = blocks
+        materializer.blocks, materializer.asked = blocks, asked
         if not keep.all():
             for expr, factor in materializer.factor_cache.items():
                 taken = _take(factor.values.__wrapped__, keep)

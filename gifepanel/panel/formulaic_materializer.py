@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from gifepanel.panel.expressions import private_calls
 from gifepanel.panel.formulaic_categories import NoSuchLevel, names_reference, usual_reference
 from gifepanel.panel.stacked import Constant, Stacked, is_column
 
-__all__ = ["PanelMaterializer", "columns_of"]
+__all__ = ["PanelMaterializer", "columns_of", "is_truth"]
 
 
 class PanelMaterializer(PandasMaterializer):
@@ -36,9 +36,14 @@ class PanelMaterializer(PandasMaterializer):
         Terms in which a truth value counts as 0 and 1, though the rest of the term is not in the model: the factor.
     n_references : dict of str to int
         By column: of how many categories it is the reference.
+    asked : callable, optional
+        Whether effects span the product of factors with these texts, where the blocks do not say it.
+    truths : set of str
+        Factors that are truth values, though numbers stand in their place.
     """
 
     blocks: Sequence[AbsorbedBlock] = ()
+    asked: Callable[[frozenset[str]], bool] | None = None
 
     @override
     def _init(self) -> None:
@@ -47,6 +52,7 @@ class PanelMaterializer(PandasMaterializer):
         self.products: dict[str, str] = {}
         self.n_references: dict[str, int] = {}
         self._references: set[str] = set()
+        self.truths: set[str] = set()
 
     @override
     def _get_scoped_terms(self, terms: Iterable[Any], ensure_full_rank: bool = True) -> Iterator[tuple[Any, Any]]:
@@ -66,6 +72,8 @@ class PanelMaterializer(PandasMaterializer):
 
     def _absorbed(self, part: Any) -> bool:
         """Whether effects span the columns of a product of factors, categories without their reference."""
+        if self.asked is not None:
+            return self.asked(frozenset(scoped.factor.expr for scoped in part.factors))
         labels, numbers = None, [np.ones(self.nrows)]
         for scoped in part.factors:
             bare = scoped.factor.values.__wrapped__
@@ -86,7 +94,7 @@ class PanelMaterializer(PandasMaterializer):
     def _note_product(self, term: Any, factors: Sequence[Any], spanned: set[Any]) -> None:
         numbers = [factor for factor in factors if factor.metadata.kind.value == "numerical"]
         for factor in numbers if len(factors) > 1 else ():
-            if getattr(factor.values.__wrapped__, "dtype", None) != np.bool_:
+            if factor.expr not in self.truths and not is_truth(factor):
                 continue
             rest = self._get_scoped_terms_spanned_by_evaled_factors([other for other in factors if other is not factor])
             if not all(part in spanned or self._absorbed(part) for part in rest):
@@ -164,3 +172,8 @@ def columns_of(bare: Any, name: str) -> Iterable[tuple[str, Any]]:
             yield f"{name}[{j}]", dense[:, j]
     else:
         yield name, bare
+
+
+def is_truth(factor: Any) -> bool:
+    """Whether a factor of formulaic's holds truth values."""
+    return getattr(factor.values.__wrapped__, "dtype", None) == np.bool_

@@ -87,7 +87,8 @@ class LinearMeasures(FitMeasures):
         weights, sums = self.model.design.weights, self._fit.sums
         logs = sums.log_weights if sums is not None else 0.0 if weights is None else float(np.log(weights).sum())
         jacobian = 0.5 * logs
-        return float(-0.5 * self.nobs * (np.log(2 * np.pi * self.ssr / self.nobs) + 1)) + jacobian
+        with np.errstate(divide="ignore"):  # without residuals it has no bound
+            return float(-0.5 * self.nobs * (np.log(2 * np.pi * self.ssr / self.nobs) + 1)) + jacobian
 
     @property
     def mse_total(self) -> float:

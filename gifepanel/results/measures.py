@@ -73,8 +73,9 @@ class FitMeasures:
 
     @cached_property
     def rsquared(self) -> float:
-        """Share of the outcome's variance explained by slopes, effects and factors together."""
-        return self.ess / (self.ess + self.ssr)
+        """Share of the outcome's variance explained by slopes, effects and factors together; NaN where it has none."""
+        total = self.ess + self.ssr
+        return self.ess / total if total else np.nan
 
     @cached_property
     def rsquared_adj(self) -> float:

@@ -132,15 +132,15 @@ def _remarks(res: Any) -> Remarks:
         notes.append(f'Small-sample factors are those of ssc="{res._covariance.ssc}".')
     if not res._centered:
         notes.append("R-squared is about zero, not the mean: there is no constant.")
+    on_sample = notes_on_sample(res)
+    if not (warnings or notes or on_sample):
+        notes.append("No effects or controls: ordinary least squares.")
     if (rows := _rows(res)) is not None:
         notes.append(
             f"The rows stayed in {rows.source}: {rows.engine} read them {rows.trips.scans} times, and the largest "
             f"table that came home has {rows.trips.what}, {_size(rows.trips.largest)}."
         )
-    notes += notes_on_sample(res)
-    if not (warnings or notes):
-        notes.append("No effects or controls: ordinary least squares.")
-    return Remarks.of(warnings, notes)
+    return Remarks.of(warnings, notes + on_sample)
 
 
 def _on_effects(res: Any) -> list[str]:

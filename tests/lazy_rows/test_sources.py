@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import gifepanel as gife
@@ -101,3 +103,28 @@ def test_columns_of_the_wrong_kind(tmp_path: Path, formula: str, options: dict[s
     ):
         with pytest.raises(DataError, match=words):
             fit(data, formula, engine=engine, **options)
+
+
+@pytest.mark.parametrize("late", ["1.5", "A1"])
+def test_types_of_csv_files_are_those_of_all_rows(tmp_path: Path, late: str) -> None:
+    """Whole numbers in the first rows do not round what comes later."""
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(0, 9, 30_000)
+    frame = pd.DataFrame(
+        {"y": rng.normal(size=30_000) + numbers, "x": rng.normal(size=30_000), "g": numbers.astype(str)}
+    )
+    frame["firm"], frame["year"] = np.arange(30_000) // 10, np.arange(30_000) % 10
+    frame.loc[29_000:, "g"] = late
+    frame.to_csv(tmp_path / "late.csv", index=False)
+    formula = "y ~ x + g" if late == "1.5" else "y ~ x | g"
+    assert_same(*(fit(tmp_path / "late.csv", formula, engine=one)[0] for one in ("lazy", "memory")))
+
+
+def test_what_is_missing_in_csv_files(tmp_path: Path) -> None:
+    """The words that pandas knows."""
+    frame = panel().astype({"x1": object, "industry": object})
+    frame.loc[frame.index[:60:12], "x1"] = ["NA", "nan", "NULL", "#N/A", ""]
+    frame.loc[frame.index[3], "industry"] = "None"
+    frame.to_csv(tmp_path / "missing.csv", index=False)
+    formula = "y ~ x1 + industry | firm + year"
+    assert_same(*(fit(tmp_path / "missing.csv", formula, engine=one)[0] for one in ("lazy", "memory")))
