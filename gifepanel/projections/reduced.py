@@ -3,7 +3,8 @@
 Small systems are factorised (pivoted Cholesky, which also gives the exact rank). Where every level meets many others
 the graph mixes fast, and conjugate gradients on passes over the rows need a dozen iterations. Where levels meet few
 others S is sparse: it is formed, and where conjugate gradients are slow on it (chains, rings, few movers) a sparse
-factor is the preconditioner, which has almost no fill-in on such graphs.
+factor is the preconditioner, which has almost no fill-in on such graphs. Where entries lie near the diagonal once levels
+are put in order, the factor is banded, and made at once: it takes as long as a few iterations.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import numpy as np
 from scipy.linalg import lapack, solve_triangular
 from scipy.sparse.linalg import splu
 
+from gifepanel.projections.banded import Band
 from gifepanel.projections.bordered import BorderedMatrix
-from gifepanel.projections.chains import banded_factor
 from gifepanel.projections.pcg import PcgState, pcg
 from gifepanel.projections.system import EffectSystem, level_passes
 
@@ -35,6 +36,9 @@ _PROBE = 20
 _SLOW = 0.8
 _FACTORISED = 5_000
 _CHAIN = 4.0  # mean entries of a row of S up to which its factor is as sparse: chains, rings, trees
+_BANDED = (
+    600  # entries of a row times this: a square of band widths up to which a factor costs as much as a few iterations
+)
 _LIFT, _SPANNED = 1e-12, 1e-9  # of a sparse matrix before it is factorised; of what is left of effects with few levels
 _RANK = 1e-10
 EMPTY = 1e-12  # share of an unknown's length B'WB that must be left after the base effect
@@ -84,9 +88,17 @@ class ReducedSolver:
         return all(count <= _SPARSE_DEGREE for count in counts)  # of some base levels it is a lower bound
 
     @property
-    def _is_chain(self) -> bool:
-        """Whether a large S has hardly more entries than its diagonal: its factor has no more of them."""
-        return self.system.size > _FACTORISED and self.matrix.degree <= _CHAIN
+    def _has_cheap_factor(self) -> bool:
+        """Whether entries lie near the diagonal, or a large S has hardly more: its factor has no more of them then."""
+        return self.band is not None or (self.system.size > _FACTORISED and self.matrix.degree <= _CHAIN)
+
+    @cached_property
+    def band(self) -> Band | None:
+        """The order in which S, without effects of few levels, has entries near its diagonal alone."""
+        if not self.matrix.sparse.nnz:
+            return None
+        found = Band.of(self.matrix.sparse)
+        return found if found.width**2 <= _BANDED * self.matrix.degree else None
 
     def _by_passes(self, state: PcgState, norm: Norm) -> tuple[Array, str, int]:
         """Conjugate gradients on passes over the rows; on S itself if that turns out slow."""
@@ -98,16 +110,16 @@ class ReducedSolver:
         return state.x, "conjugate gradients", state.iterations
 
     def _sparsely(self, state: PcgState, norm: Norm) -> tuple[Array, str, int]:
-        """Conjugate gradients on S, with its factor as the preconditioner where they are slow."""
+        """Conjugate gradients on S, with its factor as the preconditioner where they are slow or it is cheap."""
         apply = self.matrix.__matmul__
-        while "factor" not in self.__dict__ and not self._is_chain:
+        while "factor" not in self.__dict__ and not self._has_cheap_factor:
             state = pcg(apply, self._jacobi, norm, state, tol=self.tol, max_iter=_PROBE)
             if state.residual.max() <= self.tol:
                 return state.x, "conjugate gradients (sparse)", state.iterations
             if state.rate > _SLOW:
                 break
         state = pcg(apply, self.factor, norm, state, tol=self.tol, max_iter=self.max_iter)
-        return state.x, "sparse factorisation", state.iterations
+        return state.x, "sparse factorisation" if self.band is None else "banded factorisation", state.iterations
 
     def _jacobi(self, r: Array) -> Array:
         return self._inverse_diagonal * r
@@ -136,19 +148,18 @@ class ReducedSolver:
         complement is dense.
         """
         matrix, lengths = self.matrix, self.system.lengths
-        solve = _lifted_factor(matrix.sparse, lengths[matrix.inner])
+        solve = _lifted_factor(matrix.sparse, lengths[matrix.inner], self.band)
         return _Bordered.of(solve, matrix, lengths) if len(matrix.corner) else solve
 
 
-def _lifted_factor(matrix: Any, lengths: Array) -> Callable[[Array], Array]:
+def _lifted_factor(matrix: Any, lengths: Array, band: Band | None = None) -> Callable[[Array], Array]:
     diagonal = matrix.diagonal()
     lifted = matrix.tocsc(copy=True)
     size = _own_size(diagonal, lengths)
     lifted.setdiag(np.where(size == diagonal, (1 + _LIFT) * diagonal, size))
-    if 0 < lifted.nnz <= _CHAIN * len(diagonal):
-        solve = banded_factor(lifted)
-        if solve is not None:
-            return solve
+    solve = band.factor(lifted) if band is not None else None
+    if solve is not None:
+        return solve
     symmetric = {"SymmetricMode": True, "Equil": False}
     return splu(lifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=symmetric).solve
 

@@ -10,13 +10,19 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gifepanel.exceptions import SpecificationError
-from gifepanel.projections import absorb, reduced, row_blocks
+from gifepanel.projections import absorb, bordered, reduced, row_blocks
 from gifepanel.projections.absorb import Absorption
 from gifepanel.projections.hat import hat_rows, identified
 from gifepanel.projections.system import Effect
 from tests.projections.effects import KINDS, Design, design, dummies, effect, ring
 
-METHODS = ("Cholesky", "conjugate gradients", "conjugate gradients (sparse)", "sparse factorisation")
+METHODS = (
+    "Cholesky",
+    "conjugate gradients",
+    "conjugate gradients (sparse)",
+    "sparse factorisation",
+    "banded factorisation",
+)
 
 pytestmark = pytest.mark.usefixtures("both_passes")
 
@@ -28,6 +34,10 @@ def force(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     monkeypatch.setattr(reduced, "DENSE", -1)
     monkeypatch.setattr(reduced, "_SPARSE_DEGREE", -1 if method == "conjugate gradients" else 10**9)
     monkeypatch.setattr(reduced, "_SLOW", 2.0)
+    monkeypatch.setattr(reduced, "_BANDED", -1)
+    if method == "banded factorisation":
+        monkeypatch.setattr(reduced, "_BANDED", 10**9)
+        monkeypatch.setattr(bordered, "_BORDER", 1)
     if method == "sparse factorisation":
         monkeypatch.setattr(reduced, "_SLOW", -1.0)
         monkeypatch.setattr(reduced, "_PROBE", 1)
@@ -271,11 +281,12 @@ def test_pickle(fitted: bool) -> None:
         assert_array_equal(got, expected)
 
 
-def test_pickle_of_a_sparse_factor(monkeypatch: pytest.MonkeyPatch) -> None:
-    force(monkeypatch, "sparse factorisation")
+@pytest.mark.parametrize("method", ["sparse factorisation", "banded factorisation"])
+def test_pickle_of_a_sparse_factor(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    force(monkeypatch, method)
     data = design("three")
     absorption = Absorption(data.effects)
-    absorption.residualize(data.columns)
+    assert absorption.residualize(data.columns)[1].method == method
     again = pickle.loads(pickle.dumps(absorption))
     assert_allclose(again.residualize(data.columns)[0], data.residuals(), atol=1e-10)
 

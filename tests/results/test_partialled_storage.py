@@ -60,6 +60,7 @@ def test_pickle_after_a_sparse_factor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reduced, "_SPARSE_DEGREE", 10**9)
     monkeypatch.setattr(reduced, "_SLOW", -1.0)
     monkeypatch.setattr(reduced, "_PROBE", 1)
+    monkeypatch.setattr(reduced, "_BANDED", -1)
     res = fit()
     assert res.absorption.method == "sparse factorisation"
     assert_same(res, pickle.loads(pickle.dumps(res)))

@@ -7,7 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from gifepanel.projections import chains, reduced
+from gifepanel.projections import banded, reduced
+from gifepanel.projections.banded import Band
 
 
 def laplacian(edges: list[tuple[int, int]], size: int, seed: int = 0, lift: float = 1e-3):
@@ -35,20 +36,23 @@ GRAPHS = {
 @pytest.mark.parametrize("many", [0, 1_000], ids=["compiled", "by LAPACK"])
 @pytest.mark.parametrize("name", GRAPHS)
 def test_factors_of_chains_are_those_of_dense_matrices(name, many, monkeypatch):
-    monkeypatch.setattr(chains, "_MANY", many)
+    monkeypatch.setattr(banded, "_MANY", many)
     matrix, right = laplacian(GRAPHS[name], 40), np.random.default_rng(1).standard_normal((40, 3))
-    solve = chains.banded_factor(matrix)
+    band = Band.of(matrix)
+    assert band.width <= 4
+    solve = band.factor(matrix)
     assert solve is not None
     assert_allclose(solve(right), np.linalg.solve(matrix.toarray(), right), rtol=1e-9, atol=1e-9)
     assert_allclose(right, np.random.default_rng(1).standard_normal((40, 3)), rtol=0, atol=0)
 
 
-def test_what_is_no_chain_has_no_banded_factor():
-    assert chains.banded_factor(laplacian([(0, k) for k in range(1, 60)], 60)) is None
+def test_a_star_has_no_band():
+    assert Band.of(laplacian([(0, k) for k in range(1, 60)], 60)).width > 20
 
 
-def test_what_is_not_positive_definite_has_none():
-    assert chains.banded_factor(laplacian(GRAPHS["ring"], 40, lift=-1e-3)) is None
+def test_what_is_not_positive_definite_has_no_factor():
+    matrix = laplacian(GRAPHS["ring"], 40, lift=-1e-3)
+    assert Band.of(matrix).factor(matrix) is None
 
 
 def test_a_star_is_factorised_all_the_same():
