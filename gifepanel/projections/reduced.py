@@ -3,8 +3,8 @@
 Small systems are factorised (pivoted Cholesky, which also gives the exact rank). Where every level meets many others
 the graph mixes fast, and conjugate gradients on passes over the rows need a dozen iterations. Where levels meet few
 others S is sparse: it is formed, and where conjugate gradients are slow on it (chains, rings, few movers) a sparse
-factor is the preconditioner, which has almost no fill-in on such graphs. Where entries lie near the diagonal once levels
-are put in order, the factor is banded, and made at once: it takes as long as a few iterations.
+factor is the preconditioner, which has almost no fill-in on such graphs. Where entries lie near the diagonal once
+levels are put in order, the factor is banded, and made at once: it takes as long as a few iterations.
 """
 
 from __future__ import annotations
