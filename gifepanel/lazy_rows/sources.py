@@ -21,7 +21,7 @@ from gifepanel.exceptions import (
     tell_of_repeated_names,
 )
 from gifepanel.lazy_rows.declared import declared_in_files, declared_in_table
-from gifepanel.lazy_rows.engine import LazyRows, quiet
+from gifepanel.lazy_rows.engine import LazyRows, quiet, told
 from gifepanel.lazy_rows.failures import Asked, Room, reason, room_of
 
 __all__ = [
@@ -90,9 +90,16 @@ def _as_lazy(data: Any) -> Any:
 
 
 def collected(data: Any) -> Any:
-    """A lazy frame in memory, as pandas has it."""
+    """A lazy frame in memory, as pandas has it.
+
+    Raises
+    ------
+    DataError
+        The engine failed.
+    """
     frame = _as_lazy(data)
-    return frame.collect("pandas").to_native()
+    with told(_asked_of(frame), "bring the rows of"):
+        return frame.collect("pandas").to_native()
 
 
 def has_duckdb() -> bool:
@@ -124,21 +131,25 @@ def open_rows(data: Any) -> LazyRows:
             f"Known engines are {', '.join(_NAMES[name] for name in _UPLOADS)}.",
             "Write it to Parquet, and give the path: data='panel.parquet'",
         )
-    name = _NAMES[kind]
     native = frame.to_native()
     backend = "pyarrow" if kind in ("duckdb", "polars") else "pandas"
-    asked, con = Asked(name, f"the {name} frame"), None
-    if kind == "duckdb":
-        asked = Asked(name, f"the {name} frame", room=_room(lambda sql: native.query("gife_rows", sql)))
-        con = getattr(native, "_con", None)  # which DuckDB 1 does not tell, but hears of Ctrl-C itself
+    con = getattr(native, "_con", None) if kind == "duckdb" else None  # DuckDB 1 does not tell, but hears of Ctrl-C
     return LazyRows(
         frame,
-        asked,
+        _asked_of(frame),
         backend,
         lambda table: _UPLOADS[kind](native, table),
         getattr(con, "query_progress", None),
         getattr(con, "interrupt", None),
     )
+
+
+def _asked_of(frame: Any) -> Asked:
+    """A caller's own lazy frame, for messages."""
+    kind, native = _kind(frame), frame.to_native()
+    name = _NAMES.get(kind, kind)
+    room = _room(lambda sql: native.query("gife_rows", sql)) if kind == "duckdb" else None
+    return Asked(name, f"the {name} frame", room=room)
 
 
 def _room(query: Callable[[str], Any]) -> Callable[[], tuple[Room, Room]]:
