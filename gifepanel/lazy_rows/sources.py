@@ -7,7 +7,7 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,11 +23,13 @@ from gifepanel.exceptions import (
 from gifepanel.lazy_rows.declared import declared_in_files, declared_in_table
 from gifepanel.lazy_rows.engine import LazyRows, quiet, told
 from gifepanel.lazy_rows.failures import Asked, Room, reason, room_of
+from gifepanel.lazy_rows.partitions import partitions_told
 
 __all__ = [
     "collected",
     "files_of",
     "fixes_read_first",
+    "folders_told",
     "free_memory",
     "has_duckdb",
     "is_lazy",
@@ -403,15 +405,24 @@ def _column_kind(name: str) -> str:
 
 
 @contextmanager
-def fixes_read_first(data: Any) -> Iterator[None]:
-    """Errors whose fix works on a frame `data` read it first where `data` is a path."""
+def fixes_read_first(data: Any, *, frame: bool = False) -> Iterator[None]:
+    """Errors whose fix works on a frame `data` read it first where `data` is a path.
+
+    Those of columns in names of folders read them: into a `frame`, or where they stay.
+    """
     try:
-        yield
+        with folders_told(data, frame=frame):
+            yield
     except GifepanelError as error:
         if is_path(data) and error.fix and _OF_A_FRAME.search(error.fix):
             error.fix = f"import pandas as pd; data = {_reading(data)}; {error.fix}"
             error.args = (error.found, error.needed, error.fix)
         raise
+
+
+def folders_told(data: Any, *, frame: bool = False) -> AbstractContextManager[None]:
+    """Errors of columns that are in names of folders say so, where `data` is a path."""
+    return partitions_told(data, files_of, frame=frame) if is_path(data) else nullcontext()
 
 
 def _reading(data: Any) -> str:
