@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gifepanel.exceptions import FormulaError
 from gifepanel.panel import design_from_formula
 from gifepanel.panel.counted import Counted
 
@@ -102,3 +103,8 @@ def test_whole_numbers_stay_whole_where_they_have_room(name: str) -> None:
             np.testing.assert_allclose(np.asarray(found, dtype=float), np.array(exact, dtype=float), rtol=1e-15)
             if max(map(abs, exact)) < 2**60:
                 assert found.dtype == np.int64 and found.tolist() == exact
+
+
+def test_errors_name_the_column_as_pandas_does(whole: pd.DataFrame) -> None:
+    with pytest.raises(FormulaError, match="'Series' and 'int'"):
+        design_from_formula("y ~ I(count << 2)", whole, entity="firm", time="year", context=0)
