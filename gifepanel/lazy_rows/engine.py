@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from gifepanel.parallel import Progress, beside, counter
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Gone", "Home", "LazyRows", "Trips", "quiet"]
+__all__ = ["Gone", "Home", "LazyRows", "Trips", "quiet", "told"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _QUERIES = 8  # what a fit asks, or so
@@ -253,20 +253,25 @@ class LazyRows:
                 yield
         told(1.0)
 
-    @contextmanager
-    def told(self, doing: str) -> Iterator[None]:
+    def told(self, doing: str) -> AbstractContextManager[None]:
         """Errors of the engine as ours: what was asked, which file, why."""
-        try:
-            with quiet():
-                yield
-        except (GifepanelError, KeyboardInterrupt):
+        return told(self.asked, doing)
+
+
+@contextmanager
+def told(asked: Asked, doing: str) -> Iterator[None]:
+    """Errors of an engine as ours: what was asked, which file, why."""
+    try:
+        with quiet():
+            yield
+    except (GifepanelError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        if is_interrupt(error):
+            raise KeyboardInterrupt from error
+        if not is_of_an_engine(error):
             raise
-        except Exception as error:
-            if is_interrupt(error):
-                raise KeyboardInterrupt from error
-            if not is_of_an_engine(error):
-                raise
-            raise failure(self.asked, doing, error) from error
+        raise failure(asked, doing, error) from error
 
 
 class Gone:

@@ -101,9 +101,7 @@ class Walk:
             case ast.Constant(value=bool() | int() | float() | str()):
                 return _literal(node.value)
             case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
-                value = self._walk(node.operand, whole)
-                self._refuse_truths(node, whole, value)
-                inner = self._as_number(value, whole)
+                inner = self._as_number(self._walk(node.operand, whole), whole)
                 return _Value(-inner if isinstance(node.op, ast.USub) else inner, "number")
             case ast.UnaryOp(op=ast.Invert()):
                 return _Value(~self._truth(node.operand, whole), "truth")
@@ -151,10 +149,7 @@ class Walk:
         kind = type(node.op)
         if kind in _BITS:
             return _Value(_BITS[kind](self._truth(node.left, whole), self._truth(node.right, whole)), "truth")
-        both = self._walk(node.left, whole), self._walk(node.right, whole)
-        if kind in (ast.Add, ast.Sub):
-            self._refuse_truths(node, whole, *both)
-        left, right = (self._as_number(value, whole) for value in both)
+        left, right = (self._as_number(self._walk(side, whole), whole) for side in (node.left, node.right))
         if kind in _SUMS:
             return _Value(_SUMS[kind](left, right), "number")
         if kind is ast.Div:
@@ -167,11 +162,6 @@ class Walk:
         """Whether a column holds levels in an order that was declared."""
         dtype = self.schema.get(whole.name(node)) if isinstance(node, ast.Name) else None
         return getattr(dtype, "categories", None) is not None
-
-    def _refuse_truths(self, node: ast.expr, whole: Expression, *values: _Value) -> None:
-        """Sums of truth values alone are truth values in memory, not counts."""
-        if all(value.kind == "truth" for value in values):
-            raise self._refused(whole, f"{ast.unparse(node)} sums truth values; 1 * of one is a number")
 
     def _comparison(self, left: ast.expr, op: ast.cmpop, right: ast.expr, whole: Expression) -> _Value:
         a, b = self._walk(left, whole), self._walk(right, whole)

@@ -7,7 +7,7 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,13 +21,15 @@ from gifepanel.exceptions import (
     tell_of_repeated_names,
 )
 from gifepanel.lazy_rows.declared import declared_in_files, declared_in_table
-from gifepanel.lazy_rows.engine import LazyRows, quiet
+from gifepanel.lazy_rows.engine import LazyRows, quiet, told
 from gifepanel.lazy_rows.failures import Asked, Room, reason, room_of
+from gifepanel.lazy_rows.partitions import partitions_told
 
 __all__ = [
     "collected",
     "files_of",
     "fixes_read_first",
+    "folders_told",
     "free_memory",
     "has_duckdb",
     "is_lazy",
@@ -90,9 +92,16 @@ def _as_lazy(data: Any) -> Any:
 
 
 def collected(data: Any) -> Any:
-    """A lazy frame in memory, as pandas has it."""
+    """A lazy frame in memory, as pandas has it.
+
+    Raises
+    ------
+    DataError
+        The engine failed.
+    """
     frame = _as_lazy(data)
-    return frame.collect("pandas").to_native()
+    with told(_asked_of(frame), "bring the rows of"):
+        return frame.collect("pandas").to_native()
 
 
 def has_duckdb() -> bool:
@@ -124,21 +133,25 @@ def open_rows(data: Any) -> LazyRows:
             f"Known engines are {', '.join(_NAMES[name] for name in _UPLOADS)}.",
             "Write it to Parquet, and give the path: data='panel.parquet'",
         )
-    name = _NAMES[kind]
     native = frame.to_native()
     backend = "pyarrow" if kind in ("duckdb", "polars") else "pandas"
-    asked, con = Asked(name, f"the {name} frame"), None
-    if kind == "duckdb":
-        asked = Asked(name, f"the {name} frame", room=_room(lambda sql: native.query("gife_rows", sql)))
-        con = getattr(native, "_con", None)  # which DuckDB 1 does not tell, but hears of Ctrl-C itself
+    con = getattr(native, "_con", None) if kind == "duckdb" else None  # DuckDB 1 does not tell, but hears of Ctrl-C
     return LazyRows(
         frame,
-        asked,
+        _asked_of(frame),
         backend,
         lambda table: _UPLOADS[kind](native, table),
         getattr(con, "query_progress", None),
         getattr(con, "interrupt", None),
     )
+
+
+def _asked_of(frame: Any) -> Asked:
+    """A caller's own lazy frame, for messages."""
+    kind, native = _kind(frame), frame.to_native()
+    name = _NAMES.get(kind, kind)
+    room = _room(lambda sql: native.query("gife_rows", sql)) if kind == "duckdb" else None
+    return Asked(name, f"the {name} frame", room=room)
 
 
 def _room(query: Callable[[str], Any]) -> Callable[[], tuple[Room, Room]]:
@@ -392,15 +405,24 @@ def _column_kind(name: str) -> str:
 
 
 @contextmanager
-def fixes_read_first(data: Any) -> Iterator[None]:
-    """Errors whose fix works on a frame `data` read it first where `data` is a path."""
+def fixes_read_first(data: Any, *, frame: bool = False) -> Iterator[None]:
+    """Errors whose fix works on a frame `data` read it first where `data` is a path.
+
+    Those of columns in names of folders read them: into a `frame`, or where they stay.
+    """
     try:
-        yield
+        with folders_told(data, frame=frame):
+            yield
     except GifepanelError as error:
         if is_path(data) and error.fix and _OF_A_FRAME.search(error.fix):
             error.fix = f"import pandas as pd; data = {_reading(data)}; {error.fix}"
             error.args = (error.found, error.needed, error.fix)
         raise
+
+
+def folders_told(data: Any, *, frame: bool = False) -> AbstractContextManager[None]:
+    """Errors of columns that are in names of folders say so, where `data` is a path."""
+    return partitions_told(data, files_of, frame=frame) if is_path(data) else nullcontext()
 
 
 def _reading(data: Any) -> str:

@@ -126,7 +126,7 @@ class FactorModel(DescribedFactorModel, LaterRows, OpenNumbers, FactorLikelihood
         name = f"{cls.__name__}.from_formula"
         refuse_model_words(name, unknown, {**own, **given}, defaults, formula=formula, data=data, factors=True)
         reject_unknown(unknown, (*own, *given, "context"), name)
-        with fixes_read_first(data):
+        with fixes_read_first(data, frame=True):
             return cls._of_formula(formula, data, context, own, given, defaults)
 
     @classmethod

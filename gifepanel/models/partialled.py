@@ -15,7 +15,7 @@ from statsmodels.regression.linear_model import OLS, RegressionModel
 
 from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.lazy_rows.engine import LazyRows
-from gifepanel.lazy_rows.sources import fixes_read_first
+from gifepanel.lazy_rows.sources import fixes_read_first, folders_told, is_path
 from gifepanel.models.checks import check_choice, check_flag, check_number, reject_unknown
 from gifepanel.models.crossfit_options import CrossFitOptions
 from gifepanel.models.described import DescribedLinearModel
@@ -206,9 +206,10 @@ class PartialledOLS(DescribedLinearModel, FittedPartialled, PartialledLikelihood
         source = data
         rows, data = where_rows_are(source, engine, learner)
         model = cls.__new__(cls)
+        model._path = source if is_path(source) else None
         if rows is not None:
             options = {"entity": entity, "time": time, "context": names, "missing": missing, "weights": weights}
-            with rows.told("read"):
+            with rows.told("read"), folders_told(source):
                 found = lazy_design(formula, rows, partial=joined_controls(partial), singletons=kept, **options)
             model._set_up_elsewhere(found, rows, entity, time)
             model._call = called(name, given, defaults, (formula, "data"), found.spec.context)
@@ -244,6 +245,7 @@ class PartialledOLS(DescribedLinearModel, FittedPartialled, PartialledLikelihood
         self._initialise(pd.DataFrame(self.design.exog, index=self.design.row_index, columns=names, copy=False))
 
     _rows: LazyRows | None = None  # where they are, if not in memory
+    _path: Any = None  # that the caller gave
 
     def _set_up_elsewhere(self, design: LazyDesign, rows: LazyRows, entity: Any, time: Any) -> None:
         self.learner, self._rows = None, rows
@@ -405,7 +407,8 @@ class PartialledOLS(DescribedLinearModel, FittedPartialled, PartialledLikelihood
             results._results._fit_call = written
             return results
         (options if self._rows is None else replace(options, progress=None)).refuse_without_learner()
-        choice: Any = self._choice(cov_type, cov_kwds, "fixest" if ssc is None else ssc)
+        with folders_told(self._path):
+            choice: Any = self._choice(cov_type, cov_kwds, "fixest" if ssc is None else ssc)
 
         # partial out, then least squares
         if self._rows is not None:

@@ -27,6 +27,7 @@ from formulaic.model_matrix import ModelMatrices
 
 from gifepanel.exceptions import FormulaError, GifepanelError
 from gifepanel.panel.coding import AbsorbedBlock
+from gifepanel.panel.counted import Counted
 from gifepanel.panel.expressions import PRIVATE
 from gifepanel.panel.formulaic_functions import SAFE_TRANSFORMS
 from gifepanel.panel.formulaic_materializer import PanelMaterializer, columns_of, is_truth
@@ -118,7 +119,11 @@ class Evaluation:
 
     def __init__(self, formula: Any, columns: Mapping[str, pd.Series], n_rows: int, context: Mapping[str, Any]) -> None:
         data = pd.DataFrame(dict(columns), index=pd.RangeIndex(n_rows), copy=False)
-        words = {PRIVATE.format(name): column for name, column in data.items() if keyword.iskeyword(str(name))}
+        words = {
+            PRIVATE.format(name): Counted(column, copy=False)
+            for name, column in data.items()
+            if keyword.iskeyword(str(name))
+        }
         self._materializer = PanelMaterializer(data, context={**SAFE_TRANSFORMS, **context, **words})
         if isinstance(formula, ModelSpec):
             formula = replace(
@@ -185,6 +190,14 @@ class Evaluation:
                     unseen[expr] = new
         return unseen
 
+    def _keep(self, keep: BoolArray) -> None:
+        """Factors on some of the rows alone."""
+        materializer = self._materializer
+        for expr, factor in materializer.factor_cache.items():
+            values = FactorValues(_take(factor.values.__wrapped__, keep), metadata=factor.metadata)
+            materializer.factor_cache[expr] = replace(factor, values=values)
+        materializer.data = pd.DataFrame(index=pd.RangeIndex(int(keep.sum())))
+
     def encode(
         self,
         keep: BoolArray,
@@ -202,11 +215,7 @@ class Evaluation:
         materializer = self._materializer
         materializer.blocks, materializer.asked = blocks, asked
         if not keep.all():
-            for expr, factor in materializer.factor_cache.items():
-                taken = _take(factor.values.__wrapped__, keep)
-                values = FactorValues(taken, metadata=factor.metadata)
-                materializer.factor_cache[expr] = replace(factor, values=values)
-            materializer.data = pd.DataFrame(index=pd.RangeIndex(int(keep.sum())))
+            self._keep(keep)
         for expr, factor in materializer.factor_cache.items():
             bare = factor.values.__wrapped__
             if isinstance(getattr(bare, "dtype", None), pd.CategoricalDtype):

@@ -27,6 +27,8 @@ def _skipping_missing(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(data: Any, *args: Any, **kwargs: Any) -> Any:
         bare = data.__wrapped__ if isinstance(data, FactorValues) else data
         array = np.asarray(bare) if not isinstance(bare, Mapping) else np.zeros(0)
+        if array.ndim == 1 and array.dtype.kind in "biu":
+            return function(array.astype(np.float64), *args, **kwargs)
         if array.ndim != 1 or array.dtype.kind != "f" or not np.isnan(array).any():
             return function(data, *args, **kwargs)
         present = ~np.isnan(array)

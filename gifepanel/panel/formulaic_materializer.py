@@ -15,6 +15,7 @@ from interface_meta import override
 
 from gifepanel.exceptions import FormulaError
 from gifepanel.panel.coding import AbsorbedBlock, absorbs
+from gifepanel.panel.counted import Counted, uncounted
 from gifepanel.panel.expressions import private_calls
 from gifepanel.panel.formulaic_categories import NoSuchLevel, names_reference, usual_reference
 from gifepanel.panel.stacked import Constant, Stacked, is_column
@@ -53,6 +54,11 @@ class PanelMaterializer(PandasMaterializer):
         self.n_references: dict[str, int] = {}
         self._references: set[str] = set()
         self.truths: set[str] = set()
+
+    @property
+    @override
+    def data_context(self) -> Mapping[str, Any]:
+        return {name: Counted(column, copy=False) for name, column in self.data.items()}
 
     @override
     def _get_scoped_terms(self, terms: Iterable[Any], ensure_full_rank: bool = True) -> Iterator[tuple[Any, Any]]:
@@ -120,6 +126,8 @@ class PanelMaterializer(PandasMaterializer):
             count = sum(part in self._references for part in parts)
             if count:
                 self.n_references[":".join(parts)] = count
+        if len(factors) > 1:
+            factors = [{name: _with_room(values) for name, values in factor.items()} for factor in factors]
         if len(factors) == 1 and scale == 1 and all(is_column(column) for column in factors[0].values()):
             return {name: np.asarray(column) for name, column in factors[0].items()}
         return dict(super()._get_columns_for_term(factors, spec=spec, scale=scale))
@@ -135,6 +143,11 @@ class PanelMaterializer(PandasMaterializer):
         return Stacked(tuple(values for _, values in cols), self.data.shape[0])
 
     @override
+    def _lookup(self, name: str) -> tuple[Any, set[Any]]:
+        value, variables = super()._lookup(name)
+        return uncounted(value), variables
+
+    @override
     def _evaluate(self, expr: str, metadata: Any, spec: ModelSpec) -> tuple[Any, set[Any]]:
         value, variables = super()._evaluate(private_calls(expr), metadata, spec)
         return self._aligned(value, expr), variables
@@ -142,6 +155,9 @@ class PanelMaterializer(PandasMaterializer):
     def _aligned(self, value: Any, expr: str) -> Any:
         """Text arrays become categories, Series go back to the order of the rows, lengths have to fit."""
         bare = value.__wrapped__ if isinstance(value, FactorValues) else value
+        if type(bare) is Counted:
+            bare, metadata = uncounted(bare), getattr(value, "__formulaic_metadata__", None)
+            value = bare if metadata is None else FactorValues(bare, metadata=metadata)
         if isinstance(bare, np.ndarray) and bare.dtype.kind in "OUS":
             bare = value = pd.Series(bare.astype(object))
         moved = isinstance(bare, pd.Series) and not bare.index.equals(self.data.index)
@@ -156,6 +172,11 @@ class PanelMaterializer(PandasMaterializer):
                 "a term needs one value per row; lags and differences are L(x), F(x), D(x)",
             )
         return value
+
+
+def _with_room(values: Any) -> Any:
+    """Whole numbers as float64, in which their products have room."""
+    return np.asarray(values, dtype=np.float64) if getattr(values, "dtype", None) == np.int64 else values
 
 
 def columns_of(bare: Any, name: str) -> Iterable[tuple[str, Any]]:

@@ -94,7 +94,7 @@ def uses_dot(text: str) -> bool:
 def clean(error: BaseException | str) -> str:
     """The words of an error of formulaic without colours, markers and line breaks."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    text = text.replace("⧛", "").replace("⧚", "").replace("PanelFunctions.", "")
+    text = text.replace("⧛", "").replace("⧚", "").replace("PanelFunctions.", "").replace("'Counted'", "'Series'")
     return re.sub(r"\s+", " ", text).strip().rstrip(".")
 
 

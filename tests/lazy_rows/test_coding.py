@@ -68,11 +68,31 @@ def test_controls_that_span_a_constant(study: pd.DataFrame, tmp_path: Path, form
 
 
 @pytest.mark.parametrize(
+    "term",
+    [
+        "I(treated + (x1 > 0))",
+        "I(-treated)",
+        "{(x1 > 0) - True}",
+        "I(treated * x1)",
+        "exp(treated)",
+        "sqrt(x1 > 0)",
+        "{treated | (x1 > 0)}",
+        "{~treated}",
+        "{treated == (x1 > 0)}",
+    ],
+)
+def test_truth_values_count_as_0_and_1(study: pd.DataFrame, tmp_path: Path, term: str) -> None:
+    same(study, tmp_path, f"y ~ x2 + {term} | firm")
+
+
+def test_whole_numbers_without_room(study: pd.DataFrame, tmp_path: Path) -> None:
+    large = 4_000_000_000 * (1 + np.arange(len(study)) % 7)
+    same(study.assign(large=large), tmp_path, "y ~ x1 + I(large * large) + large:x2 + I(large**3) | firm")
+
+
+@pytest.mark.parametrize(
     ("term", "why"),
     [
-        ("I(treated + treated)", "sums truth values"),
-        ("I(-treated)", "sums truth values"),
-        ("{(x1 > 0) - True}", "sums truth values"),
         ("I(2 * 3)", "has no column"),
         ("C(x2)", "levels in 3"),
     ],

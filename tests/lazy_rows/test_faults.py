@@ -140,6 +140,15 @@ def test_a_connection_that_closes(path: Path, queries: int) -> None:
     assert gife.PartialledOLS.from_formula(TWO_WAY, duckdb.read_parquet(str(path))).fit().nobs > 0
 
 
+@pytest.mark.parametrize("engine", ["memory", "lazy", "auto"])
+def test_a_connection_that_was_closed(path: Path, engine: str) -> None:
+    con = duckdb.connect()
+    data = con.read_parquet(str(path))
+    con.close()
+    with pytest.raises(DataError, match=r"DuckDB frame.*must stay open until"):
+        gife.PartialledOLS.from_formula(TWO_WAY, data, engine=engine)
+
+
 FULL = [
     (
         "SET memory_limit = '20MB'; SET max_temp_directory_size = '300KB'",

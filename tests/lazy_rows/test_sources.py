@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import gifepanel as gife
-from gifepanel.exceptions import DataError
+from gifepanel.exceptions import DataError, GifepanelError
 from gifepanel.lazy_rows.sources import fixes_read_first, separator_of
 from tests.lazy_rows.panels import assert_same, fit, panel
 
@@ -54,6 +54,64 @@ def test_lines_that_read_files_read_these(tmp_path: Path, separator: str, parts:
     names: dict[str, Any] = {}
     exec(str(caught.value.fix), names)
     assert len(names["data"]) == (panel()["x1"] > 0).sum()
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The panel in one folder a year."""
+    home = tmp_path_factory.mktemp("panel of years")
+    for year, rows in panel().groupby("year"):
+        (home / f"year={year}").mkdir()
+        rows.drop(columns="year").to_parquet(home / f"year={year}" / "part.parquet", index=False)
+    return home
+
+
+@pytest.mark.parametrize("engine", ["memory", "lazy"])
+@pytest.mark.parametrize(
+    ("formula", "options", "groups"),
+    [
+        ("y ~ x1 + x2 | firm + year", {}, None),
+        ("y ~ x1 + year | firm", {}, None),
+        ("y ~ x1 + x2 | region^year", {}, None),
+        ("y ~ x1 | firm", {"weights": "year"}, None),
+        ("y ~ x1 | firm", {"entity": "firm", "time": "year"}, None),
+        ("y ~ x1 | firm", {}, "year"),
+    ],
+)
+def test_columns_in_names_of_folders(
+    folders: Path, engine: str, formula: str, options: dict[str, Any], groups: str | None
+) -> None:
+    """They are named where they are asked for, and the line that reads them runs."""
+    cov = {} if groups is None else {"cov_type": "cluster", "cov_kwds": {"groups": groups}}
+
+    def params(data: Any) -> Any:
+        return gife.PartialledOLS.from_formula(formula, data, engine=engine, **options).fit(**cov).params
+
+    for data in (folders, str(folders / "*" / "*.parquet"), sorted(folders.glob("*/*.parquet"))):
+        with pytest.raises(GifepanelError, match="'year' is in names of folders, such as year=2000") as caught:
+            params(data)
+        names: dict[str, Any] = {}
+        exec(str(caught.value.fix), names)
+        np.testing.assert_allclose(params(names["data"]), params(panel()), rtol=1e-8)
+
+
+def test_folders_for_a_model_with_factors(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes frames; without DuckDB pandas reads them."""
+    for there in (True, False):
+        monkeypatch.setattr("gifepanel.lazy_rows.partitions.find_spec", lambda name, there=there: there or None)
+        with pytest.raises(GifepanelError, match="names of folders") as caught:
+            gife.InteractiveFE.from_formula("y ~ x1", folders, entity="firm", time="year", n_factors=1)
+        names: dict[str, Any] = {}
+        exec(str(caught.value.fix), names)
+        assert isinstance(names["data"], pd.DataFrame)
+        assert names["data"]["year"].astype(int).sum() == panel()["year"].sum()
+
+
+def test_folders_are_named_only_for_what_they_hold(folders: Path) -> None:
+    assert gife.PartialledOLS.from_formula("y ~ x1 | firm", folders).fit().nobs > 0
+    with pytest.raises(GifepanelError) as caught:
+        gife.PartialledOLS.from_formula("y ~ x1 + yaer | firm", folders)
+    assert "folders" not in str(caught.value)
 
 
 @pytest.mark.parametrize("engine", ["memory", "lazy"])
