@@ -323,4 +323,5 @@ def test_same_numbers_interpreted(tmp_path):
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="interpreted already")
 def test_kernel_tests_hold_interpreted():
     names = ("test_small", "test_passes", "test_kmeans", "test_joint", "test_product", "test_lags")
-    interpreted("-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", *(f"tests/kernels/{n}.py" for n in names))
+    options = ("-q", "-p", "no:cacheprovider", "-n", "0", "-k", "not scikit_learn and not global_minimum")
+    interpreted("-m", "pytest", *options, *(f"tests/kernels/{n}.py" for n in names))
