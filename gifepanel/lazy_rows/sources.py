@@ -324,13 +324,13 @@ def _open_path(data: Any) -> LazyRows:
     def relation(which: list[str]) -> Any:
         if kind == "parquet":
             return con.read_parquet(which, union_by_name=len(which) > 1)
-        return con.read_csv(which, **_csv_options(), union_by_name=len(which) > 1)
+        return _csv_relation(con, which)
 
     def faulty() -> tuple[str, str] | None:
         for file in files:
             try:
                 one = duckdb.connect()
-                rel = one.read_parquet(file) if kind == "parquet" else one.read_csv(file, **_csv_options())
+                rel = one.read_parquet(file) if kind == "parquet" else _csv_relation(one, [file])
                 names = ", ".join(f'count("{name}")' for name in rel.columns)
                 rel.aggregate(names).fetchall()
             except duckdb.Error as error:
@@ -357,13 +357,19 @@ def _open_path(data: Any) -> LazyRows:
     return _connected(con, rel, Asked("DuckDB", source, again, faulty, _room(con.sql)), declared)
 
 
-def _csv_options() -> dict[str, Any]:
-    """How DuckDB reads CSV files as pandas does.
+def _csv_relation(con: Any, files: Sequence[str]) -> Any:
+    """CSV files as pandas reads them: what is missing, and types of all rows, for which they are read once.
 
-    What stands for missing is the same. Types are those of all rows: of the first ones alone, whole numbers that are
-    followed by others would be rounded.
+    By the first rows alone, whole numbers that are followed by others would be rounded; but every query looks at the
+    rows again by which it is told to find types: those that need all rows are given to it.
     """
-    return {"header": True, "sample_size": -1, "na_values": list(_MISSING)}
+    options = {"header": True, "na_values": list(_MISSING), "union_by_name": len(files) > 1}
+    by_all, by_first = (con.read_csv(files, **options, **size) for size in ({"sample_size": -1}, {}))
+    if by_all.columns != by_first.columns:
+        return by_all
+    both = zip(by_all.columns, by_all.types, by_first.types, strict=True)
+    late = {name: str(kind) for name, kind, first in both if kind != first}
+    return con.read_csv(files, **options, dtype=late) if late else by_first
 
 
 def _check_schemas(files: Sequence[str], read: Callable[[str], Any]) -> None:
