@@ -364,12 +364,31 @@ def _csv_relation(con: Any, files: Sequence[str]) -> Any:
     rows again by which it is told to find types: those that need all rows are given to it.
     """
     options = {"header": True, "na_values": list(_MISSING), "union_by_name": len(files) > 1}
-    by_all, by_first = (con.read_csv(files, **options, **size) for size in ({"sample_size": -1}, {}))
+    by_first = con.read_csv(files, **options)
+    if _all_rows_fit(by_first, con.read_csv(files, **options, all_varchar=True)):
+        return by_first
+    by_all = con.read_csv(files, **options, sample_size=-1)
     if by_all.columns != by_first.columns:
         return by_all
     both = zip(by_all.columns, by_all.types, by_first.types, strict=True)
     late = {name: str(kind) for name, kind, first in both if kind != first}
     return con.read_csv(files, **options, dtype=late) if late else by_first
+
+
+def _all_rows_fit(typed: Any, text: Any) -> bool:
+    """Whether all values that are there, as text, are what the types of a relation take them for."""
+    if typed.columns != text.columns:
+        return False
+    wrong = []
+    for name, kind in zip(typed.columns, typed.types, strict=True):
+        if str(kind) == "VARCHAR":
+            continue
+        column = '"' + name.replace('"', '""') + '"'
+        test = f"{column} IS NOT NULL AND try_cast({column} AS {kind}) IS NULL"
+        if "INT" in str(kind):  # what is between whole numbers would be rounded to them
+            test = f"({test}) OR contains({column}, '.') OR contains(lower({column}), 'e')"
+        wrong.append(f"count(*) FILTER (WHERE {test})")
+    return not wrong or not any(text.aggregate(", ".join(wrong)).fetchall()[0])
 
 
 def _check_schemas(files: Sequence[str], read: Callable[[str], Any]) -> None:
