@@ -313,7 +313,7 @@ def _curvature(hmat, work, inverse):
 
 
 @jit
-def _is_only_minimum(v, kappa, alpha, free, value, curvature, dist):
+def _is_only_minimum(v, kappa, alpha, free, value, curvature, unit, dist):
     """Whether f is convex wherever it is at most `value`: then a local minimum with that value is the only one.
 
     There ||b - b^||^2 is at most twice the value's distance from that of b^ without penalty, over the curvature. On
@@ -328,12 +328,9 @@ def _is_only_minimum(v, kappa, alpha, free, value, curvature, dist):
     if not (curvature > 0.0 and gap >= 0.0):
         return False
     radius = np.sqrt(2.0 * gap / curvature)
+    _differences(alpha, free, unit, dist)
     for k in range(groups):
-        s = 0.0
-        for j in range(p):
-            d = free[j] - alpha[k, j]
-            s += d * d
-        dist[k] = np.sqrt(s) + radius
+        dist[k] += radius
     bound = 0.0
     for k in range(groups):
         for q in range(k):
@@ -407,7 +404,7 @@ def solve_units(v, hmat, kappa, alpha, free, beta, at, explore):
                 wanted = not settled
                 if explore and settled:
                     curvature = _curvature(hmat[i], hess, trial) if best == lowest else 0.0
-                    wanted = not _is_only_minimum(v[i], kappa, alpha, free[i], best, curvature, dist)
+                    wanted = not _is_only_minimum(v[i], kappa, alpha, free[i], best, curvature, unit, dist)
             else:
                 wanted = at[i] >= 0 and not _pinned(v[i], hmat[i], kappa, alpha, at[i], between)
             if not wanted:

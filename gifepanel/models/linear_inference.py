@@ -13,6 +13,7 @@ from gifepanel.exceptions import DataError, SpecificationError
 from gifepanel.inference.cluster_adjusted import Contrasts, contrasts_of, nuisance_columns
 from gifepanel.inference.clusters import cluster_ways, nested_dimensions
 from gifepanel.inference.linear_covariance import LinearCovariance, linear_covariance
+from gifepanel.inference.linear_kinds import CLUSTERED, TIMED
 from gifepanel.inference.linear_sample import full_leverage, nuisance_in_root_weights
 from gifepanel.models.checks import check_choice, check_count, reject_unknown
 from gifepanel.models.cov_types import (
@@ -66,8 +67,6 @@ KINDS = {
     "nw-groupsum": "hac-groupsum",
     "driscoll-kraay": "hac-groupsum",
 }
-_CLUSTERED = ("cluster", "CR0", "CR2", "cluster-crv3", "cluster-jk")
-_TIMED = ("HAC", "hac-panel", "hac-groupsum")
 _KEYS = ("groups", "entity", "time", "maxlags", "kernel", "use_correction", "df_correction", "scale")
 _OPTIONS = {"clusters": "groups=", "times": "time=", "folds": "folds="}
 
@@ -147,20 +146,20 @@ def read_linear_covariance(
     kind = KINDS[known_cov_type(cov_type, KINDS)]
     keywords = read_keywords(cov_kwds)
     allowed = {"scale"} if kind == "fixed scale" else {"use_correction"}
-    if kind in (*_CLUSTERED, "hac-panel", "hac-groupsum"):
+    if kind in (*CLUSTERED, "hac-panel", "hac-groupsum"):
         allowed |= {"df_correction"}
-    if kind in _CLUSTERED:
+    if kind in CLUSTERED:
         allowed |= {"groups"}
-    if kind in ("cluster", "CR0", *_TIMED):
+    if kind in ("cluster", "CR0", *TIMED):
         allowed |= {"psd"}
-    if kind in _TIMED:
+    if kind in TIMED:
         allowed |= {"maxlags", "kernel", "time"} | ({"groups", "entity"} if kind == "hac-panel" else set())
     reject_unknown({k: v for k, v in keywords.items() if k not in allowed}, allowed, f"cov_type={cov_type!r}")
     options: dict[str, Any] = {k: keywords[k] for k in ("maxlags", "kernel", "use_correction") if k in keywords}
     check_choice("kernel", options.get("kernel", "bartlett"), ("bartlett", "uniform"))
     if "psd" in keywords:
         options["psd"] = check_psd(keywords["psd"])
-    clusters, names = read_clusters(model, keywords.get("groups")) if kind in _CLUSTERED else ((), ())
+    clusters, names = read_clusters(model, keywords.get("groups")) if kind in CLUSTERED else ((), ())
     if len(clusters) > 1 and kind not in ("cluster", "CR0"):
         raise SpecificationError(
             f"cov_type={cov_type!r} came with {len(clusters)} ways of clustering.",
@@ -292,7 +291,7 @@ def _named_codes(model: LinearData, name: str, what: str) -> IntArray:
 
 def _ids(model: LinearData, kind: str, keywords: Mapping[str, Any]) -> tuple[IntArray | None, IntArray | None]:
     """Entity codes and periods of the rows, where the kind needs them."""
-    if kind not in _TIMED:
+    if kind not in TIMED:
         return None, None
     entity = keywords.get("entity", keywords.get("groups", model._entity))
     time = keywords.get("time", model._time)

@@ -36,9 +36,7 @@ _PROBE = 20
 _SLOW = 0.8
 _FACTORISED = 5_000
 _CHAIN = 4.0  # mean entries of a row of S up to which its factor is as sparse: chains, rings, trees
-_BANDED = (
-    600  # entries of a row times this: a square of band widths up to which a factor costs as much as a few iterations
-)
+_BANDED = 600  # times the entries of a row: squared width of a band up to which its factor is cheap
 _LIFT, _SPANNED = 1e-12, 1e-9  # of a sparse matrix before it is factorised; of what is left of effects with few levels
 _RANK = 1e-10
 EMPTY = 1e-12  # share of an unknown's length B'WB that must be left after the base effect
@@ -61,8 +59,8 @@ class ReducedSolver:
     max_iter: int
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the sparse factor, which can't be pickled: it is made again when it is needed."""
-        return {name: value for name, value in self.__dict__.items() if name != "factor"}
+        """Without factors, which can't be pickled: they are made again when they are needed."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("factor", "banded")}
 
     @property
     def name(self) -> str:
@@ -90,15 +88,18 @@ class ReducedSolver:
     @property
     def _has_cheap_factor(self) -> bool:
         """Whether entries lie near the diagonal, or a large S has hardly more: its factor has no more of them then."""
-        return self.band is not None or (self.system.size > _FACTORISED and self.matrix.degree <= _CHAIN)
+        return self.banded is not None or (self.system.size > _FACTORISED and self.matrix.degree <= _CHAIN)
 
     @cached_property
-    def band(self) -> Band | None:
-        """The order in which S, without effects of few levels, has entries near its diagonal alone."""
-        if not self.matrix.sparse.nnz:
+    def banded(self) -> Callable[[Array], Array] | None:
+        """The inverse of S without effects of few levels, lifted; None where entries stand far from its diagonal."""
+        matrix = self.matrix
+        if not matrix.sparse.nnz:
             return None
-        found = Band.of(self.matrix.sparse)
-        return found if found.width**2 <= _BANDED * self.matrix.degree else None
+        band = Band.of(matrix.sparse)
+        if band.width**2 > _BANDED * matrix.degree:
+            return None
+        return band.factor(_lifted(matrix.sparse, self.system.lengths[matrix.inner]))
 
     def _by_passes(self, state: PcgState, norm: Norm) -> tuple[Array, str, int]:
         """Conjugate gradients on passes over the rows; on S itself if that turns out slow."""
@@ -119,7 +120,7 @@ class ReducedSolver:
             if state.rate > _SLOW:
                 break
         state = pcg(apply, self.factor, norm, state, tol=self.tol, max_iter=self.max_iter)
-        return state.x, "sparse factorisation" if self.band is None else "banded factorisation", state.iterations
+        return state.x, "sparse factorisation" if self.banded is None else "banded factorisation", state.iterations
 
     def _jacobi(self, r: Array) -> Array:
         return self._inverse_diagonal * r
@@ -148,20 +149,21 @@ class ReducedSolver:
         complement is dense.
         """
         matrix, lengths = self.matrix, self.system.lengths
-        solve = _lifted_factor(matrix.sparse, lengths[matrix.inner], self.band)
+        solve = self.banded or _factor(_lifted(matrix.sparse, lengths[matrix.inner]))
         return _Bordered.of(solve, matrix, lengths) if len(matrix.corner) else solve
 
 
-def _lifted_factor(matrix: Any, lengths: Array, band: Band | None = None) -> Callable[[Array], Array]:
-    diagonal = matrix.diagonal()
-    lifted = matrix.tocsc(copy=True)
+def _lifted(matrix: Any, lengths: Array) -> Any:
+    """A sparse matrix with its diagonal a little longer."""
+    diagonal, lifted = matrix.diagonal(), matrix.tocsc(copy=True)
     size = _own_size(diagonal, lengths)
     lifted.setdiag(np.where(size == diagonal, (1 + _LIFT) * diagonal, size))
-    solve = band.factor(lifted) if band is not None else None
-    if solve is not None:
-        return solve
+    return lifted
+
+
+def _factor(matrix: Any) -> Callable[[Array], Array]:
     symmetric = {"SymmetricMode": True, "Equil": False}
-    return splu(lifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=symmetric).solve
+    return splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=symmetric).solve
 
 
 def _own_size(diagonal: Array, lengths: Array) -> Array:

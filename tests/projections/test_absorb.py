@@ -281,6 +281,17 @@ def test_pickle(fitted: bool) -> None:
         assert_array_equal(got, expected)
 
 
+def test_a_band_that_can_not_be_factorised_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    force(monkeypatch, "banded factorisation")
+    monkeypatch.setattr(reduced, "_SLOW", -1.0)
+    monkeypatch.setattr(reduced, "_PROBE", 1)
+    monkeypatch.setattr(reduced.Band, "factor", lambda *_: None)
+    data = design("three")
+    got, certificate = Absorption(data.effects).residualize(data.columns)
+    assert certificate.method == "sparse factorisation"
+    assert_allclose(got, data.residuals(), atol=2e-10)
+
+
 @pytest.mark.parametrize("method", ["sparse factorisation", "banded factorisation"])
 def test_pickle_of_a_sparse_factor(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     force(monkeypatch, method)
