@@ -11,6 +11,7 @@ import pytest
 
 import gifepanel as gife
 from gifepanel.exceptions import DataError, GifepanelError
+from gifepanel.lazy_rows import sources
 from gifepanel.lazy_rows.sources import fixes_read_first, separator_of
 from tests.lazy_rows.panels import assert_same, fit, panel
 
@@ -163,7 +164,7 @@ def test_columns_of_the_wrong_kind(tmp_path: Path, formula: str, options: dict[s
             fit(data, formula, engine=engine, **options)
 
 
-@pytest.mark.parametrize("late", ["1.5", "A1"])
+@pytest.mark.parametrize("late", ["1.5", "1e-1", "A1"])
 def test_types_of_csv_files_are_those_of_all_rows(tmp_path: Path, late: str) -> None:
     """Whole numbers in the first rows do not round what comes later."""
     rng = np.random.default_rng(0)
@@ -174,8 +175,29 @@ def test_types_of_csv_files_are_those_of_all_rows(tmp_path: Path, late: str) -> 
     frame["firm"], frame["year"] = np.arange(30_000) // 10, np.arange(30_000) % 10
     frame.loc[29_000:, "g"] = late
     frame.to_csv(tmp_path / "late.csv", index=False)
-    formula = "y ~ x + g" if late == "1.5" else "y ~ x | g"
+    formula = "y ~ x | g" if late == "A1" else "y ~ x + g"
     assert_same(*(fit(tmp_path / "late.csv", formula, engine=one)[0] for one in ("lazy", "memory")))
+
+
+@pytest.mark.parametrize(
+    ("late", "kind", "asks"), [("7", "BIGINT", []), ("1.5", "DOUBLE", [-1]), ("A1", "VARCHAR", [-1])]
+)
+def test_types_are_looked_for_among_all_rows_where_some_do_not_fit(
+    tmp_path: Path, late: str, kind: str, asks: list[int]
+) -> None:
+    """And once: every query would look among the rows again by which it is told to find types."""
+    con, asked = pytest.importorskip("duckdb").connect(), []
+
+    class Spied:
+        def read_csv(self, files: list[str], **options: Any) -> Any:
+            asked.extend(value for name, value in options.items() if name == "sample_size")
+            return con.read_csv(files, **options)
+
+    (tmp_path / "late.csv").write_text("g,x\n" + "1,2\n" * 25_000 + f"{late},2\n")
+    found = sources._csv_relation(Spied(), [str(tmp_path / "late.csv")])
+    assert [str(one) for one in found.types] == [kind, "BIGINT"]
+    assert asked == asks
+    assert str(found.fetchall()[-1][0]) == late
 
 
 def test_what_is_missing_in_csv_files(tmp_path: Path) -> None:
