@@ -91,6 +91,8 @@ def blocks_of(n: int, width: int) -> list[slice]:
 
 def each_block(work: Callable[[slice], Out], n: int, width: int) -> list[Out]:
     """What `work` makes of every block of n entities with so many elements each, in their order."""
+    if 0 < n <= _step(width):
+        return [work(slice(0, n))]
     return list(_each(work, blocks_of(n, width)))
 
 
@@ -111,7 +113,10 @@ def block_sums(work: Callable[[slice], Any], n: int, width: int, first: int = 0)
     first : int
         How many entities come before these, elsewhere; a multiple of :func:`longest_block`.
     """
-    start, stack = first // _step(width), list[Node]()
+    step = _step(width)
+    start, stack = first // step, list[Node]()
+    if 0 < n <= step:
+        return [(start, 0, work(slice(0, n)))]
     for number, part in enumerate(_each(work, blocks_of(n, width)), start):
         _add(stack, (number, 0, part))
     return stack

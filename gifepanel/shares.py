@@ -240,7 +240,10 @@ def _dask() -> tuple[Any, int]:
 
 
 def _home(rows: Sequence[Any]) -> Shares | None:
-    return next((one.shares for one in rows if isinstance(one, Rows)), None)
+    for one in rows:
+        if isinstance(one, Rows):
+            return one.shares
+    return None
 
 
 def rows_of(function: Callable[..., Any], rows: Sequence[Any], *small: Any) -> Any:
@@ -259,7 +262,10 @@ def from_shares(function: Callable[..., Any], rows: Sequence[Any], *small: Any) 
 
 def sums_of(function: Callable[..., Any], rows: Sequence[Any], *small: Any) -> Any:
     """The total of what a function makes by :func:`gifepanel.blocks.block_sums`."""
-    return total_of(chain.from_iterable(from_shares(function, rows, *small)))
+    home = _home(rows)
+    if home is None:
+        return total_of(function(0, *rows, *small))
+    return total_of(chain.from_iterable(home.gathered(home.call(function, rows, small))))
 
 
 def small_and_rows(function: Callable[..., Any], number: int, rows: Sequence[Any], *small: Any) -> tuple[Any, ...]:

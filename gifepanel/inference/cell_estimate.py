@@ -107,6 +107,11 @@ class CellEstimate(FactorEstimate):
         """y likewise (N, T): z~'theta and the residuals, of which next to nothing is left to take out."""
         return self.z_projected @ self.theta + self.project(self.resid)
 
+    @cached_property
+    def x_off_units(self) -> Array:
+        """The regressors off the bases of entities (N, T, p), times the roots of the weights."""
+        return self.off_units(self.x)
+
     @property
     def unit_ranks(self) -> IntArray:
         """How many coefficients besides slopes every entity has of its own (N,)."""

@@ -181,7 +181,10 @@ class FactorEstimate(ShortRepr):
         """The regressors z_it of some entities (m, T, q)."""
         if self.posterior is not None:
             return self.averaged(self.posterior, units)
-        x, groups = self.x[units], self.groups[units]
+        return self._by_group(self.x[units], self.groups[units])
+
+    def _by_group(self, x: Array, groups: IntArray) -> Array:
+        """Regressors (m, T, p) of entities in these groups (m,) in the columns of their slopes (m, T, q)."""
         out = np.zeros((*x.shape[:2], self.theta.size))
         for k, slot in enumerate(self.slots):
             members = np.flatnonzero(groups == k)
@@ -227,7 +230,16 @@ class FactorEstimate(ShortRepr):
     @cached_property
     def z_projected(self) -> Array:
         """M_Lambda z M_F (N, T, q), additive effects included in both projections."""
-        return project(self.z_effects, self.space)
+        if self.time_effects or self.posterior is not None:
+            return project(self.z_effects, self.space)
+        # what is taken out of each entity is taken out of p regressors, not of q
+        off_loadings = FactorSpace(np.empty((self.shape[1], 0)), self.space.unit)
+        return project(self._by_group(self.x_off_units, self.groups), off_loadings)
+
+    @cached_property
+    def x_off_units(self) -> Array:
+        """The regressors off what is estimated entity by entity (N, T, p)."""
+        return self.off_units(self.x - self.x.mean(axis=1, keepdims=True) if self.entity_effects else self.x)
 
     def spanned(self, noise: float) -> dict[int, list[int]]:
         """Columns of z~ that others span, and by which; rounding is this share of the length of z."""
@@ -286,10 +298,9 @@ class FactorEstimate(ShortRepr):
         """
         if self.in_blocks:
             return moments_in_blocks(self.space.time, self.x, self.y, self.time_effect)
-        x = self.off_units(self.x)
         further = self.other_effects
         r = self.off_units(self.y - self.time_effect - (0.0 if further is None else further))
-        xx, xr, rr = cross_moments(np.ascontiguousarray(r), np.ascontiguousarray(np.swapaxes(x, 1, 2)))
+        xx, xr, rr = cross_moments(np.ascontiguousarray(r), np.ascontiguousarray(np.swapaxes(self.x_off_units, 1, 2)))
         return xx, xr, rr
 
     @property

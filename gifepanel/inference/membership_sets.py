@@ -85,7 +85,7 @@ def membership_statistics(
 def _noise(estimate: FactorEstimate) -> FloatArray:
     """Variance of X_i'M_i e_i (N, p, p), autocovariances of the errors pooled over the entities."""
     t = estimate.shape[1]
-    x = estimate.off_units(estimate.x)
+    x = estimate.x_off_units
     gamma = error_autocovariances(estimate, min(ceil(t**0.25 - 1e-9), t - 1))
     out = gamma[0] * estimate.unit_moments[0]
     for lag in range(1, gamma.size):

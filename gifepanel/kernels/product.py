@@ -12,9 +12,18 @@ from __future__ import annotations
 import numpy as np
 
 from gifepanel.kernels._jit import jit
+from gifepanel.kernels.product_terms import (
+    differences,
+    directions,
+    gradient_at,
+    penalty_hessian,
+    quadratic,
+    value_at,
+    weight,
+)
 from gifepanel.kernels.small import cholesky_in_place, cholesky_solve_in_place
 
-__all__ = ["product_weights", "profile_derivatives", "smooth_minimum", "solve_units"]
+__all__ = ["profile_derivatives", "smooth_minimum", "solve_units", "total_penalty"]
 
 _NEWTON_STEPS = 50
 # where curvature in some direction is below this share of the whole, a descent ends some way from its minimum
@@ -26,124 +35,20 @@ _CONVEX = 0.99
 
 
 @jit(plain=True)
-def product_weights(beta, alpha, out):
-    """out[i, k] = prod over l != k of ||beta_i - alpha_l||; ``beta`` (N, p), ``alpha`` (K, p)."""
+def total_penalty(beta, alpha):
+    """Sum over i of prod_k ||beta_i - alpha_k||; ``beta`` (N, p), ``alpha`` (K, p)."""
     n, p = beta.shape
-    groups = alpha.shape[0]
-    dist = np.empty(groups)
+    total = 0.0
     for i in range(n):
-        for k in range(groups):
+        product = 1.0
+        for k in range(alpha.shape[0]):
             s = 0.0
             for j in range(p):
                 d = beta[i, j] - alpha[k, j]
                 s += d * d
-            dist[k] = np.sqrt(s)
-        for k in range(groups):
-            w = 1.0
-            for m in range(groups):
-                if m != k:
-                    w *= dist[m]
-            out[i, k] = w
-
-
-@jit
-def _quadratic(v, hmat, b, start):
-    """start + 1/2 b'H b - v'b."""
-    p = v.shape[0]
-    value = start
-    for j in range(p):
-        e = -v[j]
-        for m in range(p):
-            e += 0.5 * hmat[j, m] * b[m]
-        value += e * b[j]
-    return value
-
-
-@jit
-def _differences(alpha, b, unit, dist):
-    """b - alpha_k and their lengths."""
-    groups, p = alpha.shape
-    for k in range(groups):
-        s = 0.0
-        for j in range(p):
-            d = b[j] - alpha[k, j]
-            unit[k, j] = d
-            s += d * d
-        dist[k] = np.sqrt(s)
-
-
-@jit
-def _value(v, hmat, kappa, alpha, b, unit, dist):
-    """f(b), and what :func:`_differences` leaves. At a centre it is :func:`_quadratic` alone."""
-    _differences(alpha, b, unit, dist)
-    penalty = kappa
-    for k in range(dist.shape[0]):
-        penalty *= dist[k]
-    return _quadratic(v, hmat, b, penalty)
-
-
-@jit
-def _directions(unit, dist):
-    """Differences from the centres to unit vectors; returns the nearest centre."""
-    groups, p = unit.shape
-    nearest = 0
-    for k in range(groups):
-        if dist[k] < dist[nearest]:
-            nearest = k
-        if dist[k] > 0.0:
-            for j in range(p):
-                unit[k, j] /= dist[k]
-    return nearest
-
-
-@jit
-def _weight(dist, skip, skip2):
-    w = 1.0
-    for m in range(dist.shape[0]):
-        if m != skip and m != skip2:
-            w *= dist[m]
-    return w
-
-
-@jit
-def _penalty_hessian(unit, dist, kappa, cross, hess):
-    """Add the penalty's Hessian at a point off the centres; without `cross` the positive semidefinite part only.
-
-    Of the matrix only the lower triangle, from which Cholesky's factor is made.
-    """
-    groups, p = unit.shape
-    for k in range(groups):
-        w = kappa * _weight(dist, k, k) / dist[k]
-        for j in range(p):
-            hess[j, j] += w
-            for m in range(j + 1):
-                hess[j, m] -= w * unit[k, j] * unit[k, m]
-        if cross:
-            for q in range(groups):
-                if q != k:
-                    w2 = kappa * _weight(dist, k, q)
-                    for j in range(p):
-                        for m in range(j + 1):
-                            hess[j, m] += w2 * unit[k, j] * unit[q, m]
-
-
-@jit
-def _gradient(v, hmat, kappa, b, unit, dist, grad):
-    """Gradient of f at a point off the centres; returns its norm."""
-    groups, p = unit.shape
-    norm = 0.0
-    for j in range(p):
-        e = -v[j]
-        for m in range(p):
-            e += hmat[j, m] * b[m]
-        grad[j] = e
-    for k in range(groups):
-        w = kappa * _weight(dist, k, k)
-        for j in range(p):
-            grad[j] += w * unit[k, j]
-    for j in range(p):
-        norm += grad[j] * grad[j]
-    return np.sqrt(norm)
+            product *= np.sqrt(s)
+        total += product
+    return total
 
 
 @jit
@@ -197,7 +102,7 @@ def _escape(v, hmat, kappa, alpha, k, dist_centres, f_centre, b, direction, unit
     for _ in range(60):
         for j in range(p):
             b[j] = alpha[k, j] + length * direction[j]
-        value = _value(v, hmat, kappa, alpha, b, unit, dist)
+        value = value_at(v, hmat, kappa, alpha, b, unit, dist)
         if value < f_centre:
             return value
         length *= 0.5
@@ -215,9 +120,9 @@ def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hes
     scale = 1e-300
     for j in range(p):
         scale += abs(v[j])
-    value = _value(v, hmat, kappa, alpha, b, unit, dist)
+    value = value_at(v, hmat, kappa, alpha, b, unit, dist)
     for _ in range(_NEWTON_STEPS):
-        nearest = _directions(unit, dist)
+        nearest = directions(unit, dist)
         if dist[nearest] == 0.0:
             if _pinned(v, hmat, kappa, alpha, nearest, dist_centres):
                 return value, False
@@ -225,7 +130,7 @@ def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hes
             if value == np.inf:
                 return value, False
             continue
-        norm = _gradient(v, hmat, kappa, b, unit, dist, grad)
+        norm = gradient_at(v, hmat, kappa, b, unit, dist, grad)
         if norm <= tol * scale:
             return value, True
         definite = False
@@ -235,7 +140,7 @@ def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hes
                 for m in range(j + 1):
                     hess[j, m] = hmat[j, m]
                 ridge += hmat[j, j]
-            _penalty_hessian(unit, dist, kappa, attempt == 0, hess)
+            penalty_hessian(unit, dist, kappa, attempt == 0, hess)
             if attempt == 2:
                 for j in range(p):
                     hess[j, j] += 1e-8 * ridge
@@ -256,7 +161,7 @@ def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hes
             return value, True
         length = np.sqrt(length)
         if length > 0.5 * dist[nearest]:
-            f_centre = _quadratic(v, hmat, alpha[nearest], 0.0)
+            f_centre = quadratic(v, hmat, alpha[nearest], 0.0)
             if f_centre <= value:
                 if _pinned(v, hmat, kappa, alpha, nearest, dist_centres):
                     return value, False
@@ -277,7 +182,7 @@ def smooth_minimum(v, hmat, kappa, alpha, dist_centres, b, unit, dist, grad, hes
         for _inner in range(40):
             for j in range(p):
                 b[j] = grad[j] - step * trial[j]
-            new = _value(v, hmat, kappa, alpha, b, unit, dist)
+            new = value_at(v, hmat, kappa, alpha, b, unit, dist)
             if new <= value - 1e-4 * step * slope:
                 moved = True
                 break
@@ -328,13 +233,13 @@ def _is_only_minimum(v, kappa, alpha, free, value, curvature, unit, dist):
     if not (curvature > 0.0 and gap >= 0.0):
         return False
     radius = np.sqrt(2.0 * gap / curvature)
-    _differences(alpha, free, unit, dist)
+    differences(alpha, free, unit, dist)
     for k in range(groups):
         dist[k] += radius
     bound = 0.0
     for k in range(groups):
         for q in range(k):
-            bound += _weight(dist, q, k)
+            bound += weight(dist, q, k)
     return 2.0 * kappa * bound < _CONVEX * curvature
 
 
@@ -383,7 +288,7 @@ def solve_units(v, hmat, kappa, alpha, free, beta, at, explore):
         best = np.inf
         centre = -1
         for k in range(groups):
-            value = _quadratic(v[i], hmat[i], alpha[k], 0.0)
+            value = quadratic(v[i], hmat[i], alpha[k], 0.0)
             if value < best:
                 best = value
                 centre = k
@@ -466,21 +371,21 @@ def profile_derivatives(v, hmat, kappa, alpha, beta, at, grad, hess, solve, boun
                     hess[k0 * p + j, k0 * p + m] += hmat[i, j, m]
                 grad[k0 * p + j] += e
             continue
-        _differences(alpha, beta[i], unit, dist)
-        nearest = _directions(unit, dist)
+        differences(alpha, beta[i], unit, dist)
+        nearest = directions(unit, dist)
         if dist[nearest] == 0.0:
             continue
         scale = 1e-300
         for j in range(p):
             scale += abs(v[i, j])
-        worst = max(worst, _gradient(v[i], hmat[i], kappa, beta[i], unit, dist, gi) / scale)
+        worst = max(worst, gradient_at(v[i], hmat[i], kappa, beta[i], unit, dist, gi) / scale)
         for j in range(p):
             for m in range(p):
                 hb[j, m] = hmat[i, j, m]
-        _penalty_hessian(unit, dist, kappa, True, hb)
+        penalty_hessian(unit, dist, kappa, True, hb)
         definite = cholesky_in_place(hb)
         for k in range(groups):
-            w = kappa * _weight(dist, k, k)
+            w = kappa * weight(dist, k, k)
             for j in range(p):
                 grad[k * p + j] -= w * unit[k, j]
                 for m in range(p):
@@ -491,7 +396,7 @@ def profile_derivatives(v, hmat, kappa, alpha, beta, at, grad, hess, solve, boun
                     bound[k * p + j, m] = -e
             for q in range(groups):
                 if q != k:
-                    w2 = kappa * _weight(dist, k, q)
+                    w2 = kappa * weight(dist, k, q)
                     for j in range(p):
                         for m in range(p):
                             e = w2 * unit[k, j] * unit[q, m]

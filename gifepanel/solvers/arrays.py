@@ -274,7 +274,7 @@ def _leading(tall: Array, n: int) -> tuple[Array, float]:
     From the Gram matrix, unless the leading ones are so large that what they leave has lost its digits there.
     """
     gram = tall.T @ tall
-    total = float(np.trace(gram))
+    total = float(gram.trace())
     values, vectors = _top(gram, n)
     ssr = total - float(values.sum())
     if ssr >= _CANCELLED * total:

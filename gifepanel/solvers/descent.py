@@ -16,6 +16,7 @@ import numpy as np
 
 from gifepanel.blocks import UNITS, Node, block_sums, total_of
 from gifepanel.kernels.product import profile_derivatives, solve_units
+from gifepanel.kernels.small import solve_batch
 from gifepanel.shares import rows_of, small_and_rows, sums_of
 from gifepanel.solvers.arrays import (
     Array,
@@ -32,7 +33,7 @@ __all__ = ["DescentResult", "criterion", "descend"]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _MEMORY = 12
-_SHORTENED = (1.0, 0.3, 0.09, 0.027)
+_SHORTENED = (1.0, 0.1)
 _NEWTON_STEPS = 3
 _ROUNDING = 1e-10
 _FALL = 1e-4
@@ -173,7 +174,7 @@ class _UnitProblems:
         return total[0], total[1:]
 
     def minimise(self, alpha: Array, beta: Array, at: IntArray) -> tuple[Array, Array, IntArray]:
-        """Damped Newton in the centres, a few steps: the factors move next anyway."""
+        """Newton in the centres: a step where it need not be shortened, else a few. The factors move next anyway."""
         value, beta, at = self.solve(alpha, beta, at, explore=True)
         for _ in range(_NEWTON_STEPS):
             grad, hess = self.derivatives(alpha, beta, at)
@@ -191,7 +192,7 @@ class _UnitProblems:
             gain = value - trial[0]
             alpha = alpha + length * direction
             value, beta, at = trial
-            if gain <= 1e-13 * abs(value):
+            if length == 1.0 or gain <= 1e-13 * abs(value):
                 break
         return alpha, beta, at
 
@@ -251,6 +252,9 @@ def _lengths(first: int, new: Array, old: Array) -> list[Node]:
 
 def _descent_direction(hess: Array, grad: Array) -> Array:
     """-|H|^-1 g: Newton's step with the curvature made positive."""
+    steps, singular = solve_batch(hess[None], grad[None], grad[None])
+    if not singular[0]:
+        return -steps[0]
     values, vectors = np.linalg.eigh(0.5 * (hess + hess.T))
     size = np.maximum(np.abs(values), 1e-10 * np.abs(values).max(initial=0.0) + np.finfo(float).tiny)
     return -vectors @ ((vectors.T @ grad) / size)

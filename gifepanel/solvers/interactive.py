@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -76,7 +76,7 @@ class SlopeMap:
             slots[k, free] = len(common) + k * len(free) + np.arange(len(free))
         return cls(np.asarray(groups, dtype=np.int64), slots)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of free parameters q."""
         return int(self.slots.max()) + 1 if self.slots.size else 0
@@ -94,9 +94,14 @@ class SlopeMap:
     def gather(self, unit_values: Array) -> Array:
         """Sum unit-level values (N, p) into the parameters: (q,)."""
         out = np.zeros(self.size)
-        for k in range(self.slots.shape[0]):
-            np.add.at(out, self.slots[k], unit_values[self.groups == k].sum(axis=0))
+        for slot, members in zip(self.slots, self.members, strict=True):
+            out[slot] += unit_values[members].sum(axis=0)
         return out
+
+    @cached_property
+    def members(self) -> list[IntArray]:
+        """The units of each group."""
+        return [np.flatnonzero(self.groups == k) for k in range(len(self.slots))]
 
 
 @dataclass(frozen=True)
@@ -167,13 +172,11 @@ def projected_gram(data: PanelArrays, slopes: SlopeMap, factors: Array, loadings
     own = data.xx - np.einsum("npr,nqr->npq", x_factors, x_factors) / t
     gram = np.zeros((q, q))
     mixed = np.zeros((q, basis.shape[1], t))
-    for k in range(slopes.slots.shape[0]):
-        members = np.flatnonzero(slopes.groups == k)
-        slot = slopes.slots[k]
-        np.add.at(gram, (slot[:, None], slot[None, :]), own[members].sum(axis=0))
+    for slot, members in zip(slopes.slots, slopes.members, strict=True):
+        gram[slot[:, None], slot] += own[members].sum(axis=0)
         if basis.shape[1]:
             block = basis[members].T @ data.xt[members].reshape(len(members), p * t)
-            np.add.at(mixed, slot, block.reshape(-1, p, t).transpose(1, 0, 2))
+            mixed[slot] += block.reshape(-1, p, t).transpose(1, 0, 2)
     if basis.shape[1]:
         mixed -= (mixed @ factors) @ factors.T / t
         flat = mixed.reshape(q, -1)

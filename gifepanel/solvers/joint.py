@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +80,7 @@ def joint_step(
     value, grad, hess = profile(a)
     radius = max(largest for _, largest in sizes) + np.finfo(float).tiny
     iteration = 0
-    while iteration < max_iter and np.linalg.norm(grad) > target:
+    while iteration < max_iter and _length(grad) > target:
         iteration += 1
         step = _newton_direction(hess, grad, radius)
         slope = float(grad @ step)
@@ -90,7 +91,7 @@ def joint_step(
             trial = a + length * step
             new, grad, hess = profile(trial)
             if new <= value + 1e-4 * length * slope or (
-                abs(new - value) <= 1e-13 * abs(value) and np.linalg.norm(grad) < np.linalg.norm(g_old)
+                abs(new - value) <= 1e-13 * abs(value) and _length(grad) < _length(g_old)
             ):
                 a, value, moved = trial, new, True
                 break
@@ -99,7 +100,11 @@ def joint_step(
             grad, hess = g_old, h_old
             break
     beta, fused = items(rows_of(_slopes, (*units, minimisers), a), 2)
-    return JointStep(a, beta, fused, float(np.linalg.norm(grad)), iteration)
+    return JointStep(a, beta, fused, _length(grad), iteration)
+
+
+def _length(vector: Array) -> float:
+    return math.sqrt(vector @ vector)
 
 
 def _spectra(_: int, hessians: Array) -> tuple[Array, Array]:
@@ -148,6 +153,6 @@ def _stacked(parts: list[tuple[Array, ...]]) -> tuple[Array, ...]:
 
 def _newton_direction(hess: Array, grad: Array, radius: float) -> Array:
     """-H^-1 g, with flat directions bounded: the profile is linear where no unit fuses and p = 1."""
-    values, vectors = np.linalg.eigh(hess)
-    floor = np.linalg.norm(grad) / radius
+    values, vectors = (one[0] for one in eigh_batch(hess[None]))
+    floor = _length(grad) / radius
     return -vectors @ ((vectors.T @ grad) / np.maximum(values, 1e-3 * floor))

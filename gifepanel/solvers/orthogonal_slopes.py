@@ -64,7 +64,8 @@ def combinations(data: PanelArrays, blocks: Sequence[Sequence[int]]) -> Combinat
     blocks : sequence of sequences of int
         Columns that may be combined: those with slopes of groups, and those with common slopes.
     """
-    if not any(_close(data.xx[:, block][:, :, block].sum(axis=0)) for block in map(list, blocks) if len(block) > 1):
+    gram = data.xx.sum(axis=0)
+    if not any(_close(gram[np.ix_(block, block)]) for block in map(list, blocks) if len(block) > 1):
         return None
     data = here(data)
     n, p, t = data.xt.shape

@@ -5,18 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from gifepanel.blocks import UNITS, Node, block_sums
-from gifepanel.kernels.product import product_weights
+from gifepanel.kernels.product import total_penalty
 from gifepanel.shares import sums_of
 from gifepanel.solvers.arrays import Array
 
-__all__ = ["mean_pairwise_distance", "product_penalty", "scale_free_kappa", "weights"]
-
-
-def weights(beta: Array, alpha: Array) -> Array:
-    """w_ik = prod over l != k of ||beta_i - alpha_l||: (N, K)."""
-    out = np.empty((beta.shape[0], alpha.shape[0]))
-    product_weights(beta, alpha, out)
-    return out
+__all__ = ["mean_pairwise_distance", "product_penalty", "scale_free_kappa"]
 
 
 def product_penalty(beta: Array, alpha: Array) -> float:
@@ -25,11 +18,7 @@ def product_penalty(beta: Array, alpha: Array) -> float:
 
 
 def _penalties(first: int, beta: Array, alpha: Array) -> list[Node]:
-    def part(rows: slice) -> float:
-        distances = np.sqrt(((beta[rows, None, :] - alpha[None]) ** 2).sum(axis=2))
-        return float(distances.prod(axis=1).sum())
-
-    return block_sums(part, len(beta), UNITS, first)
+    return block_sums(lambda rows: float(total_penalty(beta[rows], alpha)), len(beta), UNITS, first)
 
 
 def mean_pairwise_distance(alpha: Array) -> float:

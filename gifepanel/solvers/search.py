@@ -41,6 +41,8 @@ _WORK, _FEWEST, _MOST = 2.3e5, 6, 120
 _ROUNDS_AT_MOST = 6
 # so many groupings are all tried
 _ALL = 301
+# entities among which all groups are usually found
+_FIRST = 256
 
 
 @dataclass(frozen=True)
@@ -230,9 +232,11 @@ def assigned(data: Regrouped, slots: IntArray, grouping: Grouping) -> IntArray:
 
 def _key(groups: IntArray, k: int) -> bytes:
     """The partition, whatever the labels."""
-    first = (groups == np.arange(k)[:, None]).argmax(axis=1)
-    rank = np.empty(k, dtype=np.int16)
-    rank[first.argsort(kind="stable")] = np.arange(k)
+    labels = list(dict.fromkeys(groups[:_FIRST].tolist()))
+    if len(labels) < k:
+        labels = list(dict.fromkeys(groups.tolist()))
+    rank = np.zeros(k, dtype=np.int16)
+    rank[labels] = np.arange(len(labels))
     return rank[groups].tobytes()
 
 

@@ -108,7 +108,7 @@ def test_product(n: int, p: int, t: int, groups: int) -> None:
         at = rng.integers(-1, groups, n)
         beta[at >= 0] = alpha[at[at >= 0]]
         beta[:1], at[:1] = alpha[0], -1  # a start at a kink
-        same(product.product_weights, beta, alpha, np.empty((n, groups)))
+        same(product.total_penalty, beta, alpha)
         known = problem.v, problem.hmat, kappa, alpha
         for explore in (True, False):
             out = same(product.solve_units, *known, problem.free, beta, at, explore)

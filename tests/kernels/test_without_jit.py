@@ -96,9 +96,8 @@ def _joint() -> dict[str, np.ndarray]:
 def _product() -> dict[str, np.ndarray]:
     problem = units(12, 2, seed=6)
     alpha = np.random.default_rng(7).standard_normal((3, 2))
-    beta, at, weights = problem.free.copy(), np.full(12, -1), np.empty((12, 3))
+    beta, at = problem.free.copy(), np.full(12, -1)
     total = product.solve_units(problem.v, problem.hmat, 1.0, alpha, problem.free, beta, at, True)
-    product.product_weights(problem.free, alpha, weights)
     grad, hess, left, right = np.empty(6), np.empty((6, 6)), np.empty((2, 6)), np.empty((6, 2))
     worst = product.profile_derivatives(problem.v, problem.hmat, 1.0, alpha, beta, at, grad, hess, left, right)
     assert worst < 1e-6
@@ -107,7 +106,7 @@ def _product() -> dict[str, np.ndarray]:
     value, smooth = product.smooth_minimum(problem.v[0], problem.hmat[0], 1.0, alpha, between, b, *space, 1e-12)
     return {
         "solve_units": np.append(np.column_stack([beta, at]), total),
-        "product_weights": weights,
+        "total_penalty": np.array([product.total_penalty(problem.free, alpha)]),
         "profile_derivatives": np.vstack([grad, hess]),
         "smooth_minimum": np.concatenate([[value, smooth], b]),
     }

@@ -14,7 +14,7 @@ from gifepanel.solvers.grouped import GroupedOptions, fit_grouped
 from gifepanel.solvers.heterogeneous import heterogeneous_slopes, kmeans_centres
 from gifepanel.solvers.interactive import SlopeMap, fit_interactive, fit_interactive_multistart
 from gifepanel.solvers.multistart import interactive_starts
-from gifepanel.solvers.penalty import product_penalty, scale_free_kappa, weights
+from gifepanel.solvers.penalty import product_penalty, scale_free_kappa
 from gifepanel.solvers.sweep import sweep
 from tests.solvers.panels import SLOPES, annihilator, fitted, grouped_panel, matched, raw_criterion, slopes_of
 
@@ -143,7 +143,6 @@ def test_penalty_pieces():
     beta, alpha = rng.standard_normal((7, 2)), rng.standard_normal((3, 2))
     distance = np.linalg.norm(beta[:, None] - alpha[None], axis=2)
     assert product_penalty(beta, alpha) == pytest.approx(distance.prod(axis=1).sum(), rel=1e-13)
-    np.testing.assert_allclose(weights(beta, alpha) * distance, distance.prod(axis=1)[:, None] * np.ones(3), rtol=1e-12)
     between = np.mean([np.linalg.norm(alpha[a] - alpha[b]) for a, b in ((0, 1), (0, 2), (1, 2))])
     assert scale_free_kappa(2.0, 1.5, 27, alpha) == pytest.approx(2.0 * 1.5 / 3.0 / between**2, rel=1e-13)
     assert scale_free_kappa(1.0, 2.0, 8, alpha[:1]) == pytest.approx(1.0)

@@ -9,7 +9,7 @@ import numpy as np
 from gifepanel.kernels.plain.ordered import Array, BoolArray, IntArray, last, ordered_sum
 from gifepanel.kernels.plain.small import cholesky, cholesky_solve
 
-__all__ = ["product_weights", "profile_derivatives", "solve_units"]
+__all__ = ["profile_derivatives", "solve_units", "total_penalty"]
 
 _NEWTON_STEPS = 50
 _TOL = 1e-12
@@ -41,9 +41,12 @@ def _weight(dist: Array, skip: int, other: int) -> Array:
     return w
 
 
-def product_weights(beta: Array, alpha: Array, out: Array) -> None:
-    """out[i, k] = prod over l != k of ||beta_i - alpha_l||."""
-    out[:] = _weights(_distances(alpha, beta.T)[1]).T
+def total_penalty(beta: Array, alpha: Array) -> float:
+    """Sum over entities of the product of distances to all centres."""
+    product = np.ones(len(beta))
+    for distance in _distances(alpha, beta.T)[1]:
+        product = product * distance
+    return last(product)
 
 
 @dataclass(frozen=True)
