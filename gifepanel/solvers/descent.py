@@ -4,7 +4,8 @@ The sweep minimises a sequence of convex surrogates and is not a descent method 
 concentrated out, every iteration (i) gives each unit the best of its candidates (the K centres and its smooth local
 minimum), (ii) takes damped Newton steps in the centres on the profile P(alpha) = sum_i min_b f_i(b), and (iii) updates
 the factors. Where regressors load on the factors, these passes alone converge slowly. The last of them are therefore
-extrapolated, and the extrapolation is shortened until it lowers Q.
+extrapolated, and where that does not lower Q, a Newton step follows in slopes and centres, the factors concentrated
+out. (On observed cells, and in blocks of entities, the extrapolation is shortened.)
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from gifepanel.solvers.arrays import (
     Array,
     Components,
     GroupedData,
+    PanelArrays,
     UnitQuadratics,
 )
 from gifepanel.solvers.blocked import BlockedPanel
 from gifepanel.solvers.mixing import mixed, mixing_weights
+from gifepanel.solvers.newton import newton_step
 from gifepanel.solvers.penalty import product_penalty
 from gifepanel.solvers.sweep import unit_problems
 
@@ -33,7 +36,7 @@ __all__ = ["DescentResult", "criterion", "descend"]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 _MEMORY = 12
-_SHORTENED = (1.0, 0.1)
+_SHORTENED, _NEWTON = (1.0, 0.1), (1.0, 0.3, 0.1)
 _NEWTON_STEPS = 3
 _ROUNDING = 1e-10
 _FALL = 1e-4
@@ -125,7 +128,7 @@ class _Descent:
         dr, dg = np.diff(steps, axis=1), np.diff(points, axis=1)
         gamma = np.linalg.lstsq(dr, steps[:, -1], rcond=1e-8)[0]
         size, on = last.alpha.size, last.at >= 0
-        for length in _SHORTENED:
+        for length in _SHORTENED[: 1 if isinstance(self.data, PanelArrays) else None]:
             flat = points[:, -1] - length * (dg @ gamma)
             alpha = flat[:size].reshape(last.alpha.shape)
             beta = flat[size:].reshape(last.beta.shape)
@@ -133,6 +136,20 @@ class _Descent:
             mixed = self.state(alpha, beta, last.at.copy(), last.components)
             if mixed.value <= last.value:
                 return mixed
+        return self._newton(self.data, last) if isinstance(self.data, PanelArrays) else last
+
+    def _newton(self, data: PanelArrays, last: _State) -> _State:
+        """Newton's step, or part of it, where that is lower."""
+        steps = newton_step(data, self.kappa, last.alpha, last.beta, last.at, last.components)
+        if steps is None:
+            return last
+        for length in _NEWTON:
+            alpha, beta = (one + length * step for one, step in zip((last.alpha, last.beta), steps, strict=True))
+            on = last.at >= 0
+            beta[on] = alpha[last.at[on]]
+            trial = self.state(alpha, beta, last.at.copy(), last.components)
+            if trial.value <= last.value:
+                return trial
         return last
 
     def _extrapolate_in_blocks(self, history: list[tuple[_State, _State]]) -> _State:
