@@ -15,11 +15,13 @@ INSTALL = { ! { $(INDEX); } && $(PIP) uv && $(UV) -e ".[$(EXTRAS)]"; } || $(PIP)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
+# kept also where Python is told to write none: dozens of processes start, and compiling an import takes longer than it
+unexport PYTHONDONTWRITEBYTECODE
 # compiled once, before the test processes start from copies (tests/conftest.py)
 KERNELS := $(CURDIR)/.pytest_cache/numba/first
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kernels lint format docs notebooks slow bench clean
+.PHONY: help demo test kernels kernels-factors kernels-effects bytecode lint format docs notebooks slow bench clean
 
 help:
 	@echo "make demo    fit the cigarette panel and print the report"
@@ -33,11 +35,18 @@ demo: .venv/stamp-run
 	@$(BIN)/gifepanel demo
 
 test: .venv/stamp-dev
-	@$(MAKE) --no-print-directory -j$(JOBS) -Otarget lint kernels
+	@$(MAKE) --no-print-directory -j$(JOBS) -Otarget kernels-factors lint kernels-effects bytecode
 	GIFEPANEL_DOCS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-kernels: .venv/stamp-dev
-	@NUMBA_CACHE_DIR=$(KERNELS) $(BIN)/python -m tests.compile_kernels
+kernels: kernels-factors kernels-effects
+
+kernels-factors kernels-effects: .venv/stamp-dev
+	@NUMBA_CACHE_DIR=$(KERNELS) $(BIN)/python -m tests.compile_kernels $(@:kernels-%=%)
+
+# of all that tests import, and of tests: the test processes start at once, and each would compile everything.
+# What can't be imported is told by them
+bytecode: .venv/stamp-dev
+	@$(BIN)/python -m pytest -qq --collect-only >/dev/null 2>&1 || true
 
 lint: .venv/stamp-dev
 	$(BIN)/ruff check .

@@ -25,6 +25,7 @@ extensions = [
     "sphinx_copybutton",
     "mathml",
     "pictures",
+    "docstrings",
     "members",
     "navigation",
     "prose",

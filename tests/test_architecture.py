@@ -66,8 +66,9 @@ def test_the_chart_is_that_of_the_stored_times() -> None:
 
 def test_the_picture_is_that_of_the_imports() -> None:
     drawing = loaded("architecture_picture")
-    assert drawing.PICTURE.read_text("utf-8") == drawing.draw(), "python docs/architecture_picture.py"
-    drawn = set(re.findall(r"<text[^>]*>([\w.]+)</text>", drawing.draw()))
+    picture = drawing.draw()
+    assert drawing.PICTURE.read_text("utf-8") == picture, "python docs/architecture_picture.py"
+    drawn = set(re.findall(r"<text[^>]*>([\w.]+)</text>", picture))
     parts = {path.name for path in (ROOT / "gifepanel").iterdir() if (path / "__init__.py").exists()}
     assert (
         parts | {"blocks", "checkpoint", "cli", "diagnostics", "parallel", "shares", "simulations", "threads"} == drawn

@@ -40,6 +40,18 @@ def test_datasets_need_pandas_only() -> None:
     assert not loaded & {"numba", "sklearn", "statsmodels", "formulaic", "patsy", "matplotlib"}
 
 
+def test_small_data_need_no_compiled_code() -> None:
+    """A small fit loads neither numba nor a kernel."""
+    loaded = loaded_after(
+        "import gifepanel as g\n"
+        "data = g.datasets.load_cigar()\n"
+        "res = g.PartialledOLS.from_formula('sales ~ price | state + year', data)"
+        ".fit(cov_type='cluster', cov_kwds={'groups': 'state'})\n"
+        "str(res.summary())"
+    )
+    assert "statsmodels" in loaded and "numba" not in loaded
+
+
 def test_dir_is_the_public_names_in_order() -> None:
     assert dir(gifepanel) == sorted(gifepanel.__all__)
     assert len(dir(gifepanel)) < 20

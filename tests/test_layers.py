@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -104,19 +105,24 @@ def walk(node: ast.AST, *, types: bool, functions: bool = True) -> Iterator[ast.
             yield from walk(child, types=types, functions=functions)
 
 
-def imports(source: str, module: str, is_package: bool, *, types: bool = True, functions: bool = True) -> Iterator[str]:
-    """Full names of all modules that a source imports."""
-    for node in walk(ast.parse(source), types=types, functions=functions):
+@cache
+def parsed(source: str) -> ast.AST:
+    return ast.parse(source)
+
+
+@cache
+def imports(source: str, module: str, is_package: bool, *, types: bool = True, functions: bool = True) -> list[str]:
+    """Full names of all modules that a source imports; several tests ask for those of every file."""
+    found: list[str] = []
+    for node in walk(parsed(source), types=types, functions=functions):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             parents = module.split(".")
             parents = parents[: len(parents) - node.level + is_package] if node.level else []
             base = ".".join([*parents, *([node.module] if node.module else [])])
-            if base == "gifepanel":
-                yield from (f"gifepanel.{alias.name}" for alias in node.names)
-            else:
-                yield base
+            found += [f"gifepanel.{alias.name}" for alias in node.names] if base == "gifepanel" else [base]
+    return found
 
 
 def sources() -> list[Path]:
@@ -216,4 +222,4 @@ def test_no_arrow_is_allowed_and_not_used() -> None:
     ],
 )
 def test_the_walk_finds_every_form(source: str, module: str, is_package: bool, expected: list[str]) -> None:
-    assert list(imports(source, module, is_package, types=False)) == expected
+    assert imports(source, module, is_package, types=False) == expected

@@ -65,7 +65,7 @@ def _lay_out(figure: Any) -> None:
     if engine is not None:
         FigureCanvasSVG(figure)
         engine.execute(figure)
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)  # "none" would leave one that asks for that drawing
 
 
 def _lighten(collection: Any) -> None:

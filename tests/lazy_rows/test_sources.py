@@ -88,12 +88,13 @@ def test_columns_in_names_of_folders(
     def params(data: Any) -> Any:
         return gife.PartialledOLS.from_formula(formula, data, engine=engine, **options).fit(**cov).params
 
+    expected = params(panel())
     for data in (folders, str(folders / "*" / "*.parquet"), sorted(folders.glob("*/*.parquet"))):
         with pytest.raises(GifepanelError, match="'year' is in names of folders, such as year=2000") as caught:
             params(data)
         names: dict[str, Any] = {}
         exec(str(caught.value.fix), names)
-        np.testing.assert_allclose(params(names["data"]), params(panel()), rtol=1e-8)
+        np.testing.assert_allclose(params(names["data"]), expected, rtol=1e-8)
 
 
 def test_folders_for_a_model_with_factors(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
