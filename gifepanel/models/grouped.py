@@ -260,7 +260,7 @@ class GroupedIFE(FactorModel):
         tol: float = 1e-7,
         max_iter: int = 300,
         max_sweeps: int = 20,
-        sweep_tol: float = 1e-2,
+        sweep_tol: float = 1e-1,
         n_jobs: int | None = None,
         progress: Progress = None,
         **unknown: Any,
@@ -321,7 +321,8 @@ class GroupedIFE(FactorModel):
         tol, max_iter : float, int
             Of the descent.
         sweep_tol, max_sweeps : float, int
-            Of the sweep; with ``polish=False`` it goes on to 1e-4 at least.
+            Of the sweep, which ends when centres move by less than that share; the descent goes on from there. With
+            ``polish=False`` the sweep goes on to 1e-4 at least.
         n_jobs : int, optional
             Workers for numbers left open ("auto", ranges); None is one unless a ``joblib.parallel_config`` says
             otherwise. Results do not depend on it.
@@ -374,7 +375,7 @@ class GroupedIFE(FactorModel):
             common=self._common,
             tol=check_number("tol", tol, 1e-7, positive=True),
             max_iter=check_count("max_iter", max_iter, 1, usual=300),
-            sweep_tol=check_number("sweep_tol", sweep_tol, 1e-2, positive=True),
+            sweep_tol=check_number("sweep_tol", sweep_tol, 1e-1, positive=True),
             max_sweeps=check_count("max_sweeps", max_sweeps, 1, usual=20),
         )
 

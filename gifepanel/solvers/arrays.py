@@ -90,6 +90,11 @@ class PanelArrays:
         return n, t, p
 
     @property
+    def own(self) -> Any:
+        """The panel as what has a row for each entity."""
+        return self
+
+    @property
     def n_cells(self) -> int:
         """NT."""
         return int(self.y.size)

@@ -38,11 +38,6 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 class BlockedPanel(PanelArrays):
     """As :class:`PanelArrays`; components have no loadings, and :meth:`rescaled` overwrites the regressors."""
 
-    @property
-    def own(self) -> Any:
-        """The panel as what has a row for each entity."""
-        return self
-
     def __sizeof__(self) -> int:
         return 64 + sum(one.nbytes for one in (self.y, self.xt, self.xx, self.xy, self.yy))
 

@@ -5,7 +5,7 @@ concentrated out, every iteration (i) gives each unit the best of its candidates
 minimum), (ii) takes damped Newton steps in the centres on the profile P(alpha) = sum_i min_b f_i(b), and (iii) updates
 the factors. Where regressors load on the factors, these passes alone converge slowly. The last of them are therefore
 extrapolated, and where that does not lower Q, a Newton step follows in slopes and centres, the factors concentrated
-out. (On observed cells, and in blocks of entities, the extrapolation is shortened.)
+out. (On observed cells the extrapolation is shortened instead.)
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class _Descent:
         dr, dg = np.diff(steps, axis=1), np.diff(points, axis=1)
         gamma = np.linalg.lstsq(dr, steps[:, -1], rcond=1e-8)[0]
         size, on = last.alpha.size, last.at >= 0
-        for length in _SHORTENED[: 1 if isinstance(self.data, PanelArrays) else None]:
+        for length in self._lengths:
             flat = points[:, -1] - length * (dg @ gamma)
             alpha = flat[:size].reshape(last.alpha.shape)
             beta = flat[size:].reshape(last.beta.shape)
@@ -136,18 +136,24 @@ class _Descent:
             mixed = self.state(alpha, beta, last.at.copy(), last.components)
             if mixed.value <= last.value:
                 return mixed
-        return self._newton(self.data, last) if isinstance(self.data, PanelArrays) else last
+        return self._newton(last)
 
-    def _newton(self, data: PanelArrays, last: _State) -> _State:
+    @property
+    def _lengths(self) -> tuple[float, ...]:
+        """Shares of the extrapolation that are tried: where there is a Newton step to turn to, the whole."""
+        return _SHORTENED[: 1 if isinstance(self.data, PanelArrays) else None]
+
+    def _newton(self, last: _State) -> _State:
         """Newton's step, or part of it, where that is lower."""
-        steps = newton_step(data, self.kappa, last.alpha, last.beta, last.at, last.components)
+        steps = None
+        if isinstance(self.data, PanelArrays):
+            steps = newton_step(self.data, self.kappa, last.alpha, last.beta, last.at, last.components)
         if steps is None:
             return last
         for length in _NEWTON:
-            alpha, beta = (one + length * step for one, step in zip((last.alpha, last.beta), steps, strict=True))
-            on = last.at >= 0
-            beta[on] = alpha[last.at[on]]
-            trial = self.state(alpha, beta, last.at.copy(), last.components)
+            alpha = last.alpha + length * steps[0]
+            beta = rows_of(_stepped, (last.beta, last.at, steps[1]), alpha, length)
+            trial = self.state(alpha, beta, last.at, last.components)
             if trial.value <= last.value:
                 return trial
         return last
@@ -157,13 +163,13 @@ class _Descent:
         last = history[-1][1]
         olds, news = ([[pair[k].alpha, pair[k].beta] for pair in history] for k in range(2))
         gamma = mixing_weights(news, olds)
-        for length in _SHORTENED:
+        for length in self._lengths:
             alpha, beta = (mixed([one[k] for one in news], gamma, length) for k in range(2))
             beta = rows_of(_on_centres, (beta, last.at), alpha)
             trial = self.state(alpha, beta, last.at, last.components)
             if trial.value <= last.value:
                 return trial
-        return last
+        return self._newton(last)
 
 
 def _stands(before: float, now: float) -> bool:
@@ -249,6 +255,14 @@ def _in_quadratics(first: int, quadratics: UnitQuadratics, beta: Array) -> list[
 def _on_centres(_: int, beta: Array, at: IntArray, alpha: Array) -> Array:
     """Slopes, of units that sit on a centre those of the centre."""
     beta, on = np.array(beta), at >= 0
+    beta[on] = alpha[at[on]]
+    return beta
+
+
+def _stepped(_: int, beta: Array, at: IntArray, step: Array, alpha: Array, length: float) -> Array:
+    """Slopes moved, those of units on a centre with it."""
+    beta = beta + length * step
+    on = at >= 0
     beta[on] = alpha[at[on]]
     return beta
 

@@ -1,14 +1,8 @@
 """Newton's step on the criterion of penalised principal components, the factors concentrated out.
 
 Units, centres and factors by turns do not see that the factors follow the slopes, and creep where regressors load on
-them. Let fitted values change by D = (x_it's_i), with residuals e, and factors f_r and loadings l_r of unit length with
-singular values v_r. Then least squares given the best factors changes in second order by
-
-    ||M_L D M_F||^2 - 2 sum_r (D f_r)' e (D'l_r) / v_r,
-
-what loadings and factors follow of D eliminated, to first order in e over v_r. Newton's equations for unit slopes and
-centres are solved by conjugate gradients, preconditioned by the same matrix at fixed factors: one block for each unit,
-bordered by the centres.
+them. Newton's equations for unit slopes and centres are solved by conjugate gradients, preconditioned by the same
+matrix at fixed factors: one block for each unit off the centres, bordered by the centres.
 """
 
 from __future__ import annotations
@@ -18,171 +12,81 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.kernels.passes import gradient_pass, residual_pass
-from gifepanel.solvers.arrays import Array, Components, PanelArrays, residuals
+from gifepanel.blocks import UNITS, Node, block_sums, total_of
+from gifepanel.shares import rows_of, small_and_rows, sums_of
+from gifepanel.solvers.arrays import Array, Components, PanelArrays, UnitQuadratics
+from gifepanel.solvers.curvature import Curvature
 
-__all__ = ["Curvature", "newton_step"]
+__all__ = ["newton_step"]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
+Pair = tuple[Array, Array]  # of centres (Kp,) and of units (N, p), these zero on the centres
 _STEPS, _TOL = 40, 0.02
 _FLAT = 1e-10
-_LARGEST = 1 << 22  # numbers that second derivatives of the penalty may take
 
 
 @dataclass(frozen=True)
-class Curvature:
-    """Second derivatives of the least squares of a panel, factors concentrated out.
+class _Units:
+    """Of units off the centres, at fixed factors; zero for the others.
 
     Attributes
     ----------
-    data : PanelArrays
-    resid : ndarray, shape (N, T)
-        After slopes, factors and time effect.
-    factors : ndarray, shape (T, R)
-        Orthonormal.
-    loadings : ndarray, shape (N, R)
-        Orthonormal; zero where a factor is.
-    over : ndarray, shape (R,)
-        One over the singular values, zero where these are.
-    """
-
-    data: PanelArrays
-    resid: Array
-    factors: Array
-    loadings: Array
-    over: Array
-
-    @classmethod
-    def at(cls, data: PanelArrays, beta: Array, components: Components) -> Curvature:
-        """At unit slopes (N, p) and their components."""
-        root = np.sqrt(data.shape[1])
-        resid = residuals(data, beta)
-        if data.time_effects:
-            resid -= components.time_effect
-        resid -= components.loadings @ components.factors.T
-        lengths = np.linalg.norm(components.loadings, axis=0)
-        lost = lengths <= np.finfo(float).eps * lengths.max(initial=0.0)
-        inverse = np.where(lost, 0.0, 1.0 / np.where(lost, 1.0, lengths))
-        return cls(data, resid, components.factors / root, components.loadings * inverse, inverse / root)
-
-    def times(self, slopes: Array) -> Array:
-        """Half the derivative of the quadratic form at a change of unit slopes (N, p): an (N, p) array."""
-        fitted = np.empty_like(self.resid)
-        residual_pass(np.zeros_like(fitted), self.data.xt, np.ascontiguousarray(slopes), fitted)
-        if self.data.time_effects:
-            fitted -= fitted.mean(axis=0)
-        by_unit, by_period = fitted @ self.factors, fitted.T @ self.loadings
-        both = self.loadings.T @ by_unit
-        follow = by_unit - self.loadings @ both + (self.resid @ by_period) * self.over
-        fitted -= follow @ self.factors.T
-        fitted -= self.loadings @ (by_period.T + self.over[:, None] * (by_unit.T @ self.resid))
-        return -np.asarray(gradient_pass(self.data.xt, fitted))
-
-
-@dataclass(frozen=True)
-class _Bordered:
-    """Curvature of units off the centres at fixed factors, bordered by that of the centres.
-
-    Attributes
-    ----------
-    inner : ndarray, shape (M, p, p)
-        Of every unit off the centres, penalty included.
-    penalty : ndarray, shape (M, p, p)
-        Of the penalty alone.
-    border : ndarray, shape (M, p, Kp)
+    at : ndarray of int64, shape (N,)
+        The centre a unit sits on, or -1.
+    inverse : ndarray, shape (N, p, p)
+        Of the curvature, penalty included.
+    penalty : ndarray, shape (N, p, p)
+        Curvature of the penalty.
+    border : ndarray, shape (N, p, Kp)
         Between unit and centres.
-    corner, of_penalty : ndarray, shape (Kp, Kp)
-        Of the centres, with what units on them have, and of the penalty alone.
     """
 
-    inner: Array
+    at: IntArray
+    inverse: Array
     penalty: Array
     border: Array
-    corner: Array
-    of_penalty: Array
-
-    def solver(self) -> Any:
-        """A function that solves it for (Kp,) and (M, p); None where a unit is at no minimum."""
-        if not (np.isfinite(self.inner).all() and np.isfinite(self.corner).all()):
-            return None
-        try:
-            np.linalg.cholesky(self.inner)
-        except np.linalg.LinAlgError:
-            return None
-        gain = np.linalg.solve(self.inner, self.border)
-        values, vectors = np.linalg.eigh(self.corner - np.einsum("mpa,mpb->ab", self.border, gain))
-        size = np.maximum(np.abs(values), _FLAT * np.abs(values).max(initial=0.0) + np.finfo(float).tiny)
-
-        def solve(centres: Array, units: Array) -> tuple[Array, Array]:
-            own = np.linalg.solve(self.inner, units[:, :, None])[:, :, 0]
-            left = centres - np.einsum("mpa,mp->a", self.border, own)
-            found = vectors @ ((vectors.T @ left) / size)
-            return found, own - gain @ found
-
-        return solve
 
 
-def _second_derivatives(difference: Array, kappa: float) -> tuple[Array, Array] | None:
-    """Gradients (M, K, p) and second derivatives (M, K, K, p, p) of the penalty in b - alpha_k; None at a centre."""
-    _, k, p = difference.shape
-    distance = np.linalg.norm(difference, axis=2)
-    if not distance.all():
-        return None
-    unit = difference / distance[:, :, None]
-    whole = kappa * distance.prod(axis=1)
-    second = np.einsum("m,mk,mq,mki,mqj->mkqij", whole, 1.0 / distance, 1.0 / distance, unit, unit)
-    for g in range(k):
-        across = np.eye(p) - unit[:, g, :, None] * unit[:, g, None]
-        second[:, g, g] = across * (whole / distance[:, g] ** 2)[:, None, None]
-    return (whole[:, None] / distance)[:, :, None] * unit, second
-
-
+@dataclass(frozen=True)
 class _Equations:
-    """Newton's equations at one point."""
+    """Newton's equations at one point.
 
-    def __init__(self, data: PanelArrays, kappa: float, alpha: Array, beta: Array, at: IntArray, comp: Components):
-        self.shape, self.at, self.off = alpha.shape, at, np.flatnonzero(at < 0)
-        self.scale = 2.0 / data.shape[1]
-        self.curvature = Curvature.at(data, beta, comp)
-        quadratics = data.quadratics(comp)
-        hessians = self.scale * quadratics.a
-        forces = np.einsum("npq,nq->np", hessians, beta) - self.scale * quadratics.c
-        found = _second_derivatives(beta[self.off, None] - alpha, kappa)
-        self.bordered: _Bordered | None = None
-        if found is not None:
-            first, second = found
-            own, size = second.sum(axis=(1, 2)), alpha.size
-            border = -second.sum(axis=1).transpose(0, 2, 1, 3).reshape(len(own), alpha.shape[1], size)
-            of_penalty = second.sum(axis=0).transpose(0, 2, 1, 3).reshape(size, size)
-            corner = of_penalty + self._block_diagonal(hessians)
-            self.bordered = _Bordered(hessians[self.off] + own, own, border, corner, of_penalty)
-            self.gradient = self._by_centre(forces) - first.sum(axis=0).ravel(), forces[self.off] + first.sum(axis=1)
+    Attributes
+    ----------
+    curvature : Curvature
+    scale : float
+        2 / T.
+    units : _Units
+    of_penalty : ndarray, shape (Kp, Kp)
+        Curvature of the penalty in the centres.
+    values, vectors : ndarray, shapes (Kp,) and (Kp, Kp)
+        Spectrum of the centres' curvature at fixed factors, units off them eliminated, the values made positive.
+    gradient : tuple of ndarray
+    """
 
-    def _by_centre(self, values: Array) -> Array:
-        """Sums (Kp,) of values (N, p) of the units on each centre."""
-        return np.concatenate([values[self.at == k].sum(axis=0) for k in range(self.shape[0])])
+    curvature: Curvature
+    scale: float
+    units: _Units
+    of_penalty: Array
+    values: Array
+    vectors: Array
+    gradient: Pair
 
-    def _block_diagonal(self, hessians: Array) -> Array:
-        k, p = self.shape
-        out = np.zeros((k, p, k, p))
-        for g in range(k):
-            out[g, :, g] = hessians[self.at == g].sum(axis=0)
-        return out.reshape(k * p, k * p)
-
-    def slopes(self, centres: Array, units: Array) -> Array:
-        """(N, p) of the centres (Kp,) that units are on, and of units off them (M, p)."""
-        out = centres.reshape(self.shape)[self.at]
-        out[self.off] = units
-        return out
-
-    def times(self, centres: Array, units: Array) -> tuple[Array, Array]:
+    def times(self, step: Pair) -> Pair:
         """The matrix of the equations times a step."""
-        assert self.bordered is not None
-        b = self.bordered
-        of_data = self.scale * self.curvature.times(self.slopes(centres, units))
-        of_units = of_data[self.off] + np.einsum("mpq,mq->mp", b.penalty, units) + b.border @ centres
-        of_centres = self._by_centre(of_data) + b.of_penalty @ centres + np.einsum("mpa,mp->a", b.border, units)
-        return of_centres, of_units
+        centres, own = step
+        shape = -1, self.curvature.data.shape[2]
+        slopes = rows_of(_slopes, (self.units.at, own), centres.reshape(shape))
+        of_data = self.curvature.times(slopes)
+        rows = (self.units, of_data, own)
+        of_centres = sums_of(_to_centres, rows, self.scale, len(centres))
+        return self.of_penalty @ centres + of_centres, rows_of(_to_units, rows, self.scale, centres)
+
+    def solve(self, right: Pair) -> Pair:
+        """The same at fixed factors, solved."""
+        left = right[0] - sums_of(_eliminated, (self.units, right[1]))
+        centres = self.vectors @ ((self.vectors.T @ left) / self.values)
+        return centres, rows_of(_solved, (self.units, right[1]), centres)
 
 
 def newton_step(
@@ -193,6 +97,7 @@ def newton_step(
     Parameters
     ----------
     data : PanelArrays
+        In memory, in blocks or in shares.
     kappa : float
     alpha : ndarray, shape (K, p)
     beta : ndarray, shape (N, p)
@@ -204,51 +109,171 @@ def newton_step(
     Returns
     -------
     tuple of ndarray or None
-        None where a unit is at no minimum of its own problem, or where derivatives take too much room.
+        None where a unit is at no minimum of its own problem, or where derivatives take as much room as the data.
 
     References
     ----------
     Steihaug, T. (1983). The conjugate gradient method and trust regions in large scale optimization. *SIAM Journal on
     Numerical Analysis*, 20(3), 626-637.
     """
-    if (at < 0).sum() * alpha.size**2 > _LARGEST:
+    _, t, p = data.shape
+    if p * (2 * p + alpha.size) > t * (p + 1):
         return None
     with np.errstate(all="ignore"):
-        equations = _Equations(data, kappa, alpha, beta, at, components)
-        solve = None if equations.bordered is None else equations.bordered.solver()
-        if solve is None:
+        equations = _equations(data, kappa, alpha, beta, at, components)
+        if equations is None:
             return None
-        centres, units = _conjugate_gradients(equations, solve)
-    if not (np.isfinite(centres).all() and np.isfinite(units).all()):
+        centres, units = _conjugate_gradients(equations)
+        if not np.isfinite(centres @ centres + _dot(units, units)):
+            return None
+    centres = centres.reshape(alpha.shape)
+    return centres, rows_of(_slopes, (at, units), centres)
+
+
+def _equations(
+    data: PanelArrays, kappa: float, alpha: Array, beta: Array, at: IntArray, components: Components
+) -> _Equations | None:
+    scale, size = 2.0 / data.shape[1], alpha.size
+    rows = (data.quadratics(components), beta, at)
+    nodes, units, force = small_and_rows(_prepared, 2, rows, alpha, kappa, scale)
+    total = total_of(node for share in nodes for node in share)
+    if not np.isfinite(total).all():
         return None
-    return centres.reshape(alpha.shape), equations.slopes(centres, units)
+    of_penalty, corner = total[:size], total[size : 2 * size]
+    values, vectors = np.linalg.eigh(corner)
+    values = np.maximum(np.abs(values), _FLAT * np.abs(values).max(initial=0.0) + np.finfo(float).tiny)
+    curvature = Curvature.at(data, beta, components)
+    return _Equations(curvature, scale, units, of_penalty, values, vectors, (total[2 * size], force))
 
 
-def _conjugate_gradients(equations: _Equations, solve: Any) -> tuple[Array, Array]:
+def _prepared(
+    first: int, quadratics: UnitQuadratics, beta: Array, at: IntArray, alpha: Array, kappa: float, scale: float
+) -> tuple[list[Node], _Units, Array]:
+    """Sums (2 Kp + 1, Kp) of what centres have, one below the other, what units have, and their forces (N, p).
+
+    The sums are the curvature of the penalty, that of everything with units off the centres eliminated, and the force;
+    NaN where a unit is at no minimum.
+    """
+    (n, p), (k, _), size = beta.shape, alpha.shape, alpha.size
+    units = _Units(at, np.zeros((n, p, p)), np.zeros((n, p, p)), np.zeros((n, p, size)))
+    force = np.zeros((n, p))
+
+    def part(rows: slice) -> Array:
+        hessians, own = scale * quadratics.a[rows], at[rows]
+        forces = np.einsum("npq,nq->np", hessians, beta[rows]) - scale * quadratics.c[rows]
+        off, out = np.flatnonzero(own < 0), np.zeros((2 * size + 1, size))
+        out[2 * size] = np.concatenate([forces[own == g].sum(axis=0) for g in range(k)])
+        for g in range(k):
+            block = slice(size + g * p, size + (g + 1) * p), slice(g * p, (g + 1) * p)
+            out[block] = hessians[own == g].sum(axis=0)
+        first_, second = _penalty_derivatives(beta[rows][off][:, None] - alpha, kappa)
+        penalty, border = second.sum(axis=(1, 2)), -second.sum(axis=1).transpose(0, 2, 1, 3).reshape(len(off), p, size)
+        inverse = _inverses(hessians[off] + penalty)
+        places = off + rows.start
+        units.inverse[places], units.penalty[places], units.border[places] = inverse, penalty, border
+        force[places] = forces[off] + first_.sum(axis=1)
+        out[:size] = second.sum(axis=0).transpose(0, 2, 1, 3).reshape(size, size)
+        out[size : 2 * size] += out[:size] - np.einsum("mpa,mpq,mqb->ab", border, inverse, border, optimize=True)
+        out[2 * size] -= first_.sum(axis=0).ravel()
+        return out
+
+    return block_sums(part, n, UNITS, first), units, force
+
+
+def _penalty_derivatives(difference: Array, kappa: float) -> tuple[Array, Array]:
+    """Gradients (M, K, p) and second derivatives (M, K, K, p, p) of the penalty in b - alpha_k; not finite at one."""
+    _, k, p = difference.shape
+    distance = np.linalg.norm(difference, axis=2)
+    slope = difference / (distance**2)[:, :, None]
+    whole = kappa * distance.prod(axis=1)
+    second = whole[:, None, None, None, None] * slope[:, :, None, :, None] * slope[:, None, :, None, :]
+    for g in range(k):
+        second[:, g, g] = np.eye(p) * (whole / distance[:, g] ** 2)[:, None, None] - second[:, g, g]
+    return whole[:, None, None] * slope, second
+
+
+def _inverses(matrices: Array) -> Array:
+    """Of positive definite matrices (M, p, p); NaN where one of them is not."""
+    try:
+        np.linalg.cholesky(matrices)
+        return np.asarray(np.linalg.inv(matrices), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return np.full_like(matrices, np.nan)
+
+
+def _conjugate_gradients(equations: _Equations) -> Pair:
     """Minus the inverse of the matrix times the gradient, as far as curvature is positive (Steihaug 1983, Sec. 2)."""
-    size = len(equations.gradient[0])
-
-    def flat(both: tuple[Array, Array]) -> Array:
-        return np.concatenate([both[0], both[1].ravel()])
-
-    def parts(one: Array) -> tuple[Array, Array]:
-        return one[:size], one[size:].reshape(-1, equations.shape[1])
-
-    left = -flat(equations.gradient)
-    step, solved = np.zeros_like(left), flat(solve(*parts(left)))
-    direction, product = solved, float(left @ solved)
+    left = _sum(equations.gradient, -2.0, equations.gradient)
+    step = _sum(left, -1.0, left)
+    solved = equations.solve(left)
+    direction, product = solved, _product(left, solved)
     goal = _TOL**2 * product
-    for _ in range(_STEPS):
+    for number in range(_STEPS):
         if not product > goal:
             break
-        image = flat(equations.times(*parts(direction)))
-        curvature = float(direction @ image)
+        image = equations.times(direction)
+        curvature = _product(direction, image)
         if not curvature > 0.0:
-            step = step if step.any() else direction
-            break
-        step = step + product / curvature * direction
-        left = left - product / curvature * image
-        solved = flat(solve(*parts(left)))
-        before, product = product, float(left @ solved)
-        direction = solved + product / before * direction
-    return parts(step)
+            return step if number else direction
+        length = product / curvature
+        step, left = _sum(step, length, direction), _sum(left, -length, image)
+        solved = equations.solve(left)
+        before, product = product, _product(left, solved)
+        direction = _sum(solved, product / before, direction)
+    return step
+
+
+def _product(a: Pair, b: Pair) -> float:
+    return float(a[0] @ b[0]) + _dot(a[1], b[1])
+
+
+def _sum(a: Pair, factor: float, b: Pair) -> Pair:
+    """a + factor b."""
+    return a[0] + factor * b[0], rows_of(_plus, (a[1], b[1]), factor)
+
+
+def _dot(a: Array, b: Array) -> float:
+    return float(sums_of(_dots, (a, b)))
+
+
+def _dots(first: int, a: Array, b: Array) -> list[Node]:
+    return block_sums(lambda rows: float(np.vdot(a[rows], b[rows])), len(a), UNITS, first)
+
+
+def _plus(_: int, a: Array, b: Array, factor: float) -> Array:
+    return np.asarray(a + factor * b)
+
+
+def _slopes(_: int, at: IntArray, units: Array, centres: Array) -> Array:
+    """(N, p) of the centres (K, p) that units are on, and of units off them."""
+    return np.where((at < 0)[:, None], units, centres[at])
+
+
+def _to_centres(first: int, units: _Units, of_data: Array, own: Array, scale: float, size: int) -> list[Node]:
+    """What data and units off the centres give the centres (Kp,)."""
+    p = own.shape[1]
+
+    def part(rows: slice) -> Array:
+        at = units.at[rows]
+        on = np.concatenate([of_data[rows][at == g].sum(axis=0) for g in range(size // p)])
+        return np.asarray(scale * on + np.einsum("mpa,mp->a", units.border[rows], own[rows]))
+
+    return block_sums(part, len(own), UNITS, first)
+
+
+def _to_units(_: int, units: _Units, of_data: Array, own: Array, scale: float, centres: Array) -> Array:
+    """What data, penalty and centres give the units off them."""
+    everything = scale * of_data + np.einsum("npq,nq->np", units.penalty, own) + units.border @ centres
+    return np.where((units.at < 0)[:, None], everything, 0.0)
+
+
+def _eliminated(first: int, units: _Units, right: Array) -> list[Node]:
+    def part(rows: slice) -> Array:
+        own = np.einsum("npq,nq->np", units.inverse[rows], right[rows])
+        return np.asarray(np.einsum("mpa,mp->a", units.border[rows], own))
+
+    return block_sums(part, len(right), UNITS, first)
+
+
+def _solved(_: int, units: _Units, right: Array, centres: Array) -> Array:
+    return np.einsum("npq,nq->np", units.inverse, right - units.border @ centres)

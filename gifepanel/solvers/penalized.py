@@ -95,7 +95,7 @@ class GroupedOptions:
     common: Sequence[int] = ()
     tol: float = 1e-7
     max_iter: int = 300
-    sweep_tol: float = 1e-2
+    sweep_tol: float = 1e-1
     max_sweeps: int = 20
 
     @property

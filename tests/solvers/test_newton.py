@@ -7,9 +7,10 @@ import pytest
 
 import gifepanel as gife
 from gifepanel.solvers.arrays import prepare, principal_components, residuals
+from gifepanel.solvers.curvature import Curvature
 from gifepanel.solvers.descent import criterion, descend
 from gifepanel.solvers.heterogeneous import heterogeneous_slopes, kmeans_centres
-from gifepanel.solvers.newton import Curvature, newton_step
+from gifepanel.solvers.newton import newton_step
 from tests.solvers.panels import grouped_panel
 
 EFFECTS = [{}, {"entity_effects": True, "time_effects": True}]
