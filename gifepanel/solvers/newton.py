@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gifepanel.blocks import UNITS, Node, block_sums, total_of
+from gifepanel.blocks import UNCOPIED, UNITS, Node, block_sums, total_of
 from gifepanel.shares import rows_of, small_and_rows, sums_of
 from gifepanel.solvers.arrays import Array, Components, PanelArrays, UnitQuadratics
 from gifepanel.solvers.curvature import Curvature
@@ -109,15 +109,16 @@ def newton_step(
     Returns
     -------
     tuple of ndarray or None
-        None where a unit is at no minimum of its own problem, or where derivatives take as much room as the data.
+        None where a unit is at no minimum of its own problem, or where derivatives take more room than the data of a
+        large panel.
 
     References
     ----------
     Steihaug, T. (1983). The conjugate gradient method and trust regions in large scale optimization. *SIAM Journal on
     Numerical Analysis*, 20(3), 626-637.
     """
-    _, t, p = data.shape
-    if p * (2 * p + alpha.size) > t * (p + 1):
+    n, t, p = data.shape
+    if n * p * (2 * p + alpha.size) > max(n * t * (p + 1), UNCOPIED):
         return None
     with np.errstate(all="ignore"):
         equations = _equations(data, kappa, alpha, beta, at, components)
