@@ -163,22 +163,25 @@ def _prepared(
         hessians, own = scale * quadratics.a[rows], at[rows]
         forces = np.einsum("npq,nq->np", hessians, beta[rows]) - scale * quadratics.c[rows]
         off, out = np.flatnonzero(own < 0), np.zeros((2 * size + 1, size))
-        out[2 * size] = np.concatenate([forces[own == g].sum(axis=0) for g in range(k)])
         for g in range(k):
-            block = slice(size + g * p, size + (g + 1) * p), slice(g * p, (g + 1) * p)
-            out[block] = hessians[own == g].sum(axis=0)
-        first_, second = _penalty_derivatives(beta[rows][off][:, None] - alpha, kappa)
+            ends = slice(g * p, (g + 1) * p)
+            out[size:][ends, ends] = hessians[own == g].sum(axis=0)
+            out[2 * size, ends] = forces[own == g].sum(axis=0)
+        slopes, second = _penalty_derivatives(beta[rows][off][:, None] - alpha, kappa)
         penalty, border = second.sum(axis=(1, 2)), -second.sum(axis=1).transpose(0, 2, 1, 3).reshape(len(off), p, size)
-        inverse = _inverses(hessians[off] + penalty)
-        places = off + rows.start
+        inverse, places = _inverses(hessians[off] + penalty), off + rows.start
         units.inverse[places], units.penalty[places], units.border[places] = inverse, penalty, border
-        force[places] = forces[off] + first_.sum(axis=1)
+        force[places] = forces[off] + slopes.sum(axis=1)
         out[:size] = second.sum(axis=0).transpose(0, 2, 1, 3).reshape(size, size)
         out[size : 2 * size] += out[:size] - np.einsum("mpa,mpq,mqb->ab", border, inverse, border, optimize=True)
-        out[2 * size] -= first_.sum(axis=0).ravel()
+        out[2 * size] -= slopes.sum(axis=0).ravel()
         return out
 
-    return block_sums(part, n, UNITS, first), units, force
+    def silently(rows: slice) -> Array:
+        with np.errstate(all="ignore"):  # which every thread has of its own
+            return part(rows)
+
+    return block_sums(silently, n, UNITS, first), units, force
 
 
 def _penalty_derivatives(difference: Array, kappa: float) -> tuple[Array, Array]:
