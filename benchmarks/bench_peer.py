@@ -136,7 +136,7 @@ def iteration(n: int, repeats: int) -> Row:
     problem = _Descent(arrays, R, PEER_DEFAULT)
     centres = data.truth.alpha.copy()
     beta = np.ascontiguousarray(centres[data.truth.groups - 1] + 0.1 * np.random.default_rng(0).standard_normal((n, P)))
-    state = problem.state(centres, beta, np.full(n, -1, dtype=np.int64))
+    state = problem.state(centres, beta, np.full(n, -1, dtype=np.int64), None)
     objective = su_ju._objective_value_without_individual_effects
     # contiguous, as its optimiser hands them over
     b, a = np.ascontiguousarray(beta.T), np.ascontiguousarray(centres.T)
