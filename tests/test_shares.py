@@ -174,6 +174,32 @@ def test_fits_in_shares_are_the_same_to_the_bit(model, choices, options, short_b
     assert_same(together, alone)
 
 
+def test_newton_steps_in_shares_are_the_same_to_the_bit_and_send_sums(short_blocks, monkeypatch) -> None:
+    """Of a trending panel, where extrapolations fail."""
+    real, calls, traffic = descent.newton_step, list[Any](), list[int]()
+    client = InThisProcess()
+
+    def counted(*arguments: Any) -> Any:
+        before = client.out + client.home
+        calls.append(real(*arguments))
+        traffic.append(client.out + client.home - before)
+        return calls[-1]
+
+    monkeypatch.setattr(descent, "newton_step", counted)
+    rng = np.random.default_rng(2)
+    factor = 1.0 + rng.standard_normal((150, 1)) @ np.ones((1, T)) * rng.standard_normal((1, T)).cumsum(axis=1)
+    x = factor[:, :, None] + 0.3 * rng.standard_normal((150, T, 2)).cumsum(axis=1)
+    y = np.einsum("ntp,np->nt", x, np.array([[0.4, 1.6], [1.6, 0.4]])[np.arange(150) % 2]) + factor
+    y = y + rng.standard_normal((150, T))
+    alone = gife.GroupedIFE(y, x, **GROUPED).fit()
+    assert any(step is not None for step in calls)
+    number = len(calls)
+    monkeypatch.setattr(shared_panel, "shares_of", lambda n: Shares(client, (0, 48, n), {"one": 1, "two": 2}))
+    assert_same(gife.GroupedIFE(y, x, **GROUPED).fit(), alone)
+    assert len(calls) == 2 * number
+    assert max(traffic) < 150_000
+
+
 def test_collinear_regressors_and_perfect_fits_in_shares(short_blocks, monkeypatch) -> None:
     """What needs the panel here, or other sums than squares."""
     y, x = panel(150)

@@ -76,7 +76,7 @@ class _Equations:
         """The matrix of the equations times a step."""
         centres, own = step
         shape = -1, self.curvature.data.shape[2]
-        slopes = rows_of(_slopes, (self.units.at, own), centres.reshape(shape))
+        slopes = rows_of(_along, (self.units, own), centres.reshape(shape))
         of_data = self.curvature.times(slopes)
         rows = (self.units, of_data, own)
         of_centres = sums_of(_to_centres, rows, self.scale, len(centres))
@@ -251,6 +251,10 @@ def _plus(_: int, a: Array, b: Array, factor: float) -> Array:
 def _slopes(_: int, at: IntArray, units: Array, centres: Array) -> Array:
     """(N, p) of the centres (K, p) that units are on, and of units off them."""
     return np.where((at < 0)[:, None], units, centres[at])
+
+
+def _along(first: int, units: _Units, own: Array, centres: Array) -> Array:
+    return _slopes(first, units.at, own, centres)
 
 
 def _to_centres(first: int, units: _Units, of_data: Array, own: Array, scale: float, size: int) -> list[Node]:
