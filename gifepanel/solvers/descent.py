@@ -28,7 +28,7 @@ from gifepanel.solvers.arrays import (
 )
 from gifepanel.solvers.blocked import BlockedPanel
 from gifepanel.solvers.mixing import mixed, mixing_weights
-from gifepanel.solvers.newton import newton_step
+from gifepanel.solvers.newton import newton_step, positive_spectrum
 from gifepanel.solvers.penalty import product_penalty
 from gifepanel.solvers.sweep import unit_problems
 
@@ -259,12 +259,9 @@ def _on_centres(_: int, beta: Array, at: IntArray, alpha: Array) -> Array:
     return beta
 
 
-def _stepped(_: int, beta: Array, at: IntArray, step: Array, alpha: Array, length: float) -> Array:
+def _stepped(first: int, beta: Array, at: IntArray, step: Array, alpha: Array, length: float) -> Array:
     """Slopes moved, those of units on a centre with it."""
-    beta = beta + length * step
-    on = at >= 0
-    beta[on] = alpha[at[on]]
-    return beta
+    return _on_centres(first, beta + length * step, at, alpha)
 
 
 def _nowhere(_: int, beta: Array) -> IntArray:
@@ -286,9 +283,8 @@ def _descent_direction(hess: Array, grad: Array) -> Array:
     steps, singular = solve_batch(hess[None], grad[None], grad[None])
     if not singular[0]:
         return -steps[0]
-    values, vectors = np.linalg.eigh(0.5 * (hess + hess.T))
-    size = np.maximum(np.abs(values), 1e-10 * np.abs(values).max(initial=0.0) + np.finfo(float).tiny)
-    return -vectors @ ((vectors.T @ grad) / size)
+    values, vectors = positive_spectrum(0.5 * (hess + hess.T))
+    return -vectors @ ((vectors.T @ grad) / values)
 
 
 def descend(

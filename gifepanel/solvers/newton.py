@@ -17,7 +17,7 @@ from gifepanel.shares import rows_of, small_and_rows, sums_of
 from gifepanel.solvers.arrays import Array, Components, PanelArrays, UnitQuadratics
 from gifepanel.solvers.curvature import Curvature
 
-__all__ = ["newton_step"]
+__all__ = ["newton_step", "positive_spectrum"]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 Pair = tuple[Array, Array]  # of centres (Kp,) and of units (N, p), these zero on the centres
@@ -76,7 +76,7 @@ class _Equations:
         """The matrix of the equations times a step."""
         centres, own = step
         shape = -1, self.curvature.data.shape[2]
-        slopes = rows_of(_along, (self.units, own), centres.reshape(shape))
+        slopes = rows_of(_slopes, (self.units, own), centres.reshape(shape))
         of_data = self.curvature.times(slopes)
         rows = (self.units, of_data, own)
         of_centres = sums_of(_to_centres, rows, self.scale, len(centres))
@@ -128,7 +128,7 @@ def newton_step(
         if not np.isfinite(centres @ centres + _dot(units, units)):
             return None
     centres = centres.reshape(alpha.shape)
-    return centres, rows_of(_slopes, (at, units), centres)
+    return centres, rows_of(_slopes, (equations.units, units), centres)
 
 
 def _equations(
@@ -141,10 +141,15 @@ def _equations(
     if not np.isfinite(total).all():
         return None
     of_penalty, corner = total[:size], total[size : 2 * size]
-    values, vectors = np.linalg.eigh(corner)
-    values = np.maximum(np.abs(values), _FLAT * np.abs(values).max(initial=0.0) + np.finfo(float).tiny)
     curvature = Curvature.at(data, beta, components)
-    return _Equations(curvature, scale, units, of_penalty, values, vectors, (total[2 * size], force))
+    return _Equations(curvature, scale, units, of_penalty, *positive_spectrum(corner), (total[2 * size], force))
+
+
+def positive_spectrum(matrix: Array) -> tuple[Array, Array]:
+    """Eigenvalues (q,), made positive, and eigenvectors (q, q) of a symmetric matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    floor = _FLAT * np.abs(values).max(initial=0.0) + np.finfo(float).tiny
+    return np.maximum(np.abs(values), floor), vectors
 
 
 def _prepared(
@@ -248,13 +253,9 @@ def _plus(_: int, a: Array, b: Array, factor: float) -> Array:
     return np.asarray(a + factor * b)
 
 
-def _slopes(_: int, at: IntArray, units: Array, centres: Array) -> Array:
+def _slopes(_: int, units: _Units, own: Array, centres: Array) -> Array:
     """(N, p) of the centres (K, p) that units are on, and of units off them."""
-    return np.where((at < 0)[:, None], units, centres[at])
-
-
-def _along(first: int, units: _Units, own: Array, centres: Array) -> Array:
-    return _slopes(first, units.at, own, centres)
+    return np.where((units.at < 0)[:, None], own, centres[units.at])
 
 
 def _to_centres(first: int, units: _Units, of_data: Array, own: Array, scale: float, size: int) -> list[Node]:
